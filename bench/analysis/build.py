@@ -1,0 +1,194 @@
+"""From a run folder to its Summary: the same folder gives the same Summary, whenever and wherever it is read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bench.analysis import intervals, verdicts
+from bench.analysis.cellrows import Arm, arm_rows, floats
+from bench.analysis.frames import RunFrames, load
+from bench.analysis.instrument import cpu_row, read_lag_rows, read_lags
+from bench.analysis.memory import memory_curves, memory_rows
+from bench.analysis.pairs import make_pairs, pair_rows
+from bench.summary import Cell, CellKey, Ecdf, Failure, MemoryCurve, Row, Summary
+
+
+def build(run: Path) -> Summary:
+    """Analyse a run folder. BenchError when it is damaged or its figures do not add up."""
+    frames = load(run)
+    labels = cell_labels(frames.plan["cells"])
+    lags = read_lags(frames.trials, dict(frames.tables))
+    parts = [_cell(frames, cell, label, lags) for cell, label in zip(frames.plan["cells"], labels, strict=True)]
+    memory, more = _memory(frames)
+    cells = tuple(cell for cell, _ in parts)
+    summary = Summary(
+        manifest=frames.manifest,
+        headline=headline(frames.manifest, cells),
+        answer="",
+        trust=tuple(trust_lines(frames, cells, lags)),
+        notes=tuple(str(note) for note in frames.manifest.get("notes") or ()),
+        cells=cells,
+        rows=(*(row for _, rows in parts for row in rows), *more),
+        memory=memory,
+        failures=tuple(_failures(frames, dict(zip(_numbers(frames), labels, strict=True)))),
+        environment=_environment(frames.manifest),
+    )
+    return _with_verdicts(summary)
+
+
+def _numbers(frames: RunFrames) -> list[int]:
+    return [cell["cell"] for cell in frames.plan["cells"]]
+
+
+def cell_key(cell: Mapping[str, Any]) -> CellKey:
+    """The key of a cell of the plan; parameters as JSON text."""
+    params = cell.get("params") or ""
+    text = params if isinstance(params, str) else json.dumps(params, sort_keys=True)
+    return CellKey(**{**{name: str(cell[name]) for name in CellKey._fields if name != "params"}, "params": text})
+
+
+def cell_labels(cells: Sequence[Mapping[str, Any]]) -> list[str]:
+    """For each cell the scenario and whatever else differs between the cells of this run."""
+    keys = [cell_key(cell) for cell in cells]
+    differ = [name for name in CellKey._fields if name != "scenario" and len({getattr(k, name) for k in keys}) > 1]
+    return [" ".join([key.scenario, *(getattr(key, name) for name in differ if getattr(key, name))]) for key in keys]
+
+
+def _cell(frames: RunFrames, cell: Mapping[str, Any], label: str, lags: pd.Series[float]) -> tuple[Cell, list[Row]]:
+    """One cell with its numbers; the verdict comes when all numbers are there."""
+    key, simulated = cell_key(cell), bool(cell["simulated"])
+    trials = frames.trials[frames.trials["cell"] == cell["cell"]]
+    streamed, blocking = (Arm(key, name, trials[trials["delivery"] == name]) for name in ("streamed", "blocking"))
+    rows = [
+        row for arm in (streamed, blocking) for row in arm_rows(arm, frames.tables["events"], frames.tables["metrics"])
+    ]
+    counters = frames.tables["cells"][frames.tables["cells"]["cell"] == cell["cell"]]
+    if len(streamed.trials):
+        rows += [cpu_row(streamed, counters), *read_lag_rows(streamed, lags)]
+    pairs = make_pairs(key, streamed, blocking, simulated=simulated)
+    paired = bool(len(streamed.trials) and len(blocking.trials))
+    rows += pair_rows(pairs, int(frames.plan["seed"])) if paired else []
+    made = Cell(
+        number=cell["cell"],
+        key=key,
+        label=label,
+        host=str(cell["host"]),
+        simulated=simulated,
+        description=str(cell.get("description") or ""),
+        useful=str(cell.get("useful") or ""),
+        pairs=pairs.offered,
+        first_useful=_ecdf(streamed, "ttfu"),
+        blocking_total=_ecdf(blocking, "total"),
+        invalid=_invalid(int(counters["orphans"].sum())),
+        verdict="",
+        notes=(*(pairs.notes if paired else []), *_cell_notes(trials)),
+    )
+    return made, rows
+
+
+def _ecdf(arm: Arm, metric: str) -> Ecdf:
+    return Ecdf(len(arm.trials), tuple(sorted(floats(arm.ok_values[metric]).tolist())))
+
+
+def _cell_notes(trials: pd.DataFrame) -> Iterator[str]:
+    if trials.empty:
+        yield "not started: the run ended before its turn"
+    if truncated := int(trials["truncated"].fillna(value=False).sum()):
+        yield f"{truncated} ok answers ended at the length cap"
+    if cached := int((trials["cached_tokens"].fillna(0) > 0).sum()):
+        yield f"{cached} trials were answered partly from the server's prompt cache"
+
+
+def _memory(frames: RunFrames) -> tuple[tuple[MemoryCurve, ...], list[Row]]:
+    apis = {cell["scenario"]: str(cell["api"]) for cell in frames.plan["cells"]}
+    found = list(memory_curves(frames.tables["memory"]))
+    rows = [row for curve, slope, failed in found for row in memory_rows(curve, slope, failed, apis)]
+    return tuple(curve for curve, _, _ in found), rows
+
+
+def _with_verdicts(summary: Summary) -> Summary:
+    cells = tuple(replace(cell, verdict=verdicts.cell_verdict(summary.row, cell)) for cell in summary.cells)
+    return replace(summary, cells=cells, answer=verdicts.answer(summary.row, cells))
+
+
+def _invalid(orphans: int) -> str:
+    return f"{orphans} requests belonged to no trial" if orphans else ""
+
+
+def headline(manifest: Mapping[str, Any], cells: Iterable[Cell]) -> str:
+    """Host and model, and whether it is SIMULATED or real."""
+    places: dict[tuple[bool, str], list[str]] = {}
+    for cell in cells:
+        models = places.setdefault((cell.simulated, cell.host), [])
+        models += [] if cell.key.model in models else [cell.key.model]
+    profile = (manifest.get("simulator") or {}).get("profile")
+    return "; ".join(_place(simulated, host, models, profile) for (simulated, host), models in places.items())
+
+
+def _place(simulated: bool, host: str, models: Sequence[str], profile: object) -> str:
+    if not simulated:
+        return f"real endpoint {host}, model {', '.join(models)}"
+    return f"SIMULATED: {host}, model {', '.join(models)}" + (f", profile {profile}" if profile else "")
+
+
+def trust_lines(frames: RunFrames, cells: Sequence[Cell], lags: pd.Series[float]) -> Iterator[str]:
+    """What a reader should know before believing a number."""
+    yield f"{offered_line(frames.trials)}; warm-up trials, in no figure: {frames.warmup}"
+    ended = frames.manifest.get("ended")
+    if ended != "finished":
+        yield f"PARTIAL RUN: {ended or 'it was killed'}; the figures are of what was measured until then"
+    yield from _lag_line(floats(lags))
+    if frames.tables["memory"].empty:
+        yield "no memory pass in this run: memory is n/a"
+    loops = sorted({cell.key.load for cell in cells})
+    yield f"seed {frames.plan['seed']}, load {', '.join(loops)}; intervals: 95 %; a failure counts as ∞"
+
+
+def offered_line(trials: pd.DataFrame) -> str:
+    """`216 offered = 214 ok + 1 http_429 + 1 timeout`."""
+    counts = trials["status"].value_counts()
+    classes = [f"{counts[status]} {status}" for status in sorted(set(counts.index) - {"ok"})]
+    return f"{len(trials)} offered = " + " + ".join([f"{counts.get('ok', 0)} ok", *classes])
+
+
+def _lag_line(lags: Any) -> Iterator[str]:
+    if lags.size:
+        shown = ", ".join(f"{name} {_ms(intervals.quantile_ci(lags, q))}" for name, q in (("p50", 0.5), ("p99", 0.99)))
+        yield f"read lag against the simulator's send log, {lags.size} trials: {shown}"
+
+
+def _ms(estimate: intervals.Estimate) -> str:
+    return estimate.note if estimate.value is None else f"{estimate.value:.2f} ms"
+
+
+def _failures(frames: RunFrames, labels: Mapping[int, str]) -> Iterator[Failure]:
+    failed = frames.trials[frames.trials["status"] != "ok"].sort_index()
+    last = frames.tables["attempts"].drop_duplicates("trial_id", keep="last").set_index("trial_id")
+    ids = failed.join(last[["client_id", "server_id"]]).replace({np.nan: None})
+    for trial_id, trial in ids.iterrows():
+        yield Failure(
+            trial_id=int(str(trial_id)),
+            cell=labels.get(int(trial["cell"]), ""),
+            **{name: printable(trial[name]) for name in ("delivery", "status", "client_id", "server_id", "error")},
+        )
+
+
+def printable(text: str | None) -> str:
+    """Server text without control characters: it goes to terminals and files."""
+    return "".join(char if char.isprintable() else " " for char in text or "")
+
+
+def _environment(manifest: Mapping[str, Any]) -> dict[str, str]:
+    found = {**(manifest.get("environment") or {}), **(manifest.get("versions") or {})}
+    return {name: _flat(value) for name, value in sorted(found.items())}
+
+
+def _flat(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)

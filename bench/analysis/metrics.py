@@ -1,0 +1,254 @@
+"""What each metric is called, what it means, and how a trial's comes out of its row. `docs/metrics.md` is made here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+
+MS = 1e6
+"""Nanoseconds."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric of the reports: the registry below is also the glossary."""
+
+    name: str
+    unit: str
+    formula: str
+    better: Literal["lower", "higher", "neither"] = "lower"
+    of: Literal["offered", "ok", "pairs", "cell", "memory"] = "ok"
+    """What its numbers are taken over. `offered`: a failure counts as +∞."""
+    deliveries: tuple[str, ...] = ("streamed", "blocking")
+
+
+STREAMED = ("streamed",)
+PAIRED = ("paired",)
+
+METRICS = (
+    Metric(
+        "ttft",
+        "ms",
+        "First content, reasoning, refusal or tool-argument delta of any attempt - origin.",
+        of="offered",
+        deliveries=STREAMED,
+    ),
+    Metric(
+        "ttft_visible",
+        "ms",
+        "The same without reasoning: first token a user may see - origin.",
+        of="offered",
+        deliveries=STREAMED,
+    ),
+    Metric(
+        "ttfu",
+        "ms",
+        "First useful piece at the caller (each scenario says what is useful) - origin. Blocking: the whole "
+        "parsed answer - origin.",
+        of="offered",
+    ),
+    Metric(
+        "first_event",
+        "ms",
+        "First SSE data event of any kind - origin; pings are no events.",
+        of="offered",
+        deliveries=STREAMED,
+    ),
+    Metric(
+        "total",
+        "ms",
+        "The scenario's function was through - origin, failed attempts and back-off included.",
+        of="offered",
+    ),
+    Metric(
+        "gap",
+        "ms",
+        "Time between two successive non-empty deltas of one attempt, over all gaps of all ok trials.",
+        deliveries=STREAMED,
+    ),
+    Metric(
+        "itl",
+        "ms",
+        "The same, but only when every ok trial of the cell had as many output tokens as deltas: then a gap "
+        "is the time of one token.",
+        deliveries=STREAMED,
+    ),
+    Metric(
+        "tpot",
+        "ms/token",
+        "(Last token - first token) / (output tokens - 1): the first delta is counted as one token, which is "
+        "exact only when tokens = deltas.",
+        deliveries=STREAMED,
+    ),
+    Metric(
+        "stall_share",
+        "share",
+        "Σ (gap - median gap) over stalled gaps / (last token - first token); stalled: over 200 ms, or over "
+        "50 ms and five times the trial's median gap.",
+        deliveries=STREAMED,
+    ),
+    Metric(
+        "stalls",
+        "",
+        "Number of stalled gaps.",
+        deliveries=STREAMED,
+    ),
+    Metric(
+        "tokens_per_s",
+        "tokens/s",
+        "Output tokens by usage / total, per trial.",
+        better="higher",
+    ),
+    Metric(
+        "input_tokens",
+        "tokens",
+        "usage.input_tokens, summed over ok trials.",
+        better="neither",
+    ),
+    Metric(
+        "cached_tokens",
+        "tokens",
+        "usage.input_tokens_details.cached_tokens, summed over ok trials.",
+        better="neither",
+    ),
+    Metric(
+        "output_tokens",
+        "tokens",
+        "usage.output_tokens (reasoning inside), summed over ok trials.",
+        better="neither",
+    ),
+    Metric(
+        "attempts",
+        "",
+        "HTTP tries, hidden retries of the SDK included, summed over all trials that ended.",
+    ),
+    Metric(
+        "backoff",
+        "ms",
+        "Time waited between the attempts of one request, summed over all trials that ended.",
+    ),
+    Metric(
+        "failures",
+        "",
+        "Offered trials that did not end ok: their number, their share (with an exact interval), and as "
+        "`failures.CLASS` the number of each class.",
+        of="offered",
+    ),
+    Metric(
+        "cpu_per_event",
+        "ms/event",
+        "CPU time of the client process / SSE events read. At c=1 of the streamed trials alone; above, of all "
+        "measured trials of the cell.",
+        of="cell",
+        deliveries=STREAMED,
+    ),
+    Metric(
+        "read_lag",
+        "ms",
+        "Socket read that completed the first token's event - the simulator's own send time of that frame "
+        "(one clock): what this instrument adds.",
+        deliveries=STREAMED,
+    ),
+    Metric(
+        "gain",
+        "ms, ratio",
+        "Seen sooner by: blocking total - streamed TTFU, Hodges-Lehmann over pairs; as a ratio 1 - TTFU / "
+        "blocking total, on the log scale.",
+        better="higher",
+        of="pairs",
+        deliveries=PAIRED,
+    ),
+    Metric(
+        "overhead",
+        "ms, ratio",
+        "Streamed total - blocking total, Hodges-Lehmann over pairs; as a ratio streamed / blocking - 1, on "
+        "the log scale.",
+        of="pairs",
+        deliveries=PAIRED,
+    ),
+    Metric(
+        "memory_peak",
+        "bytes",
+        "Peak of Python's own blocks (tracemalloc) during a call above the base before it, median at the "
+        "longest length, on the simulator.",
+        of="memory",
+    ),
+    Metric(
+        "memory_slope",
+        "bytes/token",
+        "Theil-Sen slope of that peak over the output length.",
+        of="memory",
+    ),
+    Metric(
+        "memory_peak.rss",
+        "bytes",
+        "The same for the resident size of the process.",
+        of="memory",
+    ),
+    Metric(
+        "memory_slope.rss",
+        "bytes/token",
+        "Theil-Sen slope of the resident size over the output length.",
+        of="memory",
+    ),
+)
+
+BY_NAME = {metric.name: metric for metric in METRICS}
+LATENCIES = ("ttft", "ttft_visible", "ttfu", "first_event", "total")
+PACES = ("tpot", "stall_share", "tokens_per_s")
+SUMS = ("stalls", "input_tokens", "cached_tokens", "output_tokens")
+
+
+def per_trial(trials: pd.DataFrame) -> pd.DataFrame:
+    """The metrics of each trial (rows as in `trials`), in the registry's units; null where a trial has none."""
+    since = {name: _since_origin(trials, column) for name, column in _MARKS.items()}
+    stream_ms = (trials["t_last_token"] - trials["t_first_token"]) / MS
+    return pd.DataFrame(
+        {
+            **since,
+            "tpot": _ratio(stream_ms, trials["output_tokens"] - 1),
+            "stall_share": _ratio(trials["stall_ns"] / MS, stream_ms),
+            "tokens_per_s": _ratio(trials["output_tokens"], since["total"] / 1000),
+            "backoff": trials["backoff_ns"] / MS,
+            **{name: trials[name] for name in ("stalls", "attempts", "input_tokens", "cached_tokens", "output_tokens")},
+        },
+        index=trials.index,
+    )
+
+
+_MARKS = {
+    "ttft": "t_first_token",
+    "ttft_visible": "t_first_visible",
+    "ttfu": "t_first_useful",
+    "first_event": "t_first_event",
+    "total": "t_end",
+}
+
+
+def _since_origin(trials: pd.DataFrame, column: str) -> pd.Series[float]:
+    """ms from the trial's origin to one of its marks."""
+    return (trials[column] - trials["t_origin"]) / MS
+
+
+def _ratio(above: pd.Series[float], below: pd.Series[float]) -> pd.Series[float]:
+    """above / below, null unless the denominator is positive."""
+    return above / below.where(below > 0)
+
+
+def glossary_markdown() -> str:
+    """`docs/metrics.md`: every metric with its unit, what is better, and its formula."""
+    lines = [f"| `{m.name}` | {m.unit or 'count'} | {m.better} | {m.formula} |" for m in METRICS]
+    return "\n".join([_GLOSSARY_HEAD, *lines, ""])
+
+
+_GLOSSARY_HEAD = """# Metrics
+
+Durations count from the trial's origin, just before the scenario's function was entered. Latency quantiles are of all
+offered trials, a failure being +∞; other metrics are of the trials that were ok. Deltas are never called tokens: tokens
+come from the server's usage. A quantile needs 6 (p50), 36 (p90), 72 (p95) or 368 (p99) samples for a 95 % interval;
+with fewer it is not printed. What a plugin records appears under its own name, a mark as `mark.NAME`.
+
+| metric | unit | better | formula |
+| --- | --- | --- | --- |"""

@@ -1,0 +1,108 @@
+"""Streamed against blocking, pair by pair."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pandas as pd
+
+from bench.analysis import intervals
+from bench.analysis.cellrows import Arm
+from bench.analysis.intervals import Estimate
+from bench.summary import CellKey, Row
+
+MOST_EXCLUDED = 0.05
+"""Above this share of excluded pairs, those left no longer speak for the cell."""
+SAME_TOKENS = 0.02
+"""Output tokens this close count as the same work on a real endpoint."""
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """The pairs of one cell."""
+
+    key: CellKey
+    offered: int
+    """Pairs of which both trials were offered."""
+    ok: int
+    """Of these, both ok with a useful piece."""
+    same: pd.DataFrame
+    """Of these, both did the same work: ms in `gain_from` (blocking total), `ttfu`, `total`."""
+
+    @property
+    def excluded(self) -> int:
+        """Offered pairs in which a trial failed."""
+        return self.offered - self.ok
+
+    @property
+    def unlike(self) -> int:
+        """Pairs that were ok but did not do the same work."""
+        return self.ok - len(self.same)
+
+    @property
+    def hindrance(self) -> str:
+        """Why the paired numbers may not be printed; empty when they may."""
+        if self.excluded > MOST_EXCLUDED * self.offered:
+            return f"NOT ENOUGH DATA: {self.excluded} of {self.offered} pairs excluded"
+        return "n/a (no pair did the same work)" if self.ok and self.same.empty else ""
+
+    @property
+    def notes(self) -> list[str]:
+        """What to know about the pairs beside the numbers."""
+        if self.hindrance:
+            return [self.hindrance.removeprefix("n/a ").strip("()")]
+        few = [f"{self.excluded} of {self.offered} pairs excluded (a trial failed)"] if self.excluded else []
+        unlike = (
+            f"{self.unlike} of {self.ok} pairs did not do the same work (other answers): left out of the comparison"
+        )
+        return [*few, *([unlike] if self.unlike else [])]
+
+
+def make_pairs(key: CellKey, streamed: Arm, blocking: Arm, *, simulated: bool) -> Pairs:
+    """Join the two arms by pair."""
+    joined = _columns(streamed).add_suffix("_s").join(_columns(blocking).add_suffix("_b"), how="inner")
+    both_ok = (joined["status_s"] == "ok") & (joined["status_b"] == "ok")
+    ok = joined[both_ok & joined[["ttfu_s", "total_s", "total_b"]].notna().all(axis=1)]
+    return Pairs(key, len(joined), len(ok), ok[same_work(ok, simulated=simulated)])
+
+
+def _columns(arm: Arm) -> pd.DataFrame:
+    values = arm.values[["ttfu", "total"]]
+    return arm.trials[["pair", "status", "result_sha256", "output_tokens"]].join(values).set_index("pair").sort_index()
+
+
+def same_work(ok: pd.DataFrame, *, simulated: bool) -> pd.Series[bool]:
+    """Equal results; on a real endpoint output tokens within 2 % will do, for models vary."""
+    equal = (ok["result_sha256_s"] == ok["result_sha256_b"]).fillna(value=False).astype(bool)
+    if simulated:
+        return equal
+    s, b = ok["output_tokens_s"], ok["output_tokens_b"]
+    near = ((s - b).abs() <= SAME_TOKENS * s.where(s > b, b)).fillna(value=False).astype(bool)
+    return equal | near
+
+
+def pair_rows(pairs: Pairs, seed: int) -> Iterator[Row]:
+    """Gain and overhead, in ms and as ratios."""
+    s, b = _ms(pairs, "total_s"), _ms(pairs, "total_b")
+    useful = _ms(pairs, "ttfu_s")
+    yield _row(pairs, "gain", "ms", intervals.hodges_lehmann(b - useful, seed=seed))
+    yield _row(pairs, "gain", "ratio", _negated(intervals.log_ratio(useful, b, seed=seed)))
+    yield _row(pairs, "overhead", "ms", intervals.hodges_lehmann(s - b, seed=seed))
+    yield _row(pairs, "overhead", "ratio", intervals.log_ratio(s, b, seed=seed))
+
+
+def _ms(pairs: Pairs, column: str) -> pd.Series[float]:
+    return pairs.same[column].astype(float)
+
+
+def _negated(e: Estimate) -> Estimate:
+    if e.value is None or e.low is None or e.high is None:
+        return e
+    return Estimate(-e.value, -e.high, -e.low)
+
+
+def _row(pairs: Pairs, metric: str, unit: str, e: Estimate) -> Row:
+    e = Estimate(note=pairs.hindrance) if pairs.hindrance else e
+    note = e.note or "; ".join(pairs.notes)
+    return Row(*pairs.key, "paired", metric, unit, "hl", len(pairs.same), pairs.excluded, e.value, e.low, e.high, note)

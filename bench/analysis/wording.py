@@ -1,0 +1,72 @@
+"""Numbers as people read them: the same words in every report."""
+
+from __future__ import annotations
+
+import math
+
+from bench.summary import Row
+
+NA = "n/a"
+
+
+def value(row: Row | None, *, unit: bool = True) -> str:
+    """The estimate with its unit, such as `312 ms`, `3.90 s`, `+0.4 %`, `1.2 MB`; `n/a` without one."""
+    if row is None or row.estimate is None:
+        return NA
+    scale, name = _scale(row)
+    return f"{_number(row.estimate, row, scale)}{name if unit and math.isfinite(row.estimate) else ''}"
+
+
+def interval(row: Row | None) -> str:
+    """The interval in the unit of the estimate, such as `[300, 320]`; how many failed if all of it is ∞; or empty."""
+    if row is None or row.estimate is None or row.low is None or row.high is None:
+        return ""
+    if math.isinf(row.low):
+        return f"{row.failed} of {row.n} failed"
+    scale, _ = _scale(row)
+    return f"[{_number(row.low, row, scale)}, {_number(row.high, row, scale)}]"
+
+
+def reason(row: Row | None) -> str:
+    """Why there is no estimate, without the leading n/a; empty where there is one."""
+    if row is None:
+        return "not measured"
+    return row.note.removeprefix("n/a ").strip("()") if row.estimate is None else ""
+
+
+def both(row: Row | None, *, unit: bool = True) -> str:
+    """Estimate and interval in one string; `n/a` without one."""
+    return f"{value(row, unit=unit)} {interval(row)}".strip()
+
+
+def _scale(row: Row) -> tuple[float, str]:
+    """What the number is divided by, and the unit that it is printed in."""
+    size = abs(row.estimate) if row.estimate is not None and math.isfinite(row.estimate) else 0
+    if row.unit == "ms":
+        return (1000, " s") if size >= 1000 else (1, " ms")
+    if row.unit == "ms/event":
+        return (0.001, " µs")
+    if row.unit in {"ratio", "share"}:
+        return (0.01, " %")
+    if row.unit == "bytes":
+        return next(((10**power, unit) for power, unit in ((6, " MB"), (3, " kB")) if size >= 10**power), (1, " B"))
+    return 1, {"bytes/token": " B/tok", "": ""}.get(row.unit, f" {row.unit}")
+
+
+def _number(x: float, row: Row, scale: float) -> str:
+    """Three digits by the size of the estimate; ratios with sign and one decimal; sums of counts whole."""
+    if math.isinf(x):
+        return "∞" if x > 0 else "-∞"
+    if row.statistic == "sum" and row.unit != "ms":
+        return f"{x:.0f}"
+    text = f"{x / scale:{_format(row, scale)}}"
+    return text.replace("-", "", 1) if float(text) == 0 and text.startswith("-") else text
+
+
+def _format(row: Row, scale: float) -> str:
+    if row.unit == "ratio":
+        return "+.1f"
+    size = abs((row.estimate or 0) / scale)
+    if row.unit == "share" or math.isinf(size):
+        return ".1f"
+    return ".0f" if size >= 100 or size == 0 else ".1f" if size >= 10 else ".2f"

@@ -1,0 +1,83 @@
+"""From a scenario's prompt to a ready-made `Ask`: pure, and the same for every measuring process."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.scenario import Ask, Prompt, Recorder, Scenario
+from bench.target import Target
+
+NONCE_PATTERN = re.compile(r"^\[[0-9a-f]{16}\] ")
+"""What the simulator takes off the front of a prompt before it derives the answer."""
+
+
+def nonce_text(bits: int) -> str:
+    """64 random bits as the text that goes in front of a prompt: always 18 characters."""
+    return f"[{bits & (2**64 - 1):016x}]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What the user asked of every request."""
+
+    output_tokens: int | None = None
+    temperature: float | None = None
+    """None: the model does not take it."""
+    control: Mapping[str, Any] = field(default_factory=dict)
+    """For the simulator only: `profile` and what else its control field knows."""
+
+
+def make_ask(
+    scenario: Scenario,
+    prompt: Prompt,
+    *,
+    target: Target,
+    model: str,
+    nonce: str,
+    seed: int,
+    recorder: Recorder,
+    options: Options,
+) -> Ask:
+    """One input, ready to be sent."""
+    row = {"prompt": prompt} if isinstance(prompt, str) else dict(prompt)
+    messages = with_nonce(_messages(row), nonce)
+    tokens = row.get("output_tokens") or options.output_tokens
+    request = {"model": model, "input": messages, **_extras(target, tokens, options)}
+    return Ask(
+        request=request,
+        prompt=str(messages[-1]["content"]),
+        messages=messages,
+        nonce=nonce,
+        model=model,
+        output_tokens=tokens,
+        row={key: value for key, value in row.items() if key not in {"prompt", "messages", "output_tokens", "id"}},
+        seed=seed,
+        recorder=recorder,
+    )
+
+
+def with_nonce(messages: Sequence[Mapping[str, Any]], nonce: str) -> list[dict[str, Any]]:
+    """The messages with the nonce in front of the first: no prefix cache can know any of them."""
+    first, *rest = messages
+    return [{**first, "content": f"{nonce} {first['content']}"}, *map(dict, rest)]
+
+
+def _messages(row: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    return row["messages"] if "messages" in row else [{"role": "user", "content": row["prompt"]}]
+
+
+def _extras(target: Target, tokens: int | None, options: Options) -> dict[str, Any]:
+    """Length, temperature and body extras; for the simulator its control field instead of a cap on the length."""
+    extras: dict[str, Any] = {} if options.temperature is None else {"temperature": options.temperature}
+    if target.extra_body:
+        extras["extra_body"] = dict(target.extra_body)
+    if target.simulated:
+        control = {**options.control, **({"tokens": tokens} if tokens else {})}
+        extras["metadata"] = {"bench": json.dumps(control, separators=(",", ":"))}
+    elif tokens:
+        extras["max_output_tokens"] = tokens
+    return extras

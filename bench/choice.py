@@ -1,0 +1,185 @@
+"""What `bench run` is about to do, before it does anything: the choice, its estimate, and the user's consent."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench import manager, selection
+from bench.config import Config, resolve_targets
+from bench.errors import BenchError
+from bench.estimate import Estimate, Part, estimate
+from bench.plan import Plan, make_plan
+from bench.progress import say
+from bench.prompts import load_prompts
+from bench.target import Price, Target
+
+if TYPE_CHECKING:
+    from bench.scenario import Prompt, Scenario
+
+DEFAULT_OUTPUT_TOKENS = 300
+"""Asked of a real endpoint when no length is given: without a cap nobody can say what a run costs."""
+FREE = Price(input=0, output=0)
+ANY_MODEL = "(the only one served)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Everything that the command line of `bench run` said, with its defaults."""
+
+    arguments: Sequence[str] = ()
+    targets: Sequence[str] = ()
+    base_url: str | None = None
+    models: Sequence[str] = ()
+    api_key_env: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    extra_body: Mapping[str, Any] = field(default_factory=dict)
+    prompt: str | None = None
+    prompts: str | None = None
+    output_tokens: int | None = None
+    pairs: int = 36
+    warmup: int = 3
+    delivery: str = "both"
+    concurrency: int = 1
+    max_retries: int = 2
+    deadline: float = 120.0
+    seed: int | None = None
+    profile: str = "quick"
+    memory: bool = True
+    store_text: bool = False
+    out: Path = Path("reports")
+    name: str | None = None
+    dry_run: bool = False
+    yes: bool = False
+    plugins: Sequence[Path] = ()
+    plugins_dirs: Sequence[Path] = ()
+    config: Config = field(default_factory=Config)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What is to be run. No request has been made yet, so a model may still be open."""
+
+    registry: manager.Registry
+    scenarios: Sequence[Scenario]
+    targets: Sequence[tuple[Target, str | None]]
+    prompts: Mapping[str, Sequence[Prompt]]
+    """By scenario."""
+    seed: int
+
+    def plan(self, settings: Settings, models: Mapping[str, str], notice: Callable[[str], None]) -> Plan:
+        """The plan, with the models that preflight found for targets that were asked for none."""
+        cells = selection.make_cells(
+            self.scenarios,
+            [(target, model or models.get(target.name, ANY_MODEL)) for target, model in self.targets],
+            delivery=settings.delivery,
+            concurrency=settings.concurrency,
+            prompts=self.prompts,
+            notice=notice,
+        )
+        return make_plan(
+            cells, pairs=settings.pairs, warmup=settings.warmup, concurrency=settings.concurrency, seed=self.seed
+        )
+
+
+def choose(settings: Settings) -> Choice:
+    """Load the plugins and find everything that was named."""
+    names, files = selection.split_arguments(settings.arguments)
+    registry = manager.load([*settings.plugins, *files], settings.plugins_dirs)
+    resolved = resolve_targets(
+        settings.config,
+        registry.plugin_targets(),
+        target_names=settings.targets,
+        base_url=settings.base_url,
+        models=settings.models,
+        api_key_env=settings.api_key_env,
+        headers=settings.headers,
+        extra_body=settings.extra_body,
+        environ=os.environ,
+    )
+    for line in resolved.notices:
+        say(line)
+    scenarios = selection.choose_scenarios(registry, names, files)
+    return Choice(
+        registry=registry,
+        scenarios=scenarios,
+        targets=resolved.choices,
+        prompts={scenario.name: _own_prompts(settings) or scenario.prompts for scenario in scenarios},
+        seed=settings.seed if settings.seed is not None else int.from_bytes(os.urandom(4)),
+    )
+
+
+def _own_prompts(settings: Settings) -> Sequence[Prompt]:
+    if settings.prompt is not None and settings.prompts is not None:
+        raise BenchError("--prompt and --prompts: give one of them")
+    if settings.prompt is not None:
+        return [settings.prompt]
+    return load_prompts(settings.prompts, sys.stdin) if settings.prompts else []
+
+
+def output_tokens(target: Target, settings: Settings) -> int | None:
+    """The length to ask of this target; None: the simulator's profile says."""
+    return settings.output_tokens or (None if target.simulated else DEFAULT_OUTPUT_TOKENS)
+
+
+def estimates(plan: Plan, choice: Choice, settings: Settings) -> dict[str, Estimate]:
+    """By `host, model`: what the plan will ask there."""
+    from bench.simulator.profiles import find_profile  # noqa: PLC0415
+
+    targets = {target.name: target for target, _ in choice.targets}
+    parts: dict[str, list[Part]] = {}
+    for cell in plan.cells:
+        target = targets[cell.target]
+        tokens = output_tokens(target, settings) or find_profile(settings.profile).tokens
+        for ask, prompt in enumerate(choice.prompts[cell.scenario]):
+            count = sum(1 for trial in plan.trials if (trial.cell, trial.ask) == (cell.cell, ask))
+            own = prompt.get("output_tokens") if isinstance(prompt, Mapping) else None
+            part = Part(count, len(str(prompt)), own or tokens, FREE if target.free else target.price)
+            parts.setdefault(f"{cell.target}/{cell.model} ({cell.host})", []).append(part)
+    return {where: estimate(of_cell) for where, of_cell in parts.items()}
+
+
+def headline(plan: Plan) -> str:
+    """Who is measured, and whether it is real: the first line of every run."""
+    real = sorted({f"{cell.model} at {cell.host}" for cell in plan.cells if not cell.simulated})
+    simulated = sorted({cell.model for cell in plan.cells if cell.simulated})
+    parts = [f"{', '.join(simulated)} on the embedded simulator (SIMULATED)"] if simulated else []
+    return "; ".join([*parts, *(f"{name} (real)" for name in real)])
+
+
+def describe(plan: Plan, choice: Choice, settings: Settings) -> str:
+    """The plan and its estimate, for `--dry-run`."""
+    asks = estimates(plan, choice, settings)
+    measured = sum(trial.phase == "measure" for trial in plan.trials)
+    lines = [
+        headline(plan),
+        f"{len(plan.cells)} cells × {settings.pairs} pairs, {len(plan.trials)} trials ({measured} measured, the rest "
+        f"warm-up), {settings.concurrency} at a time, seed {plan.seed}, plan {plan.hash[:12]}",
+        *(f"  {cell.scenario:<20} {'+'.join(cell.deliveries):<18} {cell.target}/{cell.model}" for cell in plan.cells),
+        *(asks[where].line(where) for where in sorted(asks)),
+        f"first trials: {', '.join(_short(plan, number) for number in range(min(6, len(plan.trials))))}, …",
+        "nothing was sent (--dry-run)",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _short(plan: Plan, number: int) -> str:
+    trial = plan.trials[number]
+    return f"{plan.cells[trial.cell].scenario} {trial.delivery} ({trial.phase})"
+
+
+def ask_before_spending(plan: Plan, choice: Choice, settings: Settings, confirm: Callable[[str], bool]) -> None:
+    """Where a target is neither the simulator nor this machine: say what will be asked, and ask."""
+    free = {target.name for target, _ in choice.targets if target.free}
+    paid = {cell.target for cell in plan.cells} - free
+    if not paid:
+        return
+    for where, asked in sorted(estimates(plan, choice, settings).items()):
+        if where.split("/")[0] in paid:
+            say(asked.line(where))
+    if not settings.yes and not confirm("Send them?"):
+        raise BenchError("nothing was sent; --yes says yes in advance")

@@ -1,0 +1,262 @@
+"""The commands: options in, one call, exit code out. No logic, and no import that only one command needs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bench.errors import EXIT_INTERRUPTED, BenchError
+
+EPILOG_RUN = """\b
+Examples:
+  bench run                                  the core scenarios on the embedded simulator
+  bench run text --pairs 100                 one scenario, more pairs, narrower intervals
+  bench run ./rag.py                         a scenario of your own
+  bench run --target openai --model gpt-4o-mini --model gpt-4.1-mini
+  bench run --base-url http://127.0.0.1:8000/v1 --model qwen --prompts asks.jsonl
+"""
+
+EXIT_CODES = """\b
+Exit codes:
+  0 fine   2 usage or configuration   3 run invalid   4 not enough data
+  130 interrupted (what was measured is written and reported)
+"""
+
+
+class Group(click.Group):
+    """Our errors as one line on stderr, and an unknown command with its nearest name."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BenchError as error:
+            click.echo(f"bench: {error}", err=True)
+            ctx.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo("bench: interrupted", err=True)
+            ctx.exit(EXIT_INTERRUPTED)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        from bench.nearest import unknown
+
+        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            raise unknown("command", args[0], self.list_commands(ctx), hint="bench --help shows all")
+        return super().resolve_command(ctx, args)
+
+
+def plugin_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--plugin` and `--plugins-dir`, for every command that loads plugins."""
+    folder = click.Path(path_type=Path)
+    command = click.option(
+        "--plugins-dir",
+        "plugins_dirs",
+        multiple=True,
+        type=folder,
+        envvar="BENCH_PLUGINS_DIR",
+        help="Load every plugin file of this folder. Repeatable; BENCH_PLUGINS_DIR does the same.",
+    )(command)
+    return click.option(
+        "--plugin", "plugins", multiple=True, type=click.Path(path_type=Path), help="Load this plugin file. Repeatable."
+    )(command)
+
+
+@click.group(
+    cls=Group, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(package_name="streambench", prog_name="bench")
+def cli() -> None:
+    """What does streaming buy you? Do the same work streamed and blocking, and see the difference with its error.
+
+    Start with `bench run`: no key, no network, no arguments. It measures the embedded simulator.
+    """
+
+
+@cli.command(epilog=EPILOG_RUN)
+@click.argument("arguments", metavar="[SCENARIO|FILE.py]...", nargs=-1)
+@click.option(
+    "--target",
+    "targets",
+    multiple=True,
+    metavar="NAME",
+    help="Where to send requests: sim (the default), openai, or a target of bench.toml. Repeatable.",
+)
+@click.option("--base-url", metavar="URL", help="An OpenAI-compatible endpoint, for instance http://127.0.0.1:8000/v1.")
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    metavar="NAME",
+    help="Model to ask. Repeatable: every model is measured and they are compared.",
+)
+@click.option(
+    "--api-key-env",
+    metavar="VARIABLE",
+    help="Environment variable that holds the key. Without it only openai gets a key (OPENAI_API_KEY).",
+)
+@click.option(
+    "-H",
+    "--header",
+    "headers",
+    multiple=True,
+    metavar="'NAME: VALUE'",
+    help="Header for every request; ${VARIABLE} is filled in when it is sent. Repeatable.",
+)
+@click.option("--extra-body", metavar="JSON|@FILE", help="Further fields for the body of every request.")
+@click.option("--prompt", metavar="TEXT", help="Ask this instead of the scenarios' own prompts.")
+@click.option(
+    "--prompts",
+    metavar="FILE|-",
+    help="Ask these: JSONL or CSV with prompt or messages, optional id and output_tokens; - is stdin.",
+)
+@click.option(
+    "--output-tokens",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Length of the answers. [default: the profile's on sim, 300 elsewhere]",
+)
+@click.option(
+    "--pairs",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Streamed/blocking pairs of each cell; p90 needs 36, p95 72, p99 368. [default: 36]",
+)
+@click.option(
+    "--warmup", type=click.IntRange(min=0), metavar="N", help="Pairs before that, kept but in no figure. [default: 3]"
+)
+@click.option(
+    "--delivery",
+    type=click.Choice(["both", "streamed", "blocking"]),
+    help="Run one delivery only: no comparison then. [default: both]",
+)
+@click.option(
+    "--concurrency", type=click.IntRange(min=1), metavar="N", help="Trials at a time, closed loop. [default: 1]"
+)
+@click.option(
+    "--max-retries",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Hidden retries of the SDK; all are counted. [default: 2, as in every app]",
+)
+@click.option(
+    "--deadline",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Total time of one trial, retries included. [default: 120]",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Seed of the order and the nonces; the same seed makes the same plan. [default: random, and recorded]",
+)
+@click.option(
+    "--profile", metavar="NAME", help="Timing of the simulator: quick, typical, slow or flood. [default: quick]"
+)
+@click.option(
+    "--memory/--no-memory",
+    default=True,
+    help="Measure client memory in a pass of its own (20 s, always on a simulator). [default: --memory]",
+)
+@click.option("--store-text", is_flag=True, help="Keep prompts' results as text; else only their length and hash.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="DIR", help="Where the run folder is made. [default: reports]"
+)
+@click.option("--name", metavar="NAME", help="A name to find the run by: `bench report NAME`.")
+@click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Use this bench.toml. [default: the nearest one above the current folder]",
+)
+@click.option("--dry-run", is_flag=True, help="Print the plan and the estimate, send nothing.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask before spending tokens.")
+@plugin_options
+def run(**options: Any) -> None:
+    """Run scenarios streamed and blocking, and report the difference.
+
+    Without arguments it runs the core scenarios on the embedded simulator, in about two minutes. Results go to
+    reports/RUN-ID/ (report.html, report.md, summary.csv, Parquet) and a table to stdout.
+    """
+    from bench.run import run as run_it
+    from bench.settings import settings_from
+
+    sys.exit(run_it(settings_from(options), ["bench", *sys.argv[1:]], confirm=_confirm))
+
+
+def _confirm(question: str) -> bool:
+    if not sys.stdin.isatty():
+        raise BenchError("this would spend tokens and nobody can be asked; add --yes, or look first with --dry-run")
+    return click.confirm(question, err=True)
+
+
+@cli.command(name="list")
+@plugin_options
+@click.option("--config", "config_file", type=click.Path(path_type=Path), metavar="FILE", help="Use this bench.toml.")
+def list_(plugins: Sequence[Path], plugins_dirs: Sequence[Path], config_file: Path | None) -> None:
+    """Show scenarios, targets and reporters, and the plugin each comes from."""
+    from bench.listing import listing
+
+    click.echo(listing(plugins, plugins_dirs, config_file))
+
+
+@cli.command()
+@click.argument("ref", metavar="[RUN]", default="latest")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("reports"),
+    metavar="DIR",
+    help="Where runs are. [default: reports]",
+)
+@plugin_options
+def report(ref: str, out: Path, plugins: Sequence[Path], plugins_dirs: Sequence[Path]) -> None:
+    """Rebuild the reports of a run from its records and show the table.
+
+    RUN is a folder, a run's id (or its beginning), its --name, latest, or latest~1.
+    """
+    from bench.manager import load
+    from bench.report import find_run
+    from bench.show import show
+
+    show(find_run(out, ref), [reporter for reporter, _ in load(plugins, plugins_dirs).reporters.values()])
+
+
+@cli.command()
+@click.option("--host", default="127.0.0.1", metavar="ADDRESS", help="Address to listen on. [default: 127.0.0.1]")
+@click.option(
+    "--port", default=8080, type=click.IntRange(0, 65535), metavar="N", help="Port; 0 takes a free one. [default: 8080]"
+)
+@click.option(
+    "--profile", default="quick", metavar="NAME", help="Timing: quick, typical, slow or flood. [default: quick]"
+)
+@click.option(
+    "--seed", default=0, type=click.IntRange(min=0), metavar="N", help="Seed of answers and jitter. [default: 0]"
+)
+@click.option(
+    "--truth",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Append the true send time of every frame to this file.",
+)
+def serve(host: str, port: int, profile: str, seed: int, truth: Path | None) -> None:
+    """Run the simulator: an OpenAI-compatible server (Responses API) with known timing, for any client.
+
+    \b
+    Try it:  curl -N http://127.0.0.1:8080/v1/responses -H 'content-type: application/json' \\
+               -d '{"model": "sim-1", "input": "hello", "stream": true}'
+    """
+    from bench.simulator.server import serve as serve_it
+
+    serve_it(host, port, profile=profile, seed=seed, truth=truth)
+
+
+def main() -> None:
+    """Entry point of `bench`, `streambench` and `python -m bench`."""
+    cli(prog_name="bench")

@@ -1,0 +1,145 @@
+"""From the socket reads of one attempt to its events, each with the stamp of the read that completed it. Pure.
+
+Runs after the trial, never while one is timed.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import httptools
+import orjson
+
+from bench.clients.events import Meaning, Usage, read_response, read_responses_event
+from bench.clients.sse import SseParser
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One SSE data event."""
+
+    t_read: int
+    read: int
+    bytes: int
+    meaning: Meaning
+
+
+@dataclass(slots=True)
+class Answer:
+    """All that one attempt brought."""
+
+    events: list[Event] = field(default_factory=list)
+    pings: int = 0
+    body_reads: int = 0
+    terminal: str | None = None
+    """`completed`, `failed`, `incomplete:REASON`, `error`; null: it never came."""
+    message: str | None = None
+    usage: Usage | None = None
+    finished: bool = False
+    """The HTTP message came to its proper end (for a body that ends with the connection: cannot be known)."""
+    malformed: str | None = None
+    """What is wrong with the body, where something is."""
+    is_stream: bool = False
+    """The content type says event stream."""
+
+
+def decode(reads: Sequence[tuple[int, bytes]], headers: Mapping[str, str]) -> Answer:
+    """Read what came over the socket: `reads` are (time in ns, bytes), `headers` those of the response, lower case."""
+    answer = Answer(is_stream=headers.get("content-type", "").lower().startswith("text/event-stream"))
+    try:
+        unpack = _unpacker(headers.get("content-encoding", "identity"))
+        (_decode_stream if answer.is_stream else _decode_body)(answer, reads, unpack)
+    except (httptools.HttpParserError, zlib.error, ValueError) as error:
+        answer.malformed = answer.malformed or f"{type(error).__name__}: {error}"
+    return answer
+
+
+def _decode_stream(answer: Answer, reads: Sequence[tuple[int, bytes]], unpack: Callable[[bytes], bytes]) -> None:
+    sse = SseParser()
+    try:
+        for number, time, body in _bodies(answer, reads):
+            for data in sse.feed(unpack(body)):
+                _take(answer, Event(time, number, len(data), _meaning(answer, data)))
+    finally:
+        answer.pings = sse.pings
+    if sse.unfinished and answer.terminal is None:
+        answer.malformed = answer.malformed or "the body ends inside an event"
+
+
+def _meaning(answer: Answer, data: bytes) -> Meaning:
+    if data.startswith(b"[DONE]"):
+        return Meaning("done", "[DONE]")
+    try:
+        value = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        answer.malformed = answer.malformed or f"event {len(answer.events)} is not JSON: {error}"
+        return Meaning("other", "malformed")
+    return read_responses_event(value) if isinstance(value, dict) else Meaning("other", "")
+
+
+def _take(answer: Answer, event: Event) -> None:
+    answer.events.append(event)
+    meaning = event.meaning
+    if meaning.status is not None and answer.terminal is None:
+        answer.terminal, answer.message = meaning.status, meaning.message
+    answer.usage = meaning.usage or answer.usage
+
+
+def _decode_body(answer: Answer, reads: Sequence[tuple[int, bytes]], unpack: Callable[[bytes], bytes]) -> None:
+    """A blocking answer, or an error body: the status, message and usage of the Response object in it."""
+    body = b"".join(unpack(part) for _, _, part in _bodies(answer, reads))
+    try:
+        value: Any = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        answer.malformed = f"the body is not JSON: {error}" if body else "the body is empty"
+        return
+    if not isinstance(value, dict):
+        answer.malformed = "the body is not a JSON object"
+        return
+    answer.terminal, answer.message, answer.usage = read_response(value)
+
+
+def _bodies(answer: Answer, reads: Sequence[tuple[int, bytes]]) -> Iterator[tuple[int, int, bytes]]:
+    """(number of the read, its time, the body bytes it brought) for each read that brought any."""
+    parser = _Http()
+    for number, (time, data) in enumerate(reads):
+        parser.feed(data)
+        if parser.body:
+            answer.body_reads += 1
+            yield number, time, parser.take()
+        answer.finished = parser.complete
+
+
+class _Http:
+    """HTTP/1.1 framing: chunks and lengths off, interim (1xx) answers passed over."""
+
+    def __init__(self) -> None:
+        self.body = bytearray()
+        self.complete = False
+        self._parser = httptools.HttpResponseParser(self)
+
+    def feed(self, data: bytes) -> None:
+        if not self.complete:
+            self._parser.feed_data(data)
+
+    def take(self) -> bytes:
+        body = bytes(self.body)
+        self.body.clear()
+        return body
+
+    def on_body(self, body: bytes) -> None:
+        self.body += body
+
+    def on_message_complete(self) -> None:
+        self.complete = self._parser.get_status_code() >= 200  # noqa: PLR2004  (1xx: the answer is still to come)
+
+
+def _unpacker(encoding: str) -> Callable[[bytes], bytes]:
+    if encoding in {"", "identity"}:
+        return bytes
+    if encoding in {"gzip", "deflate"}:
+        return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress  # 32: zlib or gzip, by its own header
+    raise ValueError(f"content-encoding {encoding!r} cannot be read here")

@@ -1,0 +1,146 @@
+"""What an API's event means for the clock: its kind, the length of its delta, its usage. Pure.
+
+`kind` is what TTFT is about: `content`, `reasoning`, `refusal` and `tool_args` carry something of the answer when
+`chars` is above 0; `item` is an item that came complete without deltas and counts as its first token; everything else
+never starts a clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Kind = Literal[
+    "content", "reasoning", "refusal", "tool_args", "item", "lifecycle", "terminal", "error", "done", "other"
+]
+TOKEN_KINDS = frozenset({"content", "reasoning", "refusal", "tool_args", "item"})
+VISIBLE_KINDS = TOKEN_KINDS - {"reasoning"}
+
+_DELTAS: Mapping[str, Kind] = {
+    "response.output_text.delta": "content",
+    "response.refusal.delta": "refusal",
+    "response.function_call_arguments.delta": "tool_args",
+    "response.custom_tool_call_input.delta": "tool_args",
+    "response.mcp_call_arguments.delta": "tool_args",
+    "response.code_interpreter_call_code.delta": "tool_args",
+    "response.reasoning_text.delta": "reasoning",
+    "response.reasoning_summary_text.delta": "reasoning",
+    "response.audio.delta": "content",
+    "response.audio.transcript.delta": "content",
+}
+_WHOLES: Mapping[str, tuple[Kind, str]] = {
+    "response.output_text.done": ("content", "text"),
+    "response.refusal.done": ("refusal", "refusal"),
+    "response.function_call_arguments.done": ("tool_args", "arguments"),
+    "response.custom_tool_call_input.done": ("tool_args", "input"),
+    "response.reasoning_text.done": ("reasoning", "text"),
+    "response.reasoning_summary_text.done": ("reasoning", "text"),
+}
+"""Events that repeat what the deltas said. Where there were no deltas, they are what the user gets."""
+_INT64 = 2**63
+_LIFECYCLE = frozenset({"response.created", "response.queued", "response.in_progress"})
+_TERMINAL = frozenset({"response.completed", "response.failed", "response.incomplete", "error"})
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Token counts as the server gave them; None where it gave none."""
+
+    input: int | None = None
+    cached: int | None = None
+    output: int | None = None
+    reasoning: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """One event, read."""
+
+    kind: Kind
+    type: str
+    chars: int = 0
+    sequence_number: int | None = None
+    whole: bool = False
+    """It carries a complete text rather than a delta: a first token only if no delta of its kind came before."""
+    status: str | None = None
+    """For a terminal event: `completed`, `failed`, `incomplete:REASON` or `error`."""
+    message: str | None = None
+    """What a failed or error event says."""
+    usage: Usage | None = None
+
+
+def read_responses_event(data: Mapping[str, Any]) -> Meaning:
+    """An event of the Responses API. Never raises on a mapping, whatever is in it."""
+    type_ = str(data.get("type") or "")
+    number = _count(data, "sequence_number")
+    if kind := _DELTAS.get(type_):
+        return Meaning(kind, type_, _length(data.get("delta")), number)
+    if type_ in _WHOLES:
+        kind, key = _WHOLES[type_]
+        return Meaning(kind, type_, _length(data.get(key)), number, whole=True)
+    if type_ in _TERMINAL or data.get("error"):
+        return _terminal(data, type_ or "error", number)
+    if type_ in {"response.output_item.added", "response.output_item.done"}:
+        chars = _item_chars(data.get("item"))
+        return Meaning("item" if chars else "other", type_, chars, number, whole=True)
+    return Meaning("lifecycle" if type_ in _LIFECYCLE else "other", type_, 0, number)
+
+
+def _length(value: object) -> int:
+    return len(value) if isinstance(value, str) else 0
+
+
+def _item_chars(item: object) -> int:
+    """Characters of a tool call that is already complete in its item (some servers send no argument deltas)."""
+    if not isinstance(item, Mapping):
+        return 0
+    return _length(item.get("arguments")) + _length(item.get("input"))
+
+
+def _terminal(data: Mapping[str, Any], type_: str, number: int | None) -> Meaning:
+    response = data.get("response")
+    if not isinstance(response, Mapping):
+        error = data.get("error")
+        source = error if isinstance(error, Mapping) else data
+        if type_ in {"response.completed", "response.incomplete", "response.failed"} and not data.get("error"):
+            return Meaning("terminal", type_, 0, number, status=type_.removeprefix("response."))
+        return Meaning("error", type_, 0, number, status="error", message=_message(source))
+    status, message, usage = read_response(response)
+    fallback = type_.removeprefix("response.")
+    if status in {None, "in_progress", "queued"} or (fallback in {"failed", "incomplete"} and status == "completed"):
+        status = fallback
+    return Meaning("terminal", type_, 0, number, status=status, message=message, usage=usage)
+
+
+def read_response(response: Mapping[str, Any]) -> tuple[str | None, str | None, Usage | None]:
+    """Status (`incomplete:REASON` where there is one), error message and usage of a Response object."""
+    status = response.get("status")
+    details, error = response.get("incomplete_details"), response.get("error")
+    if status == "incomplete" and isinstance(details, Mapping) and details.get("reason"):
+        status = f"incomplete:{details['reason']}"
+    message = _message(error) if isinstance(error, Mapping) else None
+    return (status if isinstance(status, str) else None), message, _usage(response.get("usage"))
+
+
+def _message(error: Mapping[str, Any]) -> str:
+    parts = [str(error[key]) for key in ("code", "message") if error.get(key)]
+    return ": ".join(parts) or "the server gave no reason"
+
+
+def _usage(usage: object) -> Usage | None:
+    """Token counts; a usage that is all zero says nothing (some servers send it so) and is missing."""
+    if not isinstance(usage, Mapping):
+        return None
+    found = Usage(
+        input=_count(usage, "input_tokens"),
+        cached=_count(usage.get("input_tokens_details"), "cached_tokens"),
+        output=_count(usage, "output_tokens"),
+        reasoning=_count(usage.get("output_tokens_details"), "reasoning_tokens"),
+    )
+    return found if found.input or found.output else None
+
+
+def _count(mapping: object, key: str) -> int | None:
+    value = mapping.get(key) if isinstance(mapping, Mapping) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _INT64 else None

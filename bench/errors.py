@@ -1,0 +1,28 @@
+"""The errors a user can cause or meet, and the exit code each ends the command with.
+
+    BenchError        2   usage or configuration: one line, no traceback
+    ├── RunInvalid    3   the run measured something else than it says
+    └── NotEnough     4   too little data to decide
+
+130 is Ctrl-C: what was measured is written and reported.
+"""
+
+EXIT_INTERRUPTED = 130
+
+
+class BenchError(Exception):
+    """A line for the user: what is wrong, where, and what to do."""
+
+    exit_code = 2
+
+
+class RunInvalid(BenchError):
+    """The run may not be believed; the message is the reason."""
+
+    exit_code = 3
+
+
+class NotEnough(BenchError):
+    """The data cannot carry the asked answer."""
+
+    exit_code = 4

@@ -1,0 +1,214 @@
+"""One call of a scenario in this process, and how much memory it took at its peak."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import re
+import secrets
+import socket
+import ssl
+import sys
+import tracemalloc
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from time import perf_counter_ns
+from typing import Literal
+
+import httpx2
+from openai import AsyncOpenAI, DefaultAsyncHttpx2Client
+
+from bench.asks import Options, make_ask, nonce_text
+from bench.scenario import Ask, Scenario
+from bench.target import DUMMY_KEY, SIM, Target
+from bench.trial import Delivery
+
+Meter = Literal["tracemalloc", "rss"]
+Call = Callable[[], Awaitable[None]]
+Peak = tuple[int, int]
+"""Bytes before the call, and the peak during the call above them."""
+
+WARM_TOKENS = 40
+"""Short, or the free memory that it leaves behind would hide the growth of every later call."""
+
+_TAIL = 4096
+_USAGE = re.compile(rb'"output_tokens"\s*:\s*(\d+)')
+_RECEIVE_BUFFER = (socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+"""What has been sent but not read yet waits in here. The simulator is faster than any client, and with the buffer that
+loopback gives, asyncio would take in 256 KiB of that at once: a step in the memory of every answer above 1,000 tokens
+that no real server causes."""
+
+_TLS = ssl.create_default_context()
+"""Made once: it costs 30 ms, and no request of this process is encrypted."""
+
+
+class WrongLengthError(Exception):
+    """The answer was not as long as asked, so its memory says nothing about that length."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """Where the calls go: a simulator without pacing."""
+
+    base_url: str
+    model: str
+
+
+class NoRecorder:
+    """Takes what a scenario records and forgets it: this pass measures memory only."""
+
+    def now(self) -> int:
+        return perf_counter_ns()
+
+    def mark(self, name: str) -> None: ...
+    def record(self, name: str, value: float, unit: str) -> None: ...
+
+
+class Tail(httpx2.AsyncByteStream):
+    """Hands a response body on as it comes and keeps only its last 4 KB, where the usage stands.
+
+    Constant in size, so it adds nothing to the growth with length. It is how an answer of the wrong length is found
+    out, whatever the scenario does with its answer.
+    """
+
+    def __init__(self, inner: AsyncIterator[bytes] | httpx2.AsyncByteStream) -> None:
+        self._inner = inner
+        self._end = b""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for chunk in self._inner:
+            self._end = (self._end + chunk[-_TAIL:])[-_TAIL:]
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()  # type: ignore[union-attr]
+
+    @property
+    def output_tokens(self) -> int | None:
+        """The last `usage.output_tokens` of the body, or None if it ends without one."""
+        found = _USAGE.findall(self._end)
+        return int(found[-1]) if found else None
+
+
+def warm(scenario: Scenario, delivery: Delivery, endpoint: Endpoint) -> None:
+    """One short call that is not measured: imports, schemas and caches are built on the first call of a process."""
+    asyncio.run(_warm(scenario, delivery, endpoint))
+
+
+async def _warm(scenario: Scenario, delivery: Delivery, endpoint: Endpoint) -> None:
+    async with _client(endpoint, []) as client:
+        await consume(scenario, delivery, client, _ask(scenario, WARM_TOKENS, endpoint))
+
+
+def metered(scenario: Scenario, delivery: Delivery, meter: Meter, tokens: int, endpoint: Endpoint) -> Peak:
+    """The peak of one call, with a client and an event loop of its own.
+
+    Raises what the call raises, and `WrongLengthError` if the answer is not `tokens` long by its usage.
+    """
+    return asyncio.run(_metered(scenario, delivery, METERS[meter], tokens, endpoint))
+
+
+async def _metered(
+    scenario: Scenario, delivery: Delivery, meter: Callable[[Call], Awaitable[Peak]], tokens: int, endpoint: Endpoint
+) -> Peak:
+    bodies: list[Tail] = []
+    ask = _ask(scenario, tokens, endpoint)
+    async with _client(endpoint, bodies) as client:
+        await consume(scenario, delivery, client, _ask(scenario, WARM_TOKENS, endpoint))
+        bodies.clear()
+        gc.collect()
+        peak = await meter(lambda: consume(scenario, delivery, client, ask))
+    _check_length(tokens, bodies)
+    return peak
+
+
+def _check_length(tokens: int, bodies: list[Tail]) -> None:
+    counts = [body.output_tokens for body in bodies]
+    got = sum(count or 0 for count in counts)
+    if not counts or None in counts:
+        raise WrongLengthError(f"asked for {tokens} output tokens, but the answer ended without usage")
+    if got != tokens:
+        raise WrongLengthError(f"asked for {tokens} output tokens, got {got}")
+
+
+async def consume(scenario: Scenario, delivery: Delivery, client: AsyncOpenAI, ask: Ask) -> None:
+    """Take the whole answer and keep none of it: streamed pieces are dropped as they come."""
+    if delivery == "streamed":
+        async with aclosing(scenario.streamed(client, ask)) as pieces:  # type: ignore[type-var]
+            async for _ in pieces:
+                pass
+    elif scenario.blocking is not None:
+        await scenario.blocking(client, ask)
+
+
+def _client(endpoint: Endpoint, bodies: list[Tail]) -> AsyncOpenAI:
+    """The SDK's client as an app makes it, but for retries (a failed point is not repeated) and proxies (loopback)."""
+
+    async def follow(response: httpx2.Response) -> None:
+        bodies.append(Tail(response.stream))  # type: ignore[arg-type]
+        response.stream = bodies[-1]
+
+    transport = httpx2.AsyncHTTPTransport(verify=_TLS, socket_options=[_RECEIVE_BUFFER])
+    http = DefaultAsyncHttpx2Client(transport=transport, event_hooks={"response": [follow]})
+    return AsyncOpenAI(base_url=endpoint.base_url, api_key=DUMMY_KEY, max_retries=0, http_client=http)
+
+
+def _ask(scenario: Scenario, tokens: int, endpoint: Endpoint) -> Ask:
+    return make_ask(
+        scenario,
+        scenario.prompts[0],
+        target=Target(name=SIM, base_url=endpoint.base_url),
+        model=endpoint.model,
+        nonce=nonce_text(secrets.randbits(64)),
+        seed=0,
+        recorder=NoRecorder(),
+        options=Options(output_tokens=tokens, control={"profile": "flood"}),
+    )
+
+
+async def _traced(call: Call) -> Peak:
+    """Python's own blocks, by tracemalloc, started just before the call: what was there before is not counted."""
+    tracemalloc.start()
+    try:
+        base, _ = tracemalloc.get_traced_memory()
+        await call()
+        return base, tracemalloc.get_traced_memory()[1] - base
+    finally:
+        tracemalloc.stop()
+
+
+async def _resident(call: Call) -> Peak:
+    """Peak growth of the process: the kernel's high-water mark, set back just before the call."""
+    reset_high_water()
+    base = high_water()
+    await call()
+    return base, high_water() - base
+
+
+METERS: dict[Meter, Callable[[Call], Awaitable[Peak]]] = {"tracemalloc": _traced, "rss": _resident}
+
+
+def reset_high_water() -> None:
+    """Set VmHWM back to the present RSS (Linux). Elsewhere the mark is the process's lifetime peak."""
+    try:
+        with open("/proc/self/clear_refs", "w") as control:  # noqa: PTH123  (no Path objects between two readings)
+            control.write("5")
+    except OSError:
+        return
+
+
+def high_water() -> int:
+    """The largest RSS of this process in bytes since the mark was set back."""
+    try:
+        with open("/proc/self/status", "rb") as status:  # noqa: PTH123
+            return next(int(line.split()[1]) for line in status if line.startswith(b"VmHWM:")) * 1024
+    except (OSError, StopIteration):
+        return _lifetime_peak()
+
+
+def _lifetime_peak() -> int:
+    import resource  # noqa: PLC0415  (not on Windows, where this point fails with that)
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

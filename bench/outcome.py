@@ -1,0 +1,149 @@
+"""How a trial ended: exactly one status, and a line that says why. Pure.
+
+The wire outranks the scenario: an exception in a plugin that stumbled over half an answer is the server's fault, and
+a loop that simply ended is no success unless the stream had its terminal event.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+import openai
+import pydantic
+
+from bench.clients.decode import Answer
+from bench.trial import Attempt, Trial
+
+Exchange = tuple[Attempt, Answer]
+LENGTH_CAP = "incomplete:max_output_tokens"
+
+
+class Deadline(Exception):  # noqa: N818  (it is no error of the program)
+    """The trial's total deadline passed."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A status of `schema.TRIAL_STATUS`, why (None when ok), and whether it ended at the length cap."""
+
+    status: str
+    error: str | None = None
+    truncated: bool = False
+
+
+def judge(trial: Trial, exchanges: Sequence[Exchange]) -> Outcome:
+    """The outcome of a trial that has ended, `check` not yet asked."""
+    final = [exchange for exchange in exchanges if _is_final(exchange[0], trial.attempts)]
+    if trial.error is not None:
+        return _from_error(trial.error, final)
+    for attempt, answer in final:
+        if problem := wire_problem(attempt, answer):
+            return problem
+    return Outcome("ok", truncated=any(answer.terminal == LENGTH_CAP for _, answer in final))
+
+
+def _is_final(attempt: Attempt, attempts: Sequence[Attempt]) -> bool:
+    """Is it what the scenario was left with? Not when it was tried again, or went on with another request."""
+    end = attempt.t_end
+    return end is None or not any(later.t_start >= end for later in attempts if later is not attempt)
+
+
+def wire_problem(attempt: Attempt, answer: Answer) -> Outcome | None:
+    """What was wrong with an answer by the bytes alone; None when nothing was."""
+    if attempt.status is None:
+        return Outcome("connect", attempt.error or "no answer")
+    if attempt.status >= 400:
+        return Outcome(_http_class(attempt.status), f"HTTP {attempt.status}: {answer.message or 'no message'}")
+    if attempt.error:
+        return Outcome("timeout" if "Timeout" in attempt.error else "cut_mid_stream", attempt.error)
+    if attempt.closed_early and not any(event.meaning.kind == "done" for event in answer.events):
+        return None
+    return _body_problem(attempt, answer)
+
+
+def _body_problem(attempt: Attempt, answer: Answer) -> Outcome | None:
+    if attempt.asked_stream != answer.is_stream:
+        return _wrong_kind(attempt)
+    if answer.malformed:
+        return Outcome("malformed", answer.malformed)
+    if answer.terminal in {"error", "failed"}:
+        return Outcome("in_band_error", answer.message or answer.terminal)
+    if (answer.terminal or "").startswith("incomplete") and answer.terminal != LENGTH_CAP:
+        return Outcome("incomplete", answer.terminal)
+    if answer.is_stream and answer.terminal is None:
+        return Outcome(
+            "no_terminal_event", f"the stream ended after {len(answer.events)} events without a terminal one"
+        )
+    return None
+
+
+def _wrong_kind(attempt: Attempt) -> Outcome:
+    got = attempt.headers.get("content-type", "no content type")
+    if attempt.asked_stream:
+        return Outcome("no_terminal_event", f"asked for an event stream, got {got}")
+    return Outcome("malformed", f"asked for one JSON body, got {got}")
+
+
+def _from_error(error: BaseException, final: Sequence[Exchange]) -> Outcome:
+    if isinstance(error, asyncio.CancelledError):
+        return Outcome("cancelled", "interrupted")
+    if isinstance(error, Deadline):
+        return Outcome("timeout", str(error))
+    if outcome := _from_client_error(error, final):
+        return outcome
+    for attempt, answer in final:
+        if problem := wire_problem(attempt, answer):
+            return problem
+    if isinstance(error, pydantic.ValidationError | json.JSONDecodeError):
+        return Outcome("invalid_result", _line(error))
+    return Outcome("scenario_error", f"{_line(error)} ({_where(error)})")
+
+
+def _from_client_error(error: BaseException, final: Sequence[Exchange]) -> Outcome | None:
+    """What the SDK raised, by its type; None when the exception is not the SDK's."""
+    if isinstance(error, openai.APITimeoutError | httpx2.TimeoutException):
+        return Outcome("timeout", _chain(error))
+    if isinstance(error, openai.APIStatusError):
+        return Outcome(_http_class(error.status_code), f"HTTP {error.status_code}: {_line(error)}")
+    if isinstance(error, openai.APIConnectionError | httpx2.TransportError):
+        answered = any(attempt.status is not None for attempt, _ in final)
+        return Outcome("cut_mid_stream" if answered else "connect", _chain(error))
+    if isinstance(error, openai.APIResponseValidationError):
+        return Outcome("malformed", _line(error))
+    if isinstance(error, openai.APIError):
+        return Outcome("in_band_error", _line(error))
+    if isinstance(error, json.JSONDecodeError | UnicodeDecodeError) and _raised_in_sdk(error):
+        return Outcome("malformed", _line(error))
+    return None
+
+
+def _http_class(status: int) -> str:
+    return "http_429" if status == 429 else "http_5xx" if status >= 500 else "http_4xx"
+
+
+def _raised_in_sdk(error: BaseException) -> bool:
+    home = str(Path(openai.__file__).parent)
+    return any(frame.filename.startswith(home) for frame in traceback.extract_tb(error.__traceback__))
+
+
+def _where(error: BaseException) -> str:
+    """File and line of the innermost frame that is neither the SDK's nor a library's: the plugin's own."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if "site-packages" not in frame.filename and "/lib/python" not in frame.filename]
+    frame = (own or frames)[-1]
+    return f"{frame.filename}:{frame.lineno}"
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def _chain(error: BaseException) -> str:
+    """The SDK's wrapper says little ("Connection error."); its cause says what happened."""
+    return f"{_line(error)} <- {_line(error.__cause__)}" if error.__cause__ else _line(error)

@@ -1,0 +1,69 @@
+"""How far the run is, on stderr: a bar in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+    from rich.progress import TaskID
+
+    from bench.outcome import Outcome
+    from bench.plan import Cell, PlannedTrial
+
+LINE_EVERY_S = 5.0
+
+
+class Reporter:
+    """Counts trials and says so. One for the trials, then one for the memory pass."""
+
+    def __init__(self, total: int, what: str, bar: Bar | None) -> None:
+        self.total, self.what, self.done, self.failed = total, what, 0, 0
+        self._bar, self._started, self._said = bar, monotonic(), monotonic()
+        self._task: TaskID | None = bar.add_task(what, total=total) if bar else None
+
+    def trial_done(self, cell: Cell, planned: PlannedTrial, outcome: Outcome, total_ms: float) -> None:
+        """A trial has ended."""
+        self.failed += outcome.status != "ok"
+        self.step(f"{cell.scenario} {planned.delivery} {total_ms:,.0f} ms{self._failures()}")
+
+    def step(self, text: str, done: int = 1) -> None:
+        """So much more is done; `text` says what it was."""
+        self.done += done
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, advance=done, description=f"{self.what}: {text}")
+        elif monotonic() - self._said >= LINE_EVERY_S or self.done >= self.total:
+            self._said = monotonic()
+            say(f"{self.what}: {self.done} of {self.total}{self._failures()}{self._left()}")
+
+    def _failures(self) -> str:
+        return f", {self.failed} failed" if self.failed else ""
+
+    def _left(self) -> str:
+        if not self.done or self.done >= self.total:
+            return ""
+        seconds = (monotonic() - self._started) / self.done * (self.total - self.done)
+        return f", about {seconds:.0f} s left"
+
+
+def say(line: str) -> None:
+    """A line on stderr."""
+    print(line, file=sys.stderr, flush=True)  # noqa: T201  (this is where progress goes)
+
+
+@contextmanager
+def progress(total: int, what: str) -> Iterator[Reporter]:
+    """A reporter for so many steps; its bar goes when the work is done or breaks off."""
+    if not sys.stderr.isatty():
+        yield Reporter(total, what, None)
+        return
+    from rich.console import Console  # noqa: PLC0415  (start-up time)
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        yield Reporter(total, what, bar)

@@ -1,0 +1,163 @@
+"""Prompt files: JSONL, CSV or standard input → one dict per prompt, checked, each error with its place."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn, TextIO
+
+from bench.errors import BenchError
+from bench.textfile import read_text
+
+_JSON_LINES = {".jsonl", ".ndjson", ".json"}
+
+
+def load_prompts(source: str, stdin: TextIO) -> list[dict[str, Any]]:
+    """The prompts of a file, or of `stdin` when the source is `-`; at least one.
+
+    Each is a dict with `prompt` (text) or `messages` (a list of {role, content}), where given `id` (text) and
+    `output_tokens` (a positive int), and whatever other columns the file has.
+
+    `.jsonl`, `.ndjson`, `.json`: one JSON object a line. `.csv`: a header, then a row each; an empty cell of the four
+    is a missing one, `messages` is written as JSON. `-`: JSONL when the first line begins with `{`, else every line is
+    one prompt. Blank lines are skipped.
+    """
+    name = "standard input" if source == "-" else source
+    rows = list(_stdin_rows(stdin, name) if source == "-" else _file_rows(Path(source), name))
+    if not rows:
+        raise BenchError(f"{name}: no prompts in it; give one JSON object a line, or a CSV file with a header")
+    return rows
+
+
+def _stdin_rows(stdin: TextIO, name: str) -> Iterator[dict[str, Any]]:
+    try:
+        text = stdin.read().removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        raise BenchError(f"{name}: not UTF-8 at byte {error.start}; save it as UTF-8") from error
+    if text.lstrip().startswith("{"):
+        return parse_jsonl(text, name)
+    return (_checked({"prompt": line.strip()}, f"{name}:{number}:1") for number, line in _lines(text))
+
+
+def _file_rows(path: Path, name: str) -> Iterator[dict[str, Any]]:
+    parse = parse_csv if path.suffix.lower() == ".csv" else parse_jsonl
+    if path.suffix.lower() not in {".csv", *_JSON_LINES}:
+        raise BenchError(f"{name}: unknown kind of prompt file; name it .jsonl or .csv, or pipe it in with --prompts -")
+    return parse(read_text(path), name)
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    """(number, line) of the lines that are not blank. Only LF ends a line: JSON may hold U+2028 and the like."""
+    return ((number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip())
+
+
+def parse_jsonl(text: str, name: str) -> Iterator[dict[str, Any]]:
+    """The prompts of a text with one JSON object a line."""
+    for number, line in _lines(text):
+        row = _json(line, name, number)
+        if not isinstance(row, dict):
+            _fail(f"{name}:{number}:1", 'expected one JSON object a line, for instance {"prompt": "Hello"}')
+        yield _checked(row, f"{name}:{number}:1")
+
+
+def parse_csv(text: str, name: str) -> Iterator[dict[str, Any]]:
+    """The prompts of a CSV text with a header."""
+    rows = _csv_rows(text, name)
+    number, header = next(rows, (1, []))
+    if header and not {"prompt", "messages"} & set(header):
+        _fail(f"{name}:{number}:1", "the header has neither a column 'prompt' nor 'messages'")
+    if len(set(header)) < len(header) or "" in header:
+        _fail(f"{name}:{number}:1", "the header has an empty name or one name twice")
+    for number, cells in rows:
+        if len(cells) != len(header):
+            place = f"{name}:{number}:{min(len(cells), len(header)) + 1}"
+            _fail(place, f"{len(cells)} cells, but the header has {len(header)}")
+        yield _checked(_from_cells(dict(zip(header, cells, strict=True)), name, number), f"{name}:{number}:1")
+
+
+def _csv_rows(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
+    """(line it begins on, cells) of every row that is not blank."""
+    csv.field_size_limit(max(csv.field_size_limit(), len(text)))  # a long prompt is no mistake
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    begins = 1
+    try:
+        for cells in reader:
+            if cells:
+                yield begins, cells
+            begins = reader.line_num + 1
+    except csv.Error as error:
+        _fail(f"{name}:{begins}:1", f"not valid CSV ({error})")
+
+
+def _from_cells(row: dict[str, str], name: str, number: int) -> dict[str, Any]:
+    """Cells as values: the known columns get their types, empty ones of them are left out."""
+    values: dict[str, Any] = {key: cell for key, cell in row.items() if cell or key not in _KNOWN}
+    if "messages" in values:
+        try:
+            values["messages"] = _json(values["messages"], "column messages", 1)
+        except BenchError as error:
+            _fail(f"{name}:{number}:1", str(error))
+    if re.fullmatch(r"\s*[0-9]{1,9}\s*", values.get("output_tokens", "")):
+        values["output_tokens"] = int(values["output_tokens"])
+    return values
+
+
+_KNOWN = {"prompt", "messages", "id", "output_tokens"}
+
+
+def _json(text: str, name: str, number: int) -> Any:
+    try:
+        value = json.loads(text, parse_constant=_no_constant)
+        json.dumps(value, ensure_ascii=False).encode()
+    except json.JSONDecodeError as error:
+        _fail(f"{name}:{number + error.lineno - 1}:{error.colno}", f"not valid JSON ({error.msg})")
+    except UnicodeEncodeError:
+        _fail(f"{name}:{number}:1", "half of a surrogate pair (\\ud800 to \\udfff alone) is no text")
+    except (ValueError, RecursionError) as error:
+        _fail(f"{name}:{number}:1", f"not usable as JSON ({error})")
+    return value
+
+
+def _no_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not JSON")
+
+
+def _checked(row: dict[str, Any], place: str) -> dict[str, Any]:
+    """The row without its nulls among the known keys, when it is a prompt."""
+    row = {key: value for key, value in row.items() if value is not None or key not in _KNOWN}
+    if ("prompt" in row) == ("messages" in row):
+        _fail(place, "both 'prompt' and 'messages'; keep one" if "prompt" in row else "neither 'prompt' nor 'messages'")
+    if "prompt" in row and not _is_text(row["prompt"]):
+        _fail(place, "'prompt' must be text that is not empty")
+    if "messages" in row and not _are_messages(row["messages"]):
+        _fail(place, '\'messages\' must be a list of {"role": text, "content": text}, with at least one')
+    tokens = row.get("output_tokens", 1)
+    if not isinstance(tokens, int) or isinstance(tokens, bool) or tokens < 1:
+        _fail(place, "'output_tokens' must be a positive whole number")
+    return row | ({"id": _id(row["id"], place)} if "id" in row else {})
+
+
+def _id(value: object, place: str) -> str:
+    if not isinstance(value, str | int) or isinstance(value, bool):
+        _fail(place, "'id' must be text or a whole number")
+    return str(value)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _are_messages(value: object) -> bool:
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(one, dict) and _is_text(one.get("role")) and _is_text(one.get("content")) for one in value)
+    )
+
+
+def _fail(place: str, what: str) -> NoReturn:
+    raise BenchError(f"{place}: {what}")

@@ -1,0 +1,145 @@
+"""`report.md`: the report where Markdown is read. Below 60 KB, which is what a pull request's comment takes."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+
+from bench.analysis.cellrows import QUANTILES
+from bench.analysis.metrics import LATENCIES, PACES
+from bench.analysis.wording import both, reason
+from bench.reporters.table import CAPTION, COST, TIME, Entry, cost_deliveries, cost_texts, footnotes, time_entries
+from bench.summary import Cell, Failure, Row, Summary
+
+MOST_FAILURES = 20
+LARGEST = 60_000
+"""Bytes."""
+MOST_CELLS = 60
+MOST_DETAILS = 20
+"""Cells shown in full; the numbers of all are in `summary.csv`."""
+LONGEST_ERROR = 200
+DETAILED = (*LATENCIES, "gap", "itl", *PACES, "read_lag")
+
+
+def render_markdown(summary: Summary) -> str:
+    """The report, with as many cells in full as fit."""
+    report = ""
+    for details in (MOST_DETAILS, MOST_DETAILS // 4, 0):
+        report = "\n".join(_lines(summary, details)) + "\n"
+        if len(report.encode()) < LARGEST:
+            break
+    return report
+
+
+def _lines(summary: Summary, details: int) -> Iterator[str]:
+    run = summary.manifest
+    yield f"# streambench: {text(str(run.get('name') or run['run_id']))}"
+    yield from ("", f"**{text(summary.headline)}**", "", text(summary.answer), "")
+    yield from _time(summary)
+    yield from _cost(summary)
+    if len(summary.cells) > MOST_CELLS:
+        yield f"… and {len(summary.cells) - MOST_CELLS} more cells, in `summary.csv`. "
+    yield from (CAPTION, "")
+    yield from _section("Can it be trusted?", (f"- {text(line)}" for line in (*summary.trust, *summary.notes)))
+    yield from _section(
+        "Notes",
+        (f"- {_name(cell)}: {text(n)}" for cell in summary.cells[:MOST_CELLS] for n in footnotes(summary, cell)),
+    )
+    yield from _failures(summary.failures)
+    for cell in summary.cells[:details]:
+        yield from _details(summary, cell)
+    yield from _section(
+        "Environment", (f"- {text(name)}: {text(value)}" for name, value in summary.environment.items())
+    )
+    yield from ("## Reproduce", "", "```", " ".join(map(_argument, run["command"])), "```")
+
+
+def text(value: str) -> str:
+    """Plain text on one line: nothing in it is taken for Markdown or HTML."""
+    escaped = re.sub(r"([\\`*|#])", r"\\\1", " ".join(value.split())).replace("](", "]\\(")
+    return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _argument(value: object) -> str:
+    return shlex.quote(str(value)).replace("`", "'").replace("\n", " ")
+
+
+def _name(cell: Cell) -> str:
+    return f"**{text(cell.label)}**"
+
+
+def _section(title: str, lines: Iterable[str]) -> Iterator[str]:
+    """A heading and its lines; nothing at all without lines."""
+    found = list(lines)
+    if found:
+        yield from (f"## {title}", "", *found, "")
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> Iterator[str]:
+    yield f"| {' | '.join(heads)} |"
+    yield "| " + " | ".join("---" if i < left else "---:" for i in range(len(heads))) + " |"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+    yield ""
+
+
+def _time(summary: Summary) -> Iterator[str]:
+    heads = ["scenario", "pairs", *(column.title for column in TIME)]
+    rows = ([text(c.label), str(c.pairs), *map(_entry, time_entries(summary, c))] for c in summary.cells[:MOST_CELLS])
+    return _table(heads, rows)
+
+
+def _entry(entry: Entry) -> str:
+    return f"{entry.main}<br>{text(entry.below)}" if entry.below else entry.main
+
+
+def _cost(summary: Summary) -> Iterator[str]:
+    heads = ["scenario", "delivery", *(column.title for column in COST)]
+    rows = (
+        [text(cell.label), delivery, *map(text, cost_texts(summary, cell, delivery))]
+        for cell in summary.cells[:MOST_CELLS]
+        for delivery in cost_deliveries(summary, cell)
+    )
+    return _table(heads, rows, left=2)
+
+
+def _failures(failures: Sequence[Failure]) -> Iterator[str]:
+    if not failures:
+        return
+    yield from ("## Failures", "")
+    heads = ["trial", "cell", "delivery", "class", "client id", "server id", "what happened"]
+    yield from _table(heads, (_failure(f) for f in failures[:MOST_FAILURES]), left=len(heads))
+    if len(failures) > MOST_FAILURES:
+        yield from (f"… and {len(failures) - MOST_FAILURES} more, in `trials.parquet`.", "")
+
+
+def _failure(f: Failure) -> list[str]:
+    parts = (f.cell, f.delivery, f.status, f.client_id, f.server_id, f.error[:LONGEST_ERROR])
+    return [str(f.trial_id), *map(text, parts)]
+
+
+def _details(summary: Summary, cell: Cell) -> Iterator[str]:
+    """Everything that the tables leave out, folded."""
+    yield from (f"<details><summary>{text(cell.label)}: all quantiles</summary>", "")
+    yield from (f"{text(cell.description)} First useful: {text(cell.useful)}", "", text(cell.verdict), "")
+    heads = ["metric", "delivery", "n", "failed", *QUANTILES]
+    rows = [
+        [f"`{name}`", delivery, *_counts(found), *map(_quantile, found)]
+        for name in DETAILED
+        for delivery in ("streamed", "blocking")
+        if any(found := [summary.row(cell, delivery, name, q) for q in QUANTILES])
+    ]
+    yield from _table(heads, rows, left=2)
+    yield from ("</details>", "")
+
+
+def _counts(rows: Sequence[Row | None]) -> list[str]:
+    first = next(row for row in rows if row)
+    return [str(first.n), str(first.failed)]
+
+
+def _quantile(row: Row | None) -> str:
+    if row is None:
+        return ""
+    return text(both(row)) if row.estimate is not None else f"n/a ({text(reason(row))})"

@@ -1,0 +1,101 @@
+"""The comparison table, as text cells: the same in the terminal, in Markdown and in HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from bench.analysis.wording import NA, both, interval, reason, value
+from bench.summary import Cell, Row, Summary
+
+LONGEST_REASON = 16
+"""A longer reason stands below the table, not in it."""
+
+
+class Entry(NamedTuple):
+    """One number of the table: what is printed large, and below it the interval or the reason why it is missing."""
+
+    main: str
+    below: str = ""
+
+
+class Column(NamedTuple):
+    """Head of a column, in two lines."""
+
+    top: str
+    bottom: str
+
+    @property
+    def title(self) -> str:
+        """The head in one line."""
+        return f"{self.top}, {self.bottom}" if self.bottom else self.top
+
+
+TIME = (
+    Column("first useful", "streamed"),
+    Column("first token", "streamed"),
+    Column("whole", "streamed"),
+    Column("whole", "blocking"),
+    Column("seen sooner", "by"),
+    Column("finish", "vs blocking"),
+)
+COST = (
+    Column("failed", "of offered"),
+    Column("attempts", "in all"),
+    Column("back-off", "in all"),
+    Column("memory", "peak"),
+    Column("memory slope", "bytes per token"),
+    Column("CPU", "per event"),
+)
+CAPTION = (
+    "Medians over all offered trials (a failure counts as ∞); seen sooner and finish: shift over the pairs in which "
+    "both are ok. In brackets the 95 % interval. Client memory: measured apart on sim, peak at the longest answer."
+)
+DELIVERIES = ("streamed", "blocking")
+
+
+def time_entries(summary: Summary, cell: Cell) -> list[Entry]:
+    """The cell's entries under TIME."""
+    return [
+        entry(summary.row(cell, "streamed", "ttfu", "p50")),
+        entry(summary.row(cell, "streamed", "ttft", "p50")),
+        entry(summary.row(cell, "streamed", "total", "p50")),
+        entry(summary.row(cell, "blocking", "total", "p50")),
+        entry(summary.row(cell, "paired", "gain", "hl", "ms")),
+        entry(summary.row(cell, "paired", "overhead", "hl", "ratio")),
+    ]
+
+
+def cost_texts(summary: Summary, cell: Cell, delivery: str) -> list[str]:
+    """The cell's texts under COST, for one delivery."""
+    sums = [summary.row(cell, delivery, name, "sum") for name in ("failures", "attempts", "backoff")]
+    failed = sums[0]
+    slope = summary.memory_row(cell, delivery, "memory_slope")
+    return [
+        f"{value(failed)} of {failed.n}" if failed else NA,
+        *(value(row) for row in sums[1:]),
+        value(summary.memory_row(cell, delivery, "memory_peak")),
+        both(slope, unit=False),
+        value(summary.row(cell, delivery, "cpu_per_event", "mean")) if delivery == "streamed" else "",
+    ]
+
+
+def cost_deliveries(summary: Summary, cell: Cell) -> list[str]:
+    """The deliveries that the cell has trials of."""
+    return [delivery for delivery in DELIVERIES if summary.row(cell, delivery, "failures", "sum")]
+
+
+def entry(row: Row | None) -> Entry:
+    """Estimate and interval; or n/a and why, where the reason is short."""
+    why = reason(row)
+    return Entry(value(row), interval(row) or (why if len(why) <= LONGEST_REASON else ""))
+
+
+def footnotes(summary: Summary, cell: Cell) -> Iterator[str]:
+    """What the table has no room for: why a cell is invalid, its notes, and reasons that are long."""
+    if cell.invalid:
+        yield f"INVALID: {cell.invalid}"
+    yield from cell.notes
+    for row in (summary.row(cell, "paired", "gain", "hl", "ms"), summary.row(cell, "streamed", "ttft", "p50")):
+        if row and len(reason(row)) > LONGEST_REASON and not any(reason(row) in note for note in cell.notes):
+            yield f"{row.metric}: {reason(row)}"

@@ -1,0 +1,235 @@
+"""From a finished trial to its journal rows: the stamps that durations are counted from, and everything raw. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from hashlib import sha256
+from itertools import pairwise
+from statistics import median
+from typing import Any
+
+from bench.clients.decode import Answer, Event
+from bench.clients.events import TOKEN_KINDS, VISIBLE_KINDS
+from bench.outcome import Exchange, Outcome
+from bench.records import Rows, columns_of
+from bench.scenario import Scenario, canonical
+from bench.trial import Attempt, Trial
+
+STALL_NS = 200_000_000
+STALL_MIN_NS = 50_000_000
+STALL_TIMES = 5
+
+
+def tokens_of(events: Iterable[Event]) -> Iterator[Event]:
+    """The events that brought something of the answer.
+
+    A whole text (`…done`, a complete item) counts only where nothing of its kind came before it: servers that send
+    no deltas.
+    """
+    seen: set[str] = set()
+    for event in events:
+        meaning = event.meaning
+        group = "tool_args" if meaning.kind == "item" else meaning.kind
+        if meaning.kind in TOKEN_KINDS and meaning.chars and not (meaning.whole and group in seen):
+            seen.add(group)
+            yield event
+
+
+def stalls(stamps: Sequence[int]) -> tuple[int, int]:
+    """(number, ns beyond the median gap) of the gaps over 200 ms, or over 50 ms and five times the median gap."""
+    gaps = [later - earlier for earlier, later in pairwise(stamps)]
+    if not gaps:
+        return 0, 0
+    usual = median(gaps)
+    stalled = [gap for gap in gaps if gap > STALL_NS or gap > max(STALL_MIN_NS, STALL_TIMES * usual)]
+    return len(stalled), int(sum(gap - usual for gap in stalled))
+
+
+def trial_rows(
+    planned: Mapping[str, Any],
+    scenario: Scenario,
+    trial: Trial,
+    exchanges: Sequence[Exchange],
+    outcome: Outcome,
+    *,
+    t0: int,
+    store_text: bool,
+) -> Rows:
+    """All tables' rows of one trial; `planned` has the columns that the plan already knew."""
+    row = {
+        **planned,
+        "status": outcome.status,
+        "error": outcome.error,
+        "truncated": outcome.truncated,
+        "cpu_ns": trial.cpu_ns,
+        **_stamps(scenario, trial, exchanges, outcome, t0),
+        **_counts(trial, exchanges),
+        **_result(trial, store_text=store_text),
+    }
+    return {
+        "trials": columns_of("trials", [row]),
+        "attempts": columns_of("attempts", list(_attempts(trial, exchanges, t0))),
+        "events": _events(trial.trial_id, exchanges, t0),
+        "pieces": _pieces(scenario, trial, t0),
+        "metrics": columns_of("metrics", [_metric(trial, *metric) for metric in trial.metrics]),
+    }
+
+
+def _stamps(
+    scenario: Scenario, trial: Trial, exchanges: Sequence[Exchange], outcome: Outcome, t0: int
+) -> dict[str, int | None]:
+    events = sorted((event for _, answer in exchanges for event in answer.events), key=lambda event: event.t_read)
+    tokens = sorted((event for _, answer in exchanges for event in tokens_of(answer.events)), key=lambda e: e.t_read)
+    visible = [event for event in tokens if event.meaning.kind in VISIBLE_KINDS]
+    useful = _first_useful(scenario, trial, outcome)
+    number, stalled = stalls([event.t_read for event in tokens])
+    streamed = trial.delivery == "streamed"
+    return {
+        "t_origin": trial.t_origin - t0,
+        "t_end": trial.t_end - t0,
+        "t_first_event": events[0].t_read - t0 if events else None,
+        "t_first_token": tokens[0].t_read - t0 if tokens else None,
+        "t_first_visible": visible[0].t_read - t0 if visible else None,
+        "t_first_piece": trial.pieces[0][0] - t0 if trial.pieces else None,
+        "t_first_useful": useful - t0 if useful is not None else None,
+        "t_last_token": tokens[-1].t_read - t0 if tokens else None,
+        "deltas": len(tokens) if streamed else None,
+        "stalls": number if streamed else None,
+        "stall_ns": stalled if streamed else None,
+    }
+
+
+def _first_useful(scenario: Scenario, trial: Trial, outcome: Outcome) -> int | None:
+    """First useful piece; for blocking the whole, at the end, and only if there is one."""
+    if trial.delivery == "blocking":
+        return trial.t_end if outcome.status == "ok" else None
+    return next((time for time, piece in trial.pieces if scenario.useful(piece)), None)
+
+
+def _counts(trial: Trial, exchanges: Sequence[Exchange]) -> dict[str, int | None]:
+    usages = [answer.usage for _, answer in exchanges if answer.usage is not None]
+
+    def total(values: Iterable[int | None]) -> int | None:
+        known = [value for value in values if value is not None]
+        return sum(known) if known else None
+
+    return {
+        "input_tokens": total(usage.input for usage in usages),
+        "cached_tokens": total(usage.cached for usage in usages),
+        "output_tokens": total(usage.output for usage in usages),
+        "reasoning_tokens": total(usage.reasoning for usage in usages),
+        "requests": len({attempt.request for attempt in trial.attempts}),
+        "attempts": len(trial.attempts),
+        "backoff_ns": sum(_backoffs(trial.attempts).values()),
+        "events": sum(len(answer.events) for _, answer in exchanges),
+        "reads": sum(len(attempt.reads) for attempt in trial.attempts),
+        "bytes_in": sum(len(data) for attempt in trial.attempts for _, data in attempt.reads),
+        "pieces": len(trial.pieces),
+    }
+
+
+def _backoffs(attempts: Sequence[Attempt]) -> dict[str, int]:
+    """Client id → ns between the end of the attempt before it and its start."""
+    last: dict[int, Attempt] = {}
+    waited: dict[str, int] = {}
+    for attempt in attempts:
+        before = last.get(attempt.request)
+        if before is not None and before.t_end is not None:
+            waited[attempt.client_id] = attempt.t_start - before.t_end
+        last[attempt.request] = attempt
+    return waited
+
+
+def _result(trial: Trial, *, store_text: bool) -> dict[str, Any]:
+    if trial.result is None:
+        return {}
+    data = canonical(trial.result)
+    text = data.decode("utf-8", "replace")
+    return {
+        "result_chars": len(text),
+        "result_sha256": sha256(data).hexdigest(),
+        "text": text if store_text else None,
+    }
+
+
+def _attempts(trial: Trial, exchanges: Sequence[Exchange], t0: int) -> Iterator[dict[str, Any]]:
+    backoffs = _backoffs(trial.attempts)
+    for attempt, answer in exchanges:
+        yield attempt_row(trial.trial_id, attempt, answer, backoffs.get(attempt.client_id), t0)
+
+
+def attempt_row(trial_id: int | None, attempt: Attempt, answer: Answer, backoff: int | None, t0: int) -> dict[str, Any]:
+    """One row of `attempts`; `trial_id` None for an orphan."""
+    stamps = {
+        "t_start": attempt.t_start,
+        "t_connect": attempt.t_connect,
+        "t_connected": attempt.t_connected,
+        "t_tls": attempt.t_tls,
+        "t_sent": attempt.t_sent,
+        "t_headers": attempt.t_headers,
+        "t_first_read": attempt.reads[0][0] if attempt.reads else None,
+        "t_last_read": attempt.reads[-1][0] if attempt.reads else None,
+        "t_end": attempt.t_end,
+    }
+    headers = attempt.headers
+    remaining = headers.get("x-ratelimit-remaining-requests", "")
+    return {
+        "trial_id": trial_id,
+        "request": attempt.request,
+        "attempt": attempt.number,
+        "client_id": attempt.client_id,
+        "server_id": headers.get("x-request-id"),
+        "method": attempt.method,
+        "path": attempt.path,
+        "retry_count": attempt.retry_count,
+        **{name: None if stamp is None else stamp - t0 for name, stamp in stamps.items()},
+        "connection": attempt.connection,
+        "reused": attempt.reused if attempt.connection is not None else None,
+        "backoff_ns": backoff,
+        "status": attempt.status,
+        "http_version": attempt.http_version,
+        "content_type": headers.get("content-type"),
+        "content_encoding": headers.get("content-encoding"),
+        "retry_after": headers.get("retry-after-ms") or headers.get("retry-after"),
+        "ratelimit_remaining": int(remaining) if remaining.isdecimal() else None,
+        "terminal": answer.terminal,
+        "closed_early": attempt.closed_early,
+        "pings": answer.pings,
+        "events": len(answer.events),
+        "reads": len(attempt.reads),
+        "bytes_in": sum(len(data) for _, data in attempt.reads),
+        "error": attempt.error or answer.malformed,
+    }
+
+
+def _events(trial_id: int, exchanges: Sequence[Exchange], t0: int) -> dict[str, list[Any]]:
+    """By column at once: the one table with many rows."""
+    flat = [(attempt, seq, event) for attempt, answer in exchanges for seq, event in enumerate(answer.events)]
+    return {
+        "trial_id": [trial_id] * len(flat),
+        "request": [attempt.request for attempt, _, _ in flat],
+        "attempt": [attempt.number for attempt, _, _ in flat],
+        "seq": [seq for _, seq, _ in flat],
+        "t_read": [event.t_read - t0 for _, _, event in flat],
+        "read": [event.read for _, _, event in flat],
+        "kind": [event.meaning.kind for _, _, event in flat],
+        "type": [event.meaning.type for _, _, event in flat],
+        "bytes": [event.bytes for _, _, event in flat],
+        "chars": [event.meaning.chars for _, _, event in flat],
+        "sequence_number": [event.meaning.sequence_number for _, _, event in flat],
+    }
+
+
+def _pieces(scenario: Scenario, trial: Trial, t0: int) -> dict[str, list[Any]]:
+    pieces = trial.pieces
+    return {
+        "trial_id": [trial.trial_id] * len(pieces),
+        "seq": list(range(len(pieces))),
+        "t_yield": [time - t0 for time, _ in pieces],
+        "useful": [bool(scenario.useful(piece)) for _, piece in pieces],
+        "chars": [len(piece) if isinstance(piece, str) else None for _, piece in pieces],
+    }
+
+
+def _metric(trial: Trial, name: str, unit: str, value: float) -> dict[str, Any]:
+    return {"trial_id": trial.trial_id, "name": name, "unit": unit, "value": value}

@@ -1,0 +1,241 @@
+"""Carries a plan out: pairs in their order, each trial in a task of its own, one journal line for each that ends.
+
+Nothing is decoded, written or decided while a trial is timed and alone; above concurrency 1 a finished trial is
+decoded on the loop, a few µs an event beside the SDK's hundred.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass, replace
+from time import perf_counter_ns, process_time_ns
+from typing import Any, Protocol
+
+import pluggy
+
+from bench.asks import Options, make_ask
+from bench.clients.decode import decode
+from bench.clients.tap import TapTransport, current_trial
+from bench.errors import BenchError
+from bench.outcome import Deadline, Outcome, judge
+from bench.plan import Cell, Plan, PlannedTrial
+from bench.records import Journal, columns_of
+from bench.rows import attempt_row, trial_rows
+from bench.scenario import Ask, Prompt, Scenario
+from bench.target import Target
+from bench.trial import Trial
+
+
+@dataclass(frozen=True, kw_only=True)
+class Link:
+    """A target as it is reached in this run."""
+
+    target: Target
+    client: Any
+    tap: TapTransport
+    options: Options
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """All that running a trial takes, beside the plan."""
+
+    scenarios: Mapping[str, Scenario]
+    prompts: Mapping[str, Sequence[Prompt]]
+    """By scenario."""
+    links: Mapping[str, Link]
+    """By target."""
+    hooks: pluggy.HookRelay
+    journal: Journal
+    t0: int
+    """The run's start, `perf_counter_ns`."""
+    deadline_s: float
+    store_text: bool
+    redact: Callable[[str], str]
+
+
+class Progress(Protocol):
+    """What the runner tells while it works."""
+
+    def trial_done(self, cell: Cell, planned: PlannedTrial, outcome: Outcome, total_ms: float) -> None:
+        """A trial has ended."""
+
+
+async def carry_out(plan: Plan, context: Context, progress: Progress) -> None:
+    """Run every trial of the plan. Cancelled, it journals the trials in flight as `cancelled` and raises."""
+    frozen = False
+    for group in plan.groups():
+        if not frozen and group[0].phase == "measure":
+            gc.collect()
+            gc.freeze()  # what was loaded so far is not walked through again in the middle of a trial
+            frozen = True
+        await _run_group(group, plan, context, progress)
+
+
+async def _run_group(group: Sequence[PlannedTrial], plan: Plan, context: Context, progress: Progress) -> None:
+    """One pair at concurrency 1, or a segment: each worker takes the next pair when its last is done."""
+    cell = plan.cells[group[0].cell]
+    pairs = iter(_pairs(group))
+    wall, cpu = perf_counter_ns(), process_time_ns()
+    events = 0
+
+    async def worker() -> None:
+        nonlocal events
+        for pair in pairs:
+            for planned in pair:
+                events += await _run_planned(planned, cell, context, progress, alone=plan.concurrency == 1)
+
+    await _all([worker() for _ in range(plan.concurrency)])
+    if group[0].phase == "measure":
+        spent = {"cpu_ns": process_time_ns() - cpu, "wall_ns": perf_counter_ns() - wall, "events": events}
+        orphans = _drain_orphans(context.links[cell.target], context)
+        context.journal.write({"cells": columns_of("cells", [{"cell": cell.cell, **spent, "orphans": orphans}])})
+
+
+async def _all(workers: Sequence[Coroutine[Any, Any, None]]) -> None:
+    """Run them side by side; the first error ends all and comes out bare."""
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for worker in workers:
+                tasks.create_task(worker)
+    except BaseExceptionGroup as group:
+        raise group.exceptions[0] from None
+
+
+def _pairs(group: Sequence[PlannedTrial]) -> list[list[PlannedTrial]]:
+    pairs: dict[int, list[PlannedTrial]] = {}
+    for planned in group:
+        pairs.setdefault(planned.pair, []).append(planned)
+    return list(pairs.values())
+
+
+async def _run_planned(planned: PlannedTrial, cell: Cell, context: Context, progress: Progress, *, alone: bool) -> int:
+    """Run, judge and journal one trial. Returns the number of its events."""
+    scenario, link = context.scenarios[cell.scenario], context.links[cell.target]
+    trial = Trial(planned.trial_id, cell.scenario, planned.delivery, cell.target, cell.model, planned.phase)
+    prompt = context.prompts[cell.scenario][planned.ask]
+    ask = make_ask(
+        scenario,
+        prompt,
+        target=link.target,
+        model=cell.model,
+        nonce=planned.nonce,
+        seed=planned.seed,
+        recorder=trial,
+        options=link.options,
+    )
+    started = {"trial_id": planned.trial_id, "t_start": perf_counter_ns() - context.t0}
+    context.journal.write({"starts": columns_of("starts", [started])})
+    await _timed(trial, scenario, link, ask, context, alone=alone)
+    exchanges = [(attempt, decode(attempt.reads, attempt.headers)) for attempt in trial.attempts]
+    outcome = _checked(judge(trial, exchanges), trial, scenario)
+    outcome = replace(outcome, error=context.redact(outcome.error)[:2000]) if outcome.error else outcome
+    columns = {
+        **_planned_columns(planned, cell),
+        "ask_id": prompt.get("id") if isinstance(prompt, Mapping) else None,
+    }
+    rows = trial_rows(columns, scenario, trial, exchanges, outcome, t0=context.t0, store_text=context.store_text)
+    rows["attempts"]["error"] = [context.redact(text) if text else text for text in rows["attempts"]["error"]]
+    context.journal.write(rows)
+    progress.trial_done(cell, planned, outcome, (trial.t_end - trial.t_origin) / 1e6)
+    _stop_on_plugin_error(outcome, cell, planned)
+    if isinstance(trial.error, asyncio.CancelledError):
+        raise trial.error
+    return sum(len(answer.events) for _, answer in exchanges)
+
+
+async def _timed(trial: Trial, scenario: Scenario, link: Link, ask: Ask, context: Context, *, alone: bool) -> None:
+    """The trial in a task of its own, so that the tap can tell whose requests it sees. Never raises."""
+    task = asyncio.create_task(_observed(trial, scenario, link, ask, context, alone=alone))
+    try:
+        await task
+    except asyncio.CancelledError as error:
+        if not _cancelling():  # the plugin cancelled itself
+            trial.error = RuntimeError("the scenario cancelled its own task")
+            return
+        task.cancel()
+        await asyncio.wait([task])
+        trial.error = error
+    except Exception as error:  # noqa: BLE001  (an observer failed)
+        trial.error = error
+    finally:
+        trial.t_end = trial.t_end or perf_counter_ns()
+        link.tap.forget(trial)
+
+
+def _cancelling() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+async def _observed(trial: Trial, scenario: Scenario, link: Link, ask: Ask, context: Context, *, alone: bool) -> None:
+    """Observers around, the clock only around the scenario's function."""
+    current_trial.set(trial)
+    async with AsyncExitStack() as stack:
+        for observer in context.hooks.observe(trial=trial):
+            await stack.enter_async_context(observer)
+        cpu = process_time_ns()
+        trial.t_origin = perf_counter_ns()
+        try:
+            async with asyncio.timeout(context.deadline_s) as scope:
+                await _call(trial, scenario, link.client, ask)
+        except TimeoutError as error:
+            trial.error = (
+                Deadline(f"not done after {context.deadline_s:g} s (--deadline)") if scope.expired() else error
+            )
+        except Exception as error:  # noqa: BLE001  (whatever it is, it becomes the trial's row)
+            trial.error = error
+        finally:
+            trial.t_end = perf_counter_ns()
+            trial.cpu_ns = process_time_ns() - cpu if alone else None
+
+
+async def _call(trial: Trial, scenario: Scenario, client: Any, ask: Ask) -> None:
+    if trial.delivery == "blocking":
+        assert scenario.blocking is not None  # noqa: S101  (the plan has no blocking trial without one)
+        trial.result = await scenario.blocking(client, ask)
+        return
+    async with aclosing(scenario.streamed(client, ask)) as pieces:  # type: ignore[type-var]
+        async for piece in pieces:
+            trial.pieces.append((perf_counter_ns(), piece))
+
+
+def _checked(outcome: Outcome, trial: Trial, scenario: Scenario) -> Outcome:
+    """Assemble the streamed result and have it checked; a broken answer that was ok until here is `invalid_result`."""
+    if outcome.status != "ok":
+        return outcome
+    try:
+        if trial.delivery == "streamed":
+            trial.result = scenario.assemble([piece for _, piece in trial.pieces])
+        if scenario.check is not None:
+            scenario.check(trial.result)
+    except Exception as error:  # noqa: BLE001  (any exception means: not a valid answer)
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        return Outcome("invalid_result", text, outcome.truncated)
+    return outcome
+
+
+def _planned_columns(planned: PlannedTrial, cell: Cell) -> dict[str, Any]:
+    of_trial = ("trial_id", "cell", "pair", "block", "order", "phase", "delivery", "ask", "nonce")
+    of_cell = ("scenario", "params", "api", "target", "model", "client", "load")
+    return {
+        **{name: getattr(planned, name) for name in of_trial},
+        **{name: getattr(cell, name) for name in of_cell},
+    }
+
+
+def _stop_on_plugin_error(outcome: Outcome, cell: Cell, planned: PlannedTrial) -> None:
+    if planned.phase == "warmup" and outcome.status == "scenario_error":
+        raise BenchError(f"scenario {cell.scenario!r} failed in warm-up ({planned.delivery}): {outcome.error}")
+
+
+def _drain_orphans(link: Link, context: Context) -> int:
+    """Journal the requests that belong to no trial; their cell is invalid."""
+    orphans, link.tap.orphans = link.tap.orphans, []
+    rows = [attempt_row(None, o, decode(o.reads, o.headers), None, context.t0) for o in orphans]
+    if rows:
+        context.journal.write({"attempts": columns_of("attempts", rows)})
+    return len(rows)

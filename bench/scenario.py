@@ -1,0 +1,127 @@
+"""What a plugin author writes (`Scenario`) and what its functions get (`Ask`)."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+Api = Literal["responses", "chat"]
+Prompt = str | Mapping[str, Any]
+"""A prompt text, or a mapping with `prompt` or `messages` and columns of its own (they become `ask.row`)."""
+
+_USEFUL = re.compile(r"^Useful: (.*?)(?=^\s*$|^\w+: |\Z)", re.MULTILINE | re.DOTALL)
+
+Streamed = Callable[[Any, "Ask"], AsyncIterator[Any]]
+Blocking = Callable[[Any, "Ask"], Awaitable[Any]]
+
+
+def is_useful(piece: object) -> bool:
+    """The default of `Scenario.useful`: text with a non-space character, or any other piece that is not None."""
+    return bool(piece.strip()) if isinstance(piece, str) else piece is not None
+
+
+def join(pieces: Sequence[Any]) -> Any:
+    """The default of `Scenario.assemble`: all text pieces in order."""
+    return "".join(pieces)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A piece of work with a streamed and (usually) a blocking way of doing it.
+
+    `streamed(client, ask)` is an async generator that yields each piece at the moment a user could use it; the
+    runner stamps every yield, the plugin never touches a clock. `blocking(client, ask)` returns the whole result;
+    None means that there is no blocking counterpart, so no pair, only its own columns.
+    """
+
+    name: str
+    streamed: Streamed
+    blocking: Blocking | None = None
+    prompts: Sequence[Prompt] = field(default=("Tell me about streaming APIs.",), kw_only=True)
+    """Used in turn, unless the user gives prompts."""
+    api: Api = field(default="responses", kw_only=True)
+    tags: Sequence[str] = field(default=(), kw_only=True)
+    needs: Sequence[str] = field(default=(), kw_only=True)
+    """Capabilities a target must have: `tools`, `json_schema`."""
+    useful: Callable[[Any], bool] = field(default=is_useful, kw_only=True)
+    """Is this piece something a user could act on? The first one sets TTFU."""
+    assemble: Callable[[Sequence[Any]], Any] = field(default=join, kw_only=True)
+    """All pieces → the result that `blocking` would have returned."""
+    check: Callable[[Any], object] | None = field(default=None, kw_only=True)
+    """Raises when the result is not a valid answer. Runs after the clock has stopped, for both deliveries."""
+
+    @property
+    def description(self) -> str:
+        """The first line of the docstring of the file that the scenario comes from."""
+        return self._doc.split("\n")[0]
+
+    @property
+    def useful_means(self) -> str:
+        """What "first useful" means, in a sentence: the paragraph `Useful: …` of that docstring."""
+        found = _USEFUL.search(self._doc)
+        return " ".join(found[1].split()) if found else "the first piece that `useful` accepts"
+
+    @property
+    def _doc(self) -> str:
+        return (getattr(sys.modules.get(self.streamed.__module__), "__doc__", None) or "").strip()
+
+
+class Recorder(Protocol):
+    """Where an ask leaves what its scenario says while it runs."""
+
+    def now(self) -> int: ...
+    def mark(self, name: str) -> None: ...
+    def record(self, name: str, value: float, unit: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One input of a scenario: `request` is ready for the scenario's API, the rest is for those who build their own."""
+
+    request: Mapping[str, Any]
+    """Keyword arguments for `client.responses.create`: model, input (nonce in front), length, the target's extras."""
+    prompt: str
+    """The text of the last user message, nonce in front."""
+    messages: Sequence[Mapping[str, Any]]
+    nonce: str
+    """Fresh for every trial and of equal length: keeps prefix caches from answering the second of a pair."""
+    model: str
+    output_tokens: int | None
+    """The asked length, where one was asked for."""
+    row: Mapping[str, Any]
+    """Further columns of the prompt file."""
+    seed: int
+    recorder: Recorder = field(repr=False)
+    params: BaseModel | None = None
+    resource: Any = None
+
+    def now(self) -> int:
+        """Nanoseconds on the run's clock: the only clock a scenario may read."""
+        return self.recorder.now()
+
+    def mark(self, name: str) -> None:
+        """Name this moment; the report shows it as `mark.NAME`, in ms from the trial's origin."""
+        self.recorder.mark(name)
+
+    def record(self, name: str, value: float, unit: str) -> None:
+        """Add a number of the scenario's own to the trial."""
+        self.recorder.record(name, value, unit)
+
+
+def canonical(result: Any) -> bytes:
+    """A result as bytes that are equal when two deliveries gave the same answer.
+
+    Text as UTF-8, pydantic models and other values as JSON with sorted keys, anything else by `repr`.
+    """
+    if isinstance(result, str):
+        return result.encode("utf-8", "surrogatepass")
+    dump = getattr(result, "model_dump", None)
+    value = dump(mode="json") if callable(dump) else result
+    return json.dumps(value, sort_keys=True, default=repr, ensure_ascii=False).encode("utf-8", "surrogatepass")

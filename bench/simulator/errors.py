@@ -1,0 +1,25 @@
+"""Refusals in OpenAI's shape."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class ApiError(Exception):
+    """A request the simulator refuses: HTTP status and the four fields of OpenAI's error object."""
+
+    def __init__(self, status: int, message: str, *, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.body = error_body(status, message, param=param, code=code)
+
+
+def error_body(status: int, message: str, *, param: str | None = None, code: str | None = None) -> dict[str, Any]:
+    """OpenAI's error object for an HTTP status."""
+    kind = "server_error" if status >= 500 else "invalid_request_error"
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def unsupported(what: str, param: str) -> ApiError:
+    """Valid at OpenAI, but nothing that this server does."""
+    return ApiError(400, f"The simulator does not do {what}.", param=param, code="unsupported_by_simulator")

@@ -1,0 +1,116 @@
+"""The simulator as a child process: started, known to be ours, and ended."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+from urllib.parse import urlsplit
+
+from bench.errors import BenchError
+from bench.simulator.profiles import DEFAULT_PROFILE
+
+_START_S = 30.0
+_END_S = 5.0
+
+
+@dataclass(frozen=True)
+class Simulator:
+    """A simulator that listens."""
+
+    base_url: str
+    """Ends in `/v1`."""
+    nonce: str
+    """What its `/bench/identity` answers with."""
+    pid: int
+
+
+@contextmanager
+def running(*, profile: str = DEFAULT_PROFILE, seed: int = 0, truth: Path | None = None) -> Iterator[Simulator]:
+    """A simulator on a free loopback port, in a process of its own that ends with the block or with this process.
+
+    It has a session of its own, so Ctrl-C in the terminal reaches only the caller. Raises `BenchError`, with what the
+    child said last, when it does not come up within 30 s or when somebody else answers at its address.
+    """
+    nonce = secrets.token_hex(16)
+    with tempfile.TemporaryFile() as errors, _spawned(_options(profile, seed, truth, nonce), errors) as child:
+        line = _first_line(child)
+        if not line:
+            raise BenchError(f"the simulator did not start: {_tail(errors) or 'it said nothing'}")
+        simulator = Simulator(**json.loads(line))
+        _verify(simulator.base_url, nonce)
+        yield simulator
+
+
+def _options(profile: str, seed: int, truth: Path | None, nonce: str) -> list[str]:
+    options = ["--profile", profile, "--seed", str(seed), "--nonce", nonce, "--watch-stdin"]
+    return [*options, "--truth", str(truth)] if truth else options
+
+
+@contextmanager
+def _spawned(options: list[str], errors: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    """The child process; it sees the modules that this process sees, and none of the current folder (`-P`)."""
+    search_path = os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)
+    child = subprocess.Popen(
+        [sys.executable, "-P", "-m", "bench.simulator", *options],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        env={**os.environ, "PYTHONPATH": search_path},
+        start_new_session=True,
+    )
+    with child:
+        try:
+            yield child
+        finally:
+            _end(child)
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    child.terminate()
+    try:
+        child.wait(_END_S)
+    except subprocess.TimeoutExpired:
+        child.kill()
+
+
+def _first_line(child: subprocess.Popen[bytes]) -> bytes:
+    """What it says when it listens; empty when it ends or stays silent for too long."""
+    assert child.stdout is not None  # noqa: S101
+    too_long = threading.Timer(_START_S, child.kill)
+    too_long.start()
+    try:
+        return child.stdout.readline()
+    finally:
+        too_long.cancel()
+
+
+def _tail(errors: IO[bytes]) -> str:
+    """The last words on its stderr, on one line."""
+    errors.seek(0)
+    return " | ".join(errors.read().decode(errors="replace").strip().splitlines()[-5:])
+
+
+def _verify(base_url: str, nonce: str) -> None:
+    """Raise unless the server at that address knows the nonce."""
+    parts = urlsplit(base_url)
+    connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=_START_S)
+    try:
+        connection.request("GET", "/bench/identity")
+        known = json.loads(connection.getresponse().read()).get("nonce") == nonce
+    except (OSError, http.client.HTTPException, ValueError, AttributeError):
+        known = False
+    finally:
+        connection.close()
+    if not known:
+        raise BenchError(f"{base_url} is answered by something else than the simulator that was started; run again")

@@ -1,0 +1,85 @@
+"""What the simulator really sent, and when: the truth that measurements on the client are held against."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from bench.errors import BenchError
+
+
+@dataclass
+class Sent:
+    """One response as it left. Times are raw `time.perf_counter_ns()`: the same clock for every process (Linux)."""
+
+    client_id: str | None
+    """`X-Client-Request-Id` of the request."""
+    server_id: str
+    """`x-request-id` of the response."""
+    t_received: int
+    """The last byte of the request was here."""
+    t_sent: list[int] = field(default_factory=list)
+    """Just before each frame was handed to the socket."""
+    types: list[str] = field(default_factory=list)
+    """Event type of each frame; `body` for a blocking answer."""
+    sizes: list[int] = field(default_factory=list)
+    """Length of each frame, without the chunk framing of HTTP."""
+
+    def stamp(self, type_: str, frame: bytes) -> None:
+        """Note a frame that is handed over right after this."""
+        self.types.append(type_)
+        self.sizes.append(len(frame))
+        self.t_sent.append(time.perf_counter_ns())
+
+
+class TruthLog:
+    """A file with one JSON line per response, handed to the kernel when the response ends, whole or broken off."""
+
+    def __init__(self, path: Path | None) -> None:
+        try:
+            self._file = path.open("ab", buffering=0) if path else None
+        except OSError as error:
+            raise BenchError(f"--truth {path}: cannot be written ({error.strerror}); name another file") from error
+
+    def write(self, sent: Sent) -> None:
+        """Append one response."""
+        if self._file:
+            self._file.write(orjson.dumps(_row(sent)) + b"\n")
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file:
+            self._file.close()
+
+
+def _row(sent: Sent) -> dict[str, Any]:
+    return {
+        "client_id": sent.client_id,
+        "server_id": sent.server_id,
+        "t_received": sent.t_received,
+        "t_sent": sent.t_sent,
+        "type": sent.types,
+        "bytes": sent.sizes,
+    }
+
+
+def read_truth(path: Path) -> Iterator[dict[str, Any]]:
+    """The lines of a truth file: client_id, server_id, t_received, and by frame t_sent, type, bytes (see `Sent`).
+
+    A response's line follows its last byte by a moment: read when the simulator has ended. A last line that is cut is
+    left out; raises `BenchError` for any other damage.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")[:-1]
+    except OSError as error:
+        raise BenchError(f"{path}: cannot be read ({error.strerror}); the simulator writes it with --truth") from error
+    for number, line in enumerate(lines, 1):
+        try:
+            yield orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            raise BenchError(f"{path}: line {number} is damaged ({error}); run again") from error

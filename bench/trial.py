@@ -1,0 +1,76 @@
+"""One execution of a scenario in one delivery, as it is measured: what plugins observe and where stamps are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from time import perf_counter_ns
+from typing import Any, Literal
+
+Delivery = Literal["streamed", "blocking"]
+
+
+@dataclass(slots=True, eq=False)
+class Attempt:
+    """One HTTP try, stamped in raw `perf_counter_ns`; 0 and None: it never came to that.
+
+    `reads` is all that the hot path keeps: the time of each socket read and its bytes. They are decoded after the
+    trial.
+    """
+
+    request: int
+    number: int
+    client_id: str
+    method: str
+    path: str
+    retry_count: int
+    asked_stream: bool
+    t_start: int
+    t_connect: int | None = None
+    t_connected: int | None = None
+    t_tls: int | None = None
+    connection: int | None = None
+    reused: bool = False
+    t_sent: int | None = None
+    t_headers: int | None = None
+    t_end: int | None = None
+    status: int | None = None
+    http_version: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    closed_early: bool = False
+    """The client closed the body before its end was read."""
+    error: str | None = None
+    reads: list[tuple[int, bytes]] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
+class Trial:
+    """What `observe` is given. Use `record` for numbers of your own; everything else is for reading."""
+
+    trial_id: int
+    scenario: str
+    delivery: Delivery
+    target: str
+    model: str
+    phase: Literal["warmup", "measure"]
+    attempts: list[Attempt] = field(default_factory=list, repr=False)
+    pieces: list[tuple[int, Any]] = field(default_factory=list, repr=False)
+    metrics: list[tuple[str, str, float]] = field(default_factory=list, repr=False)
+    t_origin: int = 0
+    t_end: int = 0
+    result: Any = field(default=None, repr=False)
+    error: BaseException | None = None
+    cpu_ns: int | None = None
+    clock: Callable[[], int] = field(default=perf_counter_ns, repr=False)
+
+    def now(self) -> int:
+        """Nanoseconds on the run's clock."""
+        return self.clock()
+
+    def mark(self, name: str) -> None:
+        """Name this moment: `mark.NAME`, in ms from the origin."""
+        self.record(f"mark.{name}", (self.now() - self.t_origin) / 1e6, "ms")
+
+    def record(self, name: str, value: float, unit: str) -> None:
+        """Add a number of your own; it lands in `metrics.parquet` and in the report."""
+        self.metrics.append((name, unit, float(value)))

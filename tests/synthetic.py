@@ -1,0 +1,235 @@
+"""Run folders with known truths, written through the project's own records: tests of the analysis need no server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench import records
+from bench.records import Journal, columns_of
+
+MS = 1_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Truth:
+    """What a cell is made of; times in ms."""
+
+    scenario: str = "text"
+    target: str = "sim"
+    host: str = "embedded simulator"
+    simulated: bool = True
+    model: str = "sim-1"
+    useful_ms: float = 120
+    token_ms: float = 5
+    tokens: int = 60
+    tokens_per_delta: int = 1
+    slower_by: float = 0.0
+    """The streamed total is this fraction longer than the blocking one."""
+    noise: float = 0.02
+    fail: Mapping[tuple[str, int], str] = field(default_factory=dict)
+    """(delivery, pair within the cell) → status."""
+    error: str = "it was planned so"
+    unlike: frozenset[int] = frozenset()
+    """Pairs within the cell whose blocking answer is another one."""
+    read_lag_ms: float = 0.3
+
+
+def make_run(
+    run: Path,
+    cells: Sequence[Truth] = (Truth(),),
+    *,
+    pairs: int = 36,
+    warmup: int = 1,
+    seed: int = 7,
+    deliveries: Sequence[str] = ("streamed", "blocking"),
+    in_flight: int = 0,
+    finish: bool = True,
+    memory: bool = True,
+    manifest: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write a run folder; `in_flight` of the last trials are started but leave no result."""
+    run.mkdir(parents=True)
+    trials = list(_trials(len(cells), pairs, warmup, deliveries))
+    records.write_json(run / records.MANIFEST, {**_MANIFEST, "run_id": run.name, **(manifest or {})})
+    records.write_json(run / records.PLAN, _plan(cells, trials, pairs, warmup, seed, deliveries))
+    journal, rng = Journal(run), np.random.default_rng(seed)
+    for place, trial in enumerate(trials):
+        start = {"trial_id": trial["trial_id"], "t_start": place * 1000 * MS}
+        journal.write({"starts": columns_of("starts", [start])})
+        if place < len(trials) - in_flight:
+            journal.write(_rows(cells[trial["cell"]], trial, place * 1000 * MS, rng))
+    journal.write({"cells": columns_of("cells", [_cell_row(number) for number in range(len(cells))])})
+    if memory:
+        journal.write({"memory": columns_of("memory", list(_memory({cell.scenario for cell in cells}, deliveries)))})
+    journal.close()
+    if finish:
+        records.finish(run)
+    return run
+
+
+_MANIFEST = {
+    "schema_version": "1.0",
+    "name": None,
+    "created": "2026-01-02T03:04:05Z",
+    "t0_mono_ns": 1,
+    "t0_unix_ns": 2,
+    "ended": "finished",
+    "duration_s": 61.5,
+    "command": ["bench", "run"],
+    "versions": {"python": "3.11.7", "streambench": "0.1.0", "openai": "3.54.0"},
+    "environment": {"platform": "Linux-6.1 x86_64", "cpus": 2, "cpu_model": "Test CPU"},
+    "simulator": {"profile": "quick"},
+    "notes": ["OPENAI_API_KEY is set, but not used on sim"],
+}
+
+
+def _trials(cells: int, pairs: int, warmup: int, deliveries: Sequence[str]) -> Iterator[dict[str, Any]]:
+    trial_id = pair = 0
+    for number in range(-warmup, pairs):
+        for cell in range(cells):
+            for order, delivery in enumerate(deliveries):
+                yield {
+                    "trial_id": trial_id,
+                    "cell": cell,
+                    "pair": pair,
+                    "block": number + warmup,
+                    "order": order,
+                    "phase": "measure" if number >= 0 else "warmup",
+                    "delivery": delivery,
+                    "ask": number,
+                    "nonce": f"[{trial_id:016x}]",
+                }
+                trial_id += 1
+            pair += 1
+
+
+def _plan(
+    cells: Sequence[Truth],
+    trials: Sequence[Mapping[str, Any]],
+    pairs: int,
+    warmup: int,
+    seed: int,
+    deliveries: Sequence[str],
+) -> dict[str, Any]:
+    return {
+        "seed": seed,
+        "pairs": pairs,
+        "warmup": warmup,
+        "concurrency": 1,
+        "cells": [{"cell": number, **_cell(cell)} for number, cell in enumerate(cells)],
+        "trials": {name: [trial[name] for trial in trials] for name in trials[0]},
+        "delivery": "both" if len(deliveries) > 1 else deliveries[0],
+    }
+
+
+def _cell(cell: Truth) -> dict[str, Any]:
+    return {
+        **_key(cell),
+        "host": cell.host,
+        "simulated": cell.simulated,
+        "description": f"What {cell.scenario} does.",
+        "useful": "The first text that is not only spaces.",
+    }
+
+
+def _key(cell: Truth) -> dict[str, Any]:
+    plain = {"params": "", "api": "responses", "client": "sdk", "load": "c=1"}
+    return {"scenario": cell.scenario, "target": cell.target, "model": cell.model, **plain}
+
+
+def _rows(cell: Truth, trial: Mapping[str, Any], origin: int, rng: np.random.Generator) -> records.Rows:
+    """All tables of one trial."""
+    number, streamed = trial["ask"], trial["delivery"] == "streamed"
+    status = cell.fail.get((trial["delivery"], number), "ok") if trial["phase"] == "measure" else "ok"
+    stretch = float(np.exp(rng.normal(0, cell.noise)))
+    deltas = cell.tokens // cell.tokens_per_delta
+    first = int(cell.useful_ms * stretch * MS)
+    stamps = [origin + first + int(i * cell.token_ms * cell.tokens_per_delta * stretch * MS) for i in range(deltas)]
+    end = stamps[-1] + int(cell.token_ms * MS)
+    if streamed:
+        end += int((end - origin) * cell.slower_by)
+    answer = f"answer {number}" + (" otherwise" if number in cell.unlike and not streamed else "")
+    marks = dict.fromkeys(("t_first_event", "t_first_token", "t_first_visible", "t_first_piece"), stamps[0])
+    row = {
+        **trial,
+        **_key(cell),
+        "status": status,
+        "error": None if status == "ok" else cell.error,
+        "truncated": False,
+        "t_origin": origin,
+        "t_end": end,
+        **(marks | {"t_last_token": stamps[-1], "deltas": deltas, "stalls": 0, "stall_ns": 0} if streamed else {}),
+        "t_first_useful": (stamps[0] if streamed else end) if status == "ok" else None,
+        "input_tokens": 20,
+        "cached_tokens": 0,
+        "output_tokens": cell.tokens if streamed or number not in cell.unlike else cell.tokens * 2,
+        "requests": 1,
+        "attempts": 1 if status == "ok" else 3,
+        "backoff_ns": 0 if status == "ok" else 900 * MS,
+        "events": deltas if streamed else 0,
+        "result_sha256": sha256(answer.encode()).hexdigest() if status == "ok" else None,
+        "cpu_ns": 10 * MS,
+    }
+    client_id = f"{trial['trial_id']:08x}"
+    attempt = {"trial_id": trial["trial_id"], "request": 0, "attempt": 0, "client_id": client_id}
+    lag = int(cell.read_lag_ms * MS)
+    return {
+        "trials": columns_of("trials", [row]),
+        "attempts": columns_of("attempts", [{**attempt, "server_id": f"req_{client_id}"}]),
+        "events": columns_of("events", list(_events(trial["trial_id"], stamps)) if streamed else []),
+        "metrics": columns_of("metrics", [_metric(trial["trial_id"], 40 * stretch)]),
+        "truth": columns_of("truth", list(_truth(client_id, stamps, lag)) if streamed and cell.simulated else []),
+    }
+
+
+_DELTA = "response.output_text.delta"
+
+
+def _events(trial_id: int, stamps: Sequence[int]) -> Iterator[dict[str, Any]]:
+    """The deltas, and the event that repeats them all."""
+    whole = [(stamps[-1] + MS, "response.output_text.done", 400)]
+    for seq, (t, type_, chars) in enumerate([*((stamp, _DELTA, 4) for stamp in stamps), *whole]):
+        yield {
+            "trial_id": trial_id,
+            "request": 0,
+            "attempt": 0,
+            "seq": seq,
+            "t_read": t,
+            "read": seq,
+            "kind": "content",
+            "type": type_,
+            "bytes": 200,
+            "chars": chars,
+        }
+
+
+def _truth(client_id: str, stamps: Sequence[int], lag: int) -> Iterator[dict[str, Any]]:
+    for frame, stamp in enumerate(stamps):
+        yield {"client_id": client_id, "frame": frame, "t_sent": stamp - lag, "type": _DELTA, "bytes": 200}
+
+
+def _metric(trial_id: int, value: float) -> dict[str, Any]:
+    return {"trial_id": trial_id, "name": "mark.searched", "unit": "ms", "value": value}
+
+
+def _cell_row(number: int) -> dict[str, Any]:
+    return {"cell": number, "cpu_ns": 720 * MS, "wall_ns": 30_000 * MS, "events": 2160, "orphans": 0}
+
+
+BYTES_PER_TOKEN = {"streamed": 1.5, "blocking": 12.0}
+
+
+def _memory(scenarios: set[str], deliveries: Sequence[str]) -> Iterator[dict[str, Any]]:
+    for scenario in sorted(scenarios):
+        for delivery in deliveries:
+            for meter, factor in (("tracemalloc", 1), ("rss", 4)):
+                for tokens in (250, 500, 1000, 2000, 4000, 8000):
+                    peak = int(30_000 + factor * BYTES_PER_TOKEN[delivery] * tokens)
+                    point = {"scenario": scenario, "params": "", "delivery": delivery, "meter": meter, "tokens": tokens}
+                    yield {**point, "output_tokens": tokens, "rep": 0, "base_bytes": 5_000_000, "peak_bytes": peak}
