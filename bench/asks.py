@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.scenario import Ask, Prompt, Recorder, Scenario
+from bench.scenario import Ask, Prompt, Recorder
 from bench.target import Target
 
 NONCE_PATTERN = re.compile(r"^\[[0-9a-f]{16}\] ")
@@ -32,7 +32,6 @@ class Options:
 
 
 def make_ask(
-    scenario: Scenario,
     prompt: Prompt,
     *,
     target: Target,
@@ -43,10 +42,10 @@ def make_ask(
     options: Options,
 ) -> Ask:
     """One input, ready to be sent."""
-    row = {"prompt": prompt} if isinstance(prompt, str) else dict(prompt)
+    row: dict[str, Any] = {"prompt": prompt} if isinstance(prompt, str) else dict(prompt)
     messages = with_nonce(_messages(row), nonce)
-    tokens = row.get("output_tokens") or options.output_tokens
-    request = {"model": model, "input": messages, **_extras(target, tokens, options)}
+    tokens: int | None = row.get("output_tokens") or options.output_tokens
+    request = {"model": model, "input": messages, **_extras(target, tokens, options, seed)}
     return Ask(
         request=request,
         prompt=str(messages[-1]["content"]),
@@ -70,13 +69,13 @@ def _messages(row: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     return row["messages"] if "messages" in row else [{"role": "user", "content": row["prompt"]}]
 
 
-def _extras(target: Target, tokens: int | None, options: Options) -> dict[str, Any]:
+def _extras(target: Target, tokens: int | None, options: Options, seed: int) -> dict[str, Any]:
     """Length, temperature and body extras; for the simulator its control field instead of a cap on the length."""
     extras: dict[str, Any] = {} if options.temperature is None else {"temperature": options.temperature}
     if target.extra_body:
         extras["extra_body"] = dict(target.extra_body)
     if target.simulated:
-        control = {**options.control, **({"tokens": tokens} if tokens else {})}
+        control = {"seed": seed, **options.control, **({"tokens": tokens} if tokens else {})}
         extras["metadata"] = {"bench": json.dumps(control, separators=(",", ":"))}
     elif tokens:
         extras["max_output_tokens"] = tokens

@@ -153,16 +153,16 @@ def headline(plan: Plan) -> str:
 
 def describe(plan: Plan, choice: Choice, settings: Settings) -> str:
     """The plan and its estimate, for `--dry-run`."""
-    asks = estimates(plan, choice, settings)
+    asked = estimates(plan, choice, settings)
     measured = sum(trial.phase == "measure" for trial in plan.trials)
+    trials = f"{len(plan.trials)} trials ({measured} measured, the rest warm-up)"
     lines = [
         headline(plan),
-        f"{len(plan.cells)} cells × {settings.pairs} pairs, {len(plan.trials)} trials ({measured} measured, the rest "
-        f"warm-up), {settings.concurrency} at a time, seed {plan.seed}, plan {plan.hash[:12]}",
+        f"{len(plan.cells)} cells × {plan.pairs} pairs, {trials}, {plan.concurrency} at a time, seed {plan.seed}",
         *(f"  {cell.scenario:<20} {'+'.join(cell.deliveries):<18} {cell.target}/{cell.model}" for cell in plan.cells),
-        *(asks[where].line(where) for where in sorted(asks)),
-        f"first trials: {', '.join(_short(plan, number) for number in range(min(6, len(plan.trials))))}, …",
-        "nothing was sent (--dry-run)",
+        *(asked[where].line(where) for where in sorted(asked)),
+        f"order: {', '.join(_short(plan, number) for number in range(min(6, len(plan.trials))))}, …",
+        f"plan {plan.hash[:12]}; nothing was sent (--dry-run)",
     ]
     return "\n".join(lines) + "\n"
 

@@ -24,7 +24,7 @@ Exchange = tuple[Attempt, Answer]
 LENGTH_CAP = "incomplete:max_output_tokens"
 
 
-class Deadline(Exception):  # noqa: N818  (it is no error of the program)
+class Deadline(Exception):
     """The trial's total deadline passed."""
 
 

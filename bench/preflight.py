@@ -178,10 +178,14 @@ async def _try(server: _Server, listing: _Listing, model: str, api: Api) -> tupl
         reason = why_unreachable(error, server.target.host)
         if reason:
             raise server.error(reason) from error
-        return {"temperature", "length"}, [f"{who}: the test request got no answer ({type(error).__name__} {error}); going on"]
+        return {"temperature", "length"}, [
+            f"{who}: the test request got no answer ({type(error).__name__} {error}); going on"
+        ]
     notices = [] if _LENGTH[api] in body else [f"{who}: refuses {_LENGTH[api]}, so the length is not limited"]
     if missing and not names_model(response, model):
-        raise server.error(f"this server has no {_API_NAMES[api]} ({response.status_code} {said(response)}); bench needs it")
+        raise server.error(
+            f"this server has no {_API_NAMES[api]} ({response.status_code} {said(response)}); bench needs it"
+        )
     taken = {"temperature"} & body.keys() | ({"length"} if _LENGTH[api] in body else set())
     return taken, notices + _judge(server, listing, response, model, api)
 

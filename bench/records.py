@@ -84,7 +84,7 @@ def read_manifest(run: Path) -> dict[str, Any]:
     """The manifest of a run folder whose schema this version reads."""
     manifest = read_json(run / MANIFEST)
     found = str(manifest.get("schema_version", "none"))
-    if found.split(".")[0] != SCHEMA_VERSION.split(".")[0]:
+    if found.partition(".")[0] != SCHEMA_VERSION.partition(".")[0]:
         raise BenchError(
             f"{run / MANIFEST}: schema version {found}, but this is streambench for {SCHEMA_VERSION}; "
             "report it with the version that made it"
@@ -124,7 +124,7 @@ def arrow_schema(table: str) -> pa.Schema:
 def _arrow_type(column: Column) -> pa.DataType:
     import pyarrow as pa  # noqa: PLC0415
 
-    types = {
+    types: dict[str, pa.DataType] = {
         "int64": pa.int64(),
         "float64": pa.float64(),
         "string": pa.string(),

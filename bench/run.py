@@ -1,56 +1,61 @@
-"""`bench run` as a table of contents."""
+"""`bench run` as a table of contents: choose, consent, check, plan, measure, store, report."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from bench import session
 from bench.choice import Choice, Settings, ask_before_spending, choose, describe, headline
-from bench.errors import EXIT_INTERRUPTED
-from bench.plan import Plan
+from bench.errors import EXIT_INTERRUPTED, NotEnough, RunInvalid
 from bench.progress import say
 from bench.records import Journal
 from bench.show import show
 
 
 def run(settings: Settings, argv: Sequence[str], *, confirm: Callable[[str], bool]) -> int:
-    """The whole command: choose, check, plan, measure, store, report. Returns the exit code."""
+    """The whole command. Returns the exit code; every user's mistake is a BenchError before anything is written."""
     choice = choose(settings)
     notes: list[str] = []
     plan = choice.plan(settings, {}, notes.append)
+    for note in notes:
+        say(note)
     if settings.dry_run:
         sys.stdout.write(describe(plan, choice, settings))
         return 0
     session.check_out(settings.out)
     ask_before_spending(plan, choice, settings, confirm)
-    with session.simulator_for(choice, settings) as (reachable, truth):
+    with TemporaryDirectory() as folder:
+        return _measure(choice, settings, argv, notes, Path(folder) / "truth.jsonl")
+
+
+def _measure(choice: Choice, settings: Settings, argv: Sequence[str], notes: Sequence[str], truth: Path) -> int:
+    with session.simulator_for(choice, settings, truth) as reachable:
         endpoints = session.check_endpoints(reachable)
         models = {name: endpoint.checked.models[0] for name, endpoint in endpoints.items()}
         plan = reachable.plan(settings, models, lambda _: None)
-        return _measure(plan, reachable, endpoints, settings, argv, truth, notes)
-
-
-def _measure(
-    plan: Plan,
-    choice: Choice,
-    endpoints: dict[str, session.Endpoint],
-    settings: Settings,
-    argv: Sequence[str],
-    truth: Path,
-    notes: list[str],
-) -> int:
-    for note in notes:
-        say(note)
-    folder = session.begin(plan, choice, settings, argv, notes)
-    say(f"{headline(plan)}: {len(plan.trials)} trials into {folder.folder}")
-    journal = Journal(folder.folder)
-    whole = session.measure_trials(folder, plan, choice, endpoints, settings, journal)
-    memory_notes: list[str] = []
+        run = session.begin(plan, reachable, settings, argv, notes)
+        say(f"{headline(plan)}: {len(plan.trials)} trials into {run.folder}")
+        journal = Journal(run.folder)
+        whole = session.measure_trials(run, plan, reachable, endpoints, settings, journal)
+    missing: list[str] = []
     if whole and settings.memory:
-        whole, memory_notes = session.measure_memory(choice, journal)
-    ended = session.FINISHED if whole else session.INTERRUPTED
-    session.end(folder, journal, truth, ended=ended, notes=memory_notes)
-    show(folder.folder, [reporter for reporter, _ in choice.registry.reporters.values()])
-    return EXIT_INTERRUPTED if not whole else 0
+        whole, missing = session.measure_memory(choice, journal)
+    session.end(run, journal, truth, ended="finished" if whole else "interrupted", notes=missing)
+    show(run.folder, [reporter for reporter, _ in choice.registry.reporters.values()])
+    if not whole:
+        return EXIT_INTERRUPTED
+    _judge(run)
+    return 0
+
+
+def _judge(run: session.Run) -> None:
+    """The report stands either way; these say in the exit code that it does not answer the question."""
+    tally = run.tally
+    if tally.orphans:
+        raise RunInvalid(f"{tally.orphans} requests belonged to no trial (a plugin sends outside of its functions?)")
+    if tally.statuses and not tally.statuses["ok"]:
+        counts = ", ".join(f"{count} {status}" for status, count in sorted(tally.statuses.items()))
+        raise NotEnough(f"no trial was ok ({counts}); {run.folder}/report.md lists them")

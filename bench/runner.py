@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from time import perf_counter_ns, process_time_ns
 from typing import Any, Protocol
 
@@ -55,6 +56,16 @@ class Context:
     deadline_s: float
     store_text: bool
     redact: Callable[[str], str]
+    tally: Tally
+
+
+@dataclass(kw_only=True)
+class Tally:
+    """What came of the measured trials."""
+
+    statuses: Counter[str] = field(default_factory=Counter)
+    orphans: int = 0
+    """Requests that belonged to no trial: whose time they took cannot be said."""
 
 
 class Progress(Protocol):
@@ -92,6 +103,7 @@ async def _run_group(group: Sequence[PlannedTrial], plan: Plan, context: Context
     if group[0].phase == "measure":
         spent = {"cpu_ns": process_time_ns() - cpu, "wall_ns": perf_counter_ns() - wall, "events": events}
         orphans = _drain_orphans(context.links[cell.target], context)
+        context.tally.orphans += orphans
         context.journal.write({"cells": columns_of("cells", [{"cell": cell.cell, **spent, "orphans": orphans}])})
 
 
@@ -118,7 +130,6 @@ async def _run_planned(planned: PlannedTrial, cell: Cell, context: Context, prog
     trial = Trial(planned.trial_id, cell.scenario, planned.delivery, cell.target, cell.model, planned.phase)
     prompt = context.prompts[cell.scenario][planned.ask]
     ask = make_ask(
-        scenario,
         prompt,
         target=link.target,
         model=cell.model,
@@ -140,6 +151,8 @@ async def _run_planned(planned: PlannedTrial, cell: Cell, context: Context, prog
     rows = trial_rows(columns, scenario, trial, exchanges, outcome, t0=context.t0, store_text=context.store_text)
     rows["attempts"]["error"] = [context.redact(text) if text else text for text in rows["attempts"]["error"]]
     context.journal.write(rows)
+    if planned.phase == "measure":
+        context.tally.statuses[outcome.status] += 1
     progress.trial_done(cell, planned, outcome, (trial.t_end - trial.t_origin) / 1e6)
     _stop_on_plugin_error(outcome, cell, planned)
     if isinstance(trial.error, asyncio.CancelledError):

@@ -145,7 +145,12 @@ TABLES: Mapping[str, Sequence[Column]] = {
         _c("seq", "int64", "", "Place in the attempt, from 0"),
         _c("t_read", "int64", "ns", "The socket read that completed the event"),
         _c("read", "int64", "", "Number of that read: events with the same number arrived in one read"),
-        _c("kind", "label", "", "What it brought: content, reasoning, refusal, tool_args, item; else lifecycle, terminal, …"),
+        _c(
+            "kind",
+            "label",
+            "",
+            "content, reasoning, refusal, tool_args, item; else lifecycle, terminal, error, done, …",
+        ),
         _c("type", "label", "", "The event's own type"),
         _c("bytes", "int64", "bytes", "Of its data"),
         _c("chars", "int64", "chars", "Of its delta; 0 where it has none"),

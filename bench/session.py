@@ -7,11 +7,10 @@ import os
 import secrets
 import signal
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from contextlib import AsyncExitStack, contextmanager, suppress
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import perf_counter_ns, time_ns
 from typing import Any
 
@@ -27,14 +26,13 @@ from bench.preflight import Checked, preflight
 from bench.progress import Reporter, progress, say
 from bench.records import MANIFEST, PLAN, Journal, columns_of, finish, write_json
 from bench.redact import Redactor, redact_argv
-from bench.runner import Context, Link, carry_out
+from bench.runner import Context, Link, Tally, carry_out
 from bench.scenario import Api, Scenario
 from bench.schema import SCHEMA_VERSION
 from bench.simulator.process import running
 from bench.simulator.truth import read_truth
 from bench.target import OPENAI, Price, Target
 
-FINISHED, INTERRUPTED = "finished", "interrupted"
 MEMORY_SECONDS = 20.0
 
 
@@ -55,6 +53,7 @@ class Run:
     folder: Path
     t0: int
     manifest: dict[str, Any]
+    tally: Tally = field(default_factory=Tally)
 
     def save(self) -> None:
         """Write the manifest as it now stands."""
@@ -79,22 +78,20 @@ def check_out(out: Path) -> None:
 
 
 @contextmanager
-def simulator_for(choice: Choice, settings: Settings) -> Iterator[tuple[Choice, Path]]:
-    """Start the simulator where a chosen target is `sim` and give that target its address.
+def simulator_for(choice: Choice, settings: Settings, truth: Path) -> Iterator[Choice]:
+    """Start the simulator where a chosen target is `sim`: the choice with its address in that target.
 
-    The path is where it logs its send times; there is no such file where no simulator was needed.
+    It logs its send times to `truth`, whole only when the block has been left.
     """
-    with ExitStack() as stack:
-        truth = Path(stack.enter_context(TemporaryDirectory())) / "truth.jsonl"
-        if not any(target.simulated for target, _ in choice.targets):
-            yield choice, truth
-            return
-        simulator = stack.enter_context(running(profile=settings.profile, truth=truth))
+    if not any(target.simulated for target, _ in choice.targets):
+        yield choice
+        return
+    with running(profile=settings.profile, truth=truth) as simulator:
         targets = [
             (replace(target, base_url=simulator.base_url) if target.simulated else target, model)
             for target, model in choice.targets
         ]
-        yield replace(choice, targets=targets), truth
+        yield replace(choice, targets=targets)
 
 
 def check_endpoints(choice: Choice) -> dict[str, Endpoint]:
@@ -161,7 +158,7 @@ def begin(plan: Plan, choice: Choice, settings: Settings, argv: Sequence[str], n
 def measure_trials(
     run: Run, plan: Plan, choice: Choice, endpoints: Mapping[str, Endpoint], settings: Settings, journal: Journal
 ) -> bool:
-    """Carry the plan out. False: it was interrupted; what was measured is in the journal."""
+    """Carry the plan out; what came of it is counted in `run.tally`. False: it was interrupted."""
     with progress(len(plan.trials), "trials") as reporter:
         try:
             asyncio.run(_measure(run, plan, choice, endpoints, settings, journal, reporter))
@@ -199,6 +196,7 @@ async def _measure(
             deadline_s=settings.deadline,
             store_text=settings.store_text,
             redact=redactor(choice),
+            tally=run.tally,
         )
         await carry_out(plan, context, reporter)
 

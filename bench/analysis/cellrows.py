@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from bench.analysis import intervals
 from bench.analysis.intervals import Estimate
-from bench.analysis.metrics import BY_NAME, LATENCIES, MS, PACES, SUMS, per_trial
+from bench.analysis.metrics import BY_NAME, LATENCIES, PACES, QUANTILES, SUMS
+from bench.analysis.trials import MS, per_trial
 from bench.summary import CellKey, Row
 
-QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 Floats = NDArray[np.float64]
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pandas as pd
 
 from bench.analysis import intervals
-from bench.analysis.cellrows import QUANTILES, Arm, floats
+from bench.analysis.cellrows import Arm, floats
 from bench.analysis.intervals import Estimate
-from bench.analysis.metrics import MS
+from bench.analysis.metrics import QUANTILES
+from bench.analysis.trials import MS
 from bench.summary import Row
 
 _FRAME = ["trial_id", "client_id", "seq", "type", "t_read"]

@@ -1,14 +1,9 @@
-"""What each metric is called, what it means, and how a trial's comes out of its row. `docs/metrics.md` is made here."""
+"""What each metric is called and what it means. `docs/metrics.md` is made here."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
-
-import pandas as pd
-
-MS = 1e6
-"""Nanoseconds."""
 
 
 @dataclass(frozen=True)
@@ -198,43 +193,8 @@ METRICS = (
 BY_NAME = {metric.name: metric for metric in METRICS}
 LATENCIES = ("ttft", "ttft_visible", "ttfu", "first_event", "total")
 PACES = ("tpot", "stall_share", "tokens_per_s")
+QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 SUMS = ("stalls", "input_tokens", "cached_tokens", "output_tokens")
-
-
-def per_trial(trials: pd.DataFrame) -> pd.DataFrame:
-    """The metrics of each trial (rows as in `trials`), in the registry's units; null where a trial has none."""
-    since = {name: _since_origin(trials, column) for name, column in _MARKS.items()}
-    stream_ms = (trials["t_last_token"] - trials["t_first_token"]) / MS
-    return pd.DataFrame(
-        {
-            **since,
-            "tpot": _ratio(stream_ms, trials["output_tokens"] - 1),
-            "stall_share": _ratio(trials["stall_ns"] / MS, stream_ms),
-            "tokens_per_s": _ratio(trials["output_tokens"], since["total"] / 1000),
-            "backoff": trials["backoff_ns"] / MS,
-            **{name: trials[name] for name in ("stalls", "attempts", "input_tokens", "cached_tokens", "output_tokens")},
-        },
-        index=trials.index,
-    )
-
-
-_MARKS = {
-    "ttft": "t_first_token",
-    "ttft_visible": "t_first_visible",
-    "ttfu": "t_first_useful",
-    "first_event": "t_first_event",
-    "total": "t_end",
-}
-
-
-def _since_origin(trials: pd.DataFrame, column: str) -> pd.Series[float]:
-    """ms from the trial's origin to one of its marks."""
-    return (trials[column] - trials["t_origin"]) / MS
-
-
-def _ratio(above: pd.Series[float], below: pd.Series[float]) -> pd.Series[float]:
-    """above / below, null unless the denominator is positive."""
-    return above / below.where(below > 0)
 
 
 def glossary_markdown() -> str:

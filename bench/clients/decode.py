@@ -134,7 +134,7 @@ class _Http:
         self.body += body
 
     def on_message_complete(self) -> None:
-        self.complete = self._parser.get_status_code() >= 200  # noqa: PLR2004  (1xx: the answer is still to come)
+        self.complete = self._parser.get_status_code() >= 200
 
 
 def _unpacker(encoding: str) -> Callable[[bytes], bytes]:

@@ -26,7 +26,7 @@ current_trial: ContextVar[Trial | None] = ContextVar("current_trial", default=No
 
 KEEPALIVE_S = 600.0
 """Longer than any think time: httpx2's 5 s would make a slow run pay a handshake with each request."""
-LIMITS = {"max_connections": 1000, "max_keepalive_connections": 1000, "keepalive_expiry": KEEPALIVE_S}
+MAX_CONNECTIONS = 1000
 
 
 class TapTransport(httpx2.AsyncBaseTransport):
@@ -151,10 +151,16 @@ def _pool(url: httpx2.URL) -> httpcore2.AsyncConnectionPool:
     context = httpx2.create_ssl_context()
     proxy = _proxy_for(url)
     if proxy is None:
-        return httpcore2.AsyncConnectionPool(ssl_context=context, network_backend=TapBackend(), **LIMITS)
+        return httpcore2.AsyncConnectionPool(
+            ssl_context=context,
+            max_connections=MAX_CONNECTIONS,
+            keepalive_expiry=KEEPALIVE_S,
+            network_backend=TapBackend(),
+        )
     if proxy.url.scheme not in {"http", "https"}:
         raise BenchError(
-            f"proxy {proxy.url.scheme}://{proxy.url.host}: bench measures through http and https proxies only; unset it or add the host to NO_PROXY"
+            f"proxy {proxy.url.scheme}://{proxy.url.host}: bench measures through http and https proxies only; "
+            "unset it, or add the host to NO_PROXY"
         )
     return httpcore2.AsyncHTTPProxy(
         proxy_url=httpcore2.URL(
@@ -162,8 +168,9 @@ def _pool(url: httpx2.URL) -> httpcore2.AsyncConnectionPool:
         ),
         proxy_auth=proxy.raw_auth,
         ssl_context=context,
+        max_connections=MAX_CONNECTIONS,
+        keepalive_expiry=KEEPALIVE_S,
         network_backend=TapBackend(),
-        **LIMITS,
     )
 
 

@@ -161,9 +161,8 @@ def _started(job: Job, asked: Sequence[str]) -> Iterator[_Process]:
 
 
 def _environment() -> dict[str, str]:
-    """This package can be imported wherever it was started from."""
-    package = str(Path(__file__).parents[2])
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))}
+    """It can import what this process can."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)}
 
 
 def main() -> None:

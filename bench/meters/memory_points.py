@@ -30,7 +30,6 @@ from bench.trial import Delivery
 Reading = dict[str, Any]
 """The measured columns of a row: output_tokens, base_bytes and peak_bytes, or error in their place."""
 
-
 QUICK_FIRST: tuple[Meter, ...] = ("rss", "tracemalloc")
 """tracemalloc makes the SDK three times slower: when time is short, it is what is left out."""
 

@@ -6,8 +6,7 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 
-from bench.analysis.cellrows import QUANTILES
-from bench.analysis.metrics import LATENCIES, PACES
+from bench.analysis.metrics import LATENCIES, PACES, QUANTILES
 from bench.analysis.wording import both, reason
 from bench.reporters.table import CAPTION, COST, TIME, Entry, cost_deliveries, cost_texts, footnotes, time_entries
 from bench.summary import Cell, Failure, Row, Summary
@@ -42,10 +41,8 @@ def _lines(summary: Summary, details: int) -> Iterator[str]:
         yield f"… and {len(summary.cells) - MOST_CELLS} more cells, in `summary.csv`. "
     yield from (CAPTION, "")
     yield from _section("Can it be trusted?", (f"- {text(line)}" for line in (*summary.trust, *summary.notes)))
-    yield from _section(
-        "Notes",
-        (f"- {_name(cell)}: {text(n)}" for cell in summary.cells[:MOST_CELLS] for n in footnotes(summary, cell)),
-    )
+    shown = summary.cells[:MOST_CELLS]
+    yield from _section("Notes", (f"- {_name(cell)}: {text(n)}" for cell in shown for n in footnotes(summary, cell)))
     yield from _failures(summary.failures)
     for cell in summary.cells[:details]:
         yield from _details(summary, cell)

@@ -47,7 +47,6 @@ def scenario(request: pytest.FixtureRequest) -> Scenario:
 def ask_of(scenario: Scenario, prompt: int, tokens: int | None, nonce: int) -> Ask:
     """A ready ask for the simulator."""
     return make_ask(
-        scenario,
         scenario.prompts[prompt],
         target=Target(name="sim", base_url=None),
         model="sim-1",
@@ -77,7 +76,7 @@ async def blocking(scenario: Scenario, base_url: str, ask: Ask) -> Any:
         return await scenario.blocking(client, ask)
 
 
-@pytest.mark.parametrize("tokens", [None, 200, 2000])
+@pytest.mark.parametrize("tokens", [None, 700])
 def test_both_deliveries_give_one_valid_result(scenario: Scenario, base_url: str, tokens: int | None) -> None:
     """Streamed and blocking give equal results that pass the check, for every prompt and length, whatever the nonce."""
     for prompt in range(len(scenario.prompts)):
@@ -112,7 +111,7 @@ def test_a_cut_stream_gives_what_was_complete() -> None:
     scenario = load().scenarios["structured_output"][0]
     with scripted(sse(delta('{"product_name": "Sun'), delta('pack", "features": ["so'), CLOSE)) as server:
         pieces = asyncio.run(streamed(scenario, server.base_url, ask_of(scenario, 0, None, 1)))
-    assert pieces == [{"product_name": "Sunpack"}]
+    assert pieces == [{"product_name": "Sunpack", "features": []}]
     assert scenario.check is not None
     with pytest.raises(ValueError, match="target_audience"):
         scenario.check(scenario.assemble(pieces))

@@ -52,7 +52,7 @@ def test_a_sound_server() -> None:
     """A sound server gives its models, temperature 0, its name and no notices; it sees key, headers, a tiny body."""
     with scripted(routes=routes(listing("small"), answer)) as server:
         checked = check(server.base_url)
-    assert checked == Checked(models=["small"], temperature=0.0, notices=[], server="scripted/1")
+    assert checked == Checked(models=["small"], temperature=0.0, length=True, notices=[], server="scripted/1")
     models, tiny = server.requests
     assert (models.method, tiny.method) == ("GET", "POST")
     assert tiny.headers["authorization"] == f"Bearer {KEY}"

@@ -10,30 +10,17 @@ import pytest
 
 from bench.analysis.build import build
 from bench.analysis.cellrows import delta_gaps
-from bench.analysis.metrics import METRICS, glossary_markdown, per_trial
+from bench.analysis.metrics import METRICS, glossary_markdown
+from bench.analysis.trials import per_trial
 from tests.synthetic import Truth, make_run
 
-COLUMNS = [
-    "t_origin",
-    "t_first_token",
-    "t_first_visible",
-    "t_first_useful",
-    "t_first_event",
-    "t_last_token",
-    "t_end",
-    "output_tokens",
-    "stall_ns",
-    "backoff_ns",
-    "stalls",
-    "attempts",
-    "input_tokens",
-    "cached_tokens",
-]
+TIMES = ("t_origin", "t_first_token", "t_first_visible", "t_first_useful", "t_first_event", "t_last_token", "t_end")
+COUNTS = ("output_tokens", "stall_ns", "backoff_ns", "stalls", "attempts", "input_tokens", "cached_tokens")
 
 
 def trial(**values: int) -> pd.DataFrame:
     """One trial; what is not given is missing."""
-    return pd.DataFrame({name: pd.array([values.get(name)], dtype="Int64") for name in COLUMNS})
+    return pd.DataFrame({name: pd.array([values.get(name)], dtype="Int64") for name in (*TIMES, *COUNTS)})
 
 
 def test_durations_count_from_the_origin() -> None:

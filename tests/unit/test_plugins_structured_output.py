@@ -26,7 +26,8 @@ analyses = st.fixed_dictionaries(
 
 def split(text: str, sizes: list[int]) -> list[str]:
     """A text cut into deltas of these sizes, used in turn."""
-    deltas, place = [], 0
+    deltas: list[str] = []
+    place = 0
     while place < len(text):
         size = sizes[len(deltas) % len(sizes)]
         deltas.append(text[place : place + size])

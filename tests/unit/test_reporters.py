@@ -9,6 +9,8 @@ import csv
 import io
 import json
 import re
+import subprocess
+import sys
 import tempfile
 from html.parser import HTMLParser
 from pathlib import Path
@@ -202,6 +204,16 @@ def test_ecdf_ends_below_one_with_failures() -> None:
     assert list(steps(Ecdf(4, (1.0, 2.0, 3.0)), 10)) == [(0, 0), (1, 0.25), (2, 0.5), (3, 0.75), (10, 0.75)]
     assert list(steps(Ecdf(0, ()), 10)) == []
     assert len(list(steps(Ecdf(9000, tuple(map(float, range(9000)))), 9000))) <= 402
+
+
+def test_reporters_are_light_to_load() -> None:
+    """Loading the reporters, as every command may, loads no heavy library: a measuring process stays lean."""
+    heavy = "('pandas', 'numpy', 'scipy', 'pyarrow', 'altair', 'jinja2', 'rich', 'vl_convert')"
+    code = f"import sys, bench.reporters, bench.report; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=GOLDEN.parent.parent
+    )
+    assert done.stdout == "[]\n"
 
 
 def write_golden() -> None:
