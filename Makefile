@@ -1,12 +1,62 @@
-.DEFAULT_GOAL := run
-PYTHON ?= python3
+# The two commands: `make run` measures the embedded simulator, `make test` checks everything.
+# Both start from nothing but Python 3.11 and set up .venv once (again when pyproject.toml changes).
+.DEFAULT_GOAL := help
 VENV := .venv
-STAMP := $(VENV)/.installed
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+PYTHONS := $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11)
+FIT := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
+SLOW := slow or node or chromium
 
-.PHONY: run test check format docs clean
+.PHONY: run test test-all check bench sample clean help
 
-run: $(STAMP)  ## set up, measure the embedded simulator, show the report
-	$(VENV)/bin/bench run
+run: $(VENV)/.run  ## bench run: measure the embedded simulator and show the report (ARGS="text --pairs 100")
+	@$(BIN)/bench run $(ARGS)
 
-test: $(STAMP)  ## set up, then formatter, linter, types and every test
-	$(VENV)/bin/python -m pytest
+test: check  ## formatter, linter, types and every test that is not slow
+	@$(BIN)/python -m pytest -m "not ($(SLOW))" $(ARGS)
+	@echo 'Left out: tests that are slow or need node or chromium. All of them: make test-all'
+
+test-all: check  ## the same with every test, slow ones too; those that need node or chromium skip without it
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.dev  ## formatter, linter and types alone
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+bench: $(VENV)/.dev  ## how fast the hot paths are (pytest-benchmark)
+	@$(BIN)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-only $(ARGS)
+
+sample: $(VENV)/.run  ## make reports/sample anew
+	@rm -rf build/sample
+	@$(BIN)/bench run --seed 1 --name sample --out build/sample
+	@rm -rf reports/sample && mv build/sample/* reports/sample
+
+clean:  ## remove .venv and every cache
+	rm -rf $(VENV) build dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*  ## /\1|/p' Makefile | while IFS='|' read -r name text; do printf 'make %-10s%s\n' "$$name" "$$text"; done
+
+$(VENV)/.run: pyproject.toml | $(BIN)/pip
+	@echo 'Installing streambench into $(VENV) (once) ...' >&2
+	@$(PIP) install --editable .
+	@touch $@
+
+# Dependency groups need pip 25.1.
+$(VENV)/.dev: pyproject.toml | $(BIN)/pip
+	@echo 'Installing streambench and the tools for its tests into $(VENV) (once) ...' >&2
+	@$(PIP) install --upgrade 'pip>=25.1'
+	@$(PIP) install --editable . --group dev
+	@touch $@ $(VENV)/.run
+
+# pip is the last thing that venv makes: where it is, the environment is whole.
+$(BIN)/pip:
+	@for python in $(PYTHONS); do \
+	  if $$python -c '$(FIT)' 2>/dev/null; then exec $$python -m venv --clear $(VENV); fi; \
+	done; \
+	echo 'make: no Python 3.11 or newer with venv found (tried: $(PYTHONS)). Install it' \
+	  '(Debian, Ubuntu: apt-get install python3 python3-venv), or name one: make run PYTHON=/path/to/python3' >&2; \
+	exit 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,7 +110,7 @@ def _from_client_error(error: BaseException, final: Sequence[Exchange]) -> Outco
     if isinstance(error, openai.APITimeoutError | httpx2.TimeoutException):
         return Outcome("timeout", _chain(error))
     if isinstance(error, openai.APIStatusError):
-        return Outcome(_http_class(error.status_code), f"HTTP {error.status_code}: {_line(error)}")
+        return Outcome(_http_class(error.status_code), f"HTTP {error.status_code}: {_said(error)}")
     if isinstance(error, openai.APIConnectionError | httpx2.TransportError):
         answered = any(attempt.status is not None for attempt, _ in final)
         return Outcome("cut_mid_stream" if answered else "connect", _chain(error))
@@ -121,6 +121,13 @@ def _from_client_error(error: BaseException, final: Sequence[Exchange]) -> Outco
     if isinstance(error, json.JSONDecodeError | UnicodeDecodeError) and _raised_in_sdk(error):
         return Outcome("malformed", _line(error))
     return None
+
+
+def _said(error: openai.APIStatusError) -> str:
+    """The server's message; what is no OpenAI error (text, `{"detail": …}`) as it came, cut."""
+    if isinstance(error.body, Mapping) and error.body.get("message"):
+        return str(error.body["message"])
+    return " ".join(str(error.body).split())[:300] if error.body else "no message"
 
 
 def _http_class(status: int) -> str:
@@ -136,8 +143,7 @@ def _where(error: BaseException) -> str:
     """File and line of the innermost frame that is neither the SDK's nor a library's: the plugin's own."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if "site-packages" not in frame.filename and "/lib/python" not in frame.filename]
-    frame = (own or frames)[-1]
-    return f"{frame.filename}:{frame.lineno}"
+    return next((f"{frame.filename}:{frame.lineno}" for frame in reversed(own or frames)), "no traceback")
 
 
 def _line(error: BaseException) -> str:

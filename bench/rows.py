@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from itertools import pairwise
 from statistics import median
@@ -73,6 +73,26 @@ def trial_rows(
         "pieces": _pieces(scenario, trial, t0),
         "metrics": columns_of("metrics", [_metric(trial, *metric) for metric in trial.metrics]),
     }
+
+
+FOREIGN = {
+    "trials": ("error", "text"),
+    "attempts": ("server_id", "content_type", "content_encoding", "retry_after", "error"),
+    "events": ("type",),
+}
+"""Columns whose text comes from the server, which may repeat a secret that it was sent."""
+LONGEST_ERROR = 2000
+
+
+def redacted(rows: Rows, redact: Callable[[str], str]) -> Rows:
+    """The rows with every secret hidden in what came from the server, in place."""
+    for table, names in FOREIGN.items():
+        for name in names:
+            values = rows.get(table, {}).get(name, [])
+            hidden = {text: redact(text) for text in {value for value in values if value}}
+            limit = LONGEST_ERROR if name == "error" else None
+            values[:] = [hidden[value][:limit] if value else value for value in values]
+    return rows
 
 
 def _stamps(

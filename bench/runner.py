@@ -11,7 +11,7 @@ import gc
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from time import perf_counter_ns, process_time_ns
 from typing import Any, Protocol
 
@@ -24,7 +24,7 @@ from bench.errors import BenchError
 from bench.outcome import Deadline, Outcome, judge
 from bench.plan import Cell, Plan, PlannedTrial
 from bench.records import Journal, columns_of
-from bench.rows import attempt_row, trial_rows
+from bench.rows import attempt_row, redacted, trial_rows
 from bench.scenario import Ask, Prompt, Scenario
 from bench.target import Target
 from bench.trial import Trial
@@ -128,9 +128,28 @@ async def _run_planned(planned: PlannedTrial, cell: Cell, context: Context, prog
     """Run, judge and journal one trial. Returns the number of its events."""
     scenario, link = context.scenarios[cell.scenario], context.links[cell.target]
     trial = Trial(planned.trial_id, cell.scenario, planned.delivery, cell.target, cell.model, planned.phase)
-    prompt = context.prompts[cell.scenario][planned.ask]
-    ask = make_ask(
-        prompt,
+    ask = _ask(planned, cell, context, trial)
+    started = {"trial_id": planned.trial_id, "t_start": perf_counter_ns() - context.t0}
+    context.journal.write({"starts": columns_of("starts", [started])})
+    await _timed(trial, scenario, link, ask, context, alone=alone)
+    exchanges = [(attempt, decode(attempt.reads, attempt.headers)) for attempt in trial.attempts]
+    outcome = _checked(judge(trial, exchanges), trial, scenario)
+    columns = _planned_columns(planned, cell, context)
+    rows = trial_rows(columns, scenario, trial, exchanges, outcome, t0=context.t0, store_text=context.store_text)
+    context.journal.write(redacted(rows, context.redact))
+    if planned.phase == "measure":
+        context.tally.statuses[outcome.status] += 1
+    progress.trial_done(cell, planned, outcome, (trial.t_end - trial.t_origin) / 1e6)
+    _stop_on_plugin_error(outcome, cell, planned, context.redact)
+    if isinstance(trial.error, asyncio.CancelledError):
+        raise trial.error
+    return sum(len(answer.events) for _, answer in exchanges)
+
+
+def _ask(planned: PlannedTrial, cell: Cell, context: Context, trial: Trial) -> Ask:
+    link = context.links[cell.target]
+    return make_ask(
+        context.prompts[cell.scenario][planned.ask],
         target=link.target,
         model=cell.model,
         nonce=planned.nonce,
@@ -138,26 +157,6 @@ async def _run_planned(planned: PlannedTrial, cell: Cell, context: Context, prog
         recorder=trial,
         options=link.options,
     )
-    started = {"trial_id": planned.trial_id, "t_start": perf_counter_ns() - context.t0}
-    context.journal.write({"starts": columns_of("starts", [started])})
-    await _timed(trial, scenario, link, ask, context, alone=alone)
-    exchanges = [(attempt, decode(attempt.reads, attempt.headers)) for attempt in trial.attempts]
-    outcome = _checked(judge(trial, exchanges), trial, scenario)
-    outcome = replace(outcome, error=context.redact(outcome.error)[:2000]) if outcome.error else outcome
-    columns = {
-        **_planned_columns(planned, cell),
-        "ask_id": prompt.get("id") if isinstance(prompt, Mapping) else None,
-    }
-    rows = trial_rows(columns, scenario, trial, exchanges, outcome, t0=context.t0, store_text=context.store_text)
-    rows["attempts"]["error"] = [context.redact(text) if text else text for text in rows["attempts"]["error"]]
-    context.journal.write(rows)
-    if planned.phase == "measure":
-        context.tally.statuses[outcome.status] += 1
-    progress.trial_done(cell, planned, outcome, (trial.t_end - trial.t_origin) / 1e6)
-    _stop_on_plugin_error(outcome, cell, planned)
-    if isinstance(trial.error, asyncio.CancelledError):
-        raise trial.error
-    return sum(len(answer.events) for _, answer in exchanges)
 
 
 async def _timed(trial: Trial, scenario: Scenario, link: Link, ask: Ask, context: Context, *, alone: bool) -> None:
@@ -166,9 +165,6 @@ async def _timed(trial: Trial, scenario: Scenario, link: Link, ask: Ask, context
     try:
         await task
     except asyncio.CancelledError as error:
-        if not _cancelling():  # the plugin cancelled itself
-            trial.error = RuntimeError("the scenario cancelled its own task")
-            return
         task.cancel()
         await asyncio.wait([task])
         trial.error = error
@@ -199,6 +195,10 @@ async def _observed(trial: Trial, scenario: Scenario, link: Link, ask: Ask, cont
             trial.error = (
                 Deadline(f"not done after {context.deadline_s:g} s (--deadline)") if scope.expired() else error
             )
+        except asyncio.CancelledError as error:
+            if _cancelling():
+                raise
+            trial.error = RuntimeError("the scenario cancelled its own task").with_traceback(error.__traceback__)
         except Exception as error:  # noqa: BLE001  (whatever it is, it becomes the trial's row)
             trial.error = error
         finally:
@@ -231,18 +231,22 @@ def _checked(outcome: Outcome, trial: Trial, scenario: Scenario) -> Outcome:
     return outcome
 
 
-def _planned_columns(planned: PlannedTrial, cell: Cell) -> dict[str, Any]:
+def _planned_columns(planned: PlannedTrial, cell: Cell, context: Context) -> dict[str, Any]:
+    """What the plan already knew of the trial."""
     of_trial = ("trial_id", "cell", "pair", "block", "order", "phase", "delivery", "ask", "nonce")
     of_cell = ("scenario", "params", "api", "target", "model", "client", "load")
+    prompt = context.prompts[cell.scenario][planned.ask]
     return {
         **{name: getattr(planned, name) for name in of_trial},
         **{name: getattr(cell, name) for name in of_cell},
+        "ask_id": prompt.get("id") if isinstance(prompt, Mapping) else None,
     }
 
 
-def _stop_on_plugin_error(outcome: Outcome, cell: Cell, planned: PlannedTrial) -> None:
+def _stop_on_plugin_error(outcome: Outcome, cell: Cell, planned: PlannedTrial, redact: Callable[[str], str]) -> None:
     if planned.phase == "warmup" and outcome.status == "scenario_error":
-        raise BenchError(f"scenario {cell.scenario!r} failed in warm-up ({planned.delivery}): {outcome.error}")
+        what = redact(outcome.error or "")
+        raise BenchError(f"scenario {cell.scenario!r} failed in warm-up ({planned.delivery}): {what}")
 
 
 def _drain_orphans(link: Link, context: Context) -> int:
@@ -250,5 +254,5 @@ def _drain_orphans(link: Link, context: Context) -> int:
     orphans, link.tap.orphans = link.tap.orphans, []
     rows = [attempt_row(None, o, decode(o.reads, o.headers), None, context.t0) for o in orphans]
     if rows:
-        context.journal.write({"attempts": columns_of("attempts", rows)})
+        context.journal.write(redacted({"attempts": columns_of("attempts", rows)}, context.redact))
     return len(rows)

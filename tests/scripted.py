@@ -19,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -87,6 +88,7 @@ class Server:
 
     answers: Sequence[Answer]
     routes: Mapping[str, Answer]
+    tls: ssl.SSLContext | None = None
     port: int = 0
     connections: int = 0
     requests: list[Request] = field(default_factory=list)
@@ -115,7 +117,7 @@ class Server:
 
     async def serve(self, ready: threading.Event, stop: asyncio.Event) -> None:
         """Listen on an ephemeral loopback port until told to stop."""
-        listener = await asyncio.start_server(self._connection, "127.0.0.1", 0)
+        listener = await asyncio.start_server(self._connection, "127.0.0.1", 0, ssl=self.tls)
         self.port = listener.sockets[0].getsockname()[1]
         ready.set()
         await stop.wait()
@@ -154,9 +156,11 @@ class Server:
 
 
 @contextmanager
-def scripted(*answers: Answer, routes: Mapping[str, Answer] | None = None) -> Iterator[Server]:
+def scripted(
+    *answers: Answer, routes: Mapping[str, Answer] | None = None, tls: ssl.SSLContext | None = None
+) -> Iterator[Server]:
     """A server in a thread. Requests on a path of `routes` get that answer, the others the next of `answers`."""
-    server = Server(answers, routes or {})
+    server = Server(answers, routes or {}, tls)
     loop, stop, ready = asyncio.new_event_loop(), asyncio.Event(), threading.Event()
 
     def run() -> None:

@@ -33,7 +33,7 @@ def read_lags(trials: pd.DataFrame, tables: dict[str, pd.DataFrame]) -> pd.Serie
     """
     streamed = trials[trials["delivery"] == "streamed"]
     attempts = tables["attempts"][["trial_id", "request", "attempt", "client_id"]]
-    first = tables["events"].merge(streamed["t_first_token"], left_on="trial_id", right_index=True)
+    first = tables["events"].merge(streamed["t_first_token"].reset_index(), on="trial_id")
     first = first[(first["t_read"] == first["t_first_token"]) & (first["chars"] > 0)].drop_duplicates("trial_id")
     seen = first.merge(attempts, on=["trial_id", "request", "attempt"])[_FRAME]
     both = seen.merge(tables["truth"], left_on=["client_id", "seq", "type"], right_on=["client_id", "frame", "type"])

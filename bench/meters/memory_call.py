@@ -112,7 +112,7 @@ def metered(scenario: Scenario, delivery: Delivery, meter: Meter, tokens: int, e
 async def _metered(
     scenario: Scenario, delivery: Delivery, meter: Callable[[Call], Awaitable[Peak]], tokens: int, endpoint: Endpoint
 ) -> Peak:
-    """In a fork no connection is open and no page of code is mapped yet: a short call first, or the peak is mostly that."""
+    # a fork has no open connection and few pages of code mapped: without a short call first, the peak is mostly that
     bodies: list[Tail] = []
     ask = _ask(scenario, tokens, endpoint)
     async with _client(endpoint, bodies) as client:
@@ -171,7 +171,7 @@ async def _traced(call: Call) -> Peak:
     """Python's own blocks, by tracemalloc, started just before the call: what was there before is not counted.
 
     asyncio asks for 256 KiB for every read and gives back what it did not need. So no peak is below that, and a
-    blocking answer shows only once it outweighs that (above some 10,000 tokens); RSS shows it from the start.
+    blocking answer shows only once it outweighs that, which 8,000 tokens of text do not; RSS shows it from the start.
     """
     tracemalloc.start()
     try:

@@ -1,0 +1,112 @@
+"""Writes the pages that the code already knows: docs/metrics.md, docs/records.md, docs/cli.md.
+
+    python docs/generate.py
+"""
+
+import ast
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from bench.analysis.metrics import glossary_markdown
+from bench.cli import cli
+from bench.schema import SCHEMA_VERSION, TABLES
+from bench.summary import COLUMNS, Row
+
+DOCS = Path(__file__).parent
+
+CLI_HEAD = """# Command line
+
+What `bench` says about itself (`bench COMMAND --help`); `streambench` and `python -m bench` are the same command.
+Progress and notices go to stderr, results to stdout. An option beats a `BENCH_*` variable, which beats
+[`bench.toml`](targets.md).
+"""
+
+RECORDS_HEAD = f"""# Records
+
+A run is a folder, `reports/RUN-ID/`. Everything in a report comes from these files; `bench report RUN` rebuilds it.
+
+| file | |
+| --- | --- |
+| `plan.json` | cells, and all trials in their order with their nonces; written before the first measured request |
+| `manifest.json` | schema version ({SCHEMA_VERSION}), versions, machine, settings, redacted command line; `ended` is null \
+while the run lasts and when it was killed |
+| `journal.jsonl` | only during a run, and after a killed one: a line for each finished trial, with its rows of all \
+tables |
+| `TABLE.parquet` | the tables below, made of the journal when the run ends |
+| `summary.csv`, `summary.json` | every number of the report; the format is below |
+| `report.md`, `report.html` | for people |
+
+Times are int64 nanoseconds since the run's start (`manifest.json: t0_mono_ns`, on `time.perf_counter_ns`). Missing is
+null, never 0 or NaN. A `label` is a string that repeats, stored as a dictionary. Prompts are not stored; results only
+with `--store-text`, else their length and hash.
+"""
+
+CSV_HEAD = """## summary.csv
+
+One row for each number. The columns and their order are a public format.
+
+| column | type | |
+| --- | --- | --- |
+"""
+
+CSV_DOCS = {
+    "metric": "One of the [metrics](metrics.md), or what a plugin recorded",
+    "note": "Why there is no estimate, or what to know about it",
+}
+"""Columns of `Row` that neither say what they are nor stand in the table `trials`."""
+
+
+def pages() -> dict[Path, str]:
+    """Every generated page."""
+    return {
+        DOCS / "metrics.md": glossary_markdown(),
+        DOCS / "records.md": "\n".join([RECORDS_HEAD, *map(table, TABLES), CSV_HEAD + "\n".join(csv_lines()) + "\n"]),
+        DOCS / "cli.md": "\n".join([CLI_HEAD, *sections()]),
+    }
+
+
+def table(name: str) -> str:
+    """One table of a run folder."""
+    lines = [f"| `{c.name}` | {c.type} | {c.unit} | {c.doc} |" for c in TABLES[name]]
+    return "\n".join([f"## {name}\n", "| column | type | unit | |", "| --- | --- | --- | --- |", *lines, ""])
+
+
+def csv_lines() -> Iterator[str]:
+    """The columns of summary.csv."""
+    known = {column.name: column.doc for column in TABLES["trials"]} | CSV_DOCS | row_docs()
+    for name in COLUMNS:
+        yield f"| `{name}` | {Row.__annotations__[name]} | {known[name]} |".replace(" | None", " or empty")
+
+
+def row_docs() -> dict[str, str]:
+    """What the fields of `Row` say about themselves, in the strings below them."""
+    (class_,) = ast.parse(inspect.getsource(Row)).body
+    assert isinstance(class_, ast.ClassDef)  # noqa: S101  (for the type checker)
+    docs = {}
+    for field, after in zip(class_.body, class_.body[1:], strict=False):
+        if isinstance(field, ast.AnnAssign) and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
+            docs[ast.unparse(field.target)] = " ".join(str(after.value.value).split()).replace("|", "\\|")
+    return docs
+
+
+def sections() -> Iterator[str]:
+    """The help of `bench` and of each command."""
+    top = click.Context(cli, info_name="bench", terminal_width=100)
+    yield section(top)
+    for name in cli.list_commands(top):
+        command = cli.get_command(top, name)
+        assert command is not None  # noqa: S101  (for the type checker)
+        yield section(click.Context(command, top, info_name=name, terminal_width=100))
+
+
+def section(context: click.Context) -> str:
+    """One command's help, as it prints it on a terminal of 100 columns."""
+    return f"## {context.command_path}\n\n```text\n{context.get_help()}\n```\n"
+
+
+if __name__ == "__main__":
+    for path, text in pages().items():
+        path.write_text(text, encoding="utf-8")

@@ -1,0 +1,50 @@
+"""What holds for every test: a clean environment, and tools that are checked for before a test that needs them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+PROXIES = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
+CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
+OLDEST_NODE = (20, 15)
+"""aimock's."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def environment() -> Iterator[None]:
+    """No key, setting or proxy of whoever runs the tests reaches one, nor a process that it starts."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(("OPENAI_", "BENCH_")) or name.upper() in PROXIES:
+                patch.delenv(name)
+        patch.setenv("COLUMNS", "100")
+        yield
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A test marked with a tool is skipped where the tool is missing, and fails there in CI, which installs it."""
+    for mark, missing in (("node", missing_node), ("chromium", missing_chromium)):
+        reason = missing() if item.get_closest_marker(mark) else None
+        if reason:
+            (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+
+
+def missing_node() -> str | None:
+    """What is missing to run a server written in JavaScript; None when nothing is."""
+    if not (shutil.which("node") and shutil.which("npm")):
+        return "needs node and npm: install them (Debian, Ubuntu: apt-get install nodejs npm)"
+    said = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout
+    version = tuple(map(int, re.findall(r"\d+", said)[:2]))
+    return None if version >= OLDEST_NODE else f"needs node 20.15 or newer, this is {said.strip()}"
+
+
+def missing_chromium() -> str | None:
+    """The same for a browser."""
+    found = any(map(shutil.which, CHROMIUMS))
+    return None if found else "needs chromium: install it (Debian, Ubuntu: apt-get install chromium)"

@@ -1,0 +1,132 @@
+"""Runs a scenario through the real runner, client and journal against any server, without the command line."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter_ns
+from typing import Any
+
+import pluggy
+
+from bench import hookspecs
+from bench.asks import Options
+from bench.clients.sdk import sdk_client
+from bench.outcome import Outcome
+from bench.plan import BOTH, Cell, PlannedTrial, make_plan
+from bench.records import Journal, read
+from bench.runner import Context, Link, Tally, carry_out
+from bench.scenario import Prompt, Scenario
+from bench.target import Target
+from bench.trial import Delivery
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a run left behind, read back from its journal."""
+
+    tables: dict[str, list[Row]]
+    tally: Tally
+    t0: int
+    """The run's start on `perf_counter_ns`: all times count from it."""
+
+    def __getitem__(self, table: str) -> list[Row]:
+        return self.tables[table]
+
+    def trial(self, delivery: str = "streamed") -> Row:
+        """The only measured trial of a delivery."""
+        (row,) = [row for row in self["trials"] if row["delivery"] == delivery and row["phase"] == "measure"]
+        return row
+
+
+class Silent:
+    """Progress that nobody watches."""
+
+    def trial_done(self, cell: Cell, planned: PlannedTrial, outcome: Outcome, total_ms: float) -> None:
+        """Nothing."""
+
+
+def cell_of(scenario: Scenario, deliveries: Sequence[Delivery], concurrency: int, asks: int, number: int = 0) -> Cell:
+    """A cell on a target named `test`."""
+    return Cell(
+        cell=number,
+        scenario=scenario.name,
+        params="",
+        api=scenario.api,
+        target="test",
+        host="test",
+        simulated=False,
+        model="sim-1",
+        client="sdk",
+        load=f"c={concurrency}",
+        description="",
+        useful="",
+        deliveries=tuple(deliveries),
+        asks=asks,
+    )
+
+
+def measure(
+    run: Path,
+    base_url: str,
+    scenario: Scenario,
+    *,
+    deliveries: Sequence[Delivery] = BOTH,
+    pairs: int = 1,
+    warmup: int = 0,
+    concurrency: int = 1,
+    max_retries: int = 2,
+    deadline: float = 10.0,
+    prompts: Sequence[Prompt] = ("Hello",),
+    observers: Sequence[object] = (),
+    simulated: bool = False,
+    control: dict[str, Any] | None = None,
+    cancel_after: float | None = None,
+) -> Measured:
+    """Carry out a small plan and read its journal back. Cancelled after so many seconds, if any, as by Ctrl-C."""
+    manager = pluggy.PluginManager("bench")
+    manager.add_hookspecs(hookspecs)
+    for observer in observers:
+        manager.register(observer)
+    plan = make_plan(
+        [cell_of(scenario, deliveries, concurrency, len(prompts))],
+        pairs=pairs,
+        warmup=warmup,
+        concurrency=concurrency,
+        seed=7,
+    )
+    journal, tally, t0 = Journal(run), Tally(), perf_counter_ns()
+
+    async def go() -> None:
+        client, tap = sdk_client(base_url, key="key", headers={}, max_retries=max_retries, own_environment=False)
+        target = Target(name="sim" if simulated else "test", base_url=base_url)
+        context = Context(
+            scenarios={scenario.name: scenario},
+            prompts={scenario.name: prompts},
+            links={"test": Link(target=target, client=client, tap=tap, options=Options(control=control or {}))},
+            hooks=manager.hook,
+            journal=journal,
+            t0=t0,
+            deadline_s=deadline,
+            store_text=True,
+            redact=lambda text: text.replace("top-secret", "***"),
+            tally=tally,
+        )
+        async with client:
+            await carry_out(plan, context, Silent())
+
+    async def cancelled() -> None:
+        task = asyncio.create_task(go())
+        await asyncio.sleep(cancel_after or 0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    try:
+        asyncio.run(cancelled() if cancel_after else go())
+    finally:
+        journal.close()
+    return Measured({name: table.to_pylist() for name, table in read(run).items()}, tally, t0)

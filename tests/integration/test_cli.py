@@ -1,0 +1,238 @@
+"""`bench` as a user meets it: what works, and every mistake as one line with exit 2 and nothing written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests import events as e
+from tests.cli import bench, only_run
+from tests.scripted import Request, Script, json_response, response, scripted, sse
+
+MODELS = json_response({"object": "list", "data": [{"id": "m1"}]})
+PLUGIN = """
+from bench import Scenario, hookimpl
+
+async def streamed(client, ask):
+    yield "a"
+    {body}
+
+@hookimpl
+def register_scenarios():
+    yield Scenario("mine", streamed)
+"""
+
+
+def mistake(cwd: Path, *arguments: str | Path, env: dict[str, str] | None = None, stdin: str = "") -> str:
+    """Run a command that must fail as a usage error; its one line on stderr."""
+    done = bench(*arguments, cwd=cwd, env=env, stdin=stdin)
+    lines = [line for line in done.stderr.splitlines() if line]
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    assert not any(path.name == "reports" for path in cwd.iterdir()), "something was written"
+    assert "Traceback" not in done.stderr
+    return lines[-1]
+
+
+def test_help_teaches(tmp_path: Path) -> None:
+    """Every command explains itself, and `bench run` shows examples."""
+    assert "Start with `bench run`" in bench("--help", cwd=tmp_path).stdout
+    text = bench("run", "--help", cwd=tmp_path).stdout
+    assert "bench run ./rag.py" in text
+    assert "--base-url" in text
+
+
+def test_list(tmp_path: Path) -> None:
+    """Scenarios, targets and reporters are listed with the plugin each comes from; BENCH_PLUGINS_DIR adds some."""
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "mine.py").write_text('"""My own work."""\n' + PLUGIN.format(body=""))
+    (tmp_path / "bench.toml").write_text('[targets.lab]\nbase_url = "http://lab.example/v1"\n')
+    done = bench("list", cwd=tmp_path, env={"BENCH_PLUGINS_DIR": "more"})
+    assert done.returncode == 0, done.stderr
+    rows = {line.split()[0]: line for line in done.stdout.splitlines() if line.startswith("  ")}
+    assert "built in (text.py)" in rows["text"]
+    assert "My own work." in rows["mine"]
+    assert "more/mine.py" in rows["mine"]
+    assert "bench.toml" in rows["lab"]
+    assert "report.html" in rows["html"]
+
+
+def test_dry_run_sends_nothing(tmp_path: Path) -> None:
+    """The plan and the estimate are printed, no request is made, nothing is written; the seed decides the plan."""
+    with scripted(MODELS) as server:
+        arguments = ["run", "--base-url", server.base_url, "--model", "m1", "--dry-run", "--seed", "5"]
+        first, second = (bench(*arguments, cwd=tmp_path) for _ in range(2))
+        assert server.requests == []
+    assert first.returncode == 0, first.stderr
+    assert first.stdout == second.stdout
+    assert "m1 at 127.0.0.1" in first.stdout
+    assert "3 cells × 36 pairs, 234 trials" in first.stdout
+    assert "nothing was sent" in first.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["run", "txt"], "unknown scenario 'txt': did you mean 'text'"),
+        (["run", "--target", "opnai"], "unknown target 'opnai': did you mean 'openai'"),
+        (["rnu"], "unknown command 'rnu': did you mean 'run'"),
+        (["run", "--pears", "3"], "No such option '--pears'"),
+        (["run", "--delivery", "steamed"], "'steamed' is not one of"),
+        (["run", "--pairs", "0"], "0 is not in the range"),
+        (["run", "--profile", "quik"], "unknown simulator profile 'quik' (did you mean 'quick'?)"),
+        (["run", "--model", "gpt"], "add `--target openai` or `--base-url URL`"),
+        (["run", "--base-url", "lab:8000"], "not a base URL"),
+        (["run", "--target", "openai", "--model", "x", "--yes"], "OPENAI_API_KEY is not set"),
+        (["run", "--target", "openai", "--model", "x"], "add --yes"),
+        (["run", "-H", "nonsense"], "expected 'Name: value'"),
+        (["run", "--extra-body", "{oops"], "--extra-body:1:2: not valid JSON"),
+        (["run", "nowhere.py"], "nowhere.py: no such file"),
+        (["run", "--prompts", "nowhere.jsonl"], "nowhere.jsonl: cannot be read"),
+        (["run", "--prompts", "bad.jsonl"], "bad.jsonl:2:"),
+        (["run", "--prompt", "a", "--prompts", "bad.jsonl"], "give one of them"),
+        (["run", "--out", "bad.jsonl"], "--out bad.jsonl: cannot be written"),
+        (["run", "--config", "bad.toml"], "bad.toml:2:1: not valid TOML"),
+        (["run", "--plugin", "broken.py"], "broken.py fails to import"),
+        (["report"], "no run in it"),
+        (["report", "."], "no run in it"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_mistakes(tmp_path: Path, arguments: list[str], says: str) -> None:
+    """A mistake is one line that says what to do, exit code 2, and nothing is written."""
+    (tmp_path / "bad.jsonl").write_text('{"prompt": "a"}\n{"promt": "b"}\n')
+    (tmp_path / "bad.toml").write_text("targets = [\n")
+    (tmp_path / "broken.py").write_text("import nothing_there\n")
+    assert says in mistake(tmp_path, *arguments)
+
+
+def test_endpoints_that_will_not_do(tmp_path: Path) -> None:
+    """No server, a web page, an unknown model, a missing /v1 and a refused key each say what to do."""
+    page = response(b"<html>", 200, {"content-type": "text/html"})
+    refused = json_response({"error": {"message": "bad key"}}, 401)
+    unknown = json_response({"error": {"message": "model m2 not found", "code": "model_not_found"}}, 404)
+    with scripted() as server:
+        gone = server.base_url
+    assert "no server at 127.0.0.1" in mistake(tmp_path, "run", "--base-url", gone, "--model", "m")
+    with scripted(page) as server:
+        assert "web page" in mistake(tmp_path, "run", "--base-url", server.base_url, "--model", "m")
+    with scripted(refused) as server:
+        assert "key" in mistake(tmp_path, "run", "--base-url", server.base_url, "--model", "m")
+    with scripted(routes={"/v1/models": MODELS, "/v1/responses": unknown}) as server:
+        line = mistake(tmp_path, "run", "--base-url", server.base_url, "--model", "m2")
+        assert "m1" in line
+    with scripted(routes={"/v1/models": MODELS}) as server:
+        line = mistake(tmp_path, "run", "--base-url", server.url, "--model", "m1")
+        assert f"/v1 is missing at the end of the base URL; use {server.base_url}" in line
+        line = mistake(tmp_path, "run", "--base-url", server.base_url, "--model", "m1")
+        assert "this server has no Responses API" in line
+
+
+def test_a_plugin_that_fails_ends_the_run_at_once(tmp_path: Path) -> None:
+    """A scenario that raises in warm-up is one line with file and line number, exit 2."""
+    (tmp_path / "mine.py").write_text(PLUGIN.format(body="ask.request['nothing']"))
+    done = bench("run", "./mine.py", "--no-memory", "--profile", "flood", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "scenario 'mine' failed in warm-up (streamed): KeyError: 'nothing'" in done.stderr.splitlines()[-1]
+    assert "mine.py:6" in done.stderr.splitlines()[-1]
+
+
+def test_a_server_that_answers_nonsense(tmp_path: Path) -> None:
+    """Nonsense gives failed trials with class and message, a report that shows them, and exit 4."""
+    with scripted(
+        routes={"/v1/models": MODELS, "/v1/responses": response(b"<html>hi", 200, {"content-type": "text/html"})}
+    ) as server:
+        done = bench(
+            "run", "text", "--base-url", server.base_url, "--pairs", "3", "--no-memory", "--seed", "1", cwd=tmp_path
+        )
+    report = (only_run(tmp_path) / "report.md").read_text()
+    assert done.returncode == 4, done.stderr
+    assert "no trial was ok (3 malformed, 3 no_terminal_event)" in done.stderr
+    assert "asked for an event stream, got text/html" in report
+    assert "n/a" in done.stdout
+
+
+def test_an_endpoint_that_is_not_the_simulator(tmp_path: Path) -> None:
+    """Any endpoint is measured as real: host and model in the first line, own prompts, headers and extra body sent."""
+
+    def answer(request: Request) -> Script:
+        if request.json.get("stream"):
+            return sse(e.CREATED, 0.05, e.delta("Hel"), 0.01, e.delta("lo"), e.COMPLETED)
+        return [0.06, *json_response(e.response(output=[e.message("Hello")], usage=e.USAGE))]
+
+    (tmp_path / "asks.csv").write_text("id,prompt,output_tokens\nq1,Why?,9\n")
+    with scripted(routes={"/v1/models": MODELS, "/v1/responses": answer}) as server:
+        done = bench(
+            *["run", "text", "--base-url", server.base_url, "--pairs", "6", "--warmup", "1", "--no-memory"],
+            *["--prompts", "asks.csv", "-H", "X-Team: ${TEAM}", "--extra-body", '{"top_p": 0.5}', "--name", "first"],
+            cwd=tmp_path,
+            env={"TEAM": "blue"},
+        )
+    assert done.returncode == 0, done.stderr
+    run, last = only_run(tmp_path), server.requests[-1]
+    assert "m1 at 127.0.0.1" in done.stderr
+    assert "SIMULATED" not in done.stdout
+    assert last.headers["x-team"] == "blue"
+    assert (last.json["top_p"], last.json["max_output_tokens"], last.json["temperature"]) == (0.5, 9, 0)
+    assert last.json["input"][0]["content"].endswith("] Why?")
+    assert "metadata" not in last.json
+    assert {path.name for path in run.iterdir()} >= {
+        "report.html",
+        "report.md",
+        "summary.csv",
+        "summary.json",
+        "trials.parquet",
+    }
+    again = bench("report", "first", cwd=tmp_path)
+    assert again.stdout == done.stdout
+
+
+def test_no_secret_reaches_a_file(tmp_path: Path) -> None:
+    """A planted key and header value are sent, come back in an error, and are in no file of the run folder."""
+    key, header = "planted-key-8d1f", "planted-header-77aa"
+
+    def leaky(request: Request) -> Script:
+        said = f"you sent {request.headers['authorization']} and {request.headers['x-secret']}"
+        return json_response({"error": {"message": said}}, 500, {"x-should-retry": "false", "x-request-id": key})
+
+    def first_well(request: Request) -> Script:
+        preflight = request.json.get("input") == "ping"
+        return json_response(e.response(output=[])) if preflight else leaky(request)
+
+    with scripted(routes={"/v1/models": MODELS, "/v1/responses": first_well}) as server:
+        done = bench(
+            *["run", "text", "--base-url", server.base_url, "--pairs", "2", "--no-memory", "--store-text"],
+            *["--api-key-env", "MY_KEY", "-H", f"X-Secret: {header}"],
+            cwd=tmp_path,
+            env={"MY_KEY": key},
+        )
+    assert done.returncode == 4, done.stderr
+    assert server.requests[-1].headers["authorization"] == f"Bearer {key}"
+    for path in only_run(tmp_path).rglob("*"):
+        content = path.read_bytes()
+        assert key.encode() not in content, path.name
+        assert header.encode() not in content, path.name
+    assert key not in done.stdout + done.stderr
+    assert header not in done.stdout + done.stderr
+
+
+def test_notices_of_never_by_accident(tmp_path: Path) -> None:
+    """On the simulator a set key is said to be unused."""
+    done = bench("run", "--dry-run", cwd=tmp_path, env={"OPENAI_API_KEY": "sk-test-1234567890"})
+    assert "OPENAI_API_KEY not used: this run is on the simulator" in done.stderr
+    assert "SIMULATED" in done.stdout
+
+
+def test_a_run_folder_that_is_damaged(tmp_path: Path) -> None:
+    """A damaged folder, or one of another schema, is one line."""
+    run = tmp_path / "reports" / "r1"
+    run.mkdir(parents=True)
+    (run / "manifest.json").write_text(json.dumps({"schema_version": "9.0", "run_id": "r1", "created": "x"}))
+    done = bench("report", "r1", cwd=tmp_path)
+    assert (done.returncode, "schema version 9.0" in done.stderr) == (2, True)
+    (run / "manifest.json").write_text("{")
+    done = bench("report", str(run), cwd=tmp_path)
+    assert (done.returncode, "manifest.json: cannot be read" in done.stderr) == (2, True)

@@ -1,0 +1,108 @@
+"""The plan: pairs, coins, blocks, nonces."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.asks import NONCE_PATTERN
+from bench.plan import BOTH, Plan, PlannedTrial, make_plan
+from tests.harness import cell_of
+from tests.scenarios import TEXT
+
+
+def plan_of(*, cells: int = 2, pairs: int = 5, warmup: int = 2, concurrency: int = 1, seed: int = 1) -> Plan:
+    made = [cell_of(TEXT, BOTH, concurrency, asks=3, number=n) for n in range(cells)]
+    return make_plan(made, pairs=pairs, warmup=warmup, concurrency=concurrency, seed=seed)
+
+
+shapes = st.fixed_dictionaries(
+    {
+        "cells": st.integers(1, 4),
+        "pairs": st.integers(1, 40),
+        "warmup": st.integers(0, 4),
+        "concurrency": st.integers(1, 6),
+        "seed": st.integers(0, 2**32),
+    }
+)
+
+
+def by_pair(plan: Plan) -> dict[int, list[PlannedTrial]]:
+    pairs: dict[int, list[PlannedTrial]] = defaultdict(list)
+    for trial in plan.trials:
+        pairs[trial.pair].append(trial)
+    return pairs
+
+
+@given(shapes)
+def test_pairs_are_whole_and_share_their_ask(shape: dict[str, int]) -> None:
+    """Every pair has both deliveries next to each other, with the same ask, seed, cell, block and phase."""
+    for pair in by_pair(plan_of(**shape)).values():
+        first, second = pair
+        assert {first.delivery, second.delivery} == set(BOTH)
+        assert (first.order, second.order) == (0, 1)
+        assert second.trial_id == first.trial_id + 1
+        assert all(getattr(first, name) == getattr(second, name) for name in ("ask", "seed", "cell", "block", "phase"))
+
+
+@given(shapes)
+def test_every_cell_gets_its_pairs(shape: dict[str, int]) -> None:
+    """Each cell has exactly the asked number of measured pairs, all after its warm-up."""
+    plan = plan_of(**shape)
+    measured = Counter(trial.cell for trial in plan.trials if trial.phase == "measure")
+    assert measured == dict.fromkeys(range(shape["cells"]), 2 * shape["pairs"])
+    phases = [trial.phase for trial in plan.trials]
+    assert phases == sorted(phases, key=["warmup", "measure"].index)
+
+
+@given(shapes)
+def test_the_same_seed_makes_the_same_plan(shape: dict[str, int]) -> None:
+    """A plan is a function of its inputs; its hash says so, and another seed makes another."""
+    assert plan_of(**shape).hash == plan_of(**shape).hash
+    assert plan_of(**shape).hash != plan_of(**{**shape, "seed": shape["seed"] + 1}).hash
+
+
+@given(shapes)
+def test_nonces_are_fresh_and_of_equal_length(shape: dict[str, int]) -> None:
+    """Every trial has a nonce of its own, all of one length, and the simulator knows its form."""
+    nonces = [trial.nonce for trial in plan_of(**shape).trials]
+    assert len(set(nonces)) == len(nonces)
+    assert {len(nonce) for nonce in nonces} == {18}
+    assert all(NONCE_PATTERN.match(f"{nonce} x") for nonce in nonces)
+
+
+@given(shapes)
+def test_groups_are_pairs_alone_and_segments_together(shape: dict[str, int]) -> None:
+    """At concurrency 1 a group is one pair (a warm-up: one cell's), above it a segment that keeps every worker busy."""
+    plan = plan_of(**shape)
+    groups = list(plan.groups())
+    assert [trial for group in groups for trial in group] == list(plan.trials)
+    assert all(len({trial.cell for trial in group}) == 1 for group in groups)
+    for group in groups:
+        if shape["concurrency"] == 1 and group[0].phase == "measure":
+            assert len(group) == 2
+
+
+def test_blocks_interleave_the_cells() -> None:
+    """One at a time, every block has one pair of every cell, in an order that changes."""
+    plan = plan_of(cells=3, pairs=20)
+    blocks: dict[int, list[int]] = defaultdict(list)
+    for trial in plan.trials:
+        if trial.phase == "measure" and trial.order == 0:
+            blocks[trial.block].append(trial.cell)
+    assert all(sorted(cells) == [0, 1, 2] for cells in blocks.values())
+    assert len({tuple(cells) for cells in blocks.values()}) > 1
+
+
+def test_the_coin_is_fair() -> None:
+    """Either delivery comes first about half of the time: 400 coins, beyond 5 standard deviations would be a bias."""
+    first = Counter(trial.delivery for trial in plan_of(cells=1, pairs=400).trials if trial.order == 0)
+    assert abs(first["streamed"] - first["blocking"]) < 100
+
+
+def test_every_prompt_is_used_in_turn() -> None:
+    """The prompts of a scenario come in turn, so that each weighs the same."""
+    plan = plan_of(cells=1, pairs=9, warmup=0)
+    assert Counter(trial.ask for trial in plan.trials) == {0: 6, 1: 6, 2: 6}
