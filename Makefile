@@ -3,7 +3,8 @@
 .DEFAULT_GOAL := help
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+PY := $(BIN)/python -m
+PIP := $(PY) pip --quiet --disable-pip-version-check
 PYTHONS := $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11)
 FIT := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 SLOW := slow or node or chromium
@@ -11,26 +12,26 @@ SLOW := slow or node or chromium
 .PHONY: run test test-all check bench sample clean help
 
 run: $(VENV)/.run  ## bench run: measure the embedded simulator and show the report (ARGS="text --pairs 100")
-	@$(BIN)/bench run $(ARGS)
+	@$(PY) bench run $(ARGS)
 
 test: check  ## formatter, linter, types and every test that is not slow
-	@$(BIN)/python -m pytest -m "not ($(SLOW))" $(ARGS)
+	@$(PY) pytest -m "not ($(SLOW))" $(ARGS)
 	@echo 'Left out: tests that are slow or need node or chromium. All of them: make test-all'
 
 test-all: check  ## the same with every test, slow ones too; those that need node or chromium skip without it
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(PY) pytest $(ARGS)
 
 check: $(VENV)/.dev  ## formatter, linter and types alone
-	@$(BIN)/ruff format --check .
-	@$(BIN)/ruff check .
-	@$(BIN)/mypy
+	@$(PY) ruff format --check .
+	@$(PY) ruff check .
+	@$(PY) mypy
 
 bench: $(VENV)/.dev  ## how fast the hot paths are (pytest-benchmark)
-	@$(BIN)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-only $(ARGS)
+	@$(PY) pytest tests/benchmarks --benchmark-enable --benchmark-only $(ARGS)
 
 sample: $(VENV)/.run  ## make reports/sample anew
 	@rm -rf build/sample
-	@$(BIN)/bench run --seed 1 --name sample --out build/sample
+	@$(PY) bench run --seed 1 --name sample --out build/sample
 	@rm -rf reports/sample && mv build/sample/* reports/sample
 
 clean:  ## remove .venv and every cache

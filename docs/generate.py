@@ -1,6 +1,6 @@
 """Writes the pages that the code already knows: docs/metrics.md, docs/records.md, docs/cli.md.
 
-    python docs/generate.py
+python docs/generate.py
 """
 
 import ast
@@ -20,8 +20,7 @@ DOCS = Path(__file__).parent
 CLI_HEAD = """# Command line
 
 What `bench` says about itself (`bench COMMAND --help`); `streambench` and `python -m bench` are the same command.
-Progress and notices go to stderr, results to stdout. An option beats a `BENCH_*` variable, which beats
-[`bench.toml`](targets.md).
+Progress and notices go to stderr, results to stdout. An option beats [`bench.toml`](targets.md).
 """
 
 RECORDS_HEAD = f"""# Records
@@ -31,8 +30,8 @@ A run is a folder, `reports/RUN-ID/`. Everything in a report comes from these fi
 | file | |
 | --- | --- |
 | `plan.json` | cells, and all trials in their order with their nonces; written before the first measured request |
-| `manifest.json` | schema version ({SCHEMA_VERSION}), versions, machine, settings, redacted command line; `ended` is null \
-while the run lasts and when it was killed |
+| `manifest.json` | schema version ({SCHEMA_VERSION}), versions, machine, settings, redacted command line; `ended` is \
+null while the run lasts and when it was killed |
 | `journal.jsonl` | only during a run, and after a killed one: a line for each finished trial, with its rows of all \
 tables |
 | `TABLE.parquet` | the tables below, made of the journal when the run ends |
@@ -54,6 +53,7 @@ One row for each number. The columns and their order are a public format.
 
 CSV_DOCS = {
     "metric": "One of the [metrics](metrics.md), or what a plugin recorded",
+    "high": "The upper end of the same interval",
     "note": "Why there is no estimate, or what to know about it",
 }
 """Columns of `Row` that neither say what they are nor stand in the table `trials`."""
@@ -78,7 +78,8 @@ def csv_lines() -> Iterator[str]:
     """The columns of summary.csv."""
     known = {column.name: column.doc for column in TABLES["trials"]} | CSV_DOCS | row_docs()
     for name in COLUMNS:
-        yield f"| `{name}` | {Row.__annotations__[name]} | {known[name]} |".replace(" | None", " or empty")
+        type_ = Row.__annotations__[name].replace(" | None", ", may be empty")
+        yield f"| `{name}` | {type_} | {known[name].rstrip('.').replace('None: ', 'Empty: ').replace('None', 'empty')} |"
 
 
 def row_docs() -> dict[str, str]:
@@ -88,13 +89,13 @@ def row_docs() -> dict[str, str]:
     docs = {}
     for field, after in zip(class_.body, class_.body[1:], strict=False):
         if isinstance(field, ast.AnnAssign) and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
-            docs[ast.unparse(field.target)] = " ".join(str(after.value.value).split()).replace("|", "\\|")
+            docs[ast.unparse(field.target)] = " ".join(str(after.value.value).split())
     return docs
 
 
 def sections() -> Iterator[str]:
     """The help of `bench` and of each command."""
-    top = click.Context(cli, info_name="bench", terminal_width=100)
+    top = click.Context(cli, info_name="bench", terminal_width=100, **cli.context_settings)
     yield section(top)
     for name in cli.list_commands(top):
         command = cli.get_command(top, name)

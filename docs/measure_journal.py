@@ -7,6 +7,8 @@ time handed to the kernel at once, as the journal does it. Arrow IPC: one file p
 them, a record batch for each of the trial's tables; once with labels as dictionaries, once with labels as plain text.
 """
 
+# ruff: noqa: T201
+
 import sys
 import tempfile
 from collections.abc import Callable
@@ -45,7 +47,7 @@ def journal(folder: Path) -> tuple[Callable[[Rows], None], Path]:
 
 def ipc(folder: Path, *, dictionaries: bool) -> tuple[Callable[[Rows], None], Path]:
     """An IPC stream for each table, a batch and a flush for each trial."""
-    types = {
+    types: dict[str, pa.DataType] = {
         "int64": pa.int64(),
         "float64": pa.float64(),
         "string": pa.string(),

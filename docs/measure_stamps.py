@@ -7,6 +7,8 @@ read through the SDK, so many at a time; late = stamp - true send time, of the f
 every event. Both backends take turns, so that a busy machine is busy for both.
 """
 
+# ruff: noqa: ASYNC109, S101, T201
+
 import asyncio
 import json
 import tempfile
@@ -53,7 +55,7 @@ class PullStream(httpcore2.AsyncNetworkStream):
         return self._stream.get_extra_info(info)
 
 
-class PullBackend(httpcore2.AnyIOBackend):  # type: ignore[misc]
+class PullBackend(httpcore2.AnyIOBackend):
     """httpcore2's own backend with such streams."""
 
     async def connect_tcp(self, *args: Any, **kwargs: Any) -> httpcore2.AsyncNetworkStream:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import httptools
 import orjson
@@ -17,8 +17,7 @@ from bench.clients.events import Meaning, Usage, read_response, read_responses_e
 from bench.clients.sse import SseParser
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One SSE data event."""
 
     t_read: int

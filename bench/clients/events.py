@@ -8,8 +8,7 @@ never starts a clock.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 Kind = Literal[
     "content", "reasoning", "refusal", "tool_args", "item", "lifecycle", "terminal", "error", "done", "other"
@@ -43,8 +42,7 @@ _LIFECYCLE = frozenset({"response.created", "response.queued", "response.in_prog
 _TERMINAL = frozenset({"response.completed", "response.failed", "response.incomplete", "error"})
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """Token counts as the server gave them; None where it gave none."""
 
     input: int | None = None
@@ -53,8 +51,7 @@ class Usage:
     reasoning: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Meaning:
+class Meaning(NamedTuple):
     """One event, read."""
 
     kind: Kind

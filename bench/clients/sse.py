@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-_LINE_END = re.compile(rb"\r\n|\n|\r")
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -50,12 +48,13 @@ class SseParser:
         """Whole lines without their ends: LF, CR or CRLF, the last of which may come in two chunks."""
         if self._skip_lf and chunk:
             chunk, self._skip_lf = chunk.removeprefix(b"\n"), False
-        start = 0
-        for match in _LINE_END.finditer(chunk):
-            yield self._complete(chunk[start : match.start()])
-            start = match.end()
+        if not chunk:
+            return
         self._skip_lf = chunk.endswith(b"\r")
-        self._buffer += chunk[start:]
+        *lines, rest = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+        for line in lines:
+            yield self._complete(line)
+        self._buffer += rest
 
     def _complete(self, tail: bytes) -> bytes:
         line = bytes(self._buffer + tail) if self._buffer else tail
