@@ -254,7 +254,10 @@ def serve(host: str, port: int, profile: str, seed: int, truth: Path | None) -> 
     """
     from bench.simulator.server import serve as serve_it
 
-    serve_it(host, port, profile=profile, seed=seed, truth=truth)
+    def announce(simulator: Any) -> None:
+        click.echo(f"{simulator.base_url}  (SIMULATED, profile {profile}; models sim-1 and sim-mini; Ctrl-C ends it)")
+
+    serve_it(host, port, profile=profile, seed=seed, truth=truth, announce=announce)
 
 
 def main() -> None:

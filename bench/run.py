@@ -12,7 +12,6 @@ from bench.choice import Choice, Settings, ask_before_spending, choose, describe
 from bench.errors import EXIT_INTERRUPTED, NotEnough, RunInvalid
 from bench.progress import say
 from bench.records import Journal
-from bench.show import show
 
 
 def run(settings: Settings, argv: Sequence[str], *, confirm: Callable[[str], bool]) -> int:
@@ -44,6 +43,8 @@ def _measure(choice: Choice, settings: Settings, argv: Sequence[str], notes: Seq
     if whole and settings.memory:
         whole, missing = session.measure_memory(choice, journal)
     session.end(run, journal, truth, ended="finished" if whole else "interrupted", notes=missing)
+    from bench.show import show  # noqa: PLC0415  (pandas and its like have no place in a process that measures)
+
     show(run.folder, [reporter for reporter, _ in choice.registry.reporters.values()])
     if not whole:
         return EXIT_INTERRUPTED

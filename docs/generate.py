@@ -79,7 +79,8 @@ def csv_lines() -> Iterator[str]:
     known = {column.name: column.doc for column in TABLES["trials"]} | CSV_DOCS | row_docs()
     for name in COLUMNS:
         type_ = Row.__annotations__[name].replace(" | None", ", may be empty")
-        yield f"| `{name}` | {type_} | {known[name].rstrip('.').replace('None: ', 'Empty: ').replace('None', 'empty')} |"
+        doc = known[name].rstrip(".").replace("None: ", "Empty: ").replace("None", "empty")
+        yield f"| `{name}` | {type_} | {doc} |"
 
 
 def row_docs() -> dict[str, str]:

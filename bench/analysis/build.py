@@ -109,7 +109,8 @@ def _cell_notes(trials: pd.DataFrame) -> Iterator[str]:
 def _memory(frames: RunFrames) -> tuple[tuple[MemoryCurve, ...], list[Row]]:
     apis = {cell["scenario"]: str(cell["api"]) for cell in frames.plan["cells"]}
     found = list(memory_curves(frames.tables["memory"]))
-    rows = [row for curve, slope, failed in found for row in memory_rows(curve, slope, failed, apis)]
+    longest = max((tokens for curve, _, _ in found for tokens, _ in curve.points), default=0)
+    rows = [row for curve, slope, failed in found for row in memory_rows(curve, slope, failed, longest, apis)]
     return tuple(curve for curve, _, _ in found), rows
 
 

@@ -29,23 +29,27 @@ def memory_curves(memory: pd.DataFrame) -> Iterator[tuple[MemoryCurve, Estimate,
         yield curve, slope, len(points) - len(good)
 
 
-def memory_rows(curve: MemoryCurve, slope: Estimate, failed: int, apis: Mapping[str, str]) -> Iterator[Row]:
-    """The peak at the longest length, and the slope. `apis`: scenario → api."""
+def memory_rows(
+    curve: MemoryCurve, slope: Estimate, failed: int, longest: int, apis: Mapping[str, str]
+) -> Iterator[Row]:
+    """The peak at the longest length of the whole pass, and the slope. `apis`: scenario → api.
+
+    Peaks are compared between deliveries, so a curve that stops short of the longest length has none.
+    """
     suffix = _SUFFIX.get(curve.meter, f".{curve.meter}")
-    longest = max((tokens for tokens, _ in curve.points), default=0)
     api = apis.get(curve.scenario, "")
     peaks = [peak for tokens, peak in curve.points if tokens == longest]
-    peak = median_without_interval(peaks)
+    peak = median_without_interval(peaks, longest)
     one = CellKey(curve.scenario, curve.params, api, "sim", "", "sdk", f"tokens={longest}")
     everything = one._replace(load="tokens=all")
     yield _row(one, curve.delivery, f"memory_peak{suffix}", "p50", len(peaks), failed, peak)
     yield _row(everything, curve.delivery, f"memory_slope{suffix}", "slope", len(curve.points), failed, slope)
 
 
-def median_without_interval(peaks: list[int]) -> Estimate:
+def median_without_interval(peaks: list[int], tokens: int) -> Estimate:
     """The median of a few repetitions; they are too alike and too few for an interval, and the note says so."""
     if not peaks:
-        return Estimate(note="n/a (no point could be measured)")
+        return Estimate(note=f"n/a (not measured at {tokens} tokens)")
     return Estimate(float(pd.Series(peaks).median()), note=f"{len(peaks)} repetitions: no interval")
 
 

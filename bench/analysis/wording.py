@@ -69,4 +69,6 @@ def _format(row: Row, scale: float) -> str:
     size = abs((row.estimate or 0) / scale)
     if row.unit == "share" or math.isinf(size):
         return ".1f"
+    if row.unit == "bytes/token":  # a slope of a few points carries no more
+        return ".0f" if size >= 10 else ".1f"
     return ".0f" if size >= 100 or size == 0 else ".1f" if size >= 10 else ".2f"

@@ -40,16 +40,17 @@ TIME = (
     Column("finish", "vs blocking"),
 )
 COST = (
-    Column("failed", "of offered"),
+    Column("failed", ""),
     Column("attempts", "in all"),
     Column("back-off", "in all"),
-    Column("memory", "peak"),
-    Column("memory slope", "bytes per token"),
+    Column("memory peak", "Python / RSS"),
+    Column("RSS slope", "bytes per token"),
     Column("CPU", "per event"),
 )
 CAPTION = (
     "Medians over all offered trials (a failure counts as ∞); seen sooner and finish: shift over the pairs in which "
-    "both are ok. In brackets the 95 % interval. Client memory: measured apart on sim, peak at the longest answer."
+    "both are ok. In brackets the 95 % interval. Client memory: measured apart on sim, above what was there before the call, at the "
+    "longest answer; Python's own blocks by tracemalloc, and the process (RSS)."
 )
 DELIVERIES = ("streamed", "blocking")
 
@@ -68,16 +69,23 @@ def time_entries(summary: Summary, cell: Cell) -> list[Entry]:
 
 def cost_texts(summary: Summary, cell: Cell, delivery: str) -> list[str]:
     """The cell's texts under COST, for one delivery."""
-    sums = [summary.row(cell, delivery, name, "sum") for name in ("failures", "attempts", "backoff")]
-    failed = sums[0]
-    slope = summary.memory_row(cell, delivery, "memory_slope")
+    failed, *sums = [summary.row(cell, delivery, name, "sum") for name in ("failures", "attempts", "backoff")]
     return [
         f"{value(failed)} of {failed.n}" if failed else NA,
-        *(value(row) for row in sums[1:]),
-        value(summary.memory_row(cell, delivery, "memory_peak")),
-        both(slope, unit=False),
+        *map(value, sums),
+        _peaks(summary, cell, delivery),
+        both(summary.memory_row(cell, delivery, "memory_slope.rss"), unit=False),
         value(summary.row(cell, delivery, "cpu_per_event", "mean")) if delivery == "streamed" else "",
     ]
+
+
+def _peaks(summary: Summary, cell: Cell, delivery: str) -> str:
+    """Both meters' peaks, the unit said once where it is the same; n/a once where both are."""
+    texts = [value(summary.memory_row(cell, delivery, f"memory_peak{meter}")) for meter in ("", ".rss")]
+    (first, _, unit), (_, _, other) = (text.partition(" ") for text in texts)
+    if texts == [NA, NA]:
+        return NA
+    return f"{first if unit == other else texts[0]} / {texts[1]}"
 
 
 def cost_deliveries(summary: Summary, cell: Cell) -> list[str]:

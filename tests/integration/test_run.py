@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from bench import records
+from bench.summary import COLUMNS
 from tests.cli import bench, only_run, started
 
 FILES = ("report.html", "report.md", "summary.csv", "summary.json")

@@ -1,0 +1,132 @@
+"""The examples of the documentation, run as they stand: every file written, every `$` command typed, by the real CLI.
+
+What a page shows below a command must be part of what the command prints, apart from figures and spaces.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from bench.simulator.process import running
+from tests.unit.test_docs import FENCE, ROOT
+
+RUNS = "[run]\npairs = 6\nwarmup = 1\n"
+"""Runs of the how-to pages are shortened by a `bench.toml`."""
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with the command `bench` and the `python` it belongs to."""
+    (tmp_path / "bin").mkdir()
+    for name, call in {"bench": f"{sys.executable} -m bench", "python": sys.executable}.items():
+        script = tmp_path / "bin" / name
+        script.write_text(f'#!/bin/sh\nexec {call} "$@"\n')
+        script.chmod(0o755)
+    (tmp_path / "here").mkdir()
+    return tmp_path / "here"
+
+
+@pytest.fixture
+def endpoint() -> Iterator[Mapping[str, str]]:
+    """A server that is up, for the address and the models that the pages make up."""
+    with running() as simulator:
+        host = simulator.base_url.removeprefix("http://").removesuffix("/v1")
+        yield {"127.0.0.1:8000": host, "my-model": "sim-1", "other-model": "sim-mini"}
+
+
+def follow(page: str, folder: Path, made_up: Mapping[str, str]) -> str:
+    """Do what the page says, from top to bottom; all that was printed."""
+    printed = ""
+    for kind, name, block in FENCE.findall((ROOT / "docs" / page).read_text("utf-8")):
+        for word, real in made_up.items():
+            block = block.replace(word, real)  # noqa: PLW2901
+        if name:
+            (folder / name).write_text(block)
+        elif kind == "console":
+            for command, shown in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE):
+                output = type_(command, folder)
+                assert [line for line in shown.splitlines() if plain(line) not in plain(output)] == [], output
+                printed += output
+    return printed
+
+
+def type_(command: str, folder: Path) -> str:
+    """Run a command line, which must succeed: its stdout and stderr."""
+    path = os.pathsep.join([str(folder.parent / "bin"), os.environ["PATH"]])
+    env = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        ["/bin/sh", "-c", command], cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+    return done.stdout + done.stderr
+
+
+def plain(text: str) -> str:
+    """Without figures, folders and the widths of columns."""
+    text = re.sub(r"[+-]?\d+(\.\d+)?k?", "#", text)
+    return " ".join(re.sub(r"/\S*/(?=\w+\.py)", "", text).split())
+
+
+def test_the_tutorial(folder: Path) -> None:
+    """Every plugin of the tutorial runs on the simulator, and what it records is where the page says."""
+    follow("writing-a-plugin.md", folder, {})
+
+
+@pytest.mark.parametrize("page", ["measure-my-endpoint.md", "compare-two-models.md"])
+def test_how_to_measure(page: str, folder: Path, endpoint: Mapping[str, str]) -> None:
+    """The commands for one's own endpoint measure one."""
+    (folder / "bench.toml").write_text(RUNS)
+    follow(f"how-to/{page}", folder, endpoint)
+
+
+def test_how_to_find_a_request(folder: Path) -> None:
+    """The script prints the ids of three attempts, and the records have what docs/records.md says."""
+    (folder / "bench.toml").write_text(RUNS)
+    printed = follow("how-to/find-a-request.md", folder, {})
+    assert len(set(re.findall(r"bench-[0-9a-f]{32} req_[0-9a-f]{32}", " ".join(printed.split())))) == 3
+    (run,) = (folder / "reports").iterdir()
+    page = (ROOT / "docs/records.md").read_text("utf-8")
+    tables = re.findall(r"^## (\w+)$", page, re.MULTILINE)
+    reports = {"summary.csv", "summary.json", "report.md", "report.html", "plan.json", "manifest.json"}
+    assert {file.name for file in run.iterdir()} == {f"{table}.parquet" for table in tables} | reports
+    assert json.loads((run / "manifest.json").read_text())["ended"] == "finished"
+
+
+def test_the_published_plugin_is_found(folder: Path) -> None:
+    """Installed with the tutorial's pyproject.toml, the plugin is found through its entry point."""
+    blocks = {name: text for _, name, text in FENCE.findall((ROOT / "docs/writing-a-plugin.md").read_text("utf-8"))}
+    target = folder / "site"
+    package = folder / "package"
+    package.mkdir()
+    for name in ("aloud.py", "pyproject.toml"):
+        (package / name).write_text(blocks[name])
+    install(package, target)
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(target)])}
+    listed = subprocess.run(
+        [sys.executable, "-m", "bench", "list"], cwd=folder, env=env, capture_output=True, text=True, check=True
+    ).stdout
+    assert re.search(r"^  aloud +An answer read aloud.* entry point aloud \(bench-aloud 0\.1\)$", listed, re.MULTILINE)
+
+
+def install(package: Path, target: Path) -> None:
+    """What an installer leaves of a package: its module, its name and version, its entry points."""
+    project = tomllib.loads((package / "pyproject.toml").read_text())["project"]
+    info = target / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
+    groups = project["entry-points"].items()
+    (info / "entry_points.txt").write_text(
+        "\n".join(f"[{group}]\n" + "\n".join(f"{k} = {v}" for k, v in points.items()) for group, points in groups)
+    )
+    (target / "aloud.py").write_text((package / "aloud.py").read_text())

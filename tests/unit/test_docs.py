@@ -1,0 +1,151 @@
+"""The documentation says what the code does: generated pages, hooks, commands, links."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+
+import click
+import pytest
+
+import bench
+from bench import hookspecs
+from bench.cli import cli
+from bench.manager import HOOKS
+from bench.simulator.control import Control
+from bench.simulator.profiles import MODELS, PROFILES
+from docs import generate
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")] + sorted(ROOT.glob("docs/**/*.md"))
+PLUGIN_PAGE = (ROOT / "docs/writing-a-plugin.md").read_text("utf-8")
+FENCE = re.compile(r"^```(\w*)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+COMMAND = re.compile(r"^(?:\$ )?bench ([^#\n]*)", re.MULTILINE)
+INLINE = re.compile(r"`bench ([^`]+)`")
+PLACEHOLDERS = {"NAME", "FILE", "DIR", "N", "RUN", "COMMAND"}
+
+
+def commands(page: Path) -> Iterator[str]:
+    """Every command line of a page, in blocks and in the text, without `bench` in front."""
+    text = page.read_text("utf-8")
+    blocks = "\n".join(match[3] for match in FENCE.finditer(text) if match[1] in {"", "console"})
+    yield from (match[1].partition(" 2>")[0].rstrip("…\\ ") for match in COMMAND.finditer(blocks))
+    yield from (match[1].rstrip("… ") for match in INLINE.finditer(FENCE.sub("", text).replace("\n", " ")))
+
+
+@pytest.mark.parametrize("path", generate.pages(), ids=lambda path: path.name)
+def test_generated_pages_are_up_to_date(path: Path) -> None:
+    """`python docs/generate.py` would change nothing."""
+    assert path.read_text("utf-8") == generate.pages()[path]
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_every_hook_has_its_heading(hook: str) -> None:
+    """The tutorial has a section for each hook, under its signature."""
+    signature = str(inspect.signature(getattr(hookspecs, hook))).replace("'", "")
+    assert f"\n### `{hook}{signature}`\n" in PLUGIN_PAGE
+
+
+def test_no_heading_is_of_a_hook_that_is_gone() -> None:
+    """The hooks of the tutorial are those there are."""
+    assert sorted(re.findall(r"^### `(\w+)", PLUGIN_PAGE, re.MULTILINE)) == sorted(HOOKS)
+
+
+def test_what_a_plugin_author_imports() -> None:
+    """`bench.__all__` is exactly what the tutorial's plugins import, and each name is there."""
+    imported = {
+        name.strip()
+        for block in FENCE.finditer(PLUGIN_PAGE)
+        for line in re.findall(r"^from bench import (.*)$", block[3], re.MULTILINE)
+        for name in line.split(",")
+    }
+    assert imported == set(bench.__all__)
+    assert all(hasattr(bench, name) for name in bench.__all__)
+
+
+def test_every_part_of_an_ask_is_explained() -> None:
+    """The tutorial names every field of `Ask` that a scenario reads, and every method."""
+    parts = {field.name for field in fields(bench.Ask)} - {"recorder"}
+    methods = {name for name, value in vars(bench.Ask).items() if inspect.isfunction(value) and name[0] != "_"}
+    section = PLUGIN_PAGE[PLUGIN_PAGE.index("What an `Ask` holds") :]
+    assert [name for name in parts | methods if not re.search(rf"`(Ask\.)?{name}[`(]", section)] == []
+
+
+def test_every_option_of_a_scenario_is_explained() -> None:
+    """The tutorial names every field of `Scenario`; `api` has one value so far."""
+    names = {field.name for field in fields(bench.Scenario)} - {"name", "api"}
+    assert [name for name in names if not re.search(rf"`{name}[`(=]", PLUGIN_PAGE)] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_can_be_typed(page: Path) -> None:
+    """Every `bench …` of the documentation is a command with options that exist and values that they take."""
+    for line in commands(page):
+        arguments = [("1" if word in PLACEHOLDERS else word) for word in shlex.split(line)]
+        command = cli.get_command(click.Context(cli), arguments[0]) if arguments[0] in cli.commands else None
+        assert command or arguments[0].startswith("-") or arguments[0] == "1", f"bench {line}"
+        if command and "--help" not in arguments:
+            command.make_context("bench", arguments[1:]).close()
+
+
+def test_commands_are_found() -> None:
+    """The reader of commands above reads commands: the README's first example is among them."""
+    found = list(commands(ROOT / "README.md"))
+    assert "run --base-url http://127.0.0.1:8000/v1 --model my-model" in [line.strip() for line in found]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    """Every link to a file of this project, and to a heading in it, finds it."""
+    for link in LINK.findall(FENCE.sub("", page.read_text("utf-8"))):
+        name, _, anchor = link.partition("#")
+        if "://" in link:
+            continue
+        target = page.parent / name if name else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def anchors(page: Path) -> set[str]:
+    """The headings of a page as GitHub spells them in links."""
+    headings = re.findall(r"^#+ (.*)$", FENCE.sub("", page.read_text("utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_tour_shows_the_table_of_this_version() -> None:
+    """Each line of the README's tour without figures, such as the heads of columns, is one the reporter writes."""
+    (tour,) = [match[3] for match in FENCE.finditer((ROOT / "README.md").read_text("utf-8")) if match[1] == "text"]
+    golden = (ROOT / "tests/golden/terminal.txt").read_text("utf-8")
+    written = {" ".join(line.split()) for line in golden.splitlines()}
+    heads = [" ".join(line.split()) for line in tour.splitlines() if line.strip() and not re.search(r"\d", line)]
+    assert len(heads) >= 4
+    assert [line for line in heads if line not in written] == []
+
+
+def test_the_readmes_scenario_is_the_tutorials() -> None:
+    """The README shows the plugin that the tutorial's test runs."""
+    readme = [match[3] for match in FENCE.finditer((ROOT / "README.md").read_text("utf-8")) if match[1] == "python"]
+    tutorial = {match[2]: match[3] for match in FENCE.finditer(PLUGIN_PAGE)}
+    assert readme == [tutorial["haiku.py"]]
+
+
+def test_the_simulators_page_names_its_numbers() -> None:
+    """Profiles with their values, models, and every key of the control field."""
+    page = (ROOT / "docs/simulator.md").read_text("utf-8")
+    for name, profile in PROFILES.items():
+        events = "–".join(map(str, dict.fromkeys(profile.tokens_per_event)))
+        times = f"{profile.ttft_ms:g} | {profile.token_ms:g} | {profile.tokens}"
+        assert f"| `{name}` | {times} | {events} | {profile.jitter:g} |" in page
+    assert re.findall(r"^\| `(\w+)` \| [a-z]", page, re.MULTILINE) == list(Control.model_fields)
+    assert all(f"`{model}`" in page for model in MODELS)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_page_names_a_machine(page: Path) -> None:
+    """No absolute path of somebody's machine stands in the documentation."""
+    assert not re.search(r"(?<![\w.:/])/(home|work|tmp|root|Users|opt)/", page.read_text("utf-8"))
