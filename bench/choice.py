@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -132,13 +133,13 @@ def estimates(plan: Plan, choice: Choice, settings: Settings) -> dict[str, Estim
 
     targets = {target.name: target for target, _ in choice.targets}
     parts: dict[str, list[Part]] = {}
+    times = Counter((trial.cell, trial.ask) for trial in plan.trials)
     for cell in plan.cells:
         target = targets[cell.target]
         tokens = output_tokens(target, settings) or find_profile(settings.profile).tokens
         for ask, prompt in enumerate(choice.prompts[cell.scenario]):
-            count = sum(1 for trial in plan.trials if (trial.cell, trial.ask) == (cell.cell, ask))
             own = prompt.get("output_tokens") if isinstance(prompt, Mapping) else None
-            part = Part(count, len(str(prompt)), own or tokens, FREE if target.free else target.price)
+            part = Part(times[cell.cell, ask], len(str(prompt)), own or tokens, FREE if target.free else target.price)
             parts.setdefault(f"{cell.target}/{cell.model} ({cell.host})", []).append(part)
     return {where: estimate(of_cell) for where, of_cell in parts.items()}
 

@@ -122,7 +122,7 @@ def load_file(path: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise BenchError(f"plugin {path} fails to import: {_describe(error)}") from error
     return module
@@ -194,3 +194,5 @@ def _check_scenario(scenario: Scenario, plugin: Found) -> None:
         raise BenchError(f"{where}: `blocking` must be an `async def` that returns the result")
     if not scenario.prompts:
         raise BenchError(f"{where}: `prompts` is empty; give at least one")
+    if not all(isinstance(p, str) or ("prompt" in p) != ("messages" in p) for p in scenario.prompts):
+        raise BenchError(f"{where}: each of `prompts` is a text, or a mapping with `prompt` or `messages`")

@@ -102,6 +102,11 @@ def _from_error(error: BaseException, final: Sequence[Exchange]) -> Outcome:
             return problem
     if isinstance(error, pydantic.ValidationError | json.JSONDecodeError):
         return Outcome("invalid_result", _line(error))
+    return plugin_fault(error)
+
+
+def plugin_fault(error: BaseException) -> Outcome:
+    """An exception out of plugin code, with its file and line."""
     return Outcome("scenario_error", f"{_line(error)} ({_where(error)})")
 
 

@@ -12,7 +12,7 @@ from bench.clients.decode import Answer, Event
 from bench.clients.events import TOKEN_KINDS, VISIBLE_KINDS
 from bench.outcome import Exchange, Outcome
 from bench.records import Rows, columns_of
-from bench.scenario import Scenario, canonical
+from bench.scenario import canonical
 from bench.trial import Attempt, Trial
 
 STALL_NS = 200_000_000
@@ -47,7 +47,6 @@ def stalls(stamps: Sequence[int]) -> tuple[int, int]:
 
 def trial_rows(
     planned: Mapping[str, Any],
-    scenario: Scenario,
     trial: Trial,
     exchanges: Sequence[Exchange],
     outcome: Outcome,
@@ -62,7 +61,7 @@ def trial_rows(
         "error": outcome.error,
         "truncated": outcome.truncated,
         "cpu_ns": trial.cpu_ns,
-        **_stamps(scenario, trial, exchanges, outcome, t0),
+        **_stamps(trial, exchanges, outcome, t0),
         **_counts(trial, exchanges),
         **_result(trial, store_text=store_text),
     }
@@ -70,7 +69,7 @@ def trial_rows(
         "trials": columns_of("trials", [row]),
         "attempts": columns_of("attempts", list(_attempts(trial, exchanges, t0))),
         "events": _events(trial.trial_id, exchanges, t0),
-        "pieces": _pieces(scenario, trial, t0),
+        "pieces": _pieces(trial, t0),
         "metrics": columns_of("metrics", [_metric(trial, *metric) for metric in trial.metrics]),
     }
 
@@ -85,23 +84,23 @@ LONGEST_ERROR = 2000
 
 
 def redacted(rows: Rows, redact: Callable[[str], str]) -> Rows:
-    """The rows with every secret hidden in what came from the server, in place."""
+    """The rows, in place: in what came from the server every secret is hidden and what UTF-8 cannot hold replaced."""
     for table, names in FOREIGN.items():
         for name in names:
             values = rows.get(table, {}).get(name, [])
-            hidden = {text: redact(text) for text in {value for value in values if value}}
+            hidden = {
+                text: redact(text).encode("utf-8", "replace").decode() for text in {value for value in values if value}
+            }
             limit = LONGEST_ERROR if name == "error" else None
             values[:] = [hidden[value][:limit] if value else value for value in values]
     return rows
 
 
-def _stamps(
-    scenario: Scenario, trial: Trial, exchanges: Sequence[Exchange], outcome: Outcome, t0: int
-) -> dict[str, int | None]:
+def _stamps(trial: Trial, exchanges: Sequence[Exchange], outcome: Outcome, t0: int) -> dict[str, int | None]:
     events = sorted((event for _, answer in exchanges for event in answer.events), key=lambda event: event.t_read)
     tokens = sorted((event for _, answer in exchanges for event in tokens_of(answer.events)), key=lambda e: e.t_read)
     visible = [event for event in tokens if event.meaning.kind in VISIBLE_KINDS]
-    useful = _first_useful(scenario, trial, outcome)
+    useful = _first_useful(trial, outcome)
     number, stalled = stalls([event.t_read for event in tokens])
     streamed = trial.delivery == "streamed"
     return {
@@ -119,11 +118,11 @@ def _stamps(
     }
 
 
-def _first_useful(scenario: Scenario, trial: Trial, outcome: Outcome) -> int | None:
+def _first_useful(trial: Trial, outcome: Outcome) -> int | None:
     """First useful piece; for blocking the whole, at the end, and only if there is one."""
     if trial.delivery == "blocking":
         return trial.t_end if outcome.status == "ok" else None
-    return next((time for time, piece in trial.pieces if scenario.useful(piece)), None)
+    return next((time for (time, _), useful in zip(trial.pieces, trial.useful, strict=True) if useful), None)
 
 
 def _counts(trial: Trial, exchanges: Sequence[Exchange]) -> dict[str, int | None]:
@@ -211,7 +210,7 @@ def attempt_row(trial_id: int | None, attempt: Attempt, answer: Answer, backoff:
         "content_type": headers.get("content-type"),
         "content_encoding": headers.get("content-encoding"),
         "retry_after": headers.get("retry-after-ms") or headers.get("retry-after"),
-        "ratelimit_remaining": int(remaining) if remaining.isdecimal() else None,
+        "ratelimit_remaining": int(remaining) if remaining.isdecimal() and len(remaining) < 19 else None,
         "terminal": answer.terminal,
         "closed_early": attempt.closed_early,
         "pings": answer.pings,
@@ -240,13 +239,13 @@ def _events(trial_id: int, exchanges: Sequence[Exchange], t0: int) -> dict[str, 
     }
 
 
-def _pieces(scenario: Scenario, trial: Trial, t0: int) -> dict[str, list[Any]]:
+def _pieces(trial: Trial, t0: int) -> dict[str, list[Any]]:
     pieces = trial.pieces
     return {
         "trial_id": [trial.trial_id] * len(pieces),
         "seq": list(range(len(pieces))),
         "t_yield": [time - t0 for time, _ in pieces],
-        "useful": [bool(scenario.useful(piece)) for _, piece in pieces],
+        "useful": trial.useful,
         "chars": [len(piece) if isinstance(piece, str) else None for _, piece in pieces],
     }
 

@@ -21,7 +21,7 @@ from bench.asks import Options, make_ask
 from bench.clients.decode import decode
 from bench.clients.tap import TapTransport, current_trial
 from bench.errors import BenchError
-from bench.outcome import Deadline, Outcome, judge
+from bench.outcome import Deadline, Outcome, judge, plugin_fault
 from bench.plan import Cell, Plan, PlannedTrial
 from bench.records import Journal, columns_of
 from bench.rows import attempt_row, redacted, trial_rows
@@ -133,9 +133,9 @@ async def _run_planned(planned: PlannedTrial, cell: Cell, context: Context, prog
     context.journal.write({"starts": columns_of("starts", [started])})
     await _timed(trial, scenario, link, ask, context, alone=alone)
     exchanges = [(attempt, decode(attempt.reads, attempt.headers)) for attempt in trial.attempts]
-    outcome = _checked(judge(trial, exchanges), trial, scenario)
+    outcome = _checked(_with_useful(judge(trial, exchanges), trial, scenario), trial, scenario)
     columns = _planned_columns(planned, cell, context)
-    rows = trial_rows(columns, scenario, trial, exchanges, outcome, t0=context.t0, store_text=context.store_text)
+    rows = trial_rows(columns, trial, exchanges, outcome, t0=context.t0, store_text=context.store_text)
     context.journal.write(redacted(rows, context.redact))
     if planned.phase == "measure":
         context.tally.statuses[outcome.status] += 1
@@ -214,6 +214,16 @@ async def _call(trial: Trial, scenario: Scenario, client: Any, ask: Ask) -> None
     async with aclosing(scenario.streamed(client, ask)) as pieces:  # type: ignore[type-var]
         async for piece in pieces:
             trial.pieces.append((perf_counter_ns(), piece))
+
+
+def _with_useful(outcome: Outcome, trial: Trial, scenario: Scenario) -> Outcome:
+    """Ask of every piece whether it was useful; a plugin that cannot say is at fault."""
+    try:
+        trial.useful = [bool(scenario.useful(piece)) for _, piece in trial.pieces]
+    except Exception as error:  # noqa: BLE001  (whatever it is, it becomes the trial's row)
+        trial.useful = [False] * len(trial.pieces)
+        return plugin_fault(error)
+    return outcome
 
 
 def _checked(outcome: Outcome, trial: Trial, scenario: Scenario) -> Outcome:

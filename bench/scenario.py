@@ -124,4 +124,8 @@ def canonical(result: Any) -> bytes:
         return result.encode("utf-8", "surrogatepass")
     dump = getattr(result, "model_dump", None)
     value = dump(mode="json") if callable(dump) else result
-    return json.dumps(value, sort_keys=True, default=repr, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    try:
+        text = json.dumps(value, sort_keys=True, default=repr, ensure_ascii=False)
+    except (TypeError, ValueError):  # keys of several kinds, a circle
+        text = repr(value)
+    return text.encode("utf-8", "surrogatepass")

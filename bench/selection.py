@@ -33,7 +33,7 @@ def choose_scenarios(registry: Registry, names: Sequence[str], files: Sequence[P
     if files and not from_files:
         raise BenchError(f"{files[0]}: registers no scenario; `register_scenarios` must yield one")
     core = [name for name, (scenario, _) in registry.scenarios.items() if CORE in scenario.tags]
-    chosen = [*names, *from_files] or sorted(core, key=lambda name: -len(core) if name == "text" else core.index(name))
+    chosen = [*names, *from_files] or core
     return [registry.scenarios[name][0] for name in dict.fromkeys(chosen)]
 
 

@@ -58,6 +58,8 @@ class Trial:
     metrics: list[tuple[str, str, float]] = field(default_factory=list, repr=False)
     t_origin: int = 0
     t_end: int = 0
+    useful: list[bool] = field(default_factory=list, repr=False)
+    """Of each piece: what `Scenario.useful` says of it, asked after the end."""
     result: Any = field(default=None, repr=False)
     error: BaseException | None = None
     cpu_ns: int | None = None

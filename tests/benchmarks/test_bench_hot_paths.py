@@ -20,7 +20,6 @@ from bench.records import Journal
 from bench.rows import trial_rows
 from bench.trial import Attempt, Trial
 from tests import events as e
-from tests.scenarios import TEXT
 from tests.scripted import LAST_CHUNK, chunk, frame, head
 
 EVENTS = 1000
@@ -75,11 +74,12 @@ def test_a_trials_rows(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
     tried.reads = READS
     trial = Trial(0, "text", "streamed", "t", "m", "measure", attempts=[tried], t_origin=1, t_end=perf_counter_ns())
     trial.pieces = [(number, "word ") for number in range(EVENTS)]
+    trial.useful = [True] * EVENTS
     exchanges = [(tried, decode(tried.reads, tried.headers))]
     journal = Journal(tmp_path)
 
     def write() -> int:
-        rows = trial_rows({}, TEXT, trial, exchanges, judge(trial, exchanges), t0=0, store_text=False)
+        rows = trial_rows({}, trial, exchanges, judge(trial, exchanges), t0=0, store_text=False)
         journal.write(rows)
         return len(rows["events"]["seq"])
 

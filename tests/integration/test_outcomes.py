@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -217,3 +218,33 @@ def test_a_secret_in_an_error_is_hidden(tmp_path: Path) -> None:
         measured = measure(tmp_path, server.base_url, TEXT, deliveries=["streamed"])
     assert "bad key ***" in measured.trial()["error"]
     assert b"top-secret" not in (tmp_path / "journal.jsonl").read_bytes()
+
+
+def test_a_useful_that_fails(tmp_path: Path) -> None:
+    """A plugin that cannot say whether a piece is useful is at fault; the trial is a row all the same."""
+    broken = replace(TEXT, useful=lambda piece: piece.no_such_thing)
+    with scripted(OK) as server:
+        measured = measure(tmp_path, server.base_url, broken, deliveries=["streamed"])
+    assert measured.trial()["status"] == "scenario_error"
+    assert [piece["useful"] for piece in measured["pieces"]] == [False, False]
+
+
+@pytest.mark.parametrize("delivery", ["streamed", "blocking"])
+def test_absurd_values_of_a_server_are_survived(tmp_path: Path, delivery: Delivery) -> None:
+    """Numbers that fit nowhere, lone surrogates and negative counts end in a row, never in a crash."""
+    absurd = {
+        **e.response(usage={"input_tokens": 10**30, "output_tokens": -5}, output=[e.message("\ud800")]),
+        "status": "failed",
+        "error": {"code": "\ud800", "message": "x" * 9000},
+    }
+    headers = {"x-ratelimit-remaining-requests": "9" * 40, "x-request-id": "\xe9"}
+    events = [{**e.delta("\ud800"), "sequence_number": 10**40}, {"type": "response.failed", "response": absurd}]
+    bodies = {
+        "streamed": sse(*(f"data: {json.dumps(event)}\n\n" for event in events), headers=headers),
+        "blocking": json_response(absurd, headers=headers),
+    }
+    with scripted(bodies[delivery]) as server:
+        row = measure(tmp_path, server.base_url, TEXT, deliveries=[delivery], max_retries=0).trial(delivery)
+    assert row["status"] == "in_band_error"
+    assert len(row["error"]) == 2000
+    assert row["input_tokens"] is None
