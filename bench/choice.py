@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 DEFAULT_OUTPUT_TOKENS = 300
 """Asked of a real endpoint when no length is given: without a cap nobody can say what a run costs."""
 FREE = Price(input=0, output=0)
-ANY_MODEL = "(the only one served)"
+ANY_MODEL = "(no model given)"
 
 
 @dataclass(frozen=True, kw_only=True)

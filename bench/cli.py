@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+import bench
 from bench.errors import EXIT_INTERRUPTED, BenchError
 
 EPILOG_RUN = """\b
@@ -69,7 +70,7 @@ def plugin_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.group(
     cls=Group, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
-@click.version_option(package_name="streambench", prog_name="bench")
+@click.version_option(bench.__version__, prog_name="bench")
 def cli() -> None:
     """What does streaming buy you? Do the same work streamed and blocking, and see the difference with its error.
 

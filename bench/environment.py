@@ -10,12 +10,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("streambench", "openai", "httpx2", "httpcore2", "pydantic", "pandas", "numpy", "scipy", "pyarrow", "altair")
+import bench
+
+PACKAGES = ("openai", "httpx2", "httpcore2", "pydantic", "pandas", "numpy", "scipy", "pyarrow", "altair")
 
 
 def versions() -> dict[str, str]:
     """Python and the packages that shape a number or a report."""
-    found = {"python": platform.python_version()}
+    found = {"python": platform.python_version(), "streambench": bench.__version__}
     for package in PACKAGES:
         try:
             found[package] = version(package)

@@ -33,7 +33,8 @@ def _scenarios(registry: Registry) -> list[tuple[str, str, str]]:
     rows = []
     for name, (scenario, found) in registry.scenarios.items():
         tags = f" [{', '.join(scenario.tags)}]" if scenario.tags else ""
-        rows.append((name, f"{scenario.description}{tags}", found.source))
+        needs = f" (needs {', '.join(scenario.needs)})" if scenario.needs else ""
+        rows.append((name, f"{scenario.description}{tags}{needs}", found.source))
     return rows
 
 

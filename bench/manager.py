@@ -112,6 +112,8 @@ def load_file(path: Path) -> ModuleType:
 
     It stands in `sys.modules` while it is executed, or dataclasses with postponed annotations fail.
     """
+    if path.is_dir():
+        raise BenchError(f"plugin {path}: is a folder; load its files with --plugins-dir {path}")
     if not path.is_file():
         raise BenchError(f"plugin {path}: no such file")
     name = f"bench_plugin_{path.stem}_{sha256(str(path).encode()).hexdigest()[:8]}"
@@ -192,6 +194,8 @@ def _check_scenario(scenario: Scenario, plugin: Found) -> None:
         raise BenchError(f"{where}: `streamed` must be an async generator: `async def` with a `yield` in it")
     if scenario.blocking is not None and not inspect.iscoroutinefunction(scenario.blocking):
         raise BenchError(f"{where}: `blocking` must be an `async def` that returns the result")
+    if scenario.api != "responses":
+        raise BenchError(f"{where}: api {scenario.api!r} is not measured yet; only the Responses API is")
     if not scenario.prompts:
         raise BenchError(f"{where}: `prompts` is empty; give at least one")
     if not all(isinstance(p, str) or ("prompt" in p) != ("messages" in p) for p in scenario.prompts):

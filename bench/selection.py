@@ -27,7 +27,9 @@ def choose_scenarios(registry: Registry, names: Sequence[str], files: Sequence[P
     """The named scenarios and those of the named files, else the core set. In the order asked for, each once."""
     for name in names:
         if name not in registry.scenarios:
-            raise unknown("scenario", name, registry.scenarios, hint="bench list shows all")
+            file = f"./{name}.py"
+            hint = f"a file is named as {file}" if Path(file).is_file() else "bench list shows all"
+            raise unknown("scenario", name, registry.scenarios, hint=hint)
     paths = {file.resolve() for file in files}
     from_files = [name for name, (_, found) in registry.scenarios.items() if found.path in paths]
     if files and not from_files:

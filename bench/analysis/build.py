@@ -64,7 +64,8 @@ def cell_labels(cells: Sequence[Mapping[str, Any]]) -> list[str]:
 def _cell(frames: RunFrames, cell: Mapping[str, Any], label: str, lags: pd.Series[float]) -> tuple[Cell, list[Row]]:
     """One cell with its numbers; the verdict comes when all numbers are there."""
     key, simulated = cell_key(cell), bool(cell["simulated"])
-    trials = frames.trials[frames.trials["cell"] == cell["cell"]]
+    offered = frames.trials[frames.trials["cell"] == cell["cell"]]
+    trials = offered[offered["status"] != "cancelled"]
     streamed, blocking = (Arm(key, name, trials[trials["delivery"] == name]) for name in ("streamed", "blocking"))
     rows = [
         row for arm in (streamed, blocking) for row in arm_rows(arm, frames.tables["events"], frames.tables["metrics"])
@@ -88,7 +89,7 @@ def _cell(frames: RunFrames, cell: Mapping[str, Any], label: str, lags: pd.Serie
         blocking_total=_ecdf(blocking, "total"),
         invalid=_invalid(int(counters["orphans"].sum())),
         verdict="",
-        notes=(*(pairs.notes if paired else []), *_cell_notes(trials)),
+        notes=(*(pairs.notes if paired else []), *_cell_notes(offered)),
     )
     return made, rows
 
@@ -100,6 +101,10 @@ def _ecdf(arm: Arm, metric: str) -> Ecdf:
 def _cell_notes(trials: pd.DataFrame) -> Iterator[str]:
     if trials.empty:
         yield "not started: the run ended before its turn"
+    if cancelled := int((trials["status"] == "cancelled").sum()):
+        yield f"{cancelled} trials in flight when the run was stopped: our doing, so in no figure"
+    if len(trials) and not trials["attempts"].fillna(0).any():
+        yield "no request went through the client that the scenario was given: wire figures are n/a"
     if truncated := int(trials["truncated"].fillna(value=False).sum()):
         yield f"{truncated} ok answers ended at the length cap"
     if cached := int((trials["cached_tokens"].fillna(0) > 0).sum()):

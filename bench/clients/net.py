@@ -1,8 +1,9 @@
 """Sockets that stamp: a network backend for httpcore2 whose every read is timed as the event loop delivers it.
 
 httpcore2 pulls: its own backend hands over data when the consumer asks, which under load is after everything else on
-the loop had its turn. Here `data_received` stamps, so that a stamp is the moment of the socket read, however busy the
-consumer is, and what the consumer adds can be told apart.
+the loop had its turn. Here `data_received` stamps, so that a stamp is the moment of the socket read and what the
+consumer adds after it can be told apart. A loop that is saturated reads late all the same: no stamp in it can be
+trusted then (docs/architecture.md has the figures).
 """
 
 from __future__ import annotations

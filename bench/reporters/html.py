@@ -10,9 +10,20 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bench.analysis.metrics import QUANTILES
 from bench.analysis.wording import both
 from bench.reporters.markdown import MOST_FAILURES
-from bench.reporters.table import CAPTION, COST, TIME, cost_deliveries, cost_texts, footnotes, time_entries
+from bench.reporters.table import (
+    CAPTION,
+    COST,
+    TIME,
+    Detail,
+    cost_deliveries,
+    cost_texts,
+    details,
+    footnotes,
+    time_entries,
+)
 from bench.reporters.terminal import title
 from bench.summary import Cell, Ecdf, MemoryCurve, Summary
 
@@ -49,6 +60,7 @@ def render_html(summary: Summary) -> str:
         costs=[(c, d, cost_texts(summary, c, d)) for c in summary.cells for d in cost_deliveries(summary, c)],
         times=[(cell, time_entries(summary, cell)) for cell in summary.cells],
         most_failures=MOST_FAILURES,
+        quantiles=tuple(QUANTILES),
         command=" ".join(map(str, summary.manifest["command"])),
     )  # fmt: skip
 
@@ -86,12 +98,13 @@ class Section(NamedTuple):
     notes: list[str]
     charts: list[tuple[Chart, str]]
     """Each with its specification as JSON that cannot end a script element."""
+    details: list[Detail]
 
 
 def _sections(summary: Summary) -> Iterator[Section]:
     for cell in summary.cells:
         charts = [(chart, script_json(chart.spec)) for chart in cell_charts(summary, cell)]
-        yield Section(cell, list(footnotes(summary, cell)), charts)
+        yield Section(cell, list(footnotes(summary, cell)), charts, list(details(summary, cell)))
 
 
 def script_json(value: object) -> str:

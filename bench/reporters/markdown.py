@@ -6,10 +6,19 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 
-from bench.analysis.metrics import LATENCIES, PACES, QUANTILES
-from bench.analysis.wording import both, reason
-from bench.reporters.table import CAPTION, COST, TIME, Entry, cost_deliveries, cost_texts, footnotes, time_entries
-from bench.summary import Cell, Failure, Row, Summary
+from bench.analysis.metrics import QUANTILES
+from bench.reporters.table import (
+    CAPTION,
+    COST,
+    TIME,
+    Entry,
+    cost_deliveries,
+    cost_texts,
+    details,
+    footnotes,
+    time_entries,
+)
+from bench.summary import Cell, Failure, Summary
 
 MOST_FAILURES = 20
 LARGEST = 60_000
@@ -18,20 +27,19 @@ MOST_CELLS = 60
 MOST_DETAILS = 20
 """Cells shown in full; the numbers of all are in `summary.csv`."""
 LONGEST_ERROR = 200
-DETAILED = (*LATENCIES, "gap", "itl", *PACES, "read_lag")
 
 
 def render_markdown(summary: Summary) -> str:
     """The report, with as many cells in full as fit."""
     report = ""
-    for details in (MOST_DETAILS, MOST_DETAILS // 4, 0):
-        report = "\n".join(_lines(summary, details)) + "\n"
+    for in_full in (MOST_DETAILS, MOST_DETAILS // 4, 0):
+        report = "\n".join(_lines(summary, in_full)) + "\n"
         if len(report.encode()) < LARGEST:
             break
     return report
 
 
-def _lines(summary: Summary, details: int) -> Iterator[str]:
+def _lines(summary: Summary, in_full: int) -> Iterator[str]:
     run = summary.manifest
     yield f"# streambench: {text(str(run.get('name') or run['run_id']))}"
     yield from ("", f"**{text(summary.headline)}**", "", text(summary.answer), "")
@@ -44,7 +52,7 @@ def _lines(summary: Summary, details: int) -> Iterator[str]:
     shown = summary.cells[:MOST_CELLS]
     yield from _section("Notes", (f"- {_name(cell)}: {text(n)}" for cell in shown for n in footnotes(summary, cell)))
     yield from _failures(summary.failures)
-    for cell in summary.cells[:details]:
+    for cell in summary.cells[:in_full]:
         yield from _details(summary, cell)
     yield from _section(
         "Environment", (f"- {text(name)}: {text(value)}" for name, value in summary.environment.items())
@@ -121,22 +129,6 @@ def _details(summary: Summary, cell: Cell) -> Iterator[str]:
     yield from (f"<details><summary>{text(cell.label)}: all quantiles</summary>", "")
     yield from (f"{text(cell.description)} First useful: {text(cell.useful)}", "", text(cell.verdict), "")
     heads = ["metric", "delivery", "n", "failed", *QUANTILES]
-    rows = [
-        [f"`{name}`", delivery, *_counts(found), *map(_quantile, found)]
-        for name in DETAILED
-        for delivery in ("streamed", "blocking")
-        if any(found := [summary.row(cell, delivery, name, q) for q in QUANTILES])
-    ]
+    rows = ([f"`{text(d.metric)}`", d.delivery, d.n, d.failed, *map(text, d.quantiles)] for d in details(summary, cell))
     yield from _table(heads, rows, left=2)
     yield from ("</details>", "")
-
-
-def _counts(rows: Sequence[Row | None]) -> list[str]:
-    first = next(row for row in rows if row)
-    return [str(first.n), str(first.failed)]
-
-
-def _quantile(row: Row | None) -> str:
-    if row is None:
-        return ""
-    return text(both(row)) if row.estimate is not None else f"n/a ({text(reason(row))})"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from typing import NamedTuple
 
+from bench.analysis.metrics import BY_NAME, LATENCIES, PACES, QUANTILES
 from bench.analysis.wording import NA, both, interval, reason, value
 from bench.summary import Cell, Row, Summary
 
@@ -49,10 +51,11 @@ COST = (
 )
 CAPTION = (
     "Medians over all offered trials (a failure counts as ∞); seen sooner and finish: shift over the pairs in which "
-    "both are ok. In brackets the 95 % interval. Client memory: measured apart on sim, above what was there before "
-    "the call, at the longest answer; Python's own blocks by tracemalloc, and the process (RSS)."
+    "both are ok. In brackets the 95 % interval. Client memory: measured apart on sim (two tokens an event), above "
+    "what was there before the call, at the longest answer; Python's own blocks by tracemalloc, and the process (RSS)."
 )
 DELIVERIES = ("streamed", "blocking")
+DETAILED = (*LATENCIES, "gap", "itl", *PACES, "read_lag")
 
 
 def time_entries(summary: Summary, cell: Cell) -> list[Entry]:
@@ -91,6 +94,32 @@ def _peaks(summary: Summary, cell: Cell, delivery: str) -> str:
 def cost_deliveries(summary: Summary, cell: Cell) -> list[str]:
     """The deliveries that the cell has trials of."""
     return [delivery for delivery in DELIVERIES if summary.row(cell, delivery, "failures", "sum")]
+
+
+class Detail(NamedTuple):
+    """One metric of one delivery with all its quantiles, as text."""
+
+    metric: str
+    delivery: str
+    n: str
+    failed: str
+    quantiles: tuple[str, ...]
+
+
+def details(summary: Summary, cell: Cell) -> Iterator[Detail]:
+    """What the tables leave out: every quantile of every metric, and what plugins recorded."""
+    own = {row.metric for row in summary.rows if row.key == cell.key and row.metric not in BY_NAME}
+    recorded = sorted(name for name in own if not name.startswith("failures."))
+    for metric, delivery in product((*DETAILED, *recorded), DELIVERIES):
+        found = [summary.row(cell, delivery, metric, quantile) for quantile in QUANTILES]
+        if first := next(filter(None, found), None):
+            yield Detail(metric, delivery, str(first.n), str(first.failed), tuple(map(_quantile, found)))
+
+
+def _quantile(row: Row | None) -> str:
+    if row is None:
+        return ""
+    return both(row) if row.estimate is not None else f"n/a ({reason(row)})"
 
 
 def entry(row: Row | None) -> Entry:

@@ -89,7 +89,9 @@ def _table(*heads: tuple[str, str]) -> Table:
 def _label(cell: Cell) -> str:
     """The scenario, and on a second line its pairs and whatever else tells this cell apart."""
     rest = cell.label.removeprefix(cell.key.scenario).strip()
-    return f"{cell.key.scenario}\n" + ", ".join(part for part in (rest, f"{cell.pairs} pairs") if part)
+    trials = max(cell.first_useful.offered, cell.blocking_total.offered)
+    size = f"{cell.pairs} pairs" if cell.pairs else f"{trials} trials"
+    return f"{cell.key.scenario}\n" + ", ".join(part for part in (rest, size) if part)
 
 
 def _below(summary: Summary) -> Iterator[str]:

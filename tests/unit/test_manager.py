@@ -131,6 +131,7 @@ def test_the_current_folder_is_not_loaded(tmp_path: Path) -> None:
         (scenario('Scenario("mine", plain)'), r"`streamed` must be an async generator"),
         (scenario('Scenario("mine", blocking)'), r"`streamed` must be an async generator"),
         (scenario('Scenario("mine", streamed, plain)'), r"`blocking` must be an `async def`"),
+        (scenario('Scenario("mine", streamed, api="chat")'), r"api 'chat' is not measured yet"),
         (scenario('Scenario("mine", streamed, prompts=[])'), r"`prompts` is empty"),
         (scenario('Scenario("mine", streamed, prompts=[{"text": "x"}])'), r"each of `prompts` is a text"),
         ("import sys\nsys.exit('bye')", r"mine\.py fails to import: SystemExit: bye"),
