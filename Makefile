@@ -7,7 +7,6 @@ PY := $(BIN)/python -m
 PIP := $(PY) pip --quiet --disable-pip-version-check
 PYTHONS := $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11)
 FIT := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
-SLOW := slow or node or chromium
 
 .PHONY: run test test-all check bench sample clean help
 
@@ -15,10 +14,10 @@ run: $(VENV)/.run  ## bench run: measure the embedded simulator and show the rep
 	@$(PY) bench run $(ARGS)
 
 test: check  ## formatter, linter, types and every test that is not slow
-	@$(PY) pytest -m "not ($(SLOW))" $(ARGS)
-	@echo 'Left out: tests that are slow or need node or chromium. All of them: make test-all'
+	@$(PY) pytest -m "not slow" $(ARGS)
+	@echo 'Left out: the slow tests. All of them: make test-all'
 
-test-all: check  ## the same with every test, slow ones too; those that need node or chromium skip without it
+test-all: check  ## the same with every test; those that need node skip without it
 	@$(PY) pytest $(ARGS)
 
 check: $(VENV)/.dev  ## formatter, linter and types alone

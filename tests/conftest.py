@@ -1,4 +1,4 @@
-"""What holds for every test: a clean environment, and tools that are checked for before a test that needs them."""
+"""What holds for every test: a clean environment, and a look for node before a test that needs it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from collections.abc import Iterator
 import pytest
 
 PROXIES = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
-CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
 OLDEST_NODE = (20, 15)
 """aimock's."""
 
@@ -28,11 +27,10 @@ def environment() -> Iterator[None]:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """A test marked with a tool is skipped where the tool is missing, and fails there in CI, which installs it."""
-    for mark, missing in (("node", missing_node), ("chromium", missing_chromium)):
-        reason = missing() if item.get_closest_marker(mark) else None
-        if reason:
-            (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+    """A test marked `node` is skipped where node is missing, and fails there in CI, which installs it."""
+    reason = missing_node() if item.get_closest_marker("node") else None
+    if reason:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
 
 
 def missing_node() -> str | None:
@@ -42,9 +40,3 @@ def missing_node() -> str | None:
     said = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout
     version = tuple(map(int, re.findall(r"\d+", said)[:2]))
     return None if version >= OLDEST_NODE else f"needs node 20.15 or newer, this is {said.strip()}"
-
-
-def missing_chromium() -> str | None:
-    """The same for a browser."""
-    found = any(map(shutil.which, CHROMIUMS))
-    return None if found else "needs chromium: install it (Debian, Ubuntu: apt-get install chromium)"
