@@ -97,7 +97,8 @@ async def _run_group(group: Sequence[PlannedTrial], plan: Plan, context: Context
         nonlocal events
         for pair in pairs:
             for planned in pair:
-                events += await _run_planned(planned, cell, context, progress, alone=plan.concurrency == 1)
+                seen = await _run_planned(planned, cell, context, progress, alone=plan.concurrency == 1)
+                events += seen  # not `+= await`: that adds to what stood there before the wait
 
     await _all([worker() for _ in range(plan.concurrency)])
     if group[0].phase == "measure":

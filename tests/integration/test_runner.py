@@ -67,6 +67,9 @@ def test_concurrency_is_reached_and_not_exceeded(tmp_path: Path) -> None:
     assert max(levels) == 3
     assert {row["cpu_ns"] for row in trials} == {None}
     assert all(cell["cpu_ns"] > 0 and cell["wall_ns"] > 0 for cell in measured["cells"])
+    measured_ids = {row["trial_id"] for row in trials}
+    events = [row for row in measured["events"] if row["trial_id"] in measured_ids]
+    assert sum(cell["events"] for cell in measured["cells"]) == len(events)
     pairs = {pair: [row for row in trials if row["pair"] == pair] for pair in {row["pair"] for row in trials}}
     for first, second in pairs.values():
         assert max(first["t_origin"], second["t_origin"]) >= min(first["t_end"], second["t_end"])
