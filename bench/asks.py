@@ -48,7 +48,7 @@ def make_ask(
     request = {"model": model, "input": messages, **_extras(target, tokens, options, seed)}
     return Ask(
         request=request,
-        prompt=str(messages[-1]["content"]),
+        prompt=text_of(messages[-1]),
         messages=messages,
         nonce=nonce,
         model=model,
@@ -62,7 +62,16 @@ def make_ask(
 def with_nonce(messages: Sequence[Mapping[str, Any]], nonce: str) -> list[dict[str, Any]]:
     """The messages with the nonce in front of the first: no prefix cache can know any of them."""
     first, *rest = messages
-    return [{**first, "content": f"{nonce} {first['content']}"}, *map(dict, rest)]
+    content = first["content"]
+    text = isinstance(content, str)
+    marked = f"{nonce} {content}" if text else [{"type": "input_text", "text": f"{nonce} "}, *content]
+    return [{**first, "content": marked}, *map(dict, rest)]
+
+
+def text_of(message: Mapping[str, Any]) -> str:
+    """The text of a message, also of one whose content comes in parts."""
+    content = message["content"]
+    return content if isinstance(content, str) else "".join(str(part.get("text", "")) for part in content)
 
 
 def _messages(row: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:

@@ -10,7 +10,7 @@ import asyncio
 import json
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx2
@@ -62,8 +62,8 @@ def wire_problem(attempt: Attempt, answer: Answer) -> Outcome | None:
         return Outcome(_http_class(attempt.status), f"HTTP {attempt.status}: {answer.message or 'no message'}")
     if attempt.error:
         return Outcome("timeout" if "Timeout" in attempt.error else "cut_mid_stream", attempt.error)
-    if attempt.closed_early and not any(event.meaning.kind == "done" for event in answer.events):
-        return None
+    if attempt.closed_early and answer.terminal is None and not answer.done:
+        return None  # the scenario had enough and left
     return _body_problem(attempt, answer)
 
 
@@ -72,14 +72,20 @@ def _body_problem(attempt: Attempt, answer: Answer) -> Outcome | None:
         return _wrong_kind(attempt)
     if answer.malformed:
         return Outcome("malformed", answer.malformed)
-    if answer.terminal in {"error", "failed"}:
+    if answer.terminal in {"error", "failed", "cancelled"}:
         return Outcome("in_band_error", answer.message or answer.terminal)
-    if (answer.terminal or "").startswith("incomplete") and answer.terminal != LENGTH_CAP:
-        return Outcome("incomplete", answer.terminal)
-    if answer.is_stream and answer.terminal is None:
-        return Outcome(
-            "no_terminal_event", f"the stream ended after {len(answer.events)} events without a terminal one"
-        )
+    if answer.terminal not in {None, "completed", LENGTH_CAP}:
+        return Outcome("incomplete", f"the answer ended as {answer.terminal}")
+    return _no_end(attempt, answer)
+
+
+def _no_end(attempt: Attempt, answer: Answer) -> Outcome | None:
+    """A stream without its terminal event, or a body that is no Response; None when it is whole."""
+    if answer.is_stream:
+        without = f"the stream ended after {len(answer.events)} events without a terminal one"
+        return Outcome("no_terminal_event", without) if answer.terminal is None else None
+    if attempt.method == "POST" and attempt.path.endswith("/responses") and not answer.is_response:
+        return Outcome("malformed", "the body is no Response object: it has no list `output`")
     return None
 
 
@@ -100,9 +106,17 @@ def _from_error(error: BaseException, final: Sequence[Exchange]) -> Outcome:
     for attempt, answer in final:
         if problem := wire_problem(attempt, answer):
             return problem
+    truncated = any(answer.terminal == LENGTH_CAP for _, answer in final)
     if isinstance(error, pydantic.ValidationError | json.JSONDecodeError):
-        return Outcome("invalid_result", _line(error))
-    return plugin_fault(error)
+        return invalid(error, truncated=truncated)
+    return replace(plugin_fault(error), truncated=truncated)
+
+
+def invalid(error: Exception, *, truncated: bool) -> Outcome:
+    """An answer that is not valid; an end at the length cap is the usual reason, and is said."""
+    return Outcome(
+        "invalid_result", _line(error) + (" (the answer ended at the length cap)" if truncated else ""), truncated
+    )
 
 
 def plugin_fault(error: BaseException) -> Outcome:

@@ -39,8 +39,15 @@ class Journal:
         self._file = (run / JOURNAL).open("ab", buffering=0)
 
     def write(self, rows: Rows) -> None:
-        """Append the rows as one line. One write call, so a killed process leaves at most the last line cut."""
-        self._file.write(orjson.dumps(rows) + b"\n")
+        """Append the rows as one line. A killed process leaves at most the last line cut."""
+        rest = memoryview(orjson.dumps(rows) + b"\n")
+        try:
+            while rest:  # in all but odd cases one call
+                rest = rest[self._file.write(rest) or 0 :]
+        except OSError as error:
+            raise BenchError(
+                f"{self._file.name}: cannot be written ({error.strerror}); make room and run again"
+            ) from error
 
     def close(self) -> None:
         """Close the file."""
@@ -143,19 +150,27 @@ _LINES_A_BATCH = 500
 
 def _chunks(lines: Iterable[Rows]) -> dict[str, list[pa.Table]]:
     """Arrow tables of some hundred journal lines each: bounded Python objects, whatever the length of the run."""
+    import pyarrow as pa  # noqa: PLC0415
+
     done: dict[str, list[pa.Table]] = {}
     pending: Rows = {}
-    for number, rows in enumerate(lines, 1):
-        for name, columns in rows.items():
-            _append(pending.setdefault(name, {c.name: [] for c in TABLES[name]}), columns)
-        if number % _LINES_A_BATCH == 0:
-            _flush(pending, done)
-    _flush(pending, done)
+    number = 0
+    try:
+        for number, rows in enumerate(lines, 1):
+            for name, columns in rows.items():
+                _append(pending.setdefault(name, {c.name: [] for c in TABLES[name]}), columns)
+            if number % _LINES_A_BATCH == 0:
+                _flush(pending, done)
+        _flush(pending, done)
+    except (KeyError, TypeError, AttributeError, ValueError, pa.ArrowException) as error:
+        raise BenchError(f"{JOURNAL}: damaged at or before line {number} ({type(error).__name__}: {error})") from error
     return done
 
 
 def _append(into: dict[str, list[Any]], columns: Mapping[str, list[Any]]) -> None:
     length = len(next(iter(columns.values()), []))
+    if any(len(values) != length for values in columns.values()):
+        raise ValueError("columns of unequal length")
     for name, values in into.items():
         values.extend(columns.get(name) or [None] * length)
 
@@ -184,5 +199,5 @@ def _read_parquet(run: Path, name: str) -> pa.Table:
         return pq.read_table(path).cast(arrow_schema(name))
     except FileNotFoundError as error:
         raise BenchError(f"{run}: damaged run folder ({path.name} and {JOURNAL} are missing)") from error
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise BenchError(f"{path}: damaged ({error})") from error

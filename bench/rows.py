@@ -76,7 +76,7 @@ def trial_rows(
 
 FOREIGN = {
     "trials": ("error", "text"),
-    "attempts": ("server_id", "content_type", "content_encoding", "retry_after", "error"),
+    "attempts": ("server_id", "content_type", "content_encoding", "retry_after", "terminal", "error"),
     "events": ("type",),
 }
 """Columns whose text comes from the server, which may repeat a secret that it was sent."""
@@ -101,7 +101,7 @@ def _stamps(trial: Trial, exchanges: Sequence[Exchange], outcome: Outcome, t0: i
     tokens = sorted((event for _, answer in exchanges for event in tokens_of(answer.events)), key=lambda e: e.t_read)
     visible = [event for event in tokens if event.meaning.kind in VISIBLE_KINDS]
     useful = _first_useful(trial, outcome)
-    number, stalled = stalls([event.t_read for event in tokens])
+    found = [stalls([event.t_read for event in tokens_of(answer.events)]) for _, answer in exchanges]
     streamed = trial.delivery == "streamed"
     return {
         "t_origin": trial.t_origin - t0,
@@ -113,8 +113,8 @@ def _stamps(trial: Trial, exchanges: Sequence[Exchange], outcome: Outcome, t0: i
         "t_first_useful": useful - t0 if useful is not None else None,
         "t_last_token": tokens[-1].t_read - t0 if tokens else None,
         "deltas": len(tokens) if streamed else None,
-        "stalls": number if streamed else None,
-        "stall_ns": stalled if streamed else None,
+        "stalls": sum(number for number, _ in found) if streamed else None,
+        "stall_ns": sum(stalled for _, stalled in found) if streamed else None,
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from bench import session
 from bench.choice import Choice, Settings, ask_before_spending, choose, describe, headline
-from bench.errors import EXIT_INTERRUPTED, NotEnough, RunInvalid
+from bench.errors import EXIT_INTERRUPTED, BenchError, NotEnough, RunInvalid
 from bench.progress import say
 from bench.records import Journal
 
@@ -26,6 +27,8 @@ def run(settings: Settings, argv: Sequence[str], *, confirm: Callable[[str], boo
         return 0
     session.check_out(settings.out)
     ask_before_spending(plan, choice, settings, confirm)
+    # A plain kill ends the run as Ctrl-C does: with what was measured.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     with TemporaryDirectory() as folder:
         return _measure(choice, settings, argv, notes, Path(folder) / "truth.jsonl")
 
@@ -35,10 +38,14 @@ def _measure(choice: Choice, settings: Settings, argv: Sequence[str], notes: Seq
         endpoints = session.check_endpoints(reachable)
         models = {name: endpoint.checked.models[0] for name, endpoint in endpoints.items()}
         plan = reachable.plan(settings, models, lambda _: None)
-        run = session.begin(plan, reachable, settings, argv, notes)
+        run = session.begin(plan, reachable, endpoints, settings, argv, notes)
         say(f"{headline(plan)}: {len(plan.trials)} trials into {run.folder}")
         journal = Journal(run.folder)
-        whole = session.measure_trials(run, plan, reachable, endpoints, settings, journal)
+        try:
+            whole = session.measure_trials(run, plan, reachable, endpoints, settings, journal)
+        except BenchError:
+            session.discard_unmeasured(run, journal)
+            raise
     missing: list[str] = []
     if whole and settings.memory:
         whole, missing = session.measure_memory(choice, journal)

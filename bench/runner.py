@@ -21,7 +21,7 @@ from bench.asks import Options, make_ask
 from bench.clients.decode import decode
 from bench.clients.tap import TapTransport, current_trial
 from bench.errors import BenchError
-from bench.outcome import Deadline, Outcome, judge, plugin_fault
+from bench.outcome import Deadline, Outcome, invalid, judge, plugin_fault
 from bench.plan import Cell, Plan, PlannedTrial
 from bench.records import Journal, columns_of
 from bench.rows import attempt_row, redacted, trial_rows
@@ -133,7 +133,10 @@ async def _run_planned(planned: PlannedTrial, cell: Cell, context: Context, prog
     started = {"trial_id": planned.trial_id, "t_start": perf_counter_ns() - context.t0}
     context.journal.write({"starts": columns_of("starts", [started])})
     await _timed(trial, scenario, link, ask, context, alone=alone)
-    exchanges = [(attempt, decode(attempt.reads, attempt.headers)) for attempt in trial.attempts]
+    exchanges = [
+        (attempt, decode(attempt.reads, attempt.headers, asked_stream=attempt.asked_stream))
+        for attempt in trial.attempts
+    ]
     outcome = _checked(_with_useful(judge(trial, exchanges), trial, scenario), trial, scenario)
     columns = _planned_columns(planned, cell, context)
     rows = trial_rows(columns, trial, exchanges, outcome, t0=context.t0, store_text=context.store_text)
@@ -237,8 +240,7 @@ def _checked(outcome: Outcome, trial: Trial, scenario: Scenario) -> Outcome:
         if scenario.check is not None:
             scenario.check(trial.result)
     except Exception as error:  # noqa: BLE001  (any exception means: not a valid answer)
-        text = " ".join(f"{type(error).__name__}: {error}".split())
-        return Outcome("invalid_result", text, outcome.truncated)
+        return invalid(error, truncated=outcome.truncated)
     return outcome
 
 
@@ -250,7 +252,7 @@ def _planned_columns(planned: PlannedTrial, cell: Cell, context: Context) -> dic
     return {
         **{name: getattr(planned, name) for name in of_trial},
         **{name: getattr(cell, name) for name in of_cell},
-        "ask_id": prompt.get("id") if isinstance(prompt, Mapping) else None,
+        "ask_id": str(prompt["id"]) if isinstance(prompt, Mapping) and "id" in prompt else None,
     }
 
 
@@ -263,7 +265,8 @@ def _stop_on_plugin_error(outcome: Outcome, cell: Cell, planned: PlannedTrial, r
 def _drain_orphans(link: Link, context: Context) -> int:
     """Journal the requests that belong to no trial; their cell is invalid."""
     orphans, link.tap.orphans = link.tap.orphans, []
-    rows = [attempt_row(None, o, decode(o.reads, o.headers), None, context.t0) for o in orphans]
+    answers = [decode(orphan.reads, orphan.headers, asked_stream=orphan.asked_stream) for orphan in orphans]
+    rows = [attempt_row(None, *exchange, None, context.t0) for exchange in zip(orphans, answers, strict=True)]
     if rows:
         context.journal.write(redacted({"attempts": columns_of("attempts", rows)}, context.redact))
     return len(rows)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import signal
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, contextmanager, suppress
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from shutil import rmtree
 from time import perf_counter_ns, time_ns
 from typing import Any
 
@@ -119,7 +119,14 @@ def redactor(choice: Choice) -> Redactor:
     return Redactor(secret for target, _ in choice.targets for secret in secrets_of(target, os.environ))
 
 
-def begin(plan: Plan, choice: Choice, settings: Settings, argv: Sequence[str], notes: Sequence[str]) -> Run:
+def begin(
+    plan: Plan,
+    choice: Choice,
+    endpoints: Mapping[str, Endpoint],
+    settings: Settings,
+    argv: Sequence[str],
+    notes: Sequence[str],
+) -> Run:
     """The run folder with its plan and manifest: on disk before the first measured request."""
     folder = new_folder(settings.out)
     run = Run(folder=folder, t0=perf_counter_ns(), manifest={})
@@ -132,16 +139,16 @@ def begin(plan: Plan, choice: Choice, settings: Settings, argv: Sequence[str], n
         "t0_unix_ns": time_ns(),
         "ended": None,
         "duration_s": None,
-        "command": redact_argv(argv),
+        "command": list(map(redactor(choice), redact_argv(argv))),
         "versions": environment.versions(),
         "environment": environment.machine(),
         "simulator": {"profile": settings.profile} if any(cell.simulated for cell in plan.cells) else None,
-        "notes": list(map(redactor(choice), notes)),
+        "notes": [redactor(choice)(note) for note in (*notes, *_notices(endpoints))],
         "plan_sha256": plan.hash,
         "settings": {
             "deadline_s": settings.deadline,
             "max_retries": settings.max_retries,
-            "output_tokens": settings.output_tokens,
+            "sent": {name: asdict(_options(endpoint, settings)) for name, endpoint in endpoints.items()},
             "store_text": settings.store_text,
         },
     }
@@ -180,10 +187,6 @@ async def _measure(
     journal: Journal,
     reporter: Reporter,
 ) -> None:
-    task = asyncio.current_task()
-    if task is not None:  # Ctrl-C cancels the task already (asyncio.Runner does); a plain kill shall do the same
-        with suppress(NotImplementedError):
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     async with AsyncExitStack() as stack:
         links = {name: await _link(endpoint, settings, stack) for name, endpoint in endpoints.items()}
         context = Context(
@@ -210,15 +213,23 @@ async def _link(endpoint: Endpoint, settings: Settings, stack: AsyncExitStack) -
         headers=endpoint.headers,
         max_retries=settings.max_retries,
         own_environment=target.name == OPENAI,
+        direct=target.simulated,
     )
     await stack.enter_async_context(client)
-    control = {"profile": settings.profile} if target.simulated else {}
-    options = Options(
-        output_tokens=output_tokens(target, settings) if endpoint.checked.length else None,
+    return Link(target=target, client=client, tap=tap, options=_options(endpoint, settings))
+
+
+def _options(endpoint: Endpoint, settings: Settings) -> Options:
+    """What every request to this endpoint asks for: kept in the manifest as well."""
+    return Options(
+        output_tokens=output_tokens(endpoint.target, settings) if endpoint.checked.length else None,
         temperature=endpoint.checked.temperature,
-        control=control,
+        control={"profile": settings.profile} if endpoint.target.simulated else {},
     )
-    return Link(target=target, client=client, tap=tap, options=options)
+
+
+def _notices(endpoints: Mapping[str, Endpoint]) -> list[str]:
+    return [notice for endpoint in endpoints.values() for notice in endpoint.checked.notices]
 
 
 def measure_memory(choice: Choice, journal: Journal) -> tuple[bool, list[str]]:
@@ -255,6 +266,13 @@ def end(run: Run, journal: Journal, truth: Path, *, ended: str, notes: Sequence[
     run.manifest["notes"] += notes
     finish(run.folder)
     run.save()
+
+
+def discard_unmeasured(run: Run, journal: Journal) -> None:
+    """Remove the folder of a run that broke off before its first measured trial: there is nothing in it to report."""
+    journal.close()
+    if not run.tally.statuses:
+        rmtree(run.folder)
 
 
 def _truth_columns(sent: Mapping[str, Any], t0: int) -> dict[str, list[Any]]:

@@ -63,6 +63,8 @@ class Trial:
     result: Any = field(default=None, repr=False)
     error: BaseException | None = None
     cpu_ns: int | None = None
+    over: bool = False
+    """It has ended: requests that it still makes are not its own any more."""
     clock: Callable[[], int] = field(default=perf_counter_ns, repr=False)
 
     def now(self) -> int:
@@ -75,4 +77,6 @@ class Trial:
 
     def record(self, name: str, value: float, unit: str) -> None:
         """Add a number of your own; it lands in `metrics.parquet` and in the report."""
+        if {type(name), type(unit)} != {str}:  # plugins are seldom type-checked
+            raise TypeError(f"record({name!r}, …, {unit!r}): name and unit are texts")
         self.metrics.append((name, unit, float(value)))

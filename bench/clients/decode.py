@@ -33,22 +33,28 @@ class Answer:
 
     events: list[Event] = field(default_factory=list)
     pings: int = 0
-    body_reads: int = 0
+    done: bool = False
+    """`[DONE]` came."""
     terminal: str | None = None
     """`completed`, `failed`, `incomplete:REASON`, `error`; null: it never came."""
     message: str | None = None
     usage: Usage | None = None
-    finished: bool = False
-    """The HTTP message came to its proper end (for a body that ends with the connection: cannot be known)."""
     malformed: str | None = None
     """What is wrong with the body, where something is."""
     is_stream: bool = False
-    """The content type says event stream."""
+    """It was read as an event stream."""
+    is_response: bool = False
+    """It is one JSON body with the `output` of a Response."""
 
 
-def decode(reads: Sequence[tuple[int, bytes]], headers: Mapping[str, str]) -> Answer:
-    """Read what came over the socket: `reads` are (time in ns, bytes), `headers` those of the response, lower case."""
-    answer = Answer(is_stream=headers.get("content-type", "").lower().startswith("text/event-stream"))
+def decode(reads: Sequence[tuple[int, bytes]], headers: Mapping[str, str], *, asked_stream: bool) -> Answer:
+    """Read what came over the socket: `reads` are (time in ns, bytes), `headers` those of the response, lower case.
+
+    Where a stream was asked for, a missing or odd content type is read as one, as the SDK does; JSON and HTML are not.
+    """
+    kind = headers.get("content-type", "").lower()
+    other = "json" in kind or "html" in kind
+    answer = Answer(is_stream=kind.startswith("text/event-stream") or (asked_stream and not other))
     try:
         unpack = _unpacker(headers.get("content-encoding", "identity"))
         (_decode_stream if answer.is_stream else _decode_body)(answer, reads, unpack)
@@ -60,7 +66,7 @@ def decode(reads: Sequence[tuple[int, bytes]], headers: Mapping[str, str]) -> An
 def _decode_stream(answer: Answer, reads: Sequence[tuple[int, bytes]], unpack: Callable[[bytes], bytes]) -> None:
     sse = SseParser()
     try:
-        for number, time, body in _bodies(answer, reads):
+        for number, time, body in _bodies(reads):
             for data in sse.feed(unpack(body)):
                 _take(answer, Event(time, number, len(data), _meaning(answer, data)))
     finally:
@@ -71,6 +77,7 @@ def _decode_stream(answer: Answer, reads: Sequence[tuple[int, bytes]], unpack: C
 
 def _meaning(answer: Answer, data: bytes) -> Meaning:
     if data.startswith(b"[DONE]"):
+        answer.done = True
         return Meaning("done", "[DONE]")
     try:
         value = _json(data)
@@ -98,7 +105,7 @@ def _take(answer: Answer, event: Event) -> None:
 
 def _decode_body(answer: Answer, reads: Sequence[tuple[int, bytes]], unpack: Callable[[bytes], bytes]) -> None:
     """A blocking answer, or an error body: the status, message and usage of the Response object in it."""
-    body = b"".join(unpack(part) for _, _, part in _bodies(answer, reads))
+    body = b"".join(unpack(part) for _, _, part in _bodies(reads))
     try:
         value = _json(body)
     except ValueError as error:
@@ -108,17 +115,18 @@ def _decode_body(answer: Answer, reads: Sequence[tuple[int, bytes]], unpack: Cal
         answer.malformed = "the body is not a JSON object"
         return
     answer.terminal, answer.message, answer.usage = read_response(value)
+    answer.is_response = isinstance(value.get("output"), list)
+    if answer.message and answer.terminal is None:  # an error object in place of a response
+        answer.terminal = "error"
 
 
-def _bodies(answer: Answer, reads: Sequence[tuple[int, bytes]]) -> Iterator[tuple[int, int, bytes]]:
+def _bodies(reads: Sequence[tuple[int, bytes]]) -> Iterator[tuple[int, int, bytes]]:
     """(number of the read, its time, the body bytes it brought) for each read that brought any."""
     parser = _Http()
     for number, (time, data) in enumerate(reads):
         parser.feed(data)
         if parser.body:
-            answer.body_reads += 1
             yield number, time, parser.take()
-        answer.finished = parser.complete
 
 
 class _Http:

@@ -32,8 +32,9 @@ MAX_CONNECTIONS = 1000
 class TapTransport(httpx2.AsyncBaseTransport):
     """One connection pool for one target, each attempt recorded in the trial that made it."""
 
-    def __init__(self, base_url: str) -> None:
-        self._pool = _pool(httpx2.URL(base_url))
+    def __init__(self, base_url: str, *, direct: bool = False) -> None:
+        """`direct`: no proxy, whatever the environment says."""
+        self._pool = _pool(httpx2.URL(base_url), direct=direct)
         self.orphans: list[Attempt] = []
         """Requests that belong to no trial; after preflight there must be none."""
         self._last: dict[tuple[int, int], Attempt] = {}
@@ -64,6 +65,8 @@ class TapTransport(httpx2.AsyncBaseTransport):
     def _begin(self, request: httpx2.Request) -> Attempt:
         """A new attempt: of a new request at retry count 0, else of the request this task made last."""
         trial = current_trial.get()
+        if trial is not None and trial.over:  # something that the scenario left running
+            trial = None
         retry = int(request.headers.get("x-stainless-retry-count", 0))
         key = (trial.trial_id if trial else -1, id(asyncio.current_task()))
         last = self._last.get(key)
@@ -75,7 +78,7 @@ class TapTransport(httpx2.AsyncBaseTransport):
             method=request.method,
             path=request.url.path,
             retry_count=retry,
-            asked_stream=b'"stream":true' in request.content.replace(b" ", b""),
+            asked_stream=_asks_for_stream(request),
             t_start=perf_counter_ns(),
         )
         self._last[key] = attempt
@@ -84,7 +87,8 @@ class TapTransport(httpx2.AsyncBaseTransport):
         return attempt
 
     def forget(self, trial: Trial) -> None:
-        """The trial is over: no further attempt can be of its requests."""
+        """The trial is over: what is sent from now on is none of it."""
+        trial.over = True
         for key in [key for key in self._last if key[0] == trial.trial_id]:
             del self._last[key]
 
@@ -118,6 +122,15 @@ def _next_request(trial: Trial | None) -> int:
     return 1 + max((attempt.request for attempt in trial.attempts), default=-1) if trial else 0
 
 
+def _asks_for_stream(request: httpx2.Request) -> bool:
+    """By the body of a call, or by the query of a resumed stream; quotes inside of JSON text are escaped."""
+    try:
+        in_body = b'"stream":true' in request.content.replace(b" ", b"")
+    except httpx2.RequestNotRead:  # an upload
+        in_body = False
+    return in_body or request.url.params.get("stream") == "true"
+
+
 def _name(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
@@ -146,10 +159,10 @@ def _to_core(request: httpx2.Request) -> httpcore2.Request:
     )
 
 
-def _pool(url: httpx2.URL) -> httpcore2.AsyncConnectionPool:
+def _pool(url: httpx2.URL, *, direct: bool) -> httpcore2.AsyncConnectionPool:
     """A pool on stamping sockets, through the environment's proxy where one applies to this host."""
     context = httpx2.create_ssl_context()
-    proxy = _proxy_for(url)
+    proxy = None if direct else _proxy_for(url)
     if proxy is None:
         return httpcore2.AsyncConnectionPool(
             ssl_context=context,

@@ -58,7 +58,7 @@ def test_framing_events(benchmark: BenchmarkFixture) -> None:
 
 def test_decoding_a_stream(benchmark: BenchmarkFixture) -> None:
     """HTTP chunks, events, JSON and meaning of 1,000 events: what is done after a trial."""
-    answer = benchmark(decode, READS, SSE)
+    answer = benchmark(decode, READS, SSE, asked_stream=True)
     assert (len(answer.events), answer.terminal) == (EVENTS + 1, "completed")
 
 
@@ -75,7 +75,7 @@ def test_a_trials_rows(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
     trial = Trial(0, "text", "streamed", "t", "m", "measure", attempts=[tried], t_origin=1, t_end=perf_counter_ns())
     trial.pieces = [(number, "word ") for number in range(EVENTS)]
     trial.useful = [True] * EVENTS
-    exchanges = [(tried, decode(tried.reads, tried.headers))]
+    exchanges = [(tried, decode(tried.reads, tried.headers, asked_stream=True))]
     journal = Journal(tmp_path)
 
     def write() -> int:

@@ -57,6 +57,12 @@ STREAMED = {
     "flat error event": (sse(e.CREATED, FLAT_ERROR), "in_band_error", "gone wrong"),
     "nested error": (sse(e.CREATED, NESTED_ERROR), "in_band_error", "gone wrong"),
     "failed": (sse(e.CREATED, e.FAILED), "in_band_error", "out of memory"),
+    "completed but cancelled": (
+        sse({**e.COMPLETED, "response": e.response("cancelled")}),
+        "in_band_error",
+        "cancelled",
+    ),
+    "no content type": (sse(e.CREATED, e.delta("a"), e.COMPLETED, headers={"content-type": "text/plain"}), "ok", None),
     "completed but failed": (sse({**e.COMPLETED, "response": e.response("failed")}), "in_band_error", "failed"),
     "filtered": (sse(e.CREATED, e.FILTERED), "incomplete", "content_filter"),
     "at the cap": (sse(e.CREATED, e.delta("a"), e.INCOMPLETE), "ok", None),
@@ -77,6 +83,11 @@ BLOCKING = {
     "empty": (response(b"", 200, {"content-type": "application/json"}), "malformed", "JSON"),
     "a stream for JSON": (OK, "malformed", "got text/event-stream"),
     "failed": (json_response(e.FAILED["response"]), "in_band_error", "out of memory"),
+    "cancelled": (json_response(e.response("cancelled")), "in_band_error", "cancelled"),
+    "queued": (json_response(e.response("queued")), "incomplete", "queued"),
+    "an error with status 200": (json_response({"error": {"message": "overloaded"}}), "in_band_error", "overloaded"),
+    "detail with status 200": (json_response({"detail": "queue is full"}), "malformed", "no Response object"),
+    "no output": (json_response({**e.response(), "output": None}), "malformed", "no Response object"),
     "filtered": (json_response(e.FILTERED["response"]), "incomplete", "content_filter"),
     "at the cap": (json_response(e.INCOMPLETE["response"]), "ok", None),
 }
@@ -192,6 +203,58 @@ def test_a_stream_that_the_scenario_leaves_early(tmp_path: Path) -> None:
     assert measured["attempts"][0]["closed_early"] is True
 
 
+@pytest.mark.parametrize(("last", "status"), [(e.FAILED, "in_band_error"), (e.FILTERED, "incomplete")])
+def test_leaving_at_a_bad_end_is_no_success(tmp_path: Path, last: e.Event, status: str) -> None:
+    """A loop that breaks at the terminal event has seen how it ended: a failure stays one."""
+
+    async def breaking(client: Any, ask: Ask) -> AsyncIterator[str]:
+        async with await client.responses.create(**ask.request, stream=True) as stream:
+            async for event in stream:
+                yield event.type
+                if event.type in {"response.completed", "response.failed", "response.incomplete"}:
+                    break
+
+    with scripted(sse(e.CREATED, e.delta("a"), last, 0.2, ": bye\n\n")) as server:
+        measured = measure(tmp_path, server.base_url, Scenario("breaking", breaking), deliveries=["streamed"])
+    assert measured.trial()["status"] == status
+
+
+def test_an_answer_cut_at_the_cap_says_so(tmp_path: Path) -> None:
+    """When an invalid answer ended at the length cap, the row says that and keeps the flag."""
+
+    def check(result: str) -> None:
+        raise ValueError("half a sentence")
+
+    with scripted(sse(e.CREATED, e.delta("a"), e.INCOMPLETE)) as server:
+        row = measure(tmp_path, server.base_url, replace(TEXT, check=check), deliveries=["streamed"]).trial()
+    assert row["status"] == "invalid_result"
+    assert row["error"].endswith("half a sentence (the answer ended at the length cap)")
+    assert row["truncated"] is True
+
+
+def test_stalls_are_within_an_answer(tmp_path: Path) -> None:
+    """A pause of the scenario's own between two requests is no stall of the server's; one in a stream is."""
+
+    async def twice(client: Any, ask: Ask) -> AsyncIterator[str]:
+        for _ in range(2):
+            async with await client.responses.create(**ask.request, stream=True) as stream:
+                async for event in stream:
+                    if event.type == "response.output_text.delta":
+                        yield event.delta
+            await asyncio.sleep(0.3)
+
+    calm, stalled = (
+        sse(e.delta("a"), 0.02, e.delta("b"), e.COMPLETED),
+        sse(e.delta("a"), 0.3, e.delta("b"), e.COMPLETED),
+    )
+    for script, stalls in ((calm, 0), (stalled, 2)):
+        folder = tmp_path / str(stalls)
+        folder.mkdir()
+        with scripted(script) as server:
+            row = measure(folder, server.base_url, Scenario("twice", twice), deliveries=["streamed"]).trial()
+        assert row["stalls"] == stalls
+
+
 def test_a_scenario_that_recovers_by_itself(tmp_path: Path) -> None:
     """A failed request that the scenario went on from is counted and is not the trial's outcome."""
 
@@ -235,6 +298,7 @@ def test_absurd_values_of_a_server_are_survived(tmp_path: Path, delivery: Delive
     absurd = {
         **e.response(usage={"input_tokens": 10**30, "output_tokens": -5}, output=[e.message("\ud800")]),
         "status": "failed",
+        "incomplete_details": {"reason": "\ud800"},
         "error": {"code": "\ud800", "message": "x" * 9000},
     }
     headers = {"x-ratelimit-remaining-requests": "9" * 40, "x-request-id": "\xe9"}

@@ -130,6 +130,18 @@ def test_ctrl_c_keeps_and_reports_what_was_measured(tmp_path: Path) -> None:
     assert set(statuses) <= {"ok", "cancelled"}
 
 
+def test_a_plain_kill_is_an_interruption_at_any_time(tmp_path: Path) -> None:
+    """SIGTERM ends the memory pass as well: exit 130, a report, and no process left behind."""
+    process = started("run", "text", "--pairs", "1", "--warmup", "0", cwd=tmp_path)
+    run = wait_for_trials(tmp_path, 2)
+    time.sleep(2)
+    process.terminate()
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert records.read_manifest(run)["ended"] == "interrupted"
+    assert (run / "report.html").exists()
+
+
 def test_sigkill_loses_only_the_trials_in_flight(tmp_path: Path) -> None:
     """Killed without warning, every finished trial is there, the one in flight is known, and the report builds."""
     process = started(*QUICK, "text", "--pairs", "200", cwd=tmp_path)

@@ -150,6 +150,26 @@ def test_a_request_outside_of_any_trial_is_an_orphan(tmp_path: Path) -> None:
     assert [a["trial_id"] for a in measured["attempts"]] == [None]
 
 
+def test_what_a_trial_leaves_running_is_an_orphan(tmp_path: Path) -> None:
+    """A request that a scenario's task makes after its trial has ended is an orphan, and none is lost."""
+    tasks = set()
+
+    async def careless(client: Any, ask: Ask) -> AsyncIterator[str]:
+        async def late() -> None:
+            await asyncio.sleep(0.05)
+            await client.responses.create(**ask.request, stream=False)
+
+        tasks.add(asyncio.create_task(late()))
+        yield (await client.responses.create(**ask.request, stream=False)).output_text
+        await asyncio.sleep(0.03)
+
+    with scripted(WHOLE) as server:
+        measured = measure(tmp_path, server.base_url, Scenario("careless", careless), deliveries=["streamed"], pairs=4)
+    assert [row["attempts"] for row in measured["trials"]] == [1] * 4
+    assert measured.tally.orphans >= 2
+    assert len(server.requests) - 1 <= len(measured["attempts"]) <= len(server.requests)
+
+
 def test_the_sdk_decides_on_retries_as_without_us(tmp_path: Path) -> None:
     """A fault in a body is tried again when blocking and not when streamed: the tap keeps exception types."""
     broken: Script = [head(200, {"content-type": "application/json", "content-length": "500"}) + b"{", 0.02, RST]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,33 @@ def test_a_damaged_line_is_an_error(tmp_path: Path) -> None:
     path.write_bytes(b"{oops}\n" + path.read_bytes())
     with pytest.raises(BenchError, match=r"journal\.jsonl: line 1 is damaged"):
         records.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"[]",
+        b'{"trials": 5}',
+        b'{"nothing": {"a": [1]}}',
+        b'{"trials": {"trial_id": ["x"]}}',
+        b'{"trials": {"trial_id": [1], "cell": []}}',
+    ],
+)
+def test_a_line_of_another_shape_is_an_error(tmp_path: Path, line: bytes) -> None:
+    """JSON that is no rows of this version's tables is one error with the number of the line."""
+    lines(tmp_path, 1)
+    path = tmp_path / records.JOURNAL
+    path.write_bytes(path.read_bytes() + line + b"\n")
+    with pytest.raises(BenchError, match="damaged at or before line 2"):
+        records.read(tmp_path)
+
+
+def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
+    """What cannot be written is said with the file."""
+    (tmp_path / records.JOURNAL).symlink_to("/dev/full")
+    no_space = r"journal\.jsonl: cannot be written \(No space left"
+    with closing(records.Journal(tmp_path)) as journal, pytest.raises(BenchError, match=no_space):
+        journal.write({"starts": {"trial_id": [1]}})
 
 
 def test_a_missing_or_damaged_file_is_an_error(tmp_path: Path) -> None:
