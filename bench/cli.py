@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -49,6 +50,28 @@ class Group(click.Group):
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
             raise unknown("command", args[0], self.list_commands(ctx), hint="bench --help shows all")
         return super().resolve_command(ctx, args)
+
+
+class Choice(click.Choice[str]):
+    """A choice that names the nearest value."""
+
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:  # noqa: ARG002
+        from bench.nearest import unknown
+
+        return str(unknown("value", str(value), self.choices))
+
+
+class Seconds(click.FloatRange):
+    """A length of time: more than 0, and neither infinite nor nan."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0, min_open=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        seconds = float(super().convert(value, param, ctx))
+        if not math.isfinite(seconds):
+            self.fail(f"{seconds} is not a length of time", param, ctx)
+        return seconds
 
 
 def plugin_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -132,7 +155,7 @@ def cli() -> None:
 )
 @click.option(
     "--delivery",
-    type=click.Choice(["both", "streamed", "blocking"]),
+    type=Choice(["both", "streamed", "blocking"]),
     help="Run one delivery only: no comparison then. [default: both]",
 )
 @click.option(
@@ -146,7 +169,7 @@ def cli() -> None:
 )
 @click.option(
     "--deadline",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Seconds(),
     metavar="SECONDS",
     help="Total time of one trial, retries included. [default: 120]",
 )

@@ -69,7 +69,7 @@ def resolve_targets(
     extra_body: Mapping[str, Any],
     environ: Mapping[str, str],
 ) -> Resolved:
-    """The targets and models that the options mean: every chosen target with every asked model (else its own).
+    """The targets and models that the options mean: every chosen target with every asked model (else its own) once.
 
     Nothing is looked up but `OPENAI_BASE_URL` for the target `openai`; keys and headers stay names of variables.
     """
@@ -86,7 +86,7 @@ def resolve_targets(
             "--api-key-env would send one key to several targets: say api_key_env for each target in bench.toml"
         )
     chosen = [_with_options(target, api_key_env, headers, extra_body, environ) for target in chosen]
-    choices = [(target, model) for target in chosen for model in models or target.models or (None,)]
+    choices = [(target, model) for target in chosen for model in dict.fromkeys(models or target.models) or [None]]
     return Resolved(choices, [notice for target in chosen for notice in _notices(target, api_key_env, environ)])
 
 

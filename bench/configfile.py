@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import click
+
+from bench.cli import run as command
 from bench.endpoint import check_base_url, check_header, check_variable, is_sensitive
 from bench.errors import BenchError
 from bench.nearest import unknown
@@ -119,10 +122,23 @@ def _located(file: Path, text: str, message: str) -> str:
 
 
 def _run_defaults(table: Table, file: Path) -> dict[str, Any]:
-    run = dict(_check(table, _RUN, f"{file}: [run]"))
+    where = f"{file}: [run]"
+    run = dict(_check(table, _RUN, where))
+    for option in command.params:
+        name = option.opts[-1].removeprefix("--")
+        if name in run:
+            _check_option(option, run[name], f"{where}: {name}")
     if "plugins-dir" in run:
         run["plugins-dir"] = str(file.parent / Path(run["plugins-dir"]).expanduser())
     return run
+
+
+def _check_option(option: click.Parameter, value: object, where: str) -> None:
+    """A default must be what the option itself would accept."""
+    try:
+        option.type.convert(str(value), option, None)
+    except click.BadParameter as error:
+        raise BenchError(f"{where}: {error.message}") from error
 
 
 def _targets(tables: Table, file: Path) -> list[Target]:

@@ -98,7 +98,9 @@ async def preflight(
     """
     sent = {"Authorization": f"Bearer {key}", **headers}
     redact = Redactor([key, *headers.values()])
-    async with httpx2.AsyncClient(headers=sent, timeout=httpx2.Timeout(None, connect=timeout_s)) as client:
+    timeout = httpx2.Timeout(None, connect=timeout_s)
+    # A proxy of the environment cannot reach the simulator: it listens on this machine's loopback.
+    async with httpx2.AsyncClient(headers=sent, timeout=timeout, trust_env=not target.simulated) as client:
         server = _Server(client, target, redact, timeout_s)
         listing = await _list_models(server)
         asked = list(models or [_only_model(server, listing)])

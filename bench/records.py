@@ -190,13 +190,25 @@ def _concat(name: str, chunks: list[pa.Table]) -> pa.Table:
     return pa.concat_tables(chunks).unify_dictionaries() if chunks else schema.empty_table()
 
 
+def _column(table: pa.Table, field: pa.Field[Any]) -> Any:
+    """A column of a table that another minor version wrote: nulls where it is missing."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    if field.name in table.column_names:
+        return table[field.name].cast(field.type)
+    return pa.nulls(table.num_rows, field.type)
+
+
 def _read_parquet(run: Path, name: str) -> pa.Table:
     import pyarrow as pa  # noqa: PLC0415
     import pyarrow.parquet as pq  # noqa: PLC0415
 
-    path = run / f"{name}.parquet"
+    path, schema = run / f"{name}.parquet", arrow_schema(name)
     try:
-        return pq.read_table(path).cast(arrow_schema(name))
+        table = pq.read_table(path)
+        if not set(schema.names) & set(table.column_names):
+            raise BenchError(f"{path}: damaged (none of its columns is known)")
+        return pa.table([_column(table, field) for field in schema], schema=schema)
     except FileNotFoundError as error:
         raise BenchError(f"{run}: damaged run folder ({path.name} and {JOURNAL} are missing)") from error
     except (OSError, ValueError, pa.ArrowException) as error:

@@ -24,6 +24,8 @@ _PATTERNS = (
     # scheme://user:password@host
     re.compile(r"([a-z][a-z0-9+.-]*://)[^\s/@?#]+(?=@)", re.IGNORECASE),
 )
+_SHORT_HEADER = re.compile(r"(-[A-Za-z]*?H)(.*)", re.DOTALL)
+"""`-H`, also behind other short options (`-yH`), and a value that follows without a space."""
 
 
 class Redactor:
@@ -50,15 +52,16 @@ def redact_argv(argv: Sequence[str]) -> list[str]:
     hidden, expects_header = [], False
     for argument in argv:
         hidden.append(_header(argument) if expects_header else redact(_argument(argument)))
-        expects_header = argument in {"-H", "--header"}
+        short = _SHORT_HEADER.fullmatch(argument)
+        expects_header = argument == "--header" or (short is not None and not short[2])
     return hidden
 
 
 def _argument(argument: str) -> str:
     if argument.startswith("--header="):
         return f"--header={_header(argument.removeprefix('--header='))}"
-    if argument.startswith("-H") and argument != "-H":
-        return f"-H{_header(argument.removeprefix('-H'))}"
+    if short := _SHORT_HEADER.fullmatch(argument):
+        return short[1] + (_header(short[2]) if short[2] else "")
     return re.sub(r"[A-Za-z][A-Za-z0-9+.-]*://\S+", lambda url: redact_url(url[0]), argument)
 
 

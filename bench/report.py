@@ -14,12 +14,14 @@ from bench.summary import Reporter, Summary
 
 NOT_A_RUN = "sample"
 """The committed example in reports/."""
+OWN_FILES = (records.MANIFEST, records.PLAN, records.JOURNAL)
+PLAIN_NAME = re.compile(r"[^/\\:\0]+")
 _LATEST = re.compile(r"latest(?:~(\d+))?")
 
 
 def write_reports(run: Path, summary: Summary, reporters: Iterable[Reporter]) -> list[Path]:
     """Write every reporter's file into the run folder. All are rendered before the first is written."""
-    texts = {run / r.filename: render(r, summary) for r in reporters if r.filename is not None}
+    texts = {run / name: render(reporter, summary) for name, reporter in by_filename(reporters).items()}
     parts = {path: path.with_name(path.name + ".part") for path in texts}
     try:
         for path, text in texts.items():
@@ -31,6 +33,24 @@ def write_reports(run: Path, summary: Summary, reporters: Iterable[Reporter]) ->
     finally:
         _remove(parts.values())
     return list(texts)
+
+
+def by_filename(reporters: Iterable[Reporter]) -> dict[str, Reporter]:
+    """Those that write a file. BenchError for one that would write elsewhere, or over a file that is not its own."""
+    found: dict[str, Reporter] = {}
+    taken = dict.fromkeys(OWN_FILES, "the run itself")
+    for reporter in reporters:
+        if (name := reporter.filename) is None:
+            continue
+        if not PLAIN_NAME.fullmatch(name) or name in {".", ".."}:
+            raise BenchError(f"reporter {reporter.name}: {name!r} is not a plain file name; correct its filename")
+        key = name.casefold()  # on some disks Report.md is report.md
+        owner = "the run itself" if key.endswith((".parquet", ".part")) else taken.get(key)
+        if owner:
+            raise BenchError(f"reporter {reporter.name}: {name} is written by {owner}; give it another filename")
+        taken[key] = f"reporter {reporter.name}"
+        found[name] = reporter
+    return found
 
 
 def _remove(parts: Iterable[Path]) -> None:

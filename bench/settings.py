@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,10 @@ from bench.choice import Settings
 from bench.config import parse_extra_body
 from bench.configfile import load_config
 from bench.endpoint import parse_header
+from bench.errors import BenchError
+
+_FINDABLE = re.compile(r"(?!latest(~\d*)?$)[^-/\\][^/\\]*")
+"""A name that `bench report NAME` takes neither for an option, a path nor the latest run."""
 
 
 def settings_from(options: Mapping[str, Any]) -> Settings:
@@ -18,6 +23,7 @@ def settings_from(options: Mapping[str, Any]) -> Settings:
     config = load_config(Path.cwd(), options["config_file"], os.environ)
     given = {name: value for name, value in options.items() if value not in (None, ())}
     given.pop("config_file", None)
+    _check_texts(given)
     defaults = {name.replace("-", "_"): value for name, value in config.run.items()}
     if folder := defaults.pop("plugins_dir", None):
         defaults["plugins_dirs"] = (Path(folder),)
@@ -26,3 +32,14 @@ def settings_from(options: Mapping[str, Any]) -> Settings:
     if "extra_body" in given:
         given["extra_body"] = parse_extra_body(given["extra_body"])
     return Settings(**{**defaults, **given}, config=config)
+
+
+def _check_texts(given: Mapping[str, Any]) -> None:
+    for name in ("prompt", "prompts"):
+        if not given.get(name, "some").strip():
+            raise BenchError(f"--{name} is empty; leave it out to use the scenarios' own prompts")
+    if not _FINDABLE.fullmatch(given.get("name", "some")):
+        raise BenchError(
+            f"--name {given['name']!r}: `bench report` could not find it; "
+            "choose one without a slash that does not begin with - and is not latest"
+        )

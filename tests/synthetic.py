@@ -37,7 +37,14 @@ class Truth:
     error: str = "it was planned so"
     unlike: frozenset[int] = frozenset()
     """Pairs within the cell whose blocking answer is another one."""
+    useless: frozenset[int] = frozenset()
+    """Pairs within the cell whose streamed answer is ok but without a useful piece."""
+    useful_last: bool = False
+    """Of a streamed answer only the whole is useful."""
+    invisible: frozenset[int] = frozenset()
+    """Pairs within the cell whose streamed answer is reasoning only."""
     read_lag_ms: float = 0.3
+    load: str = "c=1"
 
 
 def make_run(
@@ -139,7 +146,7 @@ def _cell(cell: Truth) -> dict[str, Any]:
 
 
 def _key(cell: Truth) -> dict[str, Any]:
-    plain = {"params": "", "api": "responses", "client": "sdk", "load": "c=1"}
+    plain = {"params": "", "api": "responses", "client": "sdk", "load": cell.load}
     return {"scenario": cell.scenario, "target": cell.target, "model": cell.model, **plain}
 
 
@@ -155,7 +162,12 @@ def _rows(cell: Truth, trial: Mapping[str, Any], origin: int, rng: np.random.Gen
     if streamed:
         end += int((end - origin) * cell.slower_by)
     answer = f"answer {number}" + (" otherwise" if number in cell.unlike and not streamed else "")
-    marks = dict.fromkeys(("t_first_event", "t_first_token", "t_first_visible", "t_first_piece"), stamps[0])
+    marks: dict[str, int | None] = dict.fromkeys(
+        ("t_first_event", "t_first_token", "t_first_visible", "t_first_piece"), stamps[0]
+    )
+    if number in cell.invisible:
+        marks["t_first_visible"] = None
+    useful = None if number in cell.useless else end if cell.useful_last else stamps[0]
     row = {
         **trial,
         **_key(cell),
@@ -165,7 +177,7 @@ def _rows(cell: Truth, trial: Mapping[str, Any], origin: int, rng: np.random.Gen
         "t_origin": origin,
         "t_end": end,
         **(marks | {"t_last_token": stamps[-1], "deltas": deltas, "stalls": 0, "stall_ns": 0} if streamed else {}),
-        "t_first_useful": (stamps[0] if streamed else end) if status == "ok" else None,
+        "t_first_useful": (useful if streamed else end) if status == "ok" else None,
         "input_tokens": 20,
         "cached_tokens": 0,
         "output_tokens": cell.tokens if streamed or number not in cell.unlike else cell.tokens * 2,

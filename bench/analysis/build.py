@@ -12,12 +12,17 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis import intervals, verdicts
-from bench.analysis.cellrows import Arm, arm_rows, floats
+from bench.analysis.cellrows import Arm, arm_rows, floats, never_useful
 from bench.analysis.frames import RunFrames, load
 from bench.analysis.instrument import cpu_row, read_lag_rows, read_lags
 from bench.analysis.memory import memory_curves, memory_rows
 from bench.analysis.pairs import make_pairs, pair_rows
 from bench.summary import Cell, CellKey, Ecdf, Failure, MemoryCurve, Row, Summary
+
+KEEPS_UP = 8
+"""Streams at a time up to which the SDK's stamps were seen to be on time (docs/architecture.md)."""
+LATE_MS = 5
+"""A median read lag above this is no small change."""
 
 
 def build(run: Path) -> Summary:
@@ -89,7 +94,7 @@ def _cell(frames: RunFrames, cell: Mapping[str, Any], label: str, lags: pd.Serie
         blocking_total=_ecdf(blocking, "total"),
         invalid=_invalid(int(counters["orphans"].sum())),
         verdict="",
-        notes=(*(pairs.notes if paired else []), *_cell_notes(offered)),
+        notes=tuple(filter(None, (*(pairs.notes if paired else []), never_useful(streamed), *_cell_notes(offered)))),
     )
     return made, rows
 
@@ -151,6 +156,7 @@ def trust_lines(frames: RunFrames, cells: Sequence[Cell], lags: pd.Series[float]
     if ended != "finished":
         yield f"PARTIAL RUN: {ended or 'it was killed'}; the figures are of what was measured until then"
     yield from _lag_line(floats(lags))
+    yield from _late_client(cells, floats(lags))
     if frames.tables["memory"].empty:
         yield "no memory pass in this run: memory is n/a"
     loops = sorted({cell.key.load for cell in cells})
@@ -168,6 +174,16 @@ def _lag_line(lags: Any) -> Iterator[str]:
     if lags.size:
         shown = ", ".join(f"{name} {_ms(intervals.quantile_ci(lags, q))}" for name, q in (("p50", 0.5), ("p99", 0.99)))
         yield f"read lag against the simulator's send log, {lags.size} trials: {shown}"
+
+
+def _late_client(cells: Sequence[Cell], lags: Any) -> Iterator[str]:
+    """A warning where the client could not keep up with what it read, or could not be seen to."""
+    loads = (cell.key.load.removeprefix("c=") for cell in cells)
+    most = max((int(load) for load in loads if load.isdecimal()), default=0)
+    median = intervals.quantile_ci(lags, 0.5).value
+    if most > KEEPS_UP or (median is not None and median > LATE_MS):
+        delays = "the SDK's own work delays what it reads (docs/architecture.md)"
+        yield f"{most} at a time: {delays}; the client's lag is inside these numbers"
 
 
 def _ms(estimate: intervals.Estimate) -> str:

@@ -91,25 +91,43 @@ def arm_rows(arm: Arm, events: pd.DataFrame, recorded: pd.DataFrame) -> Iterator
 
 
 def latency_rows(arm: Arm, name: str, values: pd.Series[float]) -> Iterator[Row]:
-    """Quantiles over all offered trials, failures as +∞; an ok trial without the mark is left out and counted."""
+    """Quantiles over all offered trials, failures as +∞.
+
+    An ok trial that never gave anything useful is +∞ in `ttfu`; in the others one without the mark is left out.
+    """
     arrived = floats(values)
     missing = len(values) - arrived.size
-    if missing == len(values) > 0:
+    if name == "ttfu":
+        never, note = arm.failed + missing, never_useful(arm)
+    elif missing == len(values) > 0:
         return (yield arm.row(name, "p50", Estimate(note="n/a (no trial had one)"), 0))
-    offered = np.concatenate([arrived, np.full(arm.failed, np.inf)])
-    note = f"{missing} ok trials without one left out" if missing else ""
+    else:
+        never, note = arm.failed, f"{missing} of {len(values)} ok trials had none: left out" if missing else ""
+    offered = np.concatenate([arrived, np.full(never, np.inf)])
     for statistic, q in QUANTILES.items():
         yield arm.row(name, statistic, intervals.quantile_ci(offered, q), offered.size, note=note)
+
+
+def never_useful(arm: Arm) -> str:
+    """How many ok trials never gave a useful piece; empty if all did."""
+    never = int(arm.ok_values["ttfu"].isna().sum())
+    return f"{never} of {len(arm.ok)} ok answers never gave anything useful: each counts as ∞" if never else ""
 
 
 def pace_rows(arm: Arm, name: str, values: pd.Series[float]) -> Iterator[Row]:
     """Quantiles over the ok trials that have the metric."""
     present = floats(values)
     if not present.size:
-        return (yield arm.row(name, "p50", Estimate(note="n/a (no ok trial has what it takes)"), 0))
+        return (yield arm.row(name, "p50", Estimate(note=no_pace(arm.ok)), 0))
     note = "approximate where tokens ≠ deltas" if name == "tpot" and not one_token_a_delta(arm.ok) else ""
     for statistic, q in QUANTILES.items():
         yield arm.row(name, statistic, intervals.quantile_ci(present, q), present.size, note=note)
+
+
+def no_pace(ok: pd.DataFrame) -> str:
+    """Why no trial has a pace."""
+    at_once = bool((ok["t_first_token"] == ok["t_last_token"]).fillna(value=False).any())
+    return "n/a (first and last token came in one read)" if at_once else "n/a (no ok trial has what it takes)"
 
 
 def gap_rows(arm: Arm, events: pd.DataFrame) -> Iterator[Row]:

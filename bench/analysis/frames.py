@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import UnionType
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -18,8 +19,23 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MEASURE = "measure"
-CELL_KEYS = {"cell", "host", "simulated", *CellKey._fields} - {"params"}
-"""What every cell of a plan must say."""
+MANIFEST_SHAPE: Mapping[str, type | UnionType] = {
+    "run_id": str,
+    "created": str,
+    "command": list,
+    "versions": dict,
+    "environment": dict | None,
+    "simulator": dict | None,
+    "notes": list | None,
+}
+PLAN_SHAPE: Mapping[str, type | UnionType] = {"seed": int, "cells": list, "trials": dict}
+CELL_SHAPE: Mapping[str, type | UnionType] = {
+    **dict.fromkeys(("host", *CellKey._fields), str),
+    "params": dict | str | None,
+    "cell": int,
+    "simulated": bool,
+}
+"""What the analysis reads of them; None: may be missing."""
 IN_FLIGHT = "run ended while it was in flight"
 
 
@@ -40,12 +56,25 @@ class RunFrames:
 def load(run: Path) -> RunFrames:
     """Read a run folder, whole or killed."""
     manifest = records.read_manifest(run)
+    check_shape(run / records.MANIFEST, manifest, MANIFEST_SHAPE)
     plan = records.read_json(run / records.PLAN)
+    check_shape(run / records.PLAN, plan, PLAN_SHAPE)
+    for cell in plan["cells"]:
+        check_shape(run / records.PLAN, cell, CELL_SHAPE, "cells: ")
     tables = {name: to_frame(name, table) for name, table in records.read(run).items()}
     starts, rows = tables.pop("starts"), tables.pop("trials")
     trials = account(run, starts, rows, planned(run, plan))
     measured = trials[trials["phase"] == MEASURE]
     return RunFrames(manifest, plan, measured, len(trials) - len(measured), tables)
+
+
+def check_shape(file: Path, value: object, shape: Mapping[str, type | UnionType], where: str = "") -> None:
+    """Is the value an object with these members? BenchError naming the file and what is wrong."""
+    if not isinstance(value, dict):
+        raise BenchError(f"{file}: damaged ({where}not an object); restore it")
+    wrong = sorted(name for name, kind in shape.items() if not isinstance(value.get(name), kind))
+    if wrong:
+        raise BenchError(f"{file}: damaged ({where}{', '.join(wrong)} missing or of another type); restore it")
 
 
 def to_frame(name: str, table: pa.Table) -> pd.DataFrame:
@@ -61,10 +90,6 @@ def to_frame(name: str, table: pa.Table) -> pd.DataFrame:
 
 def planned(run: Path, plan: Mapping[str, Any]) -> pd.DataFrame:
     """The plan's trials, indexed by trial_id: what is known of a trial that left no row."""
-    missing = {"seed", "cells", "trials"} - plan.keys()
-    missing |= {name for cell in plan.get("cells", []) for name in CELL_KEYS - cell.keys()}
-    if missing:
-        raise BenchError(f"{run / records.PLAN}: damaged ({', '.join(sorted(missing))} missing)")
     try:
         frame = pd.DataFrame(plan["trials"])[["trial_id", "cell", "pair", "phase", "delivery"]]
         return frame.astype({"trial_id": "Int64", "cell": "Int64", "pair": "Int64"}).set_index("trial_id")

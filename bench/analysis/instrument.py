@@ -16,6 +16,8 @@ _FRAME = ["trial_id", "client_id", "seq", "type", "t_read"]
 
 def cpu_row(streamed: Arm, cells: pd.DataFrame) -> Row:
     """CPU per event: of the streamed trials where each was measured alone, else of the cell's process."""
+    if streamed.ok.empty:
+        return streamed.row("cpu_per_event", "mean", Estimate(note="n/a (no streamed trial was ok)"), 0)
     own = streamed.ok.dropna(subset=["cpu_ns", "events"])
     if len(own) == len(streamed.ok) and own["events"].sum() > 0:
         cpu, events, n, note = own["cpu_ns"].sum(), own["events"].sum(), len(own), "streamed trials alone"

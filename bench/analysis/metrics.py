@@ -41,7 +41,7 @@ METRICS = (
         "ttfu",
         "ms",
         "First useful piece at the caller (each scenario says what is useful) - origin. Blocking: the whole "
-        "parsed answer - origin.",
+        "parsed answer - origin. An ok answer without a useful piece is +∞.",
         of="offered",
     ),
     Metric(
@@ -74,7 +74,7 @@ METRICS = (
         "tpot",
         "ms/token",
         "(Last token - first token) / (output tokens - 1): the first delta is counted as one token, which is "
-        "exact only when tokens = deltas.",
+        "exact only when tokens = deltas. None if all came in one read.",
         deliveries=STREAMED,
     ),
     Metric(
@@ -206,9 +206,10 @@ def glossary_markdown() -> str:
 _GLOSSARY_HEAD = """# Metrics
 
 Durations count from the trial's origin, just before the scenario's function was entered. Latency quantiles are of all
-offered trials, a failure being +∞; other metrics are of the trials that were ok. Deltas are never called tokens: tokens
-come from the server's usage. A quantile needs 6 (p50), 36 (p90), 72 (p95) or 368 (p99) samples for a 95 % interval;
-with fewer it is not printed. What a plugin records appears under its own name, a mark as `mark.NAME`.
+offered trials, a failure being +∞; an ok trial without the mark is left out, which the report says, but in `ttfu` it is
++∞ too. Other metrics are of the trials that were ok. Deltas are never called tokens: tokens come from the server's
+usage. A quantile needs 6 (p50), 36 (p90), 72 (p95) or 368 (p99) samples for a 95 % interval; with fewer it is not
+printed. What a plugin records appears under its own name, a mark as `mark.NAME`.
 
 | metric | unit | better | formula |
 | --- | --- | --- | --- |"""

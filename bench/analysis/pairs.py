@@ -25,14 +25,16 @@ class Pairs:
     key: CellKey
     offered: int
     """Pairs of which both trials were offered."""
+    both_ok: int
+    """Of these, both trials ok."""
     ok: int
-    """Of these, both ok with a useful piece."""
+    """Of these, the streamed one with a useful piece."""
     same: pd.DataFrame
-    """Of these, both did the same work: ms in `gain_from` (blocking total), `ttfu`, `total`."""
+    """Of these, both did the same work: ms in `ttfu_s`, `total_s` and `total_b` (s: streamed, b: blocking)."""
 
     @property
     def excluded(self) -> int:
-        """Offered pairs in which a trial failed."""
+        """Offered pairs in which a trial failed or nothing useful came."""
         return self.offered - self.ok
 
     @property
@@ -52,7 +54,8 @@ class Pairs:
         """What to know about the pairs beside the numbers."""
         if self.hindrance:
             return [self.hindrance.removeprefix("n/a ").strip("()")]
-        few = [f"{self.excluded} of {self.offered} pairs excluded (a trial failed)"] if self.excluded else []
+        causes = (("a trial failed", self.offered - self.both_ok), ("nothing useful came", self.both_ok - self.ok))
+        few = [f"{number} of {self.offered} pairs excluded ({cause})" for cause, number in causes if number]
         unlike = (
             f"{self.unlike} of {self.ok} pairs did not do the same work (other answers): left out of the comparison"
         )
@@ -64,7 +67,7 @@ def make_pairs(key: CellKey, streamed: Arm, blocking: Arm, *, simulated: bool) -
     joined = _columns(streamed).add_suffix("_s").join(_columns(blocking).add_suffix("_b"), how="inner")
     both_ok = (joined["status_s"] == "ok") & (joined["status_b"] == "ok")
     ok = joined[both_ok & joined[["ttfu_s", "total_s", "total_b"]].notna().all(axis=1)]
-    return Pairs(key, len(joined), len(ok), ok[same_work(ok, simulated=simulated)])
+    return Pairs(key, len(joined), int(both_ok.sum()), len(ok), ok[same_work(ok, simulated=simulated)])
 
 
 def _columns(arm: Arm) -> pd.DataFrame:
@@ -73,13 +76,13 @@ def _columns(arm: Arm) -> pd.DataFrame:
 
 
 def same_work(ok: pd.DataFrame, *, simulated: bool) -> pd.Series[bool]:
-    """Equal results; on a real endpoint output tokens within 2 % will do, for models vary."""
+    """Equal results; on a real endpoint output tokens (not 0) within 2 % will do, for models vary."""
     equal = (ok["result_sha256_s"] == ok["result_sha256_b"]).fillna(value=False).astype(bool)
     if simulated:
         return equal
     s, b = ok["output_tokens_s"], ok["output_tokens_b"]
-    near = ((s - b).abs() <= SAME_TOKENS * s.where(s > b, b)).fillna(value=False).astype(bool)
-    return equal | near
+    near = ((s - b).abs() <= SAME_TOKENS * s.where(s > b, b)) & (s > 0)  # 0 and 0 is a server that does not count
+    return equal | near.fillna(value=False).astype(bool)
 
 
 def pair_rows(pairs: Pairs, seed: int) -> Iterator[Row]:

@@ -12,6 +12,7 @@ def per_trial(trials: pd.DataFrame) -> pd.DataFrame:
     """The metrics of each trial (rows as in `trials`), in the registry's units; null where a trial has none."""
     since = {name: _since_origin(trials, column) for name, column in _MARKS.items()}
     stream_ms = (trials["t_last_token"] - trials["t_first_token"]) / MS
+    stream_ms = stream_ms.where(stream_ms > 0)  # all of it in one read: no pace can be told
     return pd.DataFrame(
         {
             **since,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 
 from bench.analysis.wording import both, interval, value
@@ -27,11 +28,12 @@ def sooner(gain: Row | None) -> str:
     found = known(gain)
     if gain is None or found is None:
         return f"how much sooner the first useful output arrives cannot be said: {why(gain)}"
-    _, low, high = found
+    estimate, low, high = found
     if low > 0:
         return f"the first useful output arrives {both(gain)} sooner"
     if high < 0:
-        return f"the first useful output arrives later than the blocking answer (by {both(gain).replace('-', '')})"
+        loss = replace(gain, estimate=-estimate, low=-high, high=-low)
+        return f"the first useful output arrives later than the blocking answer (by {both(loss)})"
     return f"whether the first useful output arrives sooner cannot be told ({both(gain)})"
 
 

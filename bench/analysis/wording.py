@@ -18,13 +18,14 @@ def value(row: Row | None, *, unit: bool = True) -> str:
 
 
 def interval(row: Row | None) -> str:
-    """The interval in the unit of the estimate, such as `[300, 320]`; how many failed if all of it is ∞; or empty."""
+    """The interval in the unit of the estimate, such as `[300, 320]`; how many failed if that made it ∞; or empty."""
     if row is None or row.estimate is None or row.low is None or row.high is None:
         return ""
-    if math.isinf(row.low):
+    if math.isinf(row.low) and row.failed:
         return f"{row.failed} of {row.n} failed"
-    scale, _ = _scale(row)
-    return f"[{_number(row.low, row, scale)}, {_number(row.high, row, scale)}]"
+    scale, name = _scale(row)
+    unit = name if math.isinf(row.estimate) and math.isfinite(row.low) else ""  # else it stands at the estimate
+    return f"[{_number(row.low, row, scale)}{unit}, {_number(row.high, row, scale)}]"
 
 
 def reason(row: Row | None) -> str:

@@ -129,10 +129,14 @@ def entry(row: Row | None) -> Entry:
 
 
 def footnotes(summary: Summary, cell: Cell) -> Iterator[str]:
-    """What the table has no room for: why a cell is invalid, its notes, and reasons that are long."""
+    """What the table has no room for: why a cell is invalid, its notes, long reasons, and trials left out."""
     if cell.invalid:
         yield f"INVALID: {cell.invalid}"
     yield from cell.notes
     for row in (summary.row(cell, "paired", "gain", "hl", "ms"), summary.row(cell, "streamed", "ttft", "p50")):
         if row and len(reason(row)) > LONGEST_REASON and not any(reason(row) in note for note in cell.notes):
             yield f"{row.metric}: {reason(row)}"
+    for metric in ("ttft", "ttft_visible", "first_event"):
+        row = summary.row(cell, "streamed", metric, "p50")
+        if row and row.estimate is not None and row.note:
+            yield f"{metric}: {row.note}"

@@ -80,7 +80,7 @@ def test_dry_run_sends_nothing(tmp_path: Path) -> None:
         (["run", "--target", "opnai"], "unknown target 'opnai': did you mean 'openai'"),
         (["rnu"], "unknown command 'rnu': did you mean 'run'"),
         (["run", "--pears", "3"], "No such option '--pears'"),
-        (["run", "--delivery", "steamed"], "'steamed' is not one of"),
+        (["run", "--delivery", "streemed"], "unknown value 'streemed': did you mean 'streamed'?"),
         (["run", "--pairs", "0"], "0 is not in the range"),
         (["run", "--profile", "quik"], "unknown simulator profile 'quik' (did you mean 'quick'?)"),
         (["run", "--model", "gpt"], "add `--target openai` or `--base-url URL`"),
@@ -141,6 +141,7 @@ def test_a_plugin_that_fails_ends_the_run_at_once(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "scenario 'mine' failed in warm-up (streamed): KeyError: 'nothing'" in done.stderr.splitlines()[-1]
     assert "mine.py:6" in done.stderr.splitlines()[-1]
+    assert list((tmp_path / "reports").iterdir()) == [], "nothing half-written"
 
 
 def test_a_server_that_answers_nonsense(tmp_path: Path) -> None:
@@ -239,3 +240,49 @@ def test_a_run_folder_that_is_damaged(tmp_path: Path) -> None:
     (run / "manifest.json").write_text("{")
     done = bench("report", str(run), cwd=tmp_path)
     assert (done.returncode, "manifest.json: cannot be read" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--prompt", ""], "--prompt is empty"),
+        (["--prompt", " \n"], "--prompt is empty"),
+        (["--prompts", ""], "--prompts is empty"),
+        (["--name", "latest"], "--name 'latest': `bench report` could not find it"),
+        (["--name", "latest~1"], "--name 'latest~1'"),
+        (["--name", "a/b"], "--name 'a/b'"),
+        (["--name=-x"], "--name '-x'"),
+        (["--name", ""], "--name ''"),
+        (["--deadline", "nan"], "nan is not a length of time"),
+        (["--deadline", "inf"], "inf is not a length of time"),
+        (["--delivery", "x"], "unknown value 'x': known: blocking, both, streamed"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_values_that_mean_nothing(tmp_path: Path, arguments: list[str], says: str) -> None:
+    """A value that could not be asked, found again or waited for is refused before anything happens."""
+    assert says in mistake(tmp_path, "run", "--dry-run", *arguments)
+
+
+def test_a_default_out_of_bounds(tmp_path: Path) -> None:
+    """A [run] value that its option would refuse ends the command with the file and the option."""
+    (tmp_path / "bench.toml").write_text("[run]\nmax-retries = -1\n")
+    line = mistake(tmp_path, "run", "text", "--dry-run")
+    assert line.endswith("bench.toml: [run]: max-retries: -1 is not in the range x>=0.")
+
+
+def test_a_name_that_only_resembles_latest(tmp_path: Path) -> None:
+    """Names that `bench report` can find are taken, also when they begin like one that is not."""
+    assert bench("run", "--dry-run", "--name", "latest-2 of mine", cwd=tmp_path).returncode == 0
+
+
+def test_the_simulator_is_measured_behind_a_proxy(tmp_path: Path) -> None:
+    """A proxy that leads nowhere does not touch a run on the simulator; a header behind -yH is in no file."""
+    done = bench(
+        *["run", "text", "--pairs", "1", "--warmup", "0", "--no-memory", "--profile", "flood"],
+        *["-yH", "X-Team-Secret: hunter2222"],
+        cwd=tmp_path,
+        env={"HTTP_PROXY": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert not [path for path in only_run(tmp_path).iterdir() if b"hunter2222" in path.read_bytes()]

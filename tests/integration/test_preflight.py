@@ -10,7 +10,7 @@ import pytest
 
 from bench.errors import BenchError
 from bench.preflight import Checked, preflight
-from bench.target import Target
+from bench.target import SIM, Target
 from tests.scripted import CLOSE, RST, Answer, Request, Script, Server, json_response, response, scripted, sse
 
 KEY = "sk-planted-0123456789"
@@ -96,7 +96,7 @@ def test_a_refused_parameter_is_left_out(name: str) -> None:
     with scripted(routes=routes(listing("small"), picky)) as server:
         checked = check(server.base_url)
     assert checked.temperature == (None if name == "temperature" else 0.0)
-    assert any("--output-tokens cannot be used" in notice for notice in checked.notices) == (name != "temperature")
+    assert any("so the length is not limited" in notice for notice in checked.notices) == (name != "temperature")
     assert [name in request.json for request in server.requests[1:]] == [True, False]
 
 
@@ -281,3 +281,17 @@ def test_a_server_that_never_ends_its_answer() -> None:
         target = Target(name="mine", base_url=server.base_url)
         checked = asyncio.run(preflight(target, ["small"], {"responses"}, key=KEY, headers={}, timeout_s=0.2))
     assert "no whole answer within 0.4 s" in checked.notices[0]
+
+
+@pytest.mark.parametrize("name", [SIM, "mine"])
+def test_a_proxy_of_the_environment(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The simulator is reached past any proxy, another target through it."""
+    with scripted(routes=routes(listing("small"), answer)) as server, scripted(PAGE) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        target = Target(name=name, base_url=server.base_url)
+        if name == SIM:
+            assert asyncio.run(preflight(target, ["small"], {"responses"}, key=KEY, headers={})).models == ["small"]
+        else:
+            with pytest.raises(BenchError, match="answers with a web page"):
+                asyncio.run(preflight(target, ["small"], {"responses"}, key=KEY, headers={}))
+    assert (server.requests == []) == bool(proxy.requests) == (name != SIM)

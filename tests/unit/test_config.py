@@ -184,6 +184,35 @@ def test_what_a_file_gets_wrong(tmp_path: Path, text: str, message: str) -> None
 
 
 @pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("pairs = 0", "0 is not in the range x>=1"),
+        ("warmup = -1", "-1 is not in the range x>=0"),
+        ("concurrency = 0", "0 is not in the range x>=1"),
+        ("seed = -3", "-3 is not in the range x>=0"),
+        ("delivery = 'streemed'", "unknown value 'streemed': did you mean 'streamed'?"),
+        ("deadline = -5", "-5.0 is not in the range x>0"),
+        ("deadline = 0", "0.0 is not in the range x>0"),
+        ("deadline = nan", "nan is not a length of time"),
+        ("deadline = inf", "inf is not a length of time"),
+        (f"deadline = 1{400 * '0'}", "inf is not a length of time"),
+        ("max-retries = -1", "-1 is not in the range x>=0"),
+        ("output-tokens = -1", "-1 is not in the range x>=1"),
+    ],
+)
+def test_defaults_have_the_bounds_of_their_options(tmp_path: Path, line: str, message: str) -> None:
+    """What the option would refuse is refused in [run], in one line with file and key."""
+    assert f"[run]: {line.split(maxsplit=1)[0]}: {message}" in refused(tmp_path, f"[run]\n{line}\n")
+
+
+def test_defaults_at_their_bounds(tmp_path: Path) -> None:
+    """The smallest values that the options take are taken in [run] too."""
+    least = {"pairs": 1, "warmup": 0, "concurrency": 1, "seed": 0, "deadline": 0.1, "max-retries": 0}
+    text = "".join(f"{name} = {value}\n" for name, value in least.items())
+    assert load(tmp_path, f"[run]\n{text}delivery = 'both'\n").run == {**least, "delivery": "both"}
+
+
+@pytest.mark.parametrize(
     "line",
     [
         "api_key = 'sk-planted'",
@@ -231,6 +260,13 @@ def test_targets_times_models() -> None:
         ("sim", "y"),
     ]
     assert [model for _, model in resolve(target_names=["mine"]).choices] == ["a", "b"]
+
+
+def test_a_model_that_is_named_twice_is_measured_once() -> None:
+    """A repeated model, asked for or of the target itself, is one choice: it cannot be compared with itself."""
+    target = Target(name="t", base_url="http://h", models=("a", "b", "a"))
+    assert [model for _, model in resolve(base_url="http://h", models=["x", "y", "x"]).choices] == ["x", "y"]
+    assert [model for _, model in resolve(Config((target,)), target_names=["t"]).choices] == ["a", "b"]
 
 
 def test_an_address_is_a_target() -> None:

@@ -37,6 +37,15 @@ def test_tpot_divides_by_the_tokens_after_the_first() -> None:
     assert pd.isna(per_trial(trial(**marks, output_tokens=1))["tpot"].iloc[0])
 
 
+def test_one_read_has_no_pace() -> None:
+    """When first and last token came in one read there is no TPOT and no share of stalls, rather than 0."""
+    at_once = {"t_origin": 0, "t_first_token": 100_000_000, "t_last_token": 100_000_000, "t_end": 110_000_000}
+    row = per_trial(trial(**at_once, output_tokens=61, stall_ns=0)).iloc[0]
+    assert pd.isna(row["tpot"])
+    assert pd.isna(row["stall_share"])
+    assert row["tokens_per_s"] > 0
+
+
 def test_tokens_per_s_and_stall_share() -> None:
     """60 tokens in half a second are 120 a second; 30 ms of stalls in 300 ms of stream are a tenth."""
     marks = {"t_origin": 0, "t_first_token": 100_000_000, "t_last_token": 400_000_000, "t_end": 500_000_000}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from bench import records
@@ -122,6 +124,19 @@ def test_a_missing_or_damaged_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "events.parquet").unlink()
     with pytest.raises(BenchError, match=r"damaged run folder \(events\.parquet"):
         records.read(tmp_path)
+
+
+def test_parquet_of_another_minor_version_is_read(tmp_path: Path) -> None:
+    """A column that a later version added is passed over, one that an earlier version had not is null."""
+    lines(tmp_path, 2)
+    records.finish(tmp_path)
+    path = tmp_path / "events.parquet"
+    table = pq.read_table(path).drop_columns(["chars"])
+    pq.write_table(table.append_column("shade", pa.array(["grey"] * 4)), path)
+    events = records.read(tmp_path)["events"]
+    assert events.schema.equals(records.arrow_schema("events"))
+    assert events["chars"].null_count == 4
+    assert events["seq"].to_pylist() == [0, 1, 0, 1]
 
 
 def test_another_schema_is_refused(tmp_path: Path) -> None:

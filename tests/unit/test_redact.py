@@ -117,8 +117,9 @@ def test_a_command_line() -> None:
     ]
 
 
-@given(st.text(st.characters(codec="ascii"), min_size=1), st.sampled_from(["-H", "--header"]))
+@given(st.text(st.characters(codec="ascii"), min_size=1), st.sampled_from(["-H", "--header", "-yH"]))
 def test_no_header_value_survives(value: str, option: str) -> None:
     """Whatever a header's value is, a stored command line does not hold it."""
     assert redact_argv([option, f"X-A: {value}"]) == [option, "X-A: ***"]
     assert redact_argv([f"-HX-A: {value}"]) == ["-HX-A: ***"]
+    assert redact_argv([f"-yHX-A: {value}"]) == ["-yHX-A: ***"]

@@ -84,6 +84,33 @@ def test_a_broken_reporter_writes_nothing(tmp_path: Path) -> None:
     assert set(run.iterdir()) == before
 
 
+@pytest.mark.parametrize(
+    ("filename", "message"),
+    [
+        ("manifest.json", "manifest.json is written by the run itself"),
+        ("Plan.json", "Plan.json is written by the run itself"),
+        ("journal.jsonl", "journal.jsonl is written by the run itself"),
+        ("trials.parquet", "trials.parquet is written by the run itself"),
+        ("fine.txt", "fine.txt is written by reporter fine"),
+        ("fine.txt.part", "is written by the run itself"),
+        ("../x.txt", "'../x.txt' is not a plain file name"),
+        ("a/x.txt", "'a/x.txt' is not a plain file name"),
+        ("..", "'..' is not a plain file name"),
+        ("", "'' is not a plain file name"),
+    ],
+)
+def test_a_reporter_writes_only_its_own_file(tmp_path: Path, filename: str, message: str) -> None:
+    """A file of the run, of another reporter or outside the folder is refused by name before anything is written."""
+    run = make_run(tmp_path / "r", pairs=1)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
+    mixed = [Reporter("fine", "fine.txt", lambda _: "x"), Reporter("bad", filename, lambda _: "x")]
+    with pytest.raises(BenchError) as caught:
+        write_reports(run, build(run), mixed)
+    assert str(caught.value).startswith("reporter bad: ")
+    assert message in str(caught.value)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.*")} == before
+
+
 def test_a_file_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     """A folder in the place of a report is named, and no half-written file stays."""
     run = make_run(tmp_path / "r", pairs=1)

@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -91,6 +92,15 @@ def test_terminal_at_60_columns_loses_no_number(summary: Summary) -> None:
     """On a narrow terminal the table folds; no line is longer."""
     lines = render_terminal(summary, 60).splitlines()
     assert max(map(len, lines)) <= 60
+
+
+@pytest.mark.parametrize("render", [render_terminal, render_markdown, render_html])
+def test_what_never_came_is_below_the_table(render: Callable[[Summary], str], tmp_path: Path) -> None:
+    """Answers without anything useful, and those left out of a latency, have a footnote wherever people read."""
+    truth = Truth(useless=frozenset(range(6)), invisible=frozenset({7}))
+    report = " ".join(render(build(make_run(tmp_path / "r", [truth], pairs=12))).split())
+    assert "6 of 12 ok answers never gave anything useful" in report
+    assert "1 of 12 ok trials had none: left out" in report
 
 
 def test_csv_is_tidy(summary: Summary) -> None:

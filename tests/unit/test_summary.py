@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from bench import records
 from bench.analysis.build import build
+from bench.analysis.pairs import same_work
+from bench.analysis.wording import both
 from bench.errors import BenchError
 from bench.records import Journal, columns_of
+from bench.reporters.table import footnotes
 from bench.summary import COLUMNS, Row, Summary
 from tests.synthetic import BYTES_PER_TOKEN, Truth, make_run
 
@@ -99,6 +106,84 @@ def test_a_real_endpoint_may_vary_its_words(tmp_path: Path) -> None:
     """Off the simulator equal token counts are the same work; twice the tokens are not."""
     truth = Truth(target="t", host="h", simulated=False, unlike=frozenset({0}))
     assert number(build(make_run(tmp_path / "r", [truth])), "paired", "gain", "hl", "ms").n == 35
+
+
+def test_no_tokens_are_no_likeness() -> None:
+    """Other answers are not the same work because the server counted 0 tokens of both, or of one."""
+    columns = {"result_sha256_s": ["a"] * 4, "result_sha256_b": ["a", "b", "b", "b"]}
+    counts = {"output_tokens_s": [0, 0, 0, 50], "output_tokens_b": [0, 0, 50, 50]}
+    pairs = pd.DataFrame({**columns, **{name: pd.array(values, dtype="Int64") for name, values in counts.items()}})
+    assert same_work(pairs, simulated=False).tolist() == [True, False, False, True]
+
+
+NEVER = "6 of 12 ok answers never gave anything useful"
+
+
+def test_nothing_useful_is_infinite(tmp_path: Path) -> None:
+    """Six of twelve ok answers without a useful piece are ∞ in TTFU, and the notes say so and never call it failure."""
+    summary = build(make_run(tmp_path / "r", [Truth(useless=frozenset(range(6)))], pairs=12))
+    useful = number(summary, "streamed", "ttfu", "p50")
+    assert (useful.n, useful.failed, useful.high) == (12, 0, float("inf"))
+    assert useful.note.startswith(NEVER)
+    assert summary.cells[0].first_useful.offered == 12
+    notes = list(footnotes(summary, summary.cells[0]))
+    assert [note for note in notes if note.startswith(NEVER)]
+    assert "a trial failed" not in "".join(notes)
+
+
+def test_nothing_useful_at_all(tmp_path: Path) -> None:
+    """When no answer ever gave anything useful the median is ∞, not missing, and no failure is made up for it."""
+    summary = build(make_run(tmp_path / "r", [Truth(useless=frozenset(range(12)))], pairs=12))
+    assert both(number(summary, "streamed", "ttfu", "p50")) == "∞ [∞, ∞]"
+    assert number(summary, "streamed", "total", "p50").estimate == pytest.approx(420, rel=0.05)
+
+
+def test_excluded_pairs_say_why(tmp_path: Path) -> None:
+    """A pair without a useful piece and one with a failed trial are excluded for their own reasons."""
+    truth = Truth(useless=frozenset({0}), fail={("blocking", 1): "timeout"})
+    assert build(make_run(tmp_path / "r", [truth], pairs=60)).cells[0].notes[:2] == (
+        "1 of 60 pairs excluded (a trial failed)",
+        "1 of 60 pairs excluded (nothing useful came)",
+    )
+
+
+def test_trials_without_a_mark_are_left_out_and_said(tmp_path: Path) -> None:
+    """Reasoning-only answers are in no TTFT visible, and the report says how many they were."""
+    summary = build(make_run(tmp_path / "r", [Truth(invisible=frozenset({3, 4}))]))
+    assert number(summary, "streamed", "ttft_visible", "p50").n == 34
+    assert "ttft_visible: 2 of 36 ok trials had none: left out" in list(footnotes(summary, summary.cells[0]))
+
+
+def test_an_answer_in_one_read_has_no_tpot(tmp_path: Path) -> None:
+    """TPOT of answers that came all at once is n/a with the reason, not 0.0."""
+    tpot = number(build(make_run(tmp_path / "r", [Truth(token_ms=0)], pairs=12)), "streamed", "tpot", "p50")
+    assert (tpot.estimate, tpot.note) == (None, "n/a (first and last token came in one read)")
+
+
+def test_a_loss_has_its_interval_in_order(tmp_path: Path) -> None:
+    """When the useful piece comes later than the blocking answer, by how much is positive and its interval ascends."""
+    summary = build(make_run(tmp_path / "r", [Truth(useful_last=True, slower_by=0.1)]))
+    found = re.search(r"later than the blocking answer \(by ([\d.]+) ms \[([\d.]+), ([\d.]+)\]\)", summary.answer)
+    assert found, summary.answer
+    estimate, low, high = map(float, found.groups())
+    assert low < estimate < high
+
+
+@pytest.mark.parametrize(
+    ("truth", "said"),
+    [
+        (Truth(load="c=8", target="t", host="h", simulated=False), ""),
+        (Truth(load="c=9", target="t", host="h", simulated=False), "9 at a time: the SDK's own work delays"),
+        (Truth(load="c=32"), "32 at a time: the SDK's own work delays"),
+        (Truth(load="c=4", read_lag_ms=4), ""),
+        (Truth(load="c=4", read_lag_ms=6), "4 at a time: the SDK's own work delays"),
+    ],
+)
+def test_a_client_that_cannot_keep_up_is_said(tmp_path: Path, truth: Truth, said: str) -> None:
+    """Above 8 at a time anywhere, or with a median read lag above 5 ms, a trust line says that the client is late."""
+    lines = [line for line in build(make_run(tmp_path / "r", [truth], pairs=12)).trust if "at a time" in line]
+    assert len(lines) == bool(said)
+    assert said in "".join(lines)
 
 
 def test_warm_up_is_in_no_figure(tmp_path: Path) -> None:
@@ -198,11 +283,11 @@ def test_an_unknown_status_is_refused(tmp_path: Path) -> None:
     [
         ("manifest.json", json.dumps({"schema_version": "9.0"}), "schema version 9.0"),
         ("manifest.json", "{", "manifest.json: cannot be read"),
-        ("plan.json", json.dumps({"seed": 1, "cells": []}), r"plan.json: damaged \(trials missing\)"),
+        ("plan.json", json.dumps({"seed": 1, "cells": []}), r"plan.json: damaged \(trials missing"),
         (
             "plan.json",
             json.dumps({"seed": 1, "cells": [{"cell": 0}], "trials": {}}),
-            "plan.json: damaged .api, client, host",
+            "plan.json: damaged .cells: api, client, host",
         ),
         ("plan.json", json.dumps({"seed": 1, "cells": [], "trials": {}}), r"plan.json: damaged \(trials: "),
         ("trials.parquet", "PAR1", "trials.parquet: damaged"),
@@ -213,5 +298,33 @@ def test_damaged_folders_give_one_line(tmp_path: Path, file: str, content: str, 
     run = make_run(tmp_path / "r", pairs=2)
     (run / file).write_text(content)
     with pytest.raises(BenchError, match=message) as caught:
+        build(run)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("file", "member", "value"),
+    [
+        *(("manifest.json", name, 5) for name in ("notes", "versions", "environment", "simulator", "command")),
+        *(("manifest.json", name, None) for name in ("versions", "command", "run_id", "created")),
+        *(("plan.json", name, "x") for name in ("seed", "cells", "trials")),
+        ("plan.json", "cells", [5]),
+        ("plan.json", "cells", [{}]),
+    ],
+)
+def test_a_member_of_another_type_is_named(tmp_path: Path, file: str, member: str, value: object) -> None:
+    """A manifest or plan with a member missing or of another type is one line naming the file and the member."""
+    run = make_run(tmp_path / "r", pairs=2)
+    records.write_json(run / file, {**records.read_json(run / file), member: value})
+    with pytest.raises(BenchError, match=rf"{file}: damaged \(.*{member}.*\)") as caught:
+        build(run)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_parquet_file_with_other_columns_is_named(tmp_path: Path) -> None:
+    """A table with foreign columns is one line naming the file."""
+    run = make_run(tmp_path / "r", pairs=2)
+    pq.write_table(pa.table({"other": [1]}), run / "events.parquet")
+    with pytest.raises(BenchError, match=r"events.parquet: damaged") as caught:
         build(run)
     assert "\n" not in str(caught.value)
