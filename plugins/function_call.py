@@ -4,15 +4,17 @@ Useful: the first argument text, because an app can then show which tool is bein
 Blocking: the arguments of the first function call, as JSON text. Both deliveries give the same text, and it is valid
 only if it fits the tool's parameters; an answer without a function call is not valid.
 
-Some servers send no argument deltas: the arguments are complete in the added item, in the done event or in the done
-item. Whatever did not come as a delta is yielded from there.
+Some servers send no argument deltas: the arguments are complete in the added item, in the done event, in the done item
+or in the answer at the end. Whatever did not come as a delta is yielded from there. Where an event contradicts the
+pieces before it (deltas start over after an added item with text; a done event says otherwise), the next piece is a
+`Whole`, and the result begins with the last of those.
 """
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, Literal
 
 from openai import AsyncOpenAI, pydantic_responses_function_tool
-from openai.types.responses import Response, ResponseStreamEvent
+from openai.types.responses import Response, ResponseFunctionToolCall
 from pydantic import BaseModel, ConfigDict
 
 from bench import Ask, Scenario, hookimpl
@@ -39,46 +41,111 @@ TOOL: dict[str, Any] = {
     "tool_choice": "required",
 }
 
-Calls = dict[int, list[str]]
-"""Argument text of each function call so far, by its output_index, in order of appearance."""
+ITEMS = {"response.output_item.added", "response.output_item.done"}
+PLACEHOLDERS = {"", "{}"}
+"""What an added item has for arguments that are still to come."""
+
+
+class Whole(str):
+    """A piece that takes the place of all pieces before it."""
+
+    __slots__ = ()
+
+
+def assemble(pieces: Sequence[str]) -> str:
+    """The pieces from the last `Whole` on, or all of them."""
+    start = max((number for number, piece in enumerate(pieces) if isinstance(piece, Whole)), default=0)
+    return "".join(pieces[start:])
+
+
+class FirstCall:
+    """The arguments of an answer's first function call, while they are being written.
+
+    A call is known by its `output_index`: item ids may differ from event to event. But some servers give every call the
+    same index, so a further added item with another id ends this one, if it has any text.
+    """
+
+    def __init__(self) -> None:
+        self.parts: list[str] = []
+        self.index: int | None = None
+        self.id: str | None = None
+        self.draft = False
+        """The text is from the added item: deltas may continue it, or start over."""
+        self.ended = False
+
+    def feed(self, event: Any) -> str:
+        """The text that an event adds to these arguments, empty for most events."""
+        if event.type in {"response.completed", "response.incomplete"} and event.response and not self.parts:
+            return self._done(first_arguments(event.response.output))
+        if event.type == "response.function_call_arguments.delta" and self._own(event.output_index):
+            return self._delta(as_text(event.delta))
+        if event.type == "response.function_call_arguments.done" and self._own(event.output_index):
+            return self._done(as_text(event.arguments))
+        if event.type in ITEMS and event.item and event.item.type == "function_call" and self._own(event.output_index):
+            text = as_text(event.item.arguments)
+            return self._added(event.item, text) if event.type.endswith("added") else self._done(text)
+        return ""
+
+    def _own(self, index: int) -> bool:
+        if self.index is None:
+            self.index = index
+        return index == self.index and not self.ended
+
+    def _added(self, item: ResponseFunctionToolCall, text: str) -> str:
+        name = item.id or item.call_id
+        self.ended = bool(self.parts) and self.id not in {None, name}
+        self.id = name
+        if self.parts or text in PLACEHOLDERS:
+            return ""
+        self.draft = True
+        return self._more(text)
+
+    def _delta(self, text: str) -> str:
+        restarts = self.draft and text.lstrip().startswith("{")
+        self.draft = self.draft and not text.strip()
+        return self._replace(text) if restarts else self._more(text)
+
+    def _done(self, whole: str) -> str:
+        """What is missing from the whole; all of it if what came before was something else."""
+        before, self.ended = "".join(self.parts), bool(whole)
+        if whole.startswith(before):
+            return self._more(whole[len(before) :])
+        return self._replace(whole) if whole else ""
+
+    def _more(self, text: str) -> str:
+        if text:
+            self.parts.append(text)
+        return text
+
+    def _replace(self, text: str) -> Whole:
+        self.parts = [text]
+        return Whole(text)
 
 
 async def streamed(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str]:
     """The argument text of the first function call, piece by piece."""
-    calls: Calls = {}
+    call = FirstCall()
     async with await client.responses.create(**ask.request, **TOOL, stream=True) as stream:
         async for event in stream:
-            text = new_text(event, calls)
-            if text and event.output_index == next(iter(calls)):
+            if text := call.feed(event):
                 yield text
-
-
-def new_text(event: ResponseStreamEvent, calls: Calls) -> str:
-    """The argument text that this event adds to its function call, empty for most events; it is noted in `calls`."""
-    if event.type == "response.function_call_arguments.delta":
-        return _noted(calls.setdefault(event.output_index, []), event.delta)
-    if event.type == "response.function_call_arguments.done":
-        return _rest(calls.setdefault(event.output_index, []), event.arguments)
-    if event.type in {"response.output_item.added", "response.output_item.done"} and event.item.type == "function_call":
-        return _rest(calls.setdefault(event.output_index, []), event.item.arguments)
-    return ""
-
-
-def _rest(parts: list[str], whole: str | None) -> str:
-    """What `whole` has beyond the parts that came before it."""
-    text, before = whole or "", "".join(parts)
-    return _noted(parts, text[len(before) :]) if text.startswith(before) else ""
-
-
-def _noted(parts: list[str], text: str) -> str:
-    parts.append(text)
-    return text
 
 
 async def blocking(client: AsyncOpenAI, ask: Ask) -> str:
     """The arguments of the first function call, or nothing if there is none."""
     response: Response = await client.responses.create(**ask.request, **TOOL, stream=False)
-    return next((item.arguments for item in response.output if item.type == "function_call"), "")
+    return first_arguments(response.output)
+
+
+def first_arguments(items: Any) -> str:
+    """The arguments of the first function call of an answer's output, or nothing if there is none."""
+    calls = (item for item in items or () if item and item.type == "function_call")
+    return next((as_text(call.arguments) for call in calls), "")
+
+
+def as_text(value: Any) -> str:
+    """Text, or none where a server sent something else."""
+    return value if isinstance(value, str) else ""
 
 
 def check(arguments: str) -> GetWeather:
@@ -91,4 +158,13 @@ def check(arguments: str) -> GetWeather:
 @hookimpl
 def register_scenarios() -> Iterable[Scenario]:
     """One scenario: `function_call`."""
-    yield Scenario("function_call", streamed, blocking, prompts=PROMPTS, tags=("core",), needs=("tools",), check=check)
+    yield Scenario(
+        "function_call",
+        streamed,
+        blocking,
+        prompts=PROMPTS,
+        tags=("core",),
+        needs=("tools",),
+        assemble=assemble,
+        check=check,
+    )

@@ -16,6 +16,7 @@ from typing import Any
 
 from jiter import from_json
 from openai import AsyncOpenAI
+from openai.types.responses import Response
 from pydantic import BaseModel, ConfigDict
 
 from bench import Ask, Scenario, hookimpl
@@ -89,23 +90,45 @@ async def streamed(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[Fields]:
     """A snapshot each time a further field or list item is complete, the last one equal to the whole.
 
     An answer that ends complete but is not JSON raises, as it does in `blocking`. A stream that breaks off has given
-    what was complete.
+    what was complete. From a server that sends no deltas, all is complete as soon as the text stands anywhere.
     """
-    partial = Partial()
+    partial, source = Partial(), None
     async with await client.responses.create(**ask.request, **FORMAT, stream=True) as stream:
         async for event in stream:
-            if event.type == "response.output_text.delta" and partial.feed(event.delta):
+            text = text_in(event)
+            source = source or (event.type if text else None)
+            if event.type == source and partial.feed(text):
                 yield partial.fields
-            elif event.type == "response.completed":
+            if event.type == "response.completed":
                 whole = json.loads(partial.text)
                 if whole != partial.fields:  # lists that stayed empty
                     yield whole
 
 
+def text_in(event: Any) -> str:
+    """The text in an event: a delta, or what repeats the deltas."""
+    if event.type == "response.output_text.delta":
+        return event.delta if isinstance(event.delta, str) else ""
+    if event.type == "response.output_text.done":
+        return event.text or ""
+    if event.type == "response.output_item.done":
+        return text_of([event.item])
+    if event.type in {"response.completed", "response.incomplete"} and event.response:
+        return text_of(event.response.output)
+    return ""
+
+
+def text_of(items: Any) -> str:
+    """All text of an answer's output: the SDK's `output_text`, but where a server sent null there is simply no text."""
+    messages = [item for item in items or () if item and item.type == "message"]
+    parts = [part for message in messages for part in message.content or ()]
+    return "".join(part.text or "" for part in parts if part.type == "output_text")
+
+
 async def blocking(client: AsyncOpenAI, ask: Ask) -> Fields:
     """The whole object."""
-    response = await client.responses.create(**ask.request, **FORMAT, stream=False)
-    fields: Fields = json.loads(response.output_text)
+    response: Response = await client.responses.create(**ask.request, **FORMAT, stream=False)
+    fields: Fields = json.loads(text_of(response.output))
     return fields
 
 

@@ -79,8 +79,8 @@ def read_responses_event(data: Mapping[str, Any]) -> Meaning:
     if type_ in _TERMINAL or data.get("error"):
         return _terminal(data, type_ or "error", number)
     if type_ in {"response.output_item.added", "response.output_item.done"}:
-        chars = _item_chars(data.get("item"))
-        return Meaning("item" if chars else "other", type_, chars, number, whole=True)
+        kind, chars = _item(data.get("item"))
+        return Meaning(kind if chars else "other", type_, chars, number, whole=True)
     return Meaning("lifecycle" if type_ in _LIFECYCLE else "other", type_, 0, number)
 
 
@@ -88,11 +88,19 @@ def _length(value: object) -> int:
     return len(value) if isinstance(value, str) else 0
 
 
-def _item_chars(item: object) -> int:
-    """Characters of a tool call that is already complete in its item (some servers send no argument deltas)."""
+def _item(item: object) -> tuple[Kind, int]:
+    """What is already complete in an item, where a server sends no deltas: a message's text, or a call's arguments.
+
+    `{}` stands for arguments that are still to come.
+    """
     if not isinstance(item, Mapping):
-        return 0
-    return _length(item.get("arguments")) + _length(item.get("input"))
+        return "other", 0
+    if item.get("type") == "message":
+        content = item.get("content")
+        parts = [part for part in content if isinstance(part, Mapping)] if isinstance(content, list) else []
+        return "content", sum(_length(part.get("text")) for part in parts)
+    arguments = item.get("arguments")
+    return "item", (0 if arguments == "{}" else _length(arguments)) + _length(item.get("input"))
 
 
 def _terminal(data: Mapping[str, Any], type_: str, number: int | None) -> Meaning:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from time import perf_counter_ns
 from typing import Any
 
@@ -16,7 +17,9 @@ from bench import Ask, Scenario, Target
 from bench.asks import Options, make_ask, nonce_text
 from bench.manager import load
 from bench.simulator.process import running
-from tests.scripted import CLOSE, scripted, sse
+from tests import events as e
+from tests.harness import Row, measure
+from tests.scripted import CLOSE, json_response, scripted, sse
 
 NAMES = ("text", "function_call", "structured_output")
 
@@ -123,3 +126,114 @@ def test_a_completed_answer_that_is_no_json_raises() -> None:
     done = {"type": "response.completed", "sequence_number": 2, "response": {"id": "r", "object": "response"}}
     with scripted(sse(delta("Sorry, no."), done)) as server, pytest.raises(json.JSONDecodeError):
         asyncio.run(streamed(scenario, server.base_url, ask_of(scenario, 0, None, 1)))
+
+
+ANALYSIS = json.dumps(
+    {
+        "product_name": "Sunpack",
+        "features": ["solar"],
+        "pros": [],
+        "cons": [],
+        "price_range": "$$",
+        "target_audience": "hikers",
+    },
+    sort_keys=True,
+)
+CALL = '{"location":"Lisbon","unit":"celsius","days":1}'
+ITEM = {"type": "response.output_item.done", "sequence_number": 8, "output_index": 0}
+TEXTS = {"text": "Hello there", "structured_output": ANALYSIS}
+
+
+def ended(*items: e.Event, **more: Any) -> e.Event:
+    """The end of a stream, with the whole output."""
+    return {**e.COMPLETED, "response": e.response(output=list(items), usage=e.USAGE, **more)}
+
+
+def trial(name: str, folder: Path, *events: e.Event) -> Row:
+    """The streamed trial of a built-in scenario, through the runner, of a server that sends these events."""
+    folder.mkdir(exist_ok=True)
+    with scripted(sse(e.CREATED, *events)) as server:
+        return measure(folder, server.base_url, load().scenarios[name][0], deliveries=("streamed",)).trial()
+
+
+def blocking_trial(name: str, folder: Path, response: e.Event) -> Row:
+    """The blocking trial of a built-in scenario, of a server that sends this Response object."""
+    folder.mkdir(exist_ok=True)
+    with scripted(json_response(response)) as server:
+        scenario = load().scenarios[name][0]
+        return measure(folder, server.base_url, scenario, deliveries=("blocking",)).trial("blocking")
+
+
+@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize("first", ["delta", "text done", "item done", "completed"])
+def test_text_is_taken_once_from_where_it_first_stands(name: str, first: str, tmp_path: Path) -> None:
+    """A server may leave out the deltas, the done event and the done item: the result has its text once."""
+    text = TEXTS[name]
+    sent = {
+        "delta": [e.delta(""), e.delta(text[:7]), e.delta(text[7:])],
+        "text done": [e.delta(""), e.text_done(text)],
+        "item done": [{**ITEM, "item": e.message(text)}],
+        "completed": [ended(e.message(text))],
+    }
+    events = [event for key in list(sent)[list(sent).index(first) :] for event in sent[key]]
+    row = trial(name, tmp_path, *events)
+    assert (row["status"], row["error"]) == ("ok", None)
+    assert row["text"] == text
+    assert row["t_first_useful"] is not None
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_events_with_null_for_text_say_nothing(name: str, tmp_path: Path) -> None:
+    """Null for a delta, a text, an item or its content is passed over, and the text beside it is the result."""
+    nulls: list[e.Event] = [
+        {**e.delta(""), "delta": None},
+        {**e.text_done(""), "text": None},
+        {**ITEM, "item": None},
+        {**ITEM, "item": {**e.message(""), "content": None}},
+    ]
+    row = trial(name, tmp_path, *nulls, e.delta(TEXTS[name]), ended())
+    assert (row["status"], row["text"]) == ("ok", TEXTS[name])
+
+
+REFUSAL = {**e.message(""), "content": [{"type": "refusal", "refusal": "I cannot help with that."}]}
+REASONING = {"type": "reasoning", "id": "rs_1", "summary": []}
+
+
+@pytest.mark.parametrize("output", [[], [e.message(" \n")], [REFUSAL], [REASONING]])
+def test_an_answer_without_text_is_not_valid(output: list[e.Event], tmp_path: Path) -> None:
+    """An empty, blank, refused or reasoning-only answer is an invalid result of `text`, in both deliveries."""
+    events = [e.reasoning("Let me think."), *({**ITEM, "item": item} for item in output), ended(*output)]
+    rows = [
+        trial("text", tmp_path / "streamed", *events),
+        blocking_trial("text", tmp_path / "blocking", e.response(output=output)),
+    ]
+    assert [row["status"] for row in rows] == ["invalid_result"] * 2
+    assert [row["error"] for row in rows] == ["ValueError: the answer has no text"] * 2
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        pytest.param([e.call_item("added", "{}"), e.arguments(CALL), ended()], id="an empty object first"),
+        pytest.param([e.call_item("added", CALL[:9]), e.arguments(CALL), ended()], id="started over"),
+        pytest.param([e.arguments(CALL + "}"), e.call_item("done", CALL), ended()], id="corrected at the end"),
+        pytest.param(
+            [{**e.arguments(""), "delta": None}, ended(e.call_item("done", CALL)["item"])], id="null, and whole at last"
+        ),
+    ],
+)
+def test_arguments_are_what_the_server_meant(events: list[e.Event], tmp_path: Path) -> None:
+    """Arguments that come more than once, or are corrected, are a valid call with the text that counts."""
+    row = trial("function_call", tmp_path, *events)
+    assert (row["status"], row["text"]) == ("ok", CALL)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_answer_without_output_is_no_fault_of_the_scenario(name: str, tmp_path: Path) -> None:
+    """A Response object whose output is null fails as what the server sent, not as an exception of the plugin."""
+    null = e.response(output=None)
+    rows = [
+        trial(name, tmp_path / "streamed", {**e.COMPLETED, "response": null}),
+        blocking_trial(name, tmp_path / "blocking", null),
+    ]
+    assert {row["status"] for row in rows} <= {"invalid_result", "malformed"}
