@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench import session
+from bench import folder, session
 from bench.choice import Choice, Settings, ask_before_spending, choose, describe, headline
 from bench.errors import EXIT_INTERRUPTED, BenchError, NotEnough, RunInvalid
 from bench.progress import say
@@ -25,12 +25,12 @@ def run(settings: Settings, argv: Sequence[str], *, confirm: Callable[[str], boo
     if settings.dry_run:
         sys.stdout.write(describe(plan, choice, settings))
         return 0
-    session.check_out(settings.out)
+    folder.check_out(settings.out)
     ask_before_spending(plan, choice, settings, confirm)
     # A plain kill ends the run as Ctrl-C does: with what was measured.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    with TemporaryDirectory() as folder:
-        return _measure(choice, settings, argv, notes, Path(folder) / "truth.jsonl")
+    with TemporaryDirectory() as scratch:
+        return _measure(choice, settings, argv, notes, Path(scratch) / "truth.jsonl")
 
 
 def _measure(choice: Choice, settings: Settings, argv: Sequence[str], notes: Sequence[str], truth: Path) -> int:
@@ -38,18 +38,26 @@ def _measure(choice: Choice, settings: Settings, argv: Sequence[str], notes: Seq
         endpoints = session.check_endpoints(reachable)
         models = {name: endpoint.checked.models[0] for name, endpoint in endpoints.items()}
         plan = reachable.plan(settings, models, lambda _: None)
-        run = session.begin(plan, reachable, endpoints, settings, argv, notes)
+        run = folder.begin(
+            plan,
+            reachable,
+            settings,
+            argv=argv,
+            notes=[*notes, *session.notices_of(endpoints)],
+            sent={name: session.options_for(endpoint, settings) for name, endpoint in endpoints.items()},
+            redact=session.redactor(reachable),
+        )
         say(f"{headline(plan)}: {len(plan.trials)} trials into {run.folder}")
         journal = Journal(run.folder)
         try:
             whole = session.measure_trials(run, plan, reachable, endpoints, settings, journal)
         except BenchError:
-            session.discard_unmeasured(run, journal)
+            folder.discard_unmeasured(run, journal)
             raise
     missing: list[str] = []
     if whole and settings.memory:
         whole, missing = session.measure_memory(choice, journal)
-    session.end(run, journal, truth, ended="finished" if whole else "interrupted", notes=missing)
+    folder.end(run, journal, truth, ended="finished" if whole else "interrupted", notes=missing)
     from bench.show import show  # noqa: PLC0415  (pandas and its like have no place in a process that measures)
 
     show(run.folder, [reporter for reporter, _ in choice.registry.reporters.values()])
@@ -59,7 +67,7 @@ def _measure(choice: Choice, settings: Settings, argv: Sequence[str], notes: Seq
     return 0
 
 
-def _judge(run: session.Run) -> None:
+def _judge(run: folder.Run) -> None:
     """The report stands either way; these say in the exit code that it does not answer the question."""
     tally = run.tally
     if tally.orphans:

@@ -1,37 +1,29 @@
-"""One measured run from its first request to its last record: simulator, preflight, folder, trials, memory, Parquet."""
+"""What a run talks to, and the talking: simulator, preflight, the trials, the memory pass."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 from pathlib import Path
-from shutil import rmtree
-from time import perf_counter_ns, time_ns
-from typing import Any
 
-from bench import environment
 from bench.asks import Options
 from bench.choice import Choice, Settings, output_tokens
 from bench.clients.sdk import sdk_client
 from bench.endpoint import expanded_headers, key_for, secrets_of
-from bench.errors import BenchError
+from bench.folder import Run
 from bench.meters.memory import LENGTHS, Job, measure
 from bench.plan import Plan
 from bench.preflight import Checked, preflight
 from bench.progress import Reporter, progress, say
-from bench.records import MANIFEST, PLAN, Journal, columns_of, finish, write_json
-from bench.redact import Redactor, redact_argv
-from bench.runner import Context, Link, Tally, carry_out
+from bench.records import Journal, columns_of
+from bench.redact import Redactor
+from bench.runner import Context, Link, carry_out
 from bench.scenario import Api, Scenario
-from bench.schema import SCHEMA_VERSION
 from bench.simulator.process import running
-from bench.simulator.truth import read_truth
-from bench.target import OPENAI, Price, Target
+from bench.target import OPENAI, Target
 
 MEMORY_SECONDS = 20.0
 
@@ -44,37 +36,6 @@ class Endpoint:
     key: str
     headers: Mapping[str, str]
     checked: Checked
-
-
-@dataclass(kw_only=True)
-class Run:
-    """A run folder that is being filled."""
-
-    folder: Path
-    t0: int
-    manifest: dict[str, Any]
-    tally: Tally = field(default_factory=Tally)
-
-    def save(self) -> None:
-        """Write the manifest as it now stands."""
-        write_json(self.folder / MANIFEST, self.manifest)
-
-
-def new_folder(out: Path) -> Path:
-    """A new run folder with an id that sorts by time; one line when it cannot be written."""
-    folder = out / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-    try:
-        folder.mkdir(parents=True)
-    except OSError as error:
-        raise BenchError(f"--out {out}: cannot be written ({error.strerror}); choose another folder") from error
-    return folder
-
-
-def check_out(out: Path) -> None:
-    """Can runs be written there? Asked before the first request, and nothing is left behind."""
-    place = next(folder for folder in (out, *out.parents) if folder.exists())
-    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
-        raise BenchError(f"--out {out}: cannot be written ({place} is not a writable folder); choose another")
 
 
 @contextmanager
@@ -119,49 +80,6 @@ def redactor(choice: Choice) -> Redactor:
     return Redactor(secret for target, _ in choice.targets for secret in secrets_of(target, os.environ))
 
 
-def begin(
-    plan: Plan,
-    choice: Choice,
-    endpoints: Mapping[str, Endpoint],
-    settings: Settings,
-    argv: Sequence[str],
-    notes: Sequence[str],
-) -> Run:
-    """The run folder with its plan and manifest: on disk before the first measured request."""
-    folder = new_folder(settings.out)
-    run = Run(folder=folder, t0=perf_counter_ns(), manifest={})
-    run.manifest = {
-        "schema_version": SCHEMA_VERSION,
-        "run_id": folder.name,
-        "name": settings.name,
-        "created": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
-        "t0_mono_ns": run.t0,
-        "t0_unix_ns": time_ns(),
-        "ended": None,
-        "duration_s": None,
-        "command": list(map(redactor(choice), redact_argv(argv))),
-        "versions": environment.versions(),
-        "environment": environment.machine(),
-        "simulator": {"profile": settings.profile} if any(cell.simulated for cell in plan.cells) else None,
-        "notes": [redactor(choice)(note) for note in (*notes, *_notices(endpoints))],
-        "plan_sha256": plan.hash,
-        "settings": {
-            "deadline_s": settings.deadline,
-            "max_retries": settings.max_retries,
-            "sent": {name: asdict(_options(endpoint, settings)) for name, endpoint in endpoints.items()},
-            "store_text": settings.store_text,
-        },
-    }
-    targets = [
-        {"name": target.name, "host": target.host, "simulated": target.simulated, "price": _asdict(target.price)}
-        for target in {target.name: target for target, _ in choice.targets}.values()
-    ]
-    extra = {"delivery": settings.delivery, "deadline_s": settings.deadline, "max_retries": settings.max_retries}
-    write_json(folder / PLAN, {**plan.to_json(), **extra, "targets": targets, "memory": settings.memory})
-    run.save()
-    return run
-
-
 def measure_trials(
     run: Run, plan: Plan, choice: Choice, endpoints: Mapping[str, Endpoint], settings: Settings, journal: Journal
 ) -> bool:
@@ -172,10 +90,6 @@ def measure_trials(
         except (KeyboardInterrupt, asyncio.CancelledError):
             return False
     return True
-
-
-def _asdict(price: Price | None) -> dict[str, float] | None:
-    return asdict(price) if price else None
 
 
 async def _measure(
@@ -216,10 +130,10 @@ async def _link(endpoint: Endpoint, settings: Settings, stack: AsyncExitStack) -
         direct=target.simulated,
     )
     await stack.enter_async_context(client)
-    return Link(target=target, client=client, tap=tap, options=_options(endpoint, settings))
+    return Link(target=target, client=client, tap=tap, options=options_for(endpoint, settings))
 
 
-def _options(endpoint: Endpoint, settings: Settings) -> Options:
+def options_for(endpoint: Endpoint, settings: Settings) -> Options:
     """What every request to this endpoint asks for: kept in the manifest as well."""
     return Options(
         output_tokens=output_tokens(endpoint.target, settings) if endpoint.checked.length else None,
@@ -228,7 +142,7 @@ def _options(endpoint: Endpoint, settings: Settings) -> Options:
     )
 
 
-def _notices(endpoints: Mapping[str, Endpoint]) -> list[str]:
+def notices_of(endpoints: Mapping[str, Endpoint]) -> list[str]:
     return [notice for endpoint in endpoints.values() for notice in endpoint.checked.notices]
 
 
@@ -253,35 +167,3 @@ def _source(choice: Choice, scenario: Scenario) -> Path | str:
     """The file of the scenario's plugin, or its module where it came from an entry point."""
     found = choice.registry.scenarios[scenario.name][1]
     return found.path or found.module.__name__
-
-
-def end(run: Run, journal: Journal, truth: Path, *, ended: str, notes: Sequence[str]) -> None:
-    """Add the simulator's send log, close the journal, turn it into Parquet, complete the manifest."""
-    if truth.exists():
-        for sent in read_truth(truth):
-            journal.write({"truth": _truth_columns(sent, run.t0)})
-    journal.close()
-    run.manifest["ended"] = ended
-    run.manifest["duration_s"] = round((perf_counter_ns() - run.t0) / 1e9, 1)
-    run.manifest["notes"] += notes
-    finish(run.folder)
-    run.save()
-
-
-def discard_unmeasured(run: Run, journal: Journal) -> None:
-    """Remove the folder of a run that broke off before its first measured trial: there is nothing in it to report."""
-    journal.close()
-    if not run.tally.statuses:
-        rmtree(run.folder)
-
-
-def _truth_columns(sent: Mapping[str, Any], t0: int) -> dict[str, list[Any]]:
-    frames = len(sent["t_sent"])
-    return {
-        "client_id": [sent["client_id"]] * frames,
-        "server_id": [sent["server_id"]] * frames,
-        "frame": list(range(frames)),
-        "t_sent": [time - t0 for time in sent["t_sent"]],
-        "type": sent["type"],
-        "bytes": sent["bytes"],
-    }

@@ -1,0 +1,146 @@
+"""The folder of a run while it is filled: made with its plan and manifest, and completed when the run has ended."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from shutil import rmtree
+from time import perf_counter_ns, time_ns
+from typing import Any
+
+from bench import environment
+from bench.asks import Options
+from bench.choice import Choice, Settings
+from bench.errors import BenchError
+from bench.plan import Plan
+from bench.records import MANIFEST, PLAN, Journal, finish, write_json
+from bench.redact import redact_argv
+from bench.runner import Tally
+from bench.schema import SCHEMA_VERSION
+from bench.simulator.truth import read_truth
+from bench.target import Target
+
+
+@dataclass(kw_only=True)
+class Run:
+    """A run folder that is being filled."""
+
+    folder: Path
+    t0: int
+    manifest: dict[str, Any]
+    tally: Tally = field(default_factory=Tally)
+
+    def save(self) -> None:
+        """Write the manifest as it now stands."""
+        write_json(self.folder / MANIFEST, self.manifest)
+
+
+def new_folder(out: Path) -> Path:
+    """A new run folder with an id that sorts by time; one line when it cannot be written."""
+    folder = out / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise BenchError(f"--out {out}: cannot be written ({error.strerror}); choose another folder") from error
+    return folder
+
+
+def check_out(out: Path) -> None:
+    """Can runs be written there? Asked before the first request, and nothing is left behind."""
+    place = next(folder for folder in (out, *out.parents) if folder.exists())
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        raise BenchError(f"--out {out}: cannot be written ({place} is not a writable folder); choose another")
+
+
+def begin(
+    plan: Plan,
+    choice: Choice,
+    settings: Settings,
+    *,
+    argv: Sequence[str],
+    notes: Sequence[str],
+    sent: Mapping[str, Options],
+    redact: Callable[[str], str],
+) -> Run:
+    """The run folder with its plan and manifest: on disk before the first measured request.
+
+    `sent`: what every request asks for, by target.
+    """
+    folder = new_folder(settings.out)
+    run = Run(folder=folder, t0=perf_counter_ns(), manifest={})
+    run.manifest = {
+        "schema_version": SCHEMA_VERSION,
+        "run_id": folder.name,
+        "name": settings.name,
+        "created": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "t0_mono_ns": run.t0,
+        "t0_unix_ns": time_ns(),
+        "ended": None,
+        "duration_s": None,
+        "command": list(map(redact, redact_argv(argv))),
+        "versions": environment.versions(),
+        "environment": environment.machine(),
+        "simulator": {"profile": settings.profile} if any(cell.simulated for cell in plan.cells) else None,
+        "notes": list(map(redact, notes)),
+        "plan_sha256": plan.hash,
+        "settings": {**_of_run(settings), "sent": {name: asdict(options) for name, options in sent.items()}},
+    }
+    write_json(folder / PLAN, _stored_plan(plan, choice, settings))
+    run.save()
+    return run
+
+
+def _of_run(settings: Settings) -> dict[str, Any]:
+    return {
+        "deadline_s": settings.deadline,
+        "max_retries": settings.max_retries,
+        "store_text": settings.store_text,
+    }
+
+
+def _stored_plan(plan: Plan, choice: Choice, settings: Settings) -> dict[str, Any]:
+    targets = {target.name: target for target, _ in choice.targets}
+    extra = {"delivery": settings.delivery, "deadline_s": settings.deadline, "max_retries": settings.max_retries}
+    return {**plan.to_json(), **extra, "targets": list(map(_target, targets.values())), "memory": settings.memory}
+
+
+def _target(target: Target) -> dict[str, Any]:
+    """What may be stored of a target: no header, no key, no path."""
+    price = asdict(target.price) if target.price else None
+    return {"name": target.name, "host": target.host, "simulated": target.simulated, "price": price}
+
+
+def end(run: Run, journal: Journal, truth: Path, *, ended: str, notes: Sequence[str]) -> None:
+    """Add the simulator's send log, close the journal, turn it into Parquet, complete the manifest."""
+    if truth.exists():
+        for sent in read_truth(truth):
+            journal.write({"truth": _truth_columns(sent, run.t0)})
+    journal.close()
+    run.manifest["ended"] = ended
+    run.manifest["duration_s"] = round((perf_counter_ns() - run.t0) / 1e9, 1)
+    run.manifest["notes"] += notes
+    finish(run.folder)
+    run.save()
+
+
+def discard_unmeasured(run: Run, journal: Journal) -> None:
+    """Remove the folder of a run that broke off before its first measured trial: there is nothing in it to report."""
+    journal.close()
+    if not run.tally.statuses:
+        rmtree(run.folder)
+
+
+def _truth_columns(sent: Mapping[str, Any], t0: int) -> dict[str, list[Any]]:
+    frames = len(sent["t_sent"])
+    return {
+        "client_id": [sent["client_id"]] * frames,
+        "server_id": [sent["server_id"]] * frames,
+        "frame": list(range(frames)),
+        "t_sent": [time - t0 for time in sent["t_sent"]],
+        "type": sent["type"],
+        "bytes": sent["bytes"],
+    }
