@@ -130,6 +130,7 @@ def test_ctrl_c_keeps_and_reports_what_was_measured(tmp_path: Path) -> None:
     assert set(statuses) <= {"ok", "cancelled"}
 
 
+@pytest.mark.slow
 def test_a_plain_kill_is_an_interruption_at_any_time(tmp_path: Path) -> None:
     """SIGTERM ends the memory pass as well: exit 130, a report, and no process left behind."""
     process = started("run", "text", "--pairs", "1", "--warmup", "0", cwd=tmp_path)
@@ -160,6 +161,7 @@ def test_sigkill_loses_only_the_trials_in_flight(tmp_path: Path) -> None:
     assert (run / "report.html").exists()
 
 
+@pytest.mark.slow
 def test_two_models_are_cells_of_one_run(tmp_path: Path) -> None:
     """Models are compared in one run and one table; the faster is named when the intervals are apart."""
     done = bench(
@@ -171,6 +173,7 @@ def test_two_models_are_cells_of_one_run(tmp_path: Path) -> None:
     assert [cell["model"] for cell in plan["cells"]] == ["sim-1", "sim-mini"]
 
 
+@pytest.mark.slow
 def test_one_delivery_only(tmp_path: Path) -> None:
     """`--delivery streamed` has no pairs and no comparison, and says so instead of a number."""
     done = bench(*QUICK, "text", "--delivery", "streamed", "--pairs", "6", "--profile", "flood", cwd=tmp_path)
@@ -178,6 +181,7 @@ def test_one_delivery_only(tmp_path: Path) -> None:
     assert {row["delivery"] for row in trials_of(only_run(tmp_path))} == {"streamed"}
 
 
+@pytest.mark.slow
 def test_side_by_side(tmp_path: Path) -> None:
     """`--concurrency 4` runs segments of one cell; the load is in the table's key."""
     done = bench(*QUICK, "text", "--concurrency", "4", "--pairs", "8", cwd=tmp_path)
