@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import click
 
 import bench
 from bench.errors import EXIT_INTERRUPTED, BenchError
+from bench.optiontypes import RUN_TYPES
 
 EPILOG_RUN = """\b
 Examples:
@@ -50,28 +50,6 @@ class Group(click.Group):
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
             raise unknown("command", args[0], self.list_commands(ctx), hint="bench --help shows all")
         return super().resolve_command(ctx, args)
-
-
-class Choice(click.Choice[str]):
-    """A choice that names the nearest value."""
-
-    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:  # noqa: ARG002
-        from bench.nearest import unknown
-
-        return str(unknown("value", str(value), self.choices))
-
-
-class Seconds(click.FloatRange):
-    """A length of time: more than 0, and neither infinite nor nan."""
-
-    def __init__(self) -> None:
-        super().__init__(min=0, min_open=True)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        seconds = float(super().convert(value, param, ctx))
-        if not math.isfinite(seconds):
-            self.fail(f"{seconds} is not a length of time", param, ctx)
-        return seconds
 
 
 def plugin_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -140,42 +118,42 @@ def cli() -> None:
 )
 @click.option(
     "--output-tokens",
-    type=click.IntRange(min=1),
+    type=RUN_TYPES["output-tokens"],
     metavar="N",
     help="Length of the answers. [default: the profile's on sim, 300 elsewhere]",
 )
 @click.option(
     "--pairs",
-    type=click.IntRange(min=1),
+    type=RUN_TYPES["pairs"],
     metavar="N",
     help="Streamed/blocking pairs of each cell; p90 needs 36, p95 72, p99 368. [default: 36]",
 )
 @click.option(
-    "--warmup", type=click.IntRange(min=0), metavar="N", help="Pairs before that, kept but in no figure. [default: 3]"
+    "--warmup", type=RUN_TYPES["warmup"], metavar="N", help="Pairs before that, kept but in no figure. [default: 3]"
 )
 @click.option(
     "--delivery",
-    type=Choice(["both", "streamed", "blocking"]),
+    type=RUN_TYPES["delivery"],
     help="Run one delivery only: no comparison then. [default: both]",
 )
 @click.option(
-    "--concurrency", type=click.IntRange(min=1), metavar="N", help="Trials at a time, closed loop. [default: 1]"
+    "--concurrency", type=RUN_TYPES["concurrency"], metavar="N", help="Trials at a time, closed loop. [default: 1]"
 )
 @click.option(
     "--max-retries",
-    type=click.IntRange(min=0),
+    type=RUN_TYPES["max-retries"],
     metavar="N",
     help="Hidden retries of the SDK; all are counted. [default: 2, as in every app]",
 )
 @click.option(
     "--deadline",
-    type=Seconds(),
+    type=RUN_TYPES["deadline"],
     metavar="SECONDS",
     help="Total time of one trial, retries included. [default: 120]",
 )
 @click.option(
     "--seed",
-    type=click.IntRange(min=0),
+    type=RUN_TYPES["seed"],
     metavar="N",
     help="Seed of the order and the nonces; the same seed makes the same plan. [default: random, and recorded]",
 )

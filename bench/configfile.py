@@ -13,10 +13,10 @@ from typing import Any
 
 import click
 
-from bench.cli import run as command
 from bench.endpoint import check_base_url, check_header, check_variable, is_sensitive
 from bench.errors import BenchError
 from bench.nearest import unknown
+from bench.optiontypes import RUN_TYPES
 from bench.target import BUILT_IN, Price, Target
 from bench.textfile import read_text
 
@@ -124,19 +124,18 @@ def _located(file: Path, text: str, message: str) -> str:
 def _run_defaults(table: Table, file: Path) -> dict[str, Any]:
     where = f"{file}: [run]"
     run = dict(_check(table, _RUN, where))
-    for option in command.params:
-        name = option.opts[-1].removeprefix("--")
+    for name, type_ in RUN_TYPES.items():
         if name in run:
-            _check_option(option, run[name], f"{where}: {name}")
+            _check_option(type_, run[name], f"{where}: {name}")
     if "plugins-dir" in run:
         run["plugins-dir"] = str(file.parent / Path(run["plugins-dir"]).expanduser())
     return run
 
 
-def _check_option(option: click.Parameter, value: object, where: str) -> None:
+def _check_option(type_: click.ParamType[Any], value: object, where: str) -> None:
     """A default must be what the option itself would accept."""
     try:
-        option.type.convert(str(value), option, None)
+        type_.convert(str(value), None, None)
     except click.BadParameter as error:
         raise BenchError(f"{where}: {error.message}") from error
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
-from itertools import pairwise
+from itertools import chain, pairwise
 from statistics import median
 from typing import Any
 
@@ -88,9 +88,8 @@ def redacted(rows: Rows, redact: Callable[[str], str]) -> Rows:
     for table, names in FOREIGN.items():
         for name in names:
             values = rows.get(table, {}).get(name, [])
-            hidden = {
-                text: redact(text).encode("utf-8", "replace").decode() for text in {value for value in values if value}
-            }
+            texts = {value for value in values if value}
+            hidden = {text: redact(text).encode("utf-8", "replace").decode() for text in texts}
             limit = LONGEST_ERROR if name == "error" else None
             values[:] = [hidden[value][:limit] if value else value for value in values]
     return rows
@@ -98,10 +97,11 @@ def redacted(rows: Rows, redact: Callable[[str], str]) -> Rows:
 
 def _stamps(trial: Trial, exchanges: Sequence[Exchange], outcome: Outcome, t0: int) -> dict[str, int | None]:
     events = sorted((event for _, answer in exchanges for event in answer.events), key=lambda event: event.t_read)
-    tokens = sorted((event for _, answer in exchanges for event in tokens_of(answer.events)), key=lambda e: e.t_read)
+    answers = [list(tokens_of(answer.events)) for _, answer in exchanges]
+    tokens = sorted(chain.from_iterable(answers), key=lambda event: event.t_read)
     visible = [event for event in tokens if event.meaning.kind in VISIBLE_KINDS]
     useful = _first_useful(trial, outcome)
-    found = [stalls([event.t_read for event in tokens_of(answer.events)]) for _, answer in exchanges]
+    found = [stalls([event.t_read for event in answer]) for answer in answers]
     streamed = trial.delivery == "streamed"
     return {
         "t_origin": trial.t_origin - t0,

@@ -21,13 +21,13 @@ from bench.asks import Options, make_ask
 from bench.clients.decode import decode
 from bench.clients.tap import TapTransport, current_trial
 from bench.errors import BenchError
-from bench.outcome import Deadline, Outcome, invalid, judge, plugin_fault
+from bench.outcome import Deadline, Exchange, Outcome, invalid, judge, plugin_fault
 from bench.plan import Cell, Plan, PlannedTrial
 from bench.records import Journal, columns_of
 from bench.rows import attempt_row, redacted, trial_rows
 from bench.scenario import Ask, Prompt, Scenario
 from bench.target import Target
-from bench.trial import Trial
+from bench.trial import Attempt, Trial
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,10 +133,7 @@ async def _run_planned(planned: PlannedTrial, cell: Cell, context: Context, prog
     started = {"trial_id": planned.trial_id, "t_start": perf_counter_ns() - context.t0}
     context.journal.write({"starts": columns_of("starts", [started])})
     await _timed(trial, scenario, link, ask, context, alone=alone)
-    exchanges = [
-        (attempt, decode(attempt.reads, attempt.headers, asked_stream=attempt.asked_stream))
-        for attempt in trial.attempts
-    ]
+    exchanges = list(map(_exchange, trial.attempts))
     outcome = _checked(_with_useful(judge(trial, exchanges), trial, scenario), trial, scenario)
     columns = _planned_columns(planned, cell, context)
     rows = trial_rows(columns, trial, exchanges, outcome, t0=context.t0, store_text=context.store_text)
@@ -148,6 +145,10 @@ async def _run_planned(planned: PlannedTrial, cell: Cell, context: Context, prog
     if isinstance(trial.error, asyncio.CancelledError):
         raise trial.error
     return sum(len(answer.events) for _, answer in exchanges)
+
+
+def _exchange(attempt: Attempt) -> Exchange:
+    return attempt, decode(attempt.reads, attempt.headers, asked_stream=attempt.asked_stream)
 
 
 def _ask(planned: PlannedTrial, cell: Cell, context: Context, trial: Trial) -> Ask:
@@ -265,8 +266,7 @@ def _stop_on_plugin_error(outcome: Outcome, cell: Cell, planned: PlannedTrial, r
 def _drain_orphans(link: Link, context: Context) -> int:
     """Journal the requests that belong to no trial; their cell is invalid."""
     orphans, link.tap.orphans = link.tap.orphans, []
-    answers = [decode(orphan.reads, orphan.headers, asked_stream=orphan.asked_stream) for orphan in orphans]
-    rows = [attempt_row(None, *exchange, None, context.t0) for exchange in zip(orphans, answers, strict=True)]
+    rows = [attempt_row(None, *_exchange(orphan), None, context.t0) for orphan in orphans]
     if rows:
         context.journal.write(redacted({"attempts": columns_of("attempts", rows)}, context.redact))
     return len(rows)

@@ -7,6 +7,7 @@ only notes; nothing is decoded while a trial runs. Proxies, TLS and exception ty
 from __future__ import annotations
 
 import asyncio
+import re
 import uuid
 from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ current_trial: ContextVar[Trial | None] = ContextVar("current_trial", default=No
 KEEPALIVE_S = 600.0
 """Longer than any think time: httpx2's 5 s would make a slow run pay a handshake with each request."""
 MAX_CONNECTIONS = 1000
+_STREAM = re.compile(rb'"stream"\s*:\s*true')
 
 
 class TapTransport(httpx2.AsyncBaseTransport):
@@ -69,11 +71,10 @@ class TapTransport(httpx2.AsyncBaseTransport):
             trial = None
         retry = int(request.headers.get("x-stainless-retry-count", 0))
         key = (trial.trial_id if trial else -1, id(asyncio.current_task()))
-        last = self._last.get(key)
-        again = retry > 0 and last is not None
+        before = self._last.get(key) if retry else None
         attempt = Attempt(
-            request=last.request if again and last else _next_request(trial),
-            number=last.number + 1 if again and last else 0,
+            request=before.request if before else _next_request(trial),
+            number=before.number + 1 if before else 0,
             client_id=f"bench-{uuid.uuid4().hex}",
             method=request.method,
             path=request.url.path,
@@ -114,7 +115,7 @@ class _TapBody(httpx2.AsyncByteStream):
         attempt.closed_early = not self._whole and attempt.error is None
         if attempt.t_end is None:
             attempt.t_end = perf_counter_ns()
-        if isinstance(self._stream, httpx2.AsyncByteStream) or hasattr(self._stream, "aclose"):
+        if hasattr(self._stream, "aclose"):
             await self._stream.aclose()
 
 
@@ -123,9 +124,12 @@ def _next_request(trial: Trial | None) -> int:
 
 
 def _asks_for_stream(request: httpx2.Request) -> bool:
-    """By the body of a call, or by the query of a resumed stream; quotes inside of JSON text are escaped."""
+    """By the body of a call, or by the query of a resumed stream; quotes inside of JSON text are escaped.
+
+    A search, not a parse or a copy: this stands between the trial's origin and its first byte.
+    """
     try:
-        in_body = b'"stream":true' in request.content.replace(b" ", b"")
+        in_body = bool(_STREAM.search(request.content))
     except httpx2.RequestNotRead:  # an upload
         in_body = False
     return in_body or request.url.params.get("stream") == "true"
