@@ -137,7 +137,14 @@ class Server:
         except asyncio.CancelledError:
             writer.transport.abort()
         finally:
-            writer.close()
+            await self._farewell(writer)
+
+    async def _farewell(self, writer: asyncio.StreamWriter) -> None:
+        """Close once all is sent. Under TLS a close waits for the client's, which may never come."""
+        if self.tls is not None:
+            await asyncio.sleep(0.01)
+            writer.transport.abort()
+        writer.close()
 
     async def _play(self, script: Script, request: int, writer: asyncio.StreamWriter) -> bool:
         """Do the steps. Is the connection still good for another request?"""

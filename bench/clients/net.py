@@ -126,8 +126,9 @@ class TapStream(httpcore2.AsyncNetworkStream):
         self._protocol.attempt, self._protocol.used = attempt, True
 
     async def aclose(self) -> None:
+        """At once, as httpcore2's own backend does: a farewell of TLS waits for the server's, beyond the loop's end."""
         if self._protocol.transport is not None:
-            self._protocol.transport.close()
+            self._protocol.transport.abort()
 
     async def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
@@ -260,6 +263,33 @@ def test_tls_is_verified_and_stamped(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert measured.trial()["status"] == "ok"
     assert attempt["t_connected"] < attempt["t_tls"] < attempt["t_sent"]
     assert len(measured["events"]) == 5
+
+
+def test_a_tls_server_that_never_says_goodbye_holds_nothing_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end of a run closes its sockets even where the server does not answer the farewell of TLS."""
+    authority, cert, done = trustme.CA(), tmp_path / "cert.pem", threading.Event()
+    authority.cert_pem.write_to_path(str(cert))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    monkeypatch.setenv("SSL_CERT_FILE", str(cert))
+
+    def serve(listener: socket.socket) -> None:
+        with context.wrap_socket(listener.accept()[0], server_side=True) as connection:
+            connection.recv(1 << 16)
+            connection.sendall(b"".join(step for step in OK if isinstance(step, bytes)))
+            done.wait(10)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = threading.Thread(target=serve, args=(listener,))
+        server.start()
+        url = f"https://localhost:{listener.getsockname()[1]}/v1"
+        row = measure(tmp_path, url, TEXT, deliveries=["streamed"]).trial()
+        gc.collect()  # a transport left open would warn here, and a warning is an error
+        done.set()
+        server.join()
+    assert row["status"] == "ok"
 
 
 def test_the_environment_of_openai_reaches_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
