@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -16,10 +17,24 @@ Api = Literal["responses", "chat"]
 Prompt = str | Mapping[str, Any]
 """A prompt text, or a mapping with `prompt` or `messages` and columns of its own (they become `ask.row`)."""
 
+NEEDS: Mapping[str, str] = {
+    "tools": "function calls",
+    "json_schema": "structured output by a JSON Schema",
+    "background": "background=True, resuming with starting_after, and cancelling",
+    "stored": "previous_response_id",
+    "reasoning": "a model that reasons, and streams it",
+    "parallel_tools": "several function calls in one answer",
+    "websocket": "the Responses API over WebSocket",
+}
+"""What a scenario may need of a target, and a target lack (`lacks = [...]` in bench.toml)."""
+
 _USEFUL = re.compile(r"^Useful: (.*?)(?=^\s*$|^\w+: |\Z)", re.MULTILINE | re.DOTALL)
 
-Streamed = Callable[[Any, "Ask"], AsyncIterator[Any]]
-Blocking = Callable[[Any, "Ask"], Awaitable[Any]]
+Streamed = Callable[[Any, "Ask"], AsyncIterator[Any] | Iterator[Any]]
+"""An async generator; a plain generator is run in a worker thread with the synchronous client."""
+Blocking = Callable[[Any, "Ask"], Any]
+"""An `async def`, or a plain function if `streamed` is one."""
+Setup = Callable[[Any, "Ask"], AbstractAsyncContextManager[Any]]
 
 
 def is_useful(piece: object) -> bool:
@@ -49,13 +64,28 @@ class Scenario:
     api: Api = field(default="responses", kw_only=True)
     tags: Sequence[str] = field(default=(), kw_only=True)
     needs: Sequence[str] = field(default=(), kw_only=True)
-    """Capabilities a target must have: `tools`, `json_schema`."""
+    """Capabilities a target must have, in the words of `NEEDS`."""
     useful: Callable[[Any], bool] = field(default=is_useful, kw_only=True)
     """Is this piece something a user could act on? The first one sets TTFU."""
     assemble: Callable[[Sequence[Any]], Any] = field(default=join, kw_only=True)
     """All pieces → the result that `blocking` would have returned."""
     check: Callable[[Any], object] | None = field(default=None, kw_only=True)
     """Raises when the result is not a valid answer. Runs after the clock has stopped, for both deliveries."""
+
+    params: type[BaseModel] | None = field(default=None, kw_only=True)
+    """What `-P NAME.key=a,b` may set; every combination is a cell of its own. All fields have defaults."""
+    setup: Setup | None = field(default=None, kw_only=True)
+    """`setup(client, ask)` is entered before the clock starts and left after it stopped; it gives `ask.resource`.
+    Requests that it makes are no part of the trial."""
+    connection: Literal["warm", "cold"] = field(default="warm", kw_only=True)
+    """`cold`: every trial starts without an open connection and so pays TCP, and TLS where there is TLS."""
+    client: Literal["sdk", "own"] = field(default="sdk", kw_only=True)
+    """`own`: the functions bring their own stack and get an `Endpoint` in place of an SDK client."""
+    sim: Sequence[Mapping[str, Any]] = field(default=(), kw_only=True)
+    """What the simulator shall answer, turn by turn, in the format of docs/simulator.md, "Scripts". The last one
+    repeats. A prompt mapping may have a `sim` of its own. Other targets never see it."""
+    memory: bool = field(default=True, kw_only=True)
+    """Is it part of the memory pass? Not where the length of the answer is not the scenario's subject."""
 
     @property
     def description(self) -> str:
@@ -71,6 +101,16 @@ class Scenario:
     @property
     def _doc(self) -> str:
         return (getattr(sys.modules.get(self.streamed.__module__), "__doc__", None) or "").strip()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """What a scenario with `client="own"` gets: where to send its requests, and with what."""
+
+    base_url: str
+    """Ends in `/v1`, or wherever the target's API begins."""
+    api_key: str = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class Recorder(Protocol):
