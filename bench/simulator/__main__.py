@@ -19,6 +19,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--profile", default=DEFAULT_PROFILE, help="timing of requests that name none")
     parser.add_argument("--seed", type=int, default=0, help="seed of answers and jitter (default: 0)")
     parser.add_argument("--truth", type=Path, help="file that gets the true send times, one JSON line per response")
+    parser.add_argument("--fault", dest="faults", action="append", default=[], help="KIND[:VALUE]=PROBABILITY")
+    parser.add_argument("--script", type=Path, help="file that says what the answers are")
+    parser.add_argument("--conformance", action="store_true", help="serve the streams of the conformance set too")
     parser.add_argument("--watch-stdin", action="store_true", help="end when stdin ends")
     return parser.parse_args()
 

@@ -5,19 +5,27 @@ from __future__ import annotations
 import hashlib
 import math
 import random
-from collections.abc import Sequence
+import re
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import orjson
 
 from bench.asks import NONCE_PATTERN
+from bench.simulator.control import Control
 from bench.simulator.errors import ApiError
+from bench.simulator.input_items import waits_for_text, without_ids
 from bench.simulator.requests import FunctionTool, ResponsesRequest
 from bench.simulator.samples import natural_json, padded_json
-from bench.simulator.schemas import SchemaError
+from bench.simulator.script import End, Item, ItemType, Turn
+from bench.simulator.validity import SchemaError
 from bench.simulator.words import text_tokens
 
 _CHARS_PER_TOKEN = 4
+_WORD = re.compile(r"\s*\S{1,12}|\s+")
+"""A token of a given text: a word with the space before it; long ones, as in languages without spaces, in pieces."""
 _ANY_OBJECT = {
     "type": "object",
     "properties": {
@@ -30,14 +38,14 @@ _ANY_OBJECT = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class Part:
     """One output item, token by token."""
 
+    kind: ItemType
     tokens: Sequence[str]
-    function: str | None = None
-    """Name of the function called with these tokens as arguments; None: a text."""
-    cut: bool = False
-    """Ended by `max_output_tokens`."""
+    """At least one; that of an empty text is empty."""
+    name: str | None = None
+    """The function that is called with these tokens as arguments."""
 
     @property
     def text(self) -> str:
@@ -45,31 +53,87 @@ class Answer:
         return "".join(self.tokens)
 
 
-def answer_to(request: ResponsesRequest, *, seed: int, tokens: int | None, default_tokens: int) -> Answer:
-    """The answer to a request: `tokens` long if given, else of its natural length, at most `max_output_tokens`.
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """All output items, and how they end."""
 
-    The natural length of a text is `default_tokens`, of structured output the same or what the schema needs at least,
-    of a function call what its arguments take. Raises `ApiError` for a schema that cannot be answered.
+    parts: Sequence[Part]
+    end: End = "completed"
+    interleaved: bool = False
+    """The items' deltas take turns."""
+
+    @property
+    def tokens(self) -> int:
+        """Length of all of it, reasoning too."""
+        return sum(len(part.tokens) for part in self.parts)
+
+    @property
+    def reasoning_tokens(self) -> int:
+        """Length of the reasoning in it."""
+        return sum(len(part.tokens) for part in self.parts if part.kind in {"reasoning", "reasoning_summary"})
+
+    @property
+    def reason(self) -> str | None:
+        """Why it is incomplete; None if it is not."""
+        return self.end.partition(":")[2] or None
+
+    def deltas(self, schedule: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int, str]]:
+        """(ns, index of the part, text) of every delta in the order they leave; `schedule` gives (tokens, ns).
+
+        An event's tokens are of one part: where a part ends, the rest makes a second delta at the same time.
+        """
+        places = [0] * len(self.parts)
+        open_ = deque(range(len(self.parts)))
+        for size, due in schedule:
+            left = size
+            while left and open_:
+                index = open_[0]
+                tokens = self.parts[index].tokens
+                piece = tokens[places[index] : places[index] + left]
+                places[index] += len(piece)
+                left -= len(piece)
+                if places[index] == len(tokens):
+                    open_.popleft()
+                elif self.interleaved:
+                    open_.rotate(-1)
+                yield due, index, "".join(piece)
+
+
+def answer_to(
+    request: ResponsesRequest, *, control: Control, turn: Turn | None, seed: int, default_tokens: int
+) -> Answer:
+    """The answer to a request: what the script's turn says, else made up; at most `max_output_tokens` of it.
+
+    `control.tokens` is the exact length of a made-up text; its natural length is `default_tokens`, that of structured
+    output the same or what the schema needs at least, that of a function call what its arguments take. Raises
+    `ApiError` for a schema that cannot be answered and for a script that does not fit the request.
     """
-    rng = random_source("answer", request, seed)
-    if request.tools and request.tool_choice != "none":
-        answer = _call(request, tokens, rng)
-    elif request.text.format.type == "text":
-        answer = Answer(tokens=text_tokens(tokens or default_tokens, rng))
-    else:
-        answer = _structured(request, tokens or default_tokens, rng)
+    maker = _Maker(request, control.tokens, default_tokens, random_source("answer", request, seed))
+    turn = turn or Turn()
+    parts = [maker.scripted(item) for item in turn.items] or maker.natural()
+    answer = Answer(parts=parts, end=turn.end, interleaved=turn.interleaved)
     limit = request.max_output_tokens or math.inf
-    return answer if len(answer.tokens) <= limit else replace(answer, tokens=answer.tokens[: int(limit)], cut=True)
+    return answer if answer.tokens <= limit else shortened(answer, int(limit), "incomplete:max_output_tokens")
+
+
+def shortened(answer: Answer, tokens: int, end: End) -> Answer:
+    """The first tokens of it, at least one, and why there are no more."""
+    left, parts = tokens, []
+    for part in answer.parts:
+        if left:
+            parts.append(replace(part, tokens=part.tokens[:left]))
+            left -= len(parts[-1].tokens)
+    return replace(answer, parts=parts, end=end)
 
 
 def random_source(use: str, request: ResponsesRequest, seed: int) -> random.Random:
-    """A random source that depends on the question, the model and the seed, and not on a nonce or the delivery."""
+    """A random source that depends on the question, the model and the seed, and not on ids, nonce or delivery."""
     question = [
         use,
         request.model,
         seed,
         request.instructions,
-        [[message.role, NONCE_PATTERN.sub("", message.text)] for message in request.input],
+        [[NONCE_PATTERN.sub("", text) for text in said] for said in map(without_ids, request.input) if said],
         [tool.model_dump() for tool in request.tools],
         request.tool_choice,
         request.text.format.model_dump(),
@@ -79,31 +143,90 @@ def random_source(use: str, request: ResponsesRequest, seed: int) -> random.Rand
 
 
 def input_tokens(request: ResponsesRequest) -> int:
-    """A quarter of the characters of instructions and messages, rounded up; nonces count."""
-    chars = len(request.instructions or "") + sum(len(message.text) for message in request.input)
+    """A quarter of the characters of instructions, messages, calls and their results, rounded up; nonces count."""
+    chars = len(request.instructions or "") + sum(len(item.text) for item in request.input)
     return math.ceil(chars / _CHARS_PER_TOKEN)
 
 
-def _call(request: ResponsesRequest, tokens: int | None, rng: random.Random) -> Answer:
-    forced = request.function
-    tool = rng.choice([tool for tool in request.tools if forced in {None, tool.name}])
-    return Answer(tokens=_slices(_arguments(tool, tokens, rng)), function=tool.name)
+@dataclass(frozen=True)
+class _Maker:
+    """Makes the parts of one answer."""
+
+    request: ResponsesRequest
+    tokens: int | None
+    default_tokens: int
+    rng: random.Random
+
+    def natural(self) -> list[Part]:
+        """What a model might say: a call where there are tools, else a text, behind a summary if one is asked for."""
+        request = self.request
+        reasoning = [self._text("reasoning_summary", self._some)] if (request.reasoning or {}).get("summary") else []
+        may_talk = request.tool_choice == "auto" and waits_for_text(request.input)
+        if request.tools and request.tool_choice != "none" and not may_talk:
+            forced = request.function
+            tool = self.rng.choice([tool for tool in request.tools if forced in {None, tool.name}])
+            return [*reasoning, self._call(tool, self.tokens)]
+        return [*reasoning, self._message(None)]
+
+    def scripted(self, item: Item) -> Part:
+        """The part that an item of a script describes."""
+        if item.type == "function_call":
+            return self._scripted_call(item)
+        if item.text is not None:
+            return Part(kind=item.type, tokens=_WORD.findall(item.text) or [""])
+        if item.type == "message":
+            return self._message(item.tokens)
+        return self._text(item.type, item.tokens or self._some)
+
+    @property
+    def _some(self) -> int:
+        """Length of what stands beside the answer proper."""
+        return max(1, self.default_tokens // 2)
+
+    def _text(self, kind: ItemType, tokens: int) -> Part:
+        return Part(kind=kind, tokens=text_tokens(tokens, self.rng))
+
+    def _message(self, tokens: int | None) -> Part:
+        length = tokens or self.tokens or self.default_tokens
+        return self._text("message", length) if self.request.text.format.type == "text" else self._structured(length)
+
+    def _structured(self, tokens: int) -> Part:
+        asked = self.request.text.format
+        try:
+            text = padded_json(asked.json_schema or _ANY_OBJECT, tokens * _CHARS_PER_TOKEN, self.rng)
+        except SchemaError as error:
+            raise _bad_schema(f"response_format '{asked.name}'", error, "text.format.schema") from error
+        return Part(kind="message", tokens=_slices(text))
+
+    def _scripted_call(self, item: Item) -> Part:
+        tool = _tool_named(self.request.tools, item.name)
+        if item.arguments is None:
+            return self._call(tool, item.tokens)
+        return Part(kind="function_call", tokens=_slices(_as_json(item.arguments)), name=tool.name)
+
+    def _call(self, tool: FunctionTool, tokens: int | None) -> Part:
+        schema = tool.parameters or {"type": "object"}
+        try:
+            chars = tokens and tokens * _CHARS_PER_TOKEN
+            text = padded_json(schema, chars, self.rng) if chars else natural_json(schema, self.rng)
+        except SchemaError as error:
+            raise _bad_schema(f"function '{tool.name}'", error, "tools") from error
+        return Part(kind="function_call", tokens=_slices(text), name=tool.name)
 
 
-def _arguments(tool: FunctionTool, tokens: int | None, rng: random.Random) -> str:
-    schema = tool.parameters or {"type": "object"}
-    try:
-        return padded_json(schema, tokens * _CHARS_PER_TOKEN, rng) if tokens else natural_json(schema, rng)
-    except SchemaError as error:
-        raise _bad_schema(f"function '{tool.name}'", error, "tools") from error
+def _tool_named(tools: Sequence[FunctionTool], name: str | None) -> FunctionTool:
+    """The tool that a script calls; the first one if it names none."""
+    found = next((tool for tool in tools if name in {None, tool.name}), None)
+    if found is None:
+        wanted = f"the function '{name}'" if name else "a function"
+        raise ApiError(
+            400, f"The script calls {wanted}, which is not in 'tools' of the request.", param="tools", code="bad_script"
+        )
+    return found
 
 
-def _structured(request: ResponsesRequest, tokens: int, rng: random.Random) -> Answer:
-    schema = request.text.format.json_schema or _ANY_OBJECT
-    try:
-        return Answer(tokens=_slices(padded_json(schema, tokens * _CHARS_PER_TOKEN, rng)))
-    except SchemaError as error:
-        raise _bad_schema(f"response_format '{request.text.format.name}'", error, "text.format.schema") from error
+def _as_json(arguments: str | dict[str, Any]) -> str:
+    return arguments if isinstance(arguments, str) else orjson.dumps(arguments).decode()
 
 
 def _bad_schema(where: str, error: SchemaError, param: str) -> ApiError:
@@ -112,4 +235,4 @@ def _bad_schema(where: str, error: SchemaError, param: str) -> ApiError:
 
 def _slices(text: str) -> Sequence[str]:
     """JSON has no words: a token is the next four characters."""
-    return [text[start : start + _CHARS_PER_TOKEN] for start in range(0, len(text), _CHARS_PER_TOKEN)]
+    return [text[start : start + _CHARS_PER_TOKEN] for start in range(0, len(text), _CHARS_PER_TOKEN)] or [""]

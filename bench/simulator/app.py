@@ -6,7 +6,6 @@ import secrets
 import time
 import traceback
 from collections.abc import MutableMapping
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -15,33 +14,21 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bench import __version__
-from bench.simulator.answers import answer_to, random_source
-from bench.simulator.control import profile_of, read_control
-from bench.simulator.delivery import EventStream, WholeBody
+from bench.simulator import stored_api
+from bench.simulator.chat import ChatReply
+from bench.simulator.chat_requests import parse_chat
 from bench.simulator.errors import ApiError, error_body
-from bench.simulator.pacing import schedule
-from bench.simulator.profiles import MODELS
+from bench.simulator.exchange import deliver, receive
 from bench.simulator.requests import check_model, parse_request
-from bench.simulator.responses import Reply
-from bench.simulator.truth import Sent, TruthLog
+from bench.simulator.simulation import Simulation, generate
+from bench.simulator.websocket import over_websocket, upgrade_required
 
-_MAX_BODY_BYTES = 16 * 1024 * 1024
 _CREATED = 1_700_000_000
 """The models' date of birth: any fixed one."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Simulation:
-    """What holds for every request of one simulator."""
-
-    profile: str
-    seed: int
-    nonce: str
-    truth: TruthLog
 
 
 def create_app(simulation: Simulation) -> Starlette:
@@ -52,6 +39,10 @@ def create_app(simulation: Simulation) -> Starlette:
             Route("/v1/models", models),
             Route("/v1/models/{name:path}", model),
             Route("/v1/responses", responses, methods=["POST"]),
+            Route("/v1/responses", upgrade_required, methods=["GET"]),
+            WebSocketRoute("/v1/responses", over_websocket(responses)),
+            *stored_api.ROUTES,
+            Route("/v1/chat/completions", chat, methods=["POST"]),
         ],
         middleware=[Middleware(_OwnHeaders)],
         exception_handlers={ApiError: _api_error, HTTPException: _http_error, Exception: _server_error},
@@ -67,48 +58,35 @@ async def identity(request: Request) -> Response:
     return _json({"name": "streambench-simulator", "nonce": simulation.nonce, "version": __version__})
 
 
-async def models(_request: Request) -> Response:
+async def models(request: Request) -> Response:
     """All models."""
-    return _json({"object": "list", "data": [_model(name) for name in MODELS]})
+    simulation: Simulation = request.app.state.simulation
+    return _json({"object": "list", "data": [_model(name) for name in simulation.models]})
 
 
 async def model(request: Request) -> Response:
     """One model."""
     name = request.path_params["name"]
-    check_model(name)
+    check_model(name, request.app.state.simulation.models)
     return _json(_model(name))
 
 
-async def responses(request: Request) -> EventStream | WholeBody:
+async def responses(request: Request) -> ASGIApp:
     """An answer, streamed or whole: the same one at the same time."""
     simulation: Simulation = request.app.state.simulation
-    body = await _read_body(request)
-    sent = Sent(
-        client_id=request.headers.get("x-client-request-id"),
-        server_id=request.state.request_id,
-        t_received=time.perf_counter_ns(),
-    )
-    asked = parse_request(body)
-    control = read_control(asked.metadata or {})
-    profile = profile_of(control, simulation.profile)
-    seed = simulation.seed if control.seed is None else control.seed
-    answer = answer_to(asked, seed=seed, tokens=control.tokens, default_tokens=profile.tokens)
-    reply = Reply(asked, answer)
-    times = schedule(len(answer.tokens), profile, MODELS[asked.model], random_source("pacing", asked, seed))
-    if asked.stream:
-        return EventStream(reply.frames(times), sent, simulation.truth)
-    last = max(due for _, due in times)
-    return WholeBody(last, lambda: orjson.dumps(reply.body()), sent, simulation.truth)
+    body, sent = await receive(request)
+    question = stored_api.with_earlier(parse_request(body, simulation.models), simulation.store)
+    made = generate(simulation, question)
+    return stored_api.answer(question, made, sent, simulation)
 
 
-async def _read_body(request: Request) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MAX_BODY_BYTES:
-            message = f"The body of your request is larger than {_MAX_BODY_BYTES} bytes."
-            raise ApiError(413, message, code="request_too_large")
-    return bytes(body)
+async def chat(request: Request) -> ASGIApp:
+    """An answer of Chat Completions: to the same question the same text as that of the Responses API."""
+    simulation: Simulation = request.app.state.simulation
+    body, sent = await receive(request)
+    asked, question = parse_chat(body, simulation.models)
+    made = generate(simulation, question)
+    return deliver(ChatReply(asked, question, made.answer), made, sent, simulation.truth)
 
 
 def _model(name: str) -> dict[str, Any]:

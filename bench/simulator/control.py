@@ -12,8 +12,10 @@ from dataclasses import replace
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bench.errors import BenchError
+from bench.simulator.chances import Chance, parse_chances
 from bench.simulator.errors import ApiError
 from bench.simulator.profiles import Profile, find_profile
+from bench.simulator.script import Turn
 
 FIELD = "bench"
 _PARAM = f"metadata.{FIELD}"
@@ -35,6 +37,12 @@ class Control(BaseModel):
         default=None, ge=0, le=2, description="Sigma of the log-normal factor on every waiting time"
     )
     seed: int | None = Field(default=None, ge=0, description="Seed of the answer and of the jitter")
+    answers: tuple[Turn, ...] = Field(
+        default=(), description='What the answers are, turn by turn (see "Scripts"); the last one repeats'
+    )
+    faults: tuple[str, ...] | None = Field(
+        default=None, description='What goes wrong how often, each as `--fault` has it (see "Faults"); none: `[]`'
+    )
 
 
 def read_control(metadata: Mapping[str, str]) -> Control:
@@ -51,13 +59,21 @@ def read_control(metadata: Mapping[str, str]) -> Control:
         raise ApiError(400, message, param=_PARAM, code="invalid_control") from error
 
 
+def chances_of(control: Control) -> tuple[Chance, ...]:
+    """The faults that the control field asks for."""
+    try:
+        return parse_chances(control.faults or ())
+    except BenchError as error:
+        raise ApiError(400, f"{_PARAM}: {error}", param=_PARAM, code="invalid_control") from error
+
+
 def profile_of(control: Control, default: str) -> Profile:
     """The named profile (or the server's default) with everything that the control field sets itself."""
     try:
         profile = find_profile(control.profile or default)
     except BenchError as error:
         raise ApiError(400, f"{_PARAM}: {error}", param=_PARAM, code="invalid_control") from error
-    own = control.model_dump(exclude_none=True, exclude={"profile", "seed"})
+    own = control.model_dump(exclude_none=True, exclude={"profile", "seed", "answers", "faults"})
     if control.tokens_per_event:
         own["tokens_per_event"] = (control.tokens_per_event, control.tokens_per_event)
     return replace(profile, **own)

@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 from bench.simulator.profiles import Profile
 
@@ -37,8 +38,35 @@ def _jitter(sigma: float, rng: random.Random) -> float:
     return rng.lognormvariate(-sigma * sigma / 2, sigma) if sigma else 1.0
 
 
-async def sleep_until(due: int) -> None:
-    """Wait until `time.perf_counter_ns()` has reached `due`."""
-    left = due - time.perf_counter_ns()
+class Stop:
+    """The end of an answer that is cancelled."""
+
+    def __init__(self) -> None:
+        self.at: int | None = None
+        """`time.perf_counter_ns()` of the cancelling; None: it was not cancelled."""
+        self._now = asyncio.Event()
+
+    def now(self) -> None:
+        """Cancel it."""
+        self.at = time.perf_counter_ns()
+        self._now.set()
+
+    def comes_before(self, due: int) -> bool:
+        """Is what was due then no longer made?"""
+        return self.at is not None and self.at < due
+
+    async def wait(self, seconds: float) -> None:
+        """Wait for it, at most that long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._now.wait()
+
+
+async def sleep_until(due: int, stop: Stop | None = None) -> bool:
+    """Wait until `time.perf_counter_ns()` has reached `due`, or until `stop` comes before: then it is False."""
+    if stop and stop.comes_before(due):
+        return False
+    left = (due - time.perf_counter_ns()) / 1e9
     if left > 0:
-        await asyncio.sleep(left / 1e9)
+        await (stop.wait(left) if stop else asyncio.sleep(left))
+    return not (stop and stop.comes_before(due))

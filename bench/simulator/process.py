@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,25 +36,33 @@ class Simulator:
 
 
 @contextmanager
-def running(*, profile: str = DEFAULT_PROFILE, seed: int = 0, truth: Path | None = None) -> Iterator[Simulator]:
+def running(
+    *,
+    profile: str = DEFAULT_PROFILE,
+    seed: int = 0,
+    truth: Path | None = None,
+    faults: Sequence[str] = (),
+    script: Path | None = None,
+    conformance: bool = False,
+) -> Iterator[Simulator]:
     """A simulator on a free loopback port, in a process of its own that ends with the block or with this process.
 
     It has a session of its own, so Ctrl-C in the terminal reaches only the caller. Raises `BenchError`, with what the
     child said last, when it does not come up within 30 s or when somebody else answers at its address.
     """
     nonce = secrets.token_hex(16)
-    with tempfile.TemporaryFile() as errors, _spawned(_options(profile, seed, truth, nonce), errors) as child:
+    options = ["--profile", profile, "--seed", str(seed), "--nonce", nonce, "--watch-stdin"]
+    options += [f"--truth={truth}"] if truth else []
+    options += [f"--script={script}"] if script else []
+    options += [f"--fault={fault}" for fault in faults]
+    options += ["--conformance"] if conformance else []
+    with tempfile.TemporaryFile() as errors, _spawned(options, errors) as child:
         line = _first_line(child)
         if not line:
             raise BenchError(f"the simulator did not start: {_tail(errors) or 'it said nothing'}")
         simulator = Simulator(**json.loads(line))
         _verify(simulator.base_url, nonce)
         yield simulator
-
-
-def _options(profile: str, seed: int, truth: Path | None, nonce: str) -> list[str]:
-    options = ["--profile", profile, "--seed", str(seed), "--nonce", nonce, "--watch-stdin"]
-    return [*options, "--truth", str(truth)] if truth else options
 
 
 @contextmanager

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
+from bench.simulator.control import FIELD
 from bench.simulator.errors import ApiError, unsupported
+from bench.simulator.input_items import TYPES, InputItem
 from bench.simulator.profiles import MODELS
 
 _UNSUPPORTED = {
-    "background": "background responses",
     "conversation": "conversations",
-    "previous_response_id": "earlier responses",
     "prompt": "stored prompts",
     "context_management": "context management",
     "moderation": "moderation",
@@ -25,41 +36,8 @@ class _Model(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True)
 
 
-class _Part(_Model):
-    type: Literal["input_text", "output_text"]
-    text: str
-
-
-def _as_parts(content: object) -> object:
-    if isinstance(content, str):
-        return [{"type": "input_text", "text": content}]
-    kinds = [part.get("type") for part in content if isinstance(part, dict)] if isinstance(content, list) else []
-    for kind in kinds:
-        if isinstance(kind, str) and kind not in {"input_text", "output_text"}:
-            raise unsupported(f"content of type {kind!r}", "input")
-    return content
-
-
-class Message(_Model):
-    """One message of the input."""
-
-    role: Literal["user", "assistant", "system", "developer"]
-    content: Annotated[list[_Part], BeforeValidator(_as_parts)]
-
-    @property
-    def text(self) -> str:
-        """All its text."""
-        return "".join(part.text for part in self.content)
-
-
-def _as_messages(value: object) -> object:
-    if isinstance(value, str):
-        return [{"role": "user", "content": value}]
-    for item in value if isinstance(value, list) else []:
-        kind = item.get("type", "message") if isinstance(item, dict) else "message"
-        if kind != "message":
-            raise unsupported(f"input items of type {kind!r}", "input")
-    return value
+def _as_items(value: object) -> object:
+    return [{"role": "user", "content": value}] if isinstance(value, str) else value
 
 
 class FunctionTool(_Model):
@@ -124,7 +102,17 @@ class _Accepted(_Model):
 
 
 _Key = Annotated[str, StringConstraints(max_length=64)]
-_Value = Annotated[str, StringConstraints(max_length=512)]
+
+
+def _short(metadata: dict[str, str]) -> dict[str, str]:
+    """OpenAI's limit on values; the control field is no metadata of the user's."""
+    for key, value in metadata.items():
+        if key != FIELD and len(value) > _LONGEST_VALUE:
+            raise PydanticCustomError("too_long", "'{key}' has more than 512 characters", {"key": key})
+    return metadata
+
+
+_Metadata = Annotated[dict[_Key, str], Field(max_length=16), AfterValidator(_short)]
 
 
 class ResponsesRequest(_Accepted):
@@ -133,10 +121,12 @@ class ResponsesRequest(_Accepted):
     model_config = ConfigDict(extra="forbid")
 
     model: str
-    input: Annotated[list[Message], BeforeValidator(_as_messages)] = Field(min_length=1)
+    input: Annotated[list[InputItem], BeforeValidator(_as_items)] = Field(min_length=1)
     instructions: str | None = None
     stream: bool | None = None
-    metadata: Annotated[dict[_Key, _Value], Field(max_length=16)] | None = None
+    background: bool | None = None
+    previous_response_id: str | None = None
+    metadata: _Metadata | None = None
     max_output_tokens: int | None = Field(default=None, ge=1)
     temperature: float | None = Field(default=None, ge=0, le=2)
     top_p: float | None = Field(default=None, ge=0, le=1)
@@ -146,34 +136,42 @@ class ResponsesRequest(_Accepted):
     text: _Text = _Text()
 
     @property
+    def echoed_metadata(self) -> dict[str, str]:
+        """The metadata that the response repeats: all that OpenAI would allow, so no long script."""
+        return {key: value for key, value in (self.metadata or {}).items() if len(value) <= _LONGEST_VALUE}
+
+    @property
     def function(self) -> str | None:
         """Name of the function that `tool_choice` forces."""
         return self.tool_choice["name"] if isinstance(self.tool_choice, dict) else None
 
 
-def parse_request(body: bytes) -> ResponsesRequest:
+def parse_request(body: bytes, models: Collection[str] = MODELS) -> ResponsesRequest:
     """A valid request for one of the models. Raises `ApiError`."""
-    values = _json_object(body)
+    values = json_object(body)
     for name, what in _UNSUPPORTED.items():
         if values.get(name):
             raise unsupported(what, name)
     try:
         request = ResponsesRequest.model_validate({k: v for k, v in values.items() if k not in _UNSUPPORTED})
     except ValidationError as error:
-        raise _refusal(error) from error
-    check_model(request.model)
-    _check_tool_choice(request)
+        raise refusal(error) from error
+    check_model(request.model, models)
+    check_tool_choice(request)
+    if request.background and request.store is False:
+        raise ApiError(400, "Background responses are stored: 'store' cannot be false.", param="store")
     return request
 
 
-def check_model(name: str) -> None:
+def check_model(name: str, models: Collection[str] = MODELS) -> None:
     """Raise the 404 of OpenAI for a model that is not served."""
-    if name not in MODELS:
-        message = f"The model '{name}' does not exist; the simulator has {', '.join(MODELS)}."
+    if name not in models:
+        message = f"The model '{name}' does not exist; the simulator has {', '.join(models)}."
         raise ApiError(404, message, param="model", code="model_not_found")
 
 
-def _json_object(body: bytes) -> dict[str, Any]:
+def json_object(body: bytes) -> dict[str, Any]:
+    """A body as a JSON object. Raises `ApiError`."""
     try:
         values = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -183,13 +181,15 @@ def _json_object(body: bytes) -> dict[str, Any]:
     return values
 
 
+_LONGEST_VALUE = 512
 _CODES = {"missing": "missing_required_parameter", "extra_forbidden": "unknown_parameter"}
 
 
-def _refusal(error: ValidationError) -> ApiError:
+def refusal(error: ValidationError) -> ApiError:
     """The first problem, worded as OpenAI does."""
     first = error.errors(include_url=False, include_context=False)[0]
-    param = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
+    place = [part for number, part in enumerate(first["loc"]) if not (number == 2 and part in TYPES)]
+    param = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")
     texts = {
         "missing": f"Missing required parameter: '{param}'.",
         "extra_forbidden": f"Unknown parameter: '{param}'.",
@@ -200,7 +200,8 @@ def _refusal(error: ValidationError) -> ApiError:
     return ApiError(400, message, param=param, code=_CODES.get(kind, default))
 
 
-def _check_tool_choice(request: ResponsesRequest) -> None:
+def check_tool_choice(request: ResponsesRequest) -> None:
+    """Raise the 400 of OpenAI for a choice that does not fit the tools."""
     choice = request.tool_choice
     if isinstance(choice, dict):
         if choice.get("type") != "function":

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import random
+import re
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import orjson
 
-from bench.simulator.schemas import Sampler, SchemaError, Slot
+from bench.simulator.scalars import Slot
+from bench.simulator.schemas import Sampler
+from bench.simulator.validity import Impossible, SchemaError, matches
 from bench.simulator.words import text_of_length
 
 _NATURAL_ITEMS = 2
+_TRIES = 60
+_HARD = re.compile(
+    rb'"(not|oneOf|allOf|if|contains|patternProperties|propertyNames|dependentRequired|dependentSchemas|maxContains)":'
+)
+"""Keywords with which a value made part by part may yet be wrong as a whole."""
 
 
 def natural_json(schema: Mapping[str, Any], rng: random.Random) -> str:
     """JSON valid for the schema, of the length it happens to have. Raises `SchemaError`."""
-    with _well_formed():
-        return _render(Sampler(schema, rng, _NATURAL_ITEMS), rng)
+    return _valid(schema, lambda bold: _render(Sampler(schema, rng, _NATURAL_ITEMS, bold=bold), rng))
 
 
 def padded_json(schema: Mapping[str, Any], chars: int, rng: random.Random) -> str:
@@ -27,14 +34,34 @@ def padded_json(schema: Mapping[str, Any], chars: int, rng: random.Random) -> st
 
     Arrays get further items first, then strings fill what is left. Raises `SchemaError`.
     """
+    return _valid(schema, lambda bold: _padded(schema, chars, rng, bold))
+
+
+def _padded(schema: Mapping[str, Any], chars: int, rng: random.Random, bold: bool) -> str:
+    state = rng.getstate()
+    sample = Sampler(schema, rng, 1, bold=bold)
+    if _least_length(sample) > chars:
+        rng.setstate(state)
+        sample = Sampler(schema, rng, 0, bold=bold)
+    _stretch(sample.slots, chars - _grow(sample, chars))
+    return _render(sample, rng)
+
+
+def _valid(schema: Mapping[str, Any], make: Callable[[bool], str]) -> str:
+    """What `make` makes, again where it must be looked at as a whole: plain at first, then bold, till it is valid."""
     with _well_formed():
-        state = rng.getstate()
-        sample = Sampler(schema, rng, 1)
-        if _least_length(sample) > chars:
-            rng.setstate(state)
-            sample = Sampler(schema, rng, 0)
-        _stretch(sample.slots, chars - _grow(sample, chars))
-        return _render(sample, rng)
+        if not _HARD.search(orjson.dumps(schema)):
+            return make(False)
+        failure = SchemaError("the simulator found no value that it allows")
+        for number in range(_TRIES):
+            try:
+                text = make(number > 1)
+            except Impossible as error:
+                failure = error
+                continue
+            if matches(orjson.loads(text), schema, schema):
+                return text
+        raise failure
 
 
 @contextmanager
@@ -42,7 +69,11 @@ def _well_formed() -> Iterator[None]:
     """A schema whose keywords hold values of the wrong type is one more broken schema."""
     try:
         yield
-    except (TypeError, AttributeError, LookupError, ArithmeticError) as error:
+    except RecursionError as error:
+        raise SchemaError("it refers to itself without an end") from error
+    except SchemaError:
+        raise
+    except (TypeError, AttributeError, LookupError, ArithmeticError, ValueError) as error:
         raise SchemaError(f"it is not well-formed ({error})") from error
 
 

@@ -1,73 +1,46 @@
 """A value for a JSON schema, with the places where it can still be stretched.
 
-Pure: the same schema and random source give the same value. What is returned is valid: a keyword that restricts values
-and is not known here, or a contradiction between schemas to be joined, is refused rather than ignored. One thing is
-taken on trust: that the options of a `oneOf` exclude each other.
+Pure: the same schema and random source give the same value. What is simple is made valid as it is made; for the rest
+(`not`, `oneOf`, `if`, …) `samples` looks at the whole and asks for another one.
 """
 
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import orjson
 
-_NATURAL_CHARS = 24
+from bench.simulator.joining import as_mapping, joined
+from bench.simulator.patterns import text_for
+from bench.simulator.scalars import NUMERIC, Slot, number_for, string_for
+from bench.simulator.validity import (
+    Impossible,
+    SchemaError,
+    matches,
+    property_schemas,
+    resolve,
+    same,
+)
+
 _DEEP = 9
 """From this nesting on (a `$ref` counts twice more), only what must be there is made: recursion comes to an end."""
 _TOO_DEEP = 60
 _TOO_MANY = 200_000
-_TOO_LONG = 1_000_000
-_REFUSED = {
-    "pattern",
-    "not",
-    "if",
-    "then",
-    "else",
-    "contains",
-    "minProperties",
-    "propertyNames",
-    "patternProperties",
-} | {
-    "dependencies",
-    "dependentRequired",
-    "dependentSchemas",
-    "unevaluatedItems",
-    "unevaluatedProperties",
-    "$dynamicRef",
+_TRIES = 50
+_WORKED_IN = {"$ref", "allOf", "if", "dependentSchemas", "$dynamicRef"}
+_TYPES = ("string", "integer", "number", "boolean", "object", "array", "null")
+_HINTS: Mapping[str, str] = {
+    **dict.fromkeys(["properties", "required", "patternProperties", "minProperties", "propertyNames"], "object"),
+    **dict.fromkeys(["additionalProperties", "dependentRequired"], "object"),
+    **dict.fromkeys(["items", "prefixItems", "minItems", "uniqueItems", "contains"], "array"),
+    **dict.fromkeys(NUMERIC, "number"),
 }
-_ANNOTATIONS = {"$schema", "$id", "$defs", "definitions", "title", "description", "default", "examples", "deprecated"}
-_FORMATS = {
-    "date-time": "2024-05-17T09:30:00Z",
-    "date": "2024-05-17",
-    "time": "09:30:00Z",
-    "duration": "P3DT4H",
-    "email": "reader@example.com",
-    "hostname": "example.com",
-    "ipv4": "192.0.2.7",
-    "ipv6": "2001:db8::7",
-    "uri": "https://example.com/garden",
-    "uuid": "3f2b8c9e-5d41-4c7a-9b60-1e8a7d2f4c35",
-}
-
-
-class SchemaError(ValueError):
-    """No value can be made: the schema is broken, allows none, or uses what is not known here."""
-
-
-@dataclass
-class Slot:
-    """A string whose length is free between two limits."""
-
-    low: int
-    high: float
-    chars: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.chars = int(min(max(_NATURAL_CHARS, self.low), self.high))
+"""The type that a schema without one is about."""
+_Option = TypeVar("_Option")
 
 
 @dataclass
@@ -80,177 +53,222 @@ class Growable:
 
 
 class Sampler:
-    """Makes values for one schema, with `first_items` in each array where that is allowed."""
+    """Makes a value for one schema, with `first_items` in each array where that is allowed.
 
-    def __init__(self, schema: Any, rng: random.Random, first_items: int) -> None:
+    `bold` leaves out what need not be there, and takes any type where none is named, at random. Raises `SchemaError`,
+    and its subclass `Impossible` when nothing is wrong with the schema but that no value was found.
+    """
+
+    def __init__(self, schema: Any, rng: random.Random, first_items: int, *, bold: bool = False) -> None:
         self.slots: list[Slot] = []
         self.arrays: list[Growable] = []
-        self._schema, self._rng, self._first_items = schema, rng, first_items
+        self._schema, self._rng, self._first_items, self._bold = schema, rng, first_items, bold
         self._made = 0
         self.root = self._make(schema, 0)
 
     def _make(self, schema: Any, depth: int) -> Any:
         if depth > _TOO_DEEP:
-            raise SchemaError("it refers to itself without an end")
+            raise Impossible("it refers to itself without an end")
         self._made += 1
         if self._made > _TOO_MANY:
             raise SchemaError(f"it asks for more than {_TOO_MANY} values")
-        known = self._checked(schema)
-        depth += 2 if "$ref" in _mapping(schema) else 0
-        if "const" in known:
-            return known["const"]
-        if "enum" in known:
-            return self._rng.choice(known["enum"])
+        known = self._flat(schema)
+        depth += 2 if "$ref" in as_mapping(schema) else 0
+        if "const" in known or "enum" in known:
+            return self._given(known)
         for keyword in ("anyOf", "oneOf"):
             if keyword in known:
-                rest = {k: v for k, v in known.items() if k != keyword}
-                return self._make(_merged([rest, self._choice(known[keyword], depth)]), depth + 1)
-        return self._typed(_type_of(known), known, depth)
+                rest = {key: value for key, value in known.items() if key != keyword}
+                options = [{"allOf": [rest, option]} for option in self._ordered(known[keyword], depth)]
+                return self._first(options, lambda option: self._make(option, depth + 1))
+        types = self._types(known)
+        if len(types) == 1:
+            return self._typed(types[0], known, depth)
+        return self._first(types, lambda type_: self._typed(type_, known, depth))
 
-    def _checked(self, schema: Any) -> Mapping[str, Any]:
-        """The schema with `$ref` and `allOf` worked in."""
-        known = dict(_mapping(schema))
-        for _ in range(_TOO_DEEP):
-            if "$ref" in known:
-                known = _merged([self._resolve(known.pop("$ref")), known])
-            elif "allOf" in known:
-                known = _merged([*known.pop("allOf"), known])
-            elif refused := sorted(_REFUSED & known.keys()):
-                raise SchemaError(f"the simulator does not know the keyword {refused[0]!r}")
-            else:
-                return known
-        raise SchemaError("it refers to itself without an end")
-
-    def _resolve(self, reference: object) -> Any:
-        if not isinstance(reference, str) or not reference.startswith("#"):
-            raise SchemaError(f"{reference!r} does not refer to this schema")
-        found = self._schema
-        for part in reference[1:].split("/")[1:]:
+    def _first(self, options: Iterable[_Option], make: Callable[[_Option], Any]) -> Any:
+        """What `make` makes of the first option that it can make anything of."""
+        failure: SchemaError = SchemaError("it has an empty list of options")
+        for option in options:
+            slots, arrays = len(self.slots), len(self.arrays)
             try:
-                found = found[part.replace("~1", "/").replace("~0", "~")]
-            except (KeyError, TypeError) as error:
-                raise SchemaError(f"{reference!r} is not in it") from error
-        return found
+                return make(option)
+            except Impossible as error:
+                del self.slots[slots:], self.arrays[arrays:]
+                failure = error
+        raise failure
 
-    def _choice(self, options: list[Any], depth: int) -> Any:
-        """Any but null; deep down the shortest that refers to nothing further."""
-        if depth >= _DEEP and (ends := [option for option in options if not self._refers(option)]):
-            return min(ends, key=lambda option: len(orjson.dumps(option)))
-        return self._rng.choice([option for option in options if option != {"type": "null"}] or options)
+    def _flat(self, schema: Any, level: int = 0) -> Mapping[str, Any]:
+        """The schema with `$ref`, `allOf`, `if` and `dependentSchemas` worked in."""
+        if level > _TOO_DEEP:
+            raise SchemaError("it refers to itself without an end")
+        found = as_mapping(schema)
+        if not _WORKED_IN & found.keys():
+            return found
+        known = dict(found)
+        if "$dynamicRef" in known:
+            raise SchemaError("the simulator does not know the keyword '$dynamicRef'")
+        parts = [resolve(known.pop("$ref"), self._schema)] if "$ref" in known else []
+        parts += known.pop("allOf", [])
+        if "if" in known:
+            when, then, otherwise = (known.pop(key, True) for key in ("if", "then", "else"))
+            parts.append({"anyOf": [{"allOf": [when, then]}, otherwise]})
+        parts += known.pop("dependentSchemas", {}).values()
+        return joined([*(self._flat(part, level + 1) for part in parts), known])
+
+    def _given(self, schema: Mapping[str, Any]) -> Any:
+        """One of the values that the schema lists, and that all else in it allows."""
+        values = [schema["const"]] if "const" in schema else schema["enum"]
+        allowed = [value for value in values if matches(value, schema, self._schema)]
+        if not allowed:
+            raise Impossible("it allows none of the values that it lists")
+        return self._rng.choice(allowed)
+
+    def _ordered(self, options: list[Any], depth: int) -> list[Any]:
+        """In the order to try them: any, null last; deep down the shortest first that refers to nothing further.
+
+        A number that may also be any string, as pydantic's Decimal, is a number.
+        """
+        number = {"type": "number"} in options
+        shuffled = self._rng.sample(options, len(options))
+        null, string = {"type": "null"}, {"type": "string"}
+        if depth < _DEEP:
+            return sorted(shuffled, key=lambda option: (option == null, number and option == string))
+        return sorted(
+            shuffled,
+            key=lambda option: (self._refers(option), number and option == string, len(orjson.dumps(option))),
+        )
 
     def _refers(self, option: Any) -> bool:
-        reference = _mapping(option).get("$ref")
-        return b'"$ref"' in orjson.dumps(self._resolve(reference) if reference else option)
+        reference = option.get("$ref") if isinstance(option, Mapping) else None
+        return b'"$ref"' in orjson.dumps(resolve(reference, self._schema) if reference else option)
+
+    def _types(self, schema: Mapping[str, Any]) -> list[str]:
+        """In the order to try them: null last."""
+        type_ = schema.get("type")
+        if type_ is not None:
+            return [type_] if isinstance(type_, str) else sorted(type_, key=lambda name: name == "null")
+        hinted = next((found for hint, found in _HINTS.items() if hint in schema), None)
+        if self._bold:
+            return self._rng.sample(_TYPES, len(_TYPES))
+        return [hinted or "string"]
 
     def _typed(self, type_: str, schema: Mapping[str, Any], depth: int) -> Any:
-        makers: Mapping[str, Callable[[], Any]] = {
-            "object": lambda: self._object(schema, depth),
-            "array": lambda: self._array(schema, depth),
-            "string": lambda: self._string(schema),
-            "integer": lambda: self._number(schema, 1),
-            "number": lambda: self._number(schema, 0.25),
-            "boolean": lambda: self._rng.random() < 0.5,
-            "null": lambda: None,
-        }
-        if type_ not in makers:
-            raise SchemaError(f"{type_!r} is not a type")
-        return makers[type_]()
+        match type_:
+            case "object":
+                return self._object(schema, depth)
+            case "array":
+                return self._array(schema, depth)
+            case "string":
+                return self._string(schema)
+            case "integer" | "number":
+                return number_for(schema, self._rng, whole=type_ == "integer")
+            case "boolean":
+                return self._rng.random() < 0.5
+            case "null":
+                return None
+        raise SchemaError(f"{type_!r} is not a type")
 
     def _object(self, schema: Mapping[str, Any], depth: int) -> dict[str, Any]:
+        schema = {"additionalProperties": schema.get("unevaluatedProperties", True), **schema}
+        required = [*schema.get("required", []), *_dependent(schema)]
         properties = schema.get("properties", {})
-        required = schema.get("required", [])
-        names = [name for name in properties if depth < _DEEP or name in required]
-        others = schema.get("additionalProperties", True)
-        made = {name: self._make(properties[name], depth + 1) for name in names}
-        return made | {name: self._make(others, depth + 1) for name in required if name not in properties}
+        room = schema.get("maxProperties", math.inf) - len(set(required))
+        if room < 0:
+            raise Impossible("it asks for more properties than it allows")
+        made: dict[str, Any] = {}
+        for name in dict.fromkeys([*properties, *required]):
+            if name in required:
+                made[name] = self._property(name, schema, depth)
+            elif len(made.keys() - set(required)) < room and self._wanted(name, schema, depth):
+                made |= self._first([[name], []], lambda names: {n: self._property(n, schema, depth) for n in names})
+        return self._filled(made, schema, depth)
+
+    def _property(self, name: str, schema: Mapping[str, Any], depth: int) -> Any:
+        found = property_schemas(name, schema)
+        return self._make(found[0] if len(found) == 1 else {"allOf": found}, depth + 1)
+
+    def _wanted(self, name: str, schema: Mapping[str, Any], depth: int) -> bool:
+        """Shall a property that need not be there be there?"""
+        allowed = matches(name, schema.get("propertyNames", True), self._schema)
+        return allowed and depth < _DEEP and not (self._bold and self._rng.random() < 0.5)
+
+    def _filled(self, made: dict[str, Any], schema: Mapping[str, Any], depth: int) -> dict[str, Any]:
+        """With properties of made-up names: as many as must be there, and one if there are no others to show."""
+        least = schema.get("minProperties", 0)
+        is_map = "patternProperties" in schema or schema["additionalProperties"] not in (True, False, {})
+        wish = max(least, min(int(is_map and depth < _DEEP and not made), schema.get("maxProperties", 1)))
+        for number in range(_TRIES):
+            if len(made) >= wish:
+                break
+            new = self._first([number, None], lambda n: {} if n is None else self._invented(n, schema, depth))
+            made |= {name: value for name, value in new.items() if name not in made}
+        if len(made) < least:
+            raise Impossible("the simulator found no object with so many properties")
+        return made
+
+    def _invented(self, number: int, schema: Mapping[str, Any], depth: int) -> dict[str, Any]:
+        """A property with a made-up name, if its name is one that the schema allows."""
+        name = f"key_{number + 1}"
+        if patterns := list(schema.get("patternProperties", {})):
+            name = text_for([self._rng.choice(patterns)], 0, math.inf, self._rng)
+        elif "propertyNames" in schema:
+            name = self._plain(lambda: self._make({"type": "string", "allOf": [schema["propertyNames"]]}, depth + 1))
+        allowed = matches(name, schema.get("propertyNames", True), self._schema)
+        return {name: self._property(name, schema, depth)} if allowed else {}
 
     def _array(self, schema: Mapping[str, Any], depth: int) -> list[Any]:
         first = schema.get("prefixItems", [])
+        others = schema.get("items", schema.get("unevaluatedItems", True))
         low, high = schema.get("minItems", 0), schema.get("maxItems", math.inf)
-        others = schema.get("items", True)
-        if schema.get("uniqueItems") and low > 1:
-            raise SchemaError("the simulator does not know 'uniqueItems' with 'minItems' over 1")
-        high = min(high, 1 if schema.get("uniqueItems") else math.inf, len(first) if others is False else math.inf)
+        if "contains" in schema and others is not False:
+            wanted = schema.get("minContains", 1)
+            first = [*first, *[{"allOf": [others, schema["contains"]]}] * wanted]
+            low = max(low, len(first) if wanted else 0)
+        high = min(high, len(first) if others is False else math.inf)
+        unique = bool(schema.get("uniqueItems"))
+        if unique:
+            high = min(high, max(low, 1))
         if low > high:
-            raise SchemaError("it allows no array")
+            raise Impossible("it allows no array")
         count = low if depth >= _DEEP else int(min(max(low, len(first), self._first_items), high))
-        items = [self._make(each, depth + 1) for each in first[:count]]
-        array = Growable(items, high, lambda: self._make(others, depth + 1))
-        items += [array.make() for _ in range(count - len(items))]
-        if depth < _DEEP:
-            self.arrays.append(array)
-        return items
+        make = self._distinct if unique and count > 1 else self._items
+        items = self._first(dict.fromkeys([count, low]), lambda size: make(first, others, size, depth))
+        if depth < _DEEP and not (unique and count > 1):
+            self.arrays.append(Growable(items, high, lambda: self._make(others, depth + 1)))
+        return list(items) if unique and count > 1 else items
+
+    def _items(self, first: list[Any], others: Any, count: int, depth: int) -> list[Any]:
+        return [self._make(first[place] if place < len(first) else others, depth + 1) for place in range(count)]
+
+    def _distinct(self, first: list[Any], others: Any, count: int, depth: int) -> list[Any]:
+        """Items of which no two are equal; their texts are settled at once."""
+        found: dict[bytes, Any] = {}
+        for _ in range(count * _TRIES):
+            if len(found) < count:
+                schema = first[len(found)] if len(found) < len(first) else others
+                item = self._plain(lambda schema=schema: self._make(schema, depth + 1))  # type: ignore[misc]
+                found.setdefault(same(item), item)
+        if len(found) < count:
+            raise Impossible("the simulator found no array with so many different items")
+        return list(found.values())
+
+    def _plain(self, make: Callable[[], Any]) -> Any:
+        """What `make` makes, with nothing in it that can still be stretched."""
+        slots, arrays = len(self.slots), len(self.arrays)
+        made = make()
+        del self.slots[slots:], self.arrays[arrays:]
+        text = orjson.dumps(made, lambda slot: slot.some_text(self._rng), orjson.OPT_PASSTHROUGH_DATACLASS)
+        return orjson.loads(text)
 
     def _string(self, schema: Mapping[str, Any]) -> str | Slot:
-        low, high = schema.get("minLength"), schema.get("maxLength", math.inf)
-        if (low or 0) > high:
-            raise SchemaError("it allows no string")
-        if (low or 0) > _TOO_LONG:
-            raise SchemaError(f"it asks for a string of more than {_TOO_LONG} characters")
-        if (form := schema.get("format")) in _FORMATS:
-            if not (low or 0) <= len(_FORMATS[form]) <= high:
-                raise SchemaError(f"the simulator has no {form!r} of that length")
-            return _FORMATS[form]
-        slot = Slot(int(min(1, high)) if low is None else low, high)
-        self.slots.append(slot)
-        return slot
-
-    def _number(self, schema: Mapping[str, Any], default_step: float) -> Any:
-        step = schema.get("multipleOf", default_step)
-        if default_step == 1 and step != int(step):
-            raise SchemaError("the simulator does not know integers with a broken 'multipleOf'")
-        low, high = _limits(schema)
-        start = max(low, min(1, high - 99 * step))
-        steps = range(math.ceil(start / step), math.floor(min(high, start + 99 * step) / step) + 1)
-        allowed = [value for value in (round(each * step, 9) for each in steps) if _within(value, schema)]
-        if allowed:
-            return self._rng.choice(allowed)
-        middle = (low + high) / 2
-        if default_step == 1 or "multipleOf" in schema or not _within(middle, schema):
-            raise SchemaError("it allows no number")
-        return middle
+        made = string_for(schema, self._rng)
+        if isinstance(made, Slot):
+            self.slots.append(made)
+        return made
 
 
-def _limits(schema: Mapping[str, Any]) -> tuple[float, float]:
-    low = max(schema.get("minimum", -math.inf), schema.get("exclusiveMinimum", -math.inf))
-    return low, min(schema.get("maximum", math.inf), schema.get("exclusiveMaximum", math.inf))
-
-
-def _within(value: float, schema: Mapping[str, Any]) -> bool:
-    low, high = _limits(schema)
-    return low <= value <= high and value not in (schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum"))
-
-
-def _mapping(schema: Any) -> Mapping[str, Any]:
-    """A schema as a mapping: true allows all, as {} does."""
-    if schema is True:
-        return {}
-    if isinstance(schema, Mapping):
-        return schema
-    raise SchemaError("it allows no value" if schema is False else f"{schema!r:.40} is not a schema")
-
-
-def _merged(schemas: list[Any]) -> dict[str, Any]:
-    """One schema that asks for all that they ask for."""
-    merged: dict[str, Any] = {}
-    for schema in map(_mapping, schemas):
-        joined = {
-            "properties": {**merged.get("properties", {}), **schema.get("properties", {})},
-            "required": [*merged.get("required", []), *schema.get("required", [])],
-        }
-        for key in merged.keys() & schema.keys() - joined.keys() - _ANNOTATIONS:
-            if merged[key] != schema[key]:
-                raise SchemaError(f"the simulator does not know how to join two different {key!r}")
-        merged = {**merged, **schema, **{name: value for name, value in joined.items() if value}}
-    return merged
-
-
-def _type_of(schema: Mapping[str, Any]) -> str:
-    type_ = schema.get("type")
-    if isinstance(type_, list):
-        return next((each for each in type_ if each != "null"), "null")
-    if isinstance(type_, str):
-        return type_
-    hints = {"properties": "object", "required": "object", "items": "array", "prefixItems": "array"}
-    numbers = {"minimum": "number", "maximum": "number", "multipleOf": "number"}
-    return next((found for hint, found in (hints | numbers).items() if hint in schema), "string")
+def _dependent(schema: Mapping[str, Any]) -> list[str]:
+    """Names that must be there because others are."""
+    known = {*schema.get("properties", {}), *schema.get("required", [])}
+    return [name for when, names in schema.get("dependentRequired", {}).items() if when in known for name in names]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, model_validator
 
 ItemType = Literal["message", "refusal", "reasoning", "reasoning_summary", "function_call"]
 End = Literal["completed", "incomplete:max_output_tokens", "incomplete:content_filter"]
@@ -64,6 +64,7 @@ class Write(_Model):
     events: tuple[dict[str, Any], ...] = Field(default=(), description="Events, all in this one write")
     lines: bool = Field(default=True, description="With an `event:` line where the event has a `type`")
     raw: str = Field(default="", description="Text written as it is, after the events")
+    base64: Base64Bytes = Field(default=b"", description="Bytes written as they are, after that; in base64")
 
 
 class Turn(_Model):

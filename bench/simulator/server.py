@@ -10,18 +10,23 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
 import orjson
 import uvicorn
 
+from bench.conformance.streams import conformance_scripts
 from bench.errors import BenchError
-from bench.simulator.app import Simulation, create_app
+from bench.simulator.app import create_app
+from bench.simulator.chances import parse_chances
 from bench.simulator.process import Simulator
 from bench.simulator.profiles import DEFAULT_PROFILE, find_profile
+from bench.simulator.script_file import read_scripts
+from bench.simulator.simulation import Simulation
 from bench.simulator.truth import TruthLog
+from bench.simulator.websocket import websocket_support
 
 _KEEP_ALIVE_S = 600
 _GRACE_S = 2.0
@@ -40,19 +45,25 @@ def serve(
     profile: str = DEFAULT_PROFILE,
     seed: int = 0,
     truth: Path | None = None,
+    faults: Sequence[str] = (),
+    script: Path | None = None,
+    conformance: bool = False,
     nonce: str | None = None,
     watch_stdin: bool = False,
     announce: Callable[[Simulator], None] = print_json,
 ) -> None:
     """Serve until SIGINT, SIGTERM or, if watched, the end of stdin. `announce` is called once, when it listens.
 
-    Raises `BenchError` for an unknown profile, an address that cannot be had, a truth file that cannot be written.
+    Raises `BenchError` for an unknown profile, an address that cannot be had, a truth file that cannot be written, a
+    fault or a script that is wrong.
     Call it in the main thread: it handles the signals for the rest of the process.
     """
     find_profile(profile)
+    chances = parse_chances(faults)
+    scripts = {**(conformance_scripts() if conformance else {}), **(read_scripts(script) if script else {})}
     nonce = nonce or secrets.token_hex(16)
     with closing(TruthLog(truth)) as log, _listen(host, port) as listener:
-        simulation = Simulation(profile=profile, seed=seed, nonce=nonce, truth=log)
+        simulation = Simulation(profile=profile, seed=seed, nonce=nonce, truth=log, scripts=scripts, chances=chances)
         server = uvicorn.Server(_config(create_app(simulation)))
         for ending in (signal.SIGINT, signal.SIGTERM):
             signal.signal(ending, _leave)
@@ -69,7 +80,8 @@ def _config(app: object) -> uvicorn.Config:
         app,  # type: ignore[arg-type]
         http="httptools",
         loop="asyncio",
-        ws="none",
+        ws=websocket_support(),
+        ws_per_message_deflate=False,
         lifespan="off",
         access_log=False,
         log_level="critical",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from bench.errors import BenchError
+from bench.simulator.pacing import Stop
 
 
 @dataclass
@@ -29,9 +30,21 @@ class Sent:
     """Event type of each frame; `body` for a blocking answer."""
     sizes: list[int] = field(default_factory=list)
     """Length of each frame, without the chunk framing of HTTP."""
+    attempt: int = 0
+    """Which attempt at this turn of its trial it answers, from 0."""
+    fault: str | None = None
+    """What goes wrong with it on purpose: a kind of fault, or an HTTP status; None: nothing."""
+    gone: int | None = None
+    """When the client was seen to have left before the end; None: it stayed."""
+    stop: Stop | None = None
+    """Of a response that can be cancelled: ends it."""
+    seen: Callable[[str, bytes], None] | None = None
+    """Told of each frame (its type and bytes) just before it leaves."""
 
     def stamp(self, type_: str, frame: bytes) -> None:
         """Note a frame that is handed over right after this."""
+        if self.seen:
+            self.seen(type_, frame)
         self.types.append(type_)
         self.sizes.append(len(frame))
         self.t_sent.append(time.perf_counter_ns())
@@ -65,11 +78,16 @@ def _row(sent: Sent) -> dict[str, Any]:
         "t_sent": sent.t_sent,
         "type": sent.types,
         "bytes": sent.sizes,
+        "attempt": sent.attempt,
+        "fault": sent.fault,
+        "gone": sent.gone,
+        "t_cancelled": sent.stop.at if sent.stop else None,
     }
 
 
 def read_truth(path: Path) -> Iterator[dict[str, Any]]:
-    """The lines of a truth file: client_id, server_id, t_received, and by frame t_sent, type, bytes (see `Sent`).
+    """The lines of a truth file: client_id, server_id, t_received, by frame t_sent, type, bytes, and attempt, fault,
+    gone (see `Sent`).
 
     A response's line follows its last byte by a moment: read when the simulator has ended. A last line that is cut is
     left out; raises `BenchError` for any other damage.

@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from bench.simulator.answers import answer_to
+from bench.simulator.control import Control
 from bench.simulator.pacing import schedule
 from bench.simulator.profiles import PROFILES
 from bench.simulator.requests import parse_request
@@ -22,7 +23,7 @@ TOKENS = 8000
 def test_frames(benchmark: Any, profile: str) -> None:
     """All frames of a text of 8,000 tokens."""
     request = parse_request(orjson.dumps({"model": "sim-1", "input": "Hi"}))
-    answer = answer_to(request, seed=0, tokens=TOKENS, default_tokens=TOKENS)
+    answer = answer_to(request, control=Control(), turn=None, seed=0, default_tokens=TOKENS)
 
     def render() -> deque[Any]:
         times = schedule(TOKENS, PROFILES[profile], 1.0, random.Random(0))  # noqa: S311
@@ -35,5 +36,5 @@ def test_frames(benchmark: Any, profile: str) -> None:
 def test_answer(benchmark: Any, format_: str) -> None:
     """Making an answer of 8,000 tokens: the time before its first event can leave."""
     request = parse_request(orjson.dumps({"model": "sim-1", "input": "Hi", "text": {"format": {"type": format_}}}))
-    answer = benchmark(answer_to, request, seed=0, tokens=TOKENS, default_tokens=TOKENS)
-    assert len(answer.tokens) == TOKENS
+    answer = benchmark(answer_to, request, control=Control(), turn=None, seed=0, default_tokens=TOKENS)
+    assert answer.tokens == TOKENS

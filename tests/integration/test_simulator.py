@@ -171,8 +171,8 @@ def test_models(client: OpenAI) -> None:
         ("POST", "/v1/responses", b'{"model":"sim-1"}', 400, "missing_required_parameter"),
         ("POST", "/v1/responses", b'{"model":"x","input":"x"}', 404, "model_not_found"),
         ("POST", "/v1/responses", b" " * (16 * 1024 * 1024 + 1), 413, "request_too_large"),
-        ("GET", "/v1/responses", b"", 405, "method_not_supported"),
-        ("POST", "/v1/chat/completions", b"{}", 404, "unknown_url"),
+        ("PUT", "/v1/responses", b"", 405, "method_not_supported"),
+        ("POST", "/v1/completions", b"{}", 404, "unknown_url"),
         ("GET", "/", b"", 404, "unknown_url"),
     ],
 )

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import enum
 import json
 import random
 import re
-from typing import Any
+from decimal import Decimal
+from typing import Annotated, Any, Literal
 
 import jsonschema  # type: ignore[import-untyped]
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import AnyUrl, BaseModel, Field
 
 from bench.simulator.samples import natural_json, padded_json
-from bench.simulator.schemas import SchemaError
+from bench.simulator.validity import SchemaError, matches
 
 _LIMITS = st.tuples(st.integers(-50, 50), st.integers(0, 50)).map(lambda pair: (pair[0], pair[0] + pair[1]))
 _LEAVES = st.one_of(
@@ -66,6 +70,39 @@ NODE = {
 }
 
 
+A_THING = {"type": "object", "properties": {"size": {"type": "integer", "minimum": 3}}, "required": ["size"]}
+A_NAME = {"type": "object", "properties": {"name": {"type": "string"}, "size": {"maximum": 4}}, "required": ["name"]}
+
+
+class Colour(enum.StrEnum):
+    """A choice."""
+
+    RED = "red"
+    BLUE = "blue"
+
+
+class Leaf(BaseModel):
+    """What pydantic makes schemas of."""
+
+    kind: Literal["leaf"]
+    colour: Colour
+    price: Decimal
+    day: dt.date
+    tags: set[str] = Field(min_length=3)
+    pair: tuple[int, str]
+    code: str = Field(pattern="^[A-Z]{2}-[0-9]{4}$")
+    rates: dict[str, float]
+    page: AnyUrl | None = None
+
+
+class Branch(BaseModel):
+    """It holds others, and itself."""
+
+    kind: Literal["branch"]
+    parts: list[Annotated[Leaf | Branch, Field(discriminator="kind")]] = Field(min_length=1)
+    by_colour: dict[Colour, int] = Field(min_length=1)
+
+
 def rng() -> random.Random:
     """The same random source each time."""
     return random.Random(7)  # noqa: S311
@@ -85,6 +122,79 @@ def test_valid(schema: dict[str, Any], chars: int) -> None:
     text = padded_json(schema, chars, rng())
     check(text, schema)
     assert text == padded_json(schema, chars, rng())
+
+
+_SMALL = st.integers(0, 3)
+_RARE = st.one_of(
+    st.sampled_from([r"^[a-z]{2,5}-\d+$", r"\w+@\w+", r"^(a|bc)*d?$", r"^[^x]+$", "", r"^(?!no)\S{3}$"]).map(
+        lambda pattern: {"type": "string", "pattern": pattern}
+    ),
+    st.fixed_dictionaries({"type": st.just("string"), "pattern": st.just("^[a-z]+$"), "minLength": st.integers(1, 40)}),
+    st.sampled_from([0.1, 0.01, 0.5, 1.5, 3, 7]).map(lambda step: {"type": "number", "multipleOf": step}),
+    st.sampled_from([0.5, 1.5, 2.5]).map(lambda step: {"type": "integer", "multipleOf": step}),
+    st.sampled_from([["null", "integer"], ["string", "number"], ["object", "array"]]).map(
+        lambda types: {"type": types}
+    ),
+    _SMALL.map(lambda least: {"type": "object", "minProperties": least}),
+    _SMALL.map(lambda most: {"type": "object", "maxProperties": most, "properties": {"a": {}, "b": {}, "c": {}}}),
+    st.just({"enum": [1, "a", None, True], "type": ["string", "null"]}),
+)
+
+
+def _combined(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    several = st.lists(inner, min_size=1, max_size=3)
+    keywords = {
+        "allOf": several,
+        "anyOf": several,
+        "oneOf": several,
+        "not": inner,
+        "if": inner,
+        "then": inner,
+        "else": inner,
+        "items": inner,
+        "contains": inner,
+        "minItems": _SMALL,
+        "uniqueItems": st.booleans(),
+        "properties": st.dictionaries(st.sampled_from("abcd"), inner, max_size=3),
+        "required": st.lists(st.sampled_from("abcd"), max_size=2, unique=True),
+        "patternProperties": st.dictionaries(st.sampled_from(["^a", "[cd]", "^x_"]), inner, max_size=2),
+        "additionalProperties": inner | st.booleans(),
+        "propertyNames": st.just({"maxLength": 4}),
+        "dependentRequired": st.dictionaries(st.sampled_from("ab"), st.just(["c"]), max_size=1),
+        "dependentSchemas": st.dictionaries(st.sampled_from("ab"), inner, max_size=1),
+    }
+    return st.lists(st.sampled_from(sorted(keywords)), min_size=1, max_size=3, unique=True).flatmap(
+        lambda names: st.fixed_dictionaries({name: keywords[name] for name in names})
+    )
+
+
+ANY_SCHEMA = st.recursive(_LEAVES | _RARE, lambda inner: _containers(inner) | _combined(inner), max_leaves=6)
+
+
+@given(ANY_SCHEMA)
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+def test_never_wrong(schema: dict[str, Any]) -> None:
+    """Of whatever keywords a schema is made, an answer is valid; what cannot be answered is refused, never wrong."""
+    for make in (natural_json, lambda *given: padded_json(given[0], 120, given[1])):
+        try:
+            text = make(schema, rng())
+        except SchemaError:
+            continue
+        check(text, schema)
+
+
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from([1.0, 0.3, "", "a", "abcd", "ab-1"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abcdx"), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(_VALUES, ANY_SCHEMA)
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+def test_validity_is_the_librarys(value: Any, schema: dict[str, Any]) -> None:
+    """Whether a value is valid is judged as the library for JSON Schema judges it."""
+    assert matches(value, schema, schema) == jsonschema.Draft202012Validator(schema).is_valid(value)
 
 
 @given(SCHEMAS, st.integers(600, 2000))
@@ -114,8 +224,29 @@ def test_recursion(chars: int) -> None:
         {"type": "number", "multipleOf": 0.5, "minimum": 0.3, "maximum": 0.7},
         {"type": "integer", "minimum": -1_000_000_000, "maximum": 1_000_000_000},
         {"$defs": {"a/b": {"type": "boolean"}}, "$ref": "#/$defs/a~1b"},
+        {"$defs": {"x": {"$anchor": "here", "type": "boolean"}}, "$ref": "#here"},
+        {"$defs": {"a": A_THING, "b": A_NAME}, "allOf": [{"$ref": "#/$defs/a"}, {"$ref": "#/$defs/b"}]},
+        {"allOf": [{"type": "integer", "multipleOf": 4}, {"type": "number", "multipleOf": 6, "minimum": 1}]},
+        {"type": "array", "items": {"type": "string"}, "uniqueItems": True, "minItems": 5},
+        {"type": "array", "items": {"enum": list("abcdef")}, "uniqueItems": True, "minItems": 6},
+        {"type": "array", "items": {"type": "string"}, "contains": {"const": "x"}, "minContains": 2},
+        {"type": "object", "patternProperties": {"^S_[0-9]+$": {"type": "string"}}, "additionalProperties": False},
+        {"type": "object", "additionalProperties": {"type": "integer"}, "minProperties": 3},
+        {"type": "object", "propertyNames": {"pattern": "^[A-Z]{3}$"}, "minProperties": 2},
+        {"type": "object", "properties": {"a": {}, "b": {}, "c": {}}, "maxProperties": 1, "required": ["c"]},
+        {"properties": {"a": False, "b": {"type": "integer"}}},
+        {"not": {"type": "string"}},
+        {"properties": {"a": {}, "b": {}}, "not": {"required": ["a"]}},
+        {"if": {"required": ["a"]}, "then": {"required": ["b"]}, "properties": {"a": {}, "b": {}}},
+        {"oneOf": [{"type": "integer"}, {"type": "number", "minimum": 3}]},
+        {"anyOf": [{"type": "string", "pattern": r"\p{L}"}, {"type": "integer"}]},
+        {"allOf": [A_THING], "unevaluatedProperties": False},
+        {"type": "string", "pattern": r"^(?!^[-+.]*$)[+-]?0*\d*\.?\d*$"},
+        {"type": "string", "pattern": r"^(\d{4})-(0[1-9]|1[0-2])$"},
+        {"type": "string", "pattern": "^[a-zA-Z ,.'-]+$", "minLength": 100},
+        {"type": "string", "format": "date", "pattern": "^1"},
     ],
-    ids=lambda schema: next(iter(schema)),
+    ids=lambda schema: str(schema)[:60],
 )
 def test_keywords(schema: dict[str, Any]) -> None:
     """Joined, referred and optional schemas give valid values."""
@@ -123,22 +254,47 @@ def test_keywords(schema: dict[str, Any]) -> None:
     check(padded_json(schema, 400, rng()), schema)
 
 
+def test_named_groups() -> None:
+    """A pattern with groups named as JavaScript does it is understood."""
+    made = json.loads(natural_json({"type": "string", "pattern": r"^(?<year>\d{4})(?<!0)-(?<month>0[1-9])$"}, rng()))
+    assert re.fullmatch(r"\d{3}[1-9]-0[1-9]", made)
+
+
+@pytest.mark.parametrize("chars", [1, 300, 8000])
+@pytest.mark.parametrize("model", [Leaf, Branch])
+def test_pydantic(model: type[BaseModel], chars: int) -> None:
+    """What pydantic asks for by its schema, pydantic takes."""
+    for text in (padded_json(model.model_json_schema(), chars, rng()), natural_json(model.model_json_schema(), rng())):
+        check(text, model.model_json_schema())
+        model.model_validate_json(text)
+
+
 @pytest.mark.parametrize(
     ("schema", "says"),
     [
-        ({"type": "string", "pattern": "^a$"}, "keyword 'pattern'"),
-        ({"not": {}}, "keyword 'not'"),
+        ({"type": "string", "pattern": r"^\p{L}$"}, "does not know the pattern"),
+        ({"type": "string", "pattern": "^a$", "minLength": 2}, "found no text of the asked length"),
+        ({"not": {}}, "no value that it allows"),
+        ({"$dynamicRef": "#a"}, "keyword '$dynamicRef'"),
+        ({"$ref": "#nobody"}, "'#nobody' is not in it"),
+        ({"type": "array", "items": {"type": "boolean"}, "uniqueItems": True, "minItems": 3}, "different items"),
+        ({"minProperties": 1, "additionalProperties": False}, "no object with so many properties"),
+        ({"allOf": [{"type": "string"}, {"type": "integer"}]}, "allows no type"),
+        ({"type": "string", "enum": [1, 2]}, "none of the values that it lists"),
+        ({"anyOf": []}, "empty list of options"),
+        ({"required": ["a", "b"], "maxProperties": 1}, "more properties than it allows"),
         ({"$ref": "#/$defs/Nobody"}, "'#/$defs/Nobody' is not in it"),
         ({"$ref": "other.json"}, "does not refer to this schema"),
         ({"$ref": "#"}, "refers to itself without an end"),
         ({"properties": {"a": {"$ref": "#"}}, "required": ["a"]}, "refers to itself without an end"),
-        ({"properties": {"a": False}}, "allows no value"),
+        ({"properties": {"a": False}, "required": ["a"]}, "allows no value"),
         ({"type": "integer", "minimum": 5, "maximum": 4}, "allows no number"),
         ({"type": "array", "minItems": 2, "maxItems": 1}, "allows no array"),
         ({"type": "word"}, "'word' is not a type"),
-        ({"allOf": [{"minimum": 1}, {"minimum": 2}]}, "two different 'minimum'"),
+        ({"type": "number", "allOf": [{"minimum": 3}, {"maximum": 2}]}, "allows no number"),
         ({"type": "array", "minItems": "many"}, "not well-formed"),
-        ({"enum": []}, "not well-formed"),
+        ({"enum": []}, "none of the values that it lists"),
+        ({"enum": 5}, "not well-formed"),
         ({"type": "array", "items": {"type": "null"}, "minItems": 10**12}, "more than 200000 values"),
         ({"type": "string", "minLength": 10**12}, "more than 1000000 characters"),
         ({"properties": 5}, "not well-formed"),
