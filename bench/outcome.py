@@ -28,6 +28,10 @@ class Deadline(Exception):
     """The trial's total deadline passed."""
 
 
+class SetupFault(Exception):
+    """`Scenario.setup` failed, entering or leaving; the cause says how."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """A status of `schema.TRIAL_STATUS`, why (None when ok), and whether it ended at the length cap."""
@@ -59,7 +63,7 @@ def wire_problem(attempt: Attempt, answer: Answer) -> Outcome | None:
     if attempt.status is None:
         return Outcome("connect", attempt.error or "no answer")
     if attempt.status >= 400:
-        return Outcome(_http_class(attempt.status), f"HTTP {attempt.status}: {answer.message or 'no message'}")
+        return Outcome(http_class(attempt.status), f"HTTP {attempt.status}: {answer.message or 'no message'}")
     if attempt.error:
         return Outcome("timeout" if "Timeout" in attempt.error else "cut_mid_stream", attempt.error)
     if attempt.closed_early and answer.terminal is None and not answer.done:
@@ -72,6 +76,8 @@ def _body_problem(attempt: Attempt, answer: Answer) -> Outcome | None:
         return _wrong_kind(attempt)
     if answer.malformed:
         return Outcome("malformed", answer.malformed)
+    if answer.terminal == "cancelled" and not attempt.path.endswith("/responses"):
+        return None  # the state of a response that was asked about; only the scenario itself can have cancelled it
     if answer.terminal in {"error", "failed", "cancelled"}:
         return Outcome("in_band_error", answer.message or answer.terminal)
     if answer.terminal not in {None, "completed", LENGTH_CAP}:
@@ -80,12 +86,15 @@ def _body_problem(attempt: Attempt, answer: Answer) -> Outcome | None:
 
 
 def _no_end(attempt: Attempt, answer: Answer) -> Outcome | None:
-    """A stream without its terminal event, or a body that is no Response; None when it is whole."""
+    """A stream without its terminal event, or a body that is no answer of its API; None when it is whole."""
     if answer.is_stream:
         without = f"the stream ended after {len(answer.events)} events without a terminal one"
         return Outcome("no_terminal_event", without) if answer.terminal is None else None
-    if attempt.method == "POST" and attempt.path.endswith("/responses") and not answer.is_response:
-        return Outcome("malformed", "the body is no Response object: it has no list `output`")
+    if attempt.method == "POST" and not answer.is_response:
+        if answer.chat:
+            return Outcome("malformed", "the body is no chat completion: it has no list `choices`")
+        if attempt.path.endswith("/responses"):
+            return Outcome("malformed", "the body is no Response object: it has no list `output`")
     return None
 
 
@@ -101,6 +110,9 @@ def _from_error(error: BaseException, final: Sequence[Exchange]) -> Outcome:
         return Outcome("cancelled", "interrupted")
     if isinstance(error, Deadline):
         return Outcome("timeout", str(error))
+    if isinstance(error, SetupFault) and error.__cause__:
+        found = _from_client_error(error.__cause__, ()) or plugin_fault(error.__cause__)
+        return replace(found, error=f"setup: {found.error}")
     if outcome := _from_client_error(error, final):
         return outcome
     for attempt, answer in final:
@@ -127,12 +139,12 @@ def plugin_fault(error: BaseException) -> Outcome:
 def _from_client_error(error: BaseException, final: Sequence[Exchange]) -> Outcome | None:
     """What the SDK raised, by its type; None when the exception is not the SDK's."""
     if isinstance(error, openai.APITimeoutError | httpx2.TimeoutException):
-        return Outcome("timeout", _chain(error))
+        return Outcome("timeout", chain_of(error))
     if isinstance(error, openai.APIStatusError):
-        return Outcome(_http_class(error.status_code), f"HTTP {error.status_code}: {_said(error)}")
+        return Outcome(http_class(error.status_code), f"HTTP {error.status_code}: {_said(error)}")
     if isinstance(error, openai.APIConnectionError | httpx2.TransportError):
         answered = any(attempt.status is not None for attempt, _ in final)
-        return Outcome("cut_mid_stream" if answered else "connect", _chain(error))
+        return Outcome("cut_mid_stream" if answered else "connect", chain_of(error))
     if isinstance(error, openai.APIResponseValidationError):
         return Outcome("malformed", _line(error))
     if isinstance(error, openai.APIError):
@@ -149,7 +161,8 @@ def _said(error: openai.APIStatusError) -> str:
     return " ".join(str(error.body).split())[:300] if error.body else "no message"
 
 
-def _http_class(status: int) -> str:
+def http_class(status: int) -> str:
+    """The class of an HTTP status of 400 and above."""
     return "http_429" if status == 429 else "http_5xx" if status >= 500 else "http_4xx"
 
 
@@ -169,6 +182,6 @@ def _line(error: BaseException) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())
 
 
-def _chain(error: BaseException) -> str:
+def chain_of(error: BaseException) -> str:
     """The SDK's wrapper says little ("Connection error."); its cause says what happened."""
     return f"{_line(error)} <- {_line(error.__cause__)}" if error.__cause__ else _line(error)

@@ -1,8 +1,8 @@
 """Before anything is measured: is there a server, does it take the key, the model and the API, and what not?
 
 Two kinds of small requests, by the plain HTTP client and without retries: `GET {base}/models`, then for each model
-and API one tiny request. What would make every trial fail in the same way is an error with the fix; what a run
-should show as failed trials (nonsense, a limit that passes) is a notice.
+and API one tiny request. What would make every trial fail in the same way is an error with the fix; an API that is
+not there, and what a run should show as failed trials (nonsense, a limit that passes), is a notice.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from bench.answers import content, error_field, from_web_page, names_model, said
 from bench.errors import BenchError
 from bench.nearest import unknown
 from bench.redact import Redactor
+from bench.scenario import API_NAMES, OTHER_API
 from bench.target import Target
 from bench.unreachable import why_unreachable
 
@@ -25,9 +26,10 @@ if TYPE_CHECKING:
     from bench.scenario import Api
 
 _PATHS: Mapping[str, str] = {"responses": "/responses", "chat": "/chat/completions"}
-_API_NAMES: Mapping[str, str] = {"responses": "Responses API", "chat": "Chat Completions API"}
 _LENGTH: Mapping[str, str] = {"responses": "max_output_tokens", "chat": "max_completion_tokens"}
 _RESULT: Mapping[str, str] = {"responses": "output", "chat": "choices"}
+_HEALTHY = {"metadata": {"bench": '{"answers":[{}]}'}}
+"""Of the simulator: whatever its script says, an answer made up as usual."""
 _NO_ROUTE = {404, 405, 501}
 _REFUSED_KEY = {401, 403}
 
@@ -45,6 +47,8 @@ class Checked:
     notices: Sequence[str]
     server: str | None
     """Its `server` header."""
+    missing: frozenset[Api] = frozenset()
+    """APIs that it has no route for."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,8 @@ class _Server:
         return await self._send("GET", path, None)
 
     async def post(self, path: str, body: Mapping[str, Any]) -> httpx2.Response:
-        return await self._send("POST", path, {**body, **self.target.extra_body})
+        healthy = _HEALTHY if self.target.simulated else {}
+        return await self._send("POST", path, {**body, **self.target.extra_body, **healthy})
 
     async def _send(self, method: str, path: str, body: Mapping[str, Any] | None) -> httpx2.Response:
         try:
@@ -106,17 +111,22 @@ async def preflight(
         asked = list(models or [_only_model(server, listing)])
         taken = {"temperature", "length"}
         notices = [f"target {target.name}: no list of models ({listing.missing})"] if listing.missing else []
-        for model in asked:
-            for api in sorted(apis):
+        missing: set[Api] = set()
+        for api in sorted(apis):
+            for model in asked:
                 of_model, found = await _try(server, listing, model, api)
-                taken &= of_model
                 notices += found
+                if of_model is None:
+                    missing.add(api)
+                    break
+                taken &= of_model
     return Checked(
         models=asked,
         temperature=0.0 if "temperature" in taken else None,
         length="length" in taken,
         notices=[redact(text) for text in notices],
         server=listing.server,
+        missing=frozenset(missing),
     )
 
 
@@ -166,8 +176,8 @@ def _only_model(server: _Server, listing: _Listing) -> str:
     raise server.error(f"does not say which models it serves ({listing.missing}); add --model NAME")
 
 
-async def _try(server: _Server, listing: _Listing, model: str, api: Api) -> tuple[set[str], list[str]]:
-    """One tiny request; (what it takes of `temperature` and `length`, notices)."""
+async def _try(server: _Server, listing: _Listing, model: str, api: Api) -> tuple[set[str] | None, list[str]]:
+    """One tiny request; (what it takes of `temperature` and `length`, notices). None: there is no such route."""
     body = _tiny(model, api)
     who = f"target {server.target.name}, model {model}"
     try:
@@ -183,11 +193,10 @@ async def _try(server: _Server, listing: _Listing, model: str, api: Api) -> tupl
         return {"temperature", "length"}, [
             f"{who}: the test request got no answer ({type(error).__name__} {error}); going on"
         ]
-    notices = [] if _LENGTH[api] in body else [f"{who}: refuses {_LENGTH[api]}, so the length is not limited"]
     if missing and not names_model(response, model):
-        raise server.error(
-            f"this server has no {_API_NAMES[api]} ({response.status_code} {said(response)}); bench needs it"
-        )
+        no_route = f"no {API_NAMES[api]} there ({response.status_code} {said(response)}): try --api {OTHER_API[api]}"
+        return None, [f"target {server.target.name}: {no_route}"]
+    notices = [] if _LENGTH[api] in body else [f"{who}: refuses {_LENGTH[api]}, so the length is not limited"]
     taken = {"temperature"} & body.keys() | ({"length"} if _LENGTH[api] in body else set())
     return taken, notices + _judge(server, listing, response, model, api)
 

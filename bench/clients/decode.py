@@ -14,8 +14,13 @@ from typing import Any, NamedTuple
 import httptools
 import orjson
 
+from bench.clients.chat_events import read_chat_chunk, read_chat_completion
 from bench.clients.events import Meaning, Usage, read_response, read_responses_event
 from bench.clients.sse import SseParser
+from bench.clients.ws_decode import is_websocket, messages
+
+CHAT_PATH = "/chat/completions"
+"""How the path of a Chat Completions request ends."""
 
 
 class Event(NamedTuple):
@@ -36,7 +41,7 @@ class Answer:
     done: bool = False
     """`[DONE]` came."""
     terminal: str | None = None
-    """`completed`, `failed`, `incomplete:REASON`, `error`; null: it never came."""
+    """`completed`, `failed`, `incomplete:REASON`, `error`; null: it never came. Of Chat the finish reason, as these."""
     message: str | None = None
     usage: Usage | None = None
     malformed: str | None = None
@@ -44,18 +49,27 @@ class Answer:
     is_stream: bool = False
     """It was read as an event stream."""
     is_response: bool = False
-    """It is one JSON body with the `output` of a Response."""
+    """It is one JSON body with the `output` of a Response, or the `choices` of a chat completion."""
+    chat: bool = False
+    """It is read as Chat Completions, by the path of the request; else as Responses."""
 
 
-def decode(reads: Sequence[tuple[int, bytes]], headers: Mapping[str, str], *, asked_stream: bool) -> Answer:
+def decode(
+    reads: Sequence[tuple[int, bytes]], headers: Mapping[str, str], *, asked_stream: bool, path: str = ""
+) -> Answer:
     """Read what came over the socket: `reads` are (time in ns, bytes), `headers` those of the response, lower case.
 
+    `path` is the request's, which tells the API.
     Where a stream was asked for, a missing or odd content type is read as one, as the SDK does; JSON and HTML are not.
     """
     kind = headers.get("content-type", "").lower()
     other = "json" in kind or "html" in kind
-    answer = Answer(is_stream=kind.startswith("text/event-stream") or (asked_stream and not other))
+    is_stream = kind.startswith("text/event-stream") or (asked_stream and not other)
+    answer = Answer(is_stream=is_stream, chat=path.endswith(CHAT_PATH))
     try:
+        if is_websocket(headers):
+            _decode_websocket(answer, reads)
+            return answer
         unpack = _unpacker(headers.get("content-encoding", "identity"))
         (_decode_stream if answer.is_stream else _decode_body)(answer, reads, unpack)
     except (httptools.HttpParserError, zlib.error, ValueError) as error:
@@ -75,6 +89,13 @@ def _decode_stream(answer: Answer, reads: Sequence[tuple[int, bytes]], unpack: C
         answer.malformed = answer.malformed or "the body ends inside an event"
 
 
+def _decode_websocket(answer: Answer, reads: Sequence[tuple[int, bytes]]) -> None:
+    """Each message is an event, as it would stand in a stream."""
+    answer.is_stream = True
+    for message in messages(reads):
+        _take(answer, Event(message.t_read, message.read, len(message.data), _meaning(answer, message.data)))
+
+
 def _meaning(answer: Answer, data: bytes) -> Meaning:
     if data.startswith(b"[DONE]"):
         answer.done = True
@@ -84,7 +105,9 @@ def _meaning(answer: Answer, data: bytes) -> Meaning:
     except ValueError as error:
         answer.malformed = answer.malformed or f"event {len(answer.events)} is not JSON: {error}"
         return Meaning("other", "malformed")
-    return read_responses_event(value) if isinstance(value, dict) else Meaning("other", "")
+    if not isinstance(value, dict):
+        return Meaning("other", "")
+    return read_chat_chunk(value) if answer.chat else read_responses_event(value)
 
 
 def _json(data: bytes) -> Any:
@@ -104,7 +127,7 @@ def _take(answer: Answer, event: Event) -> None:
 
 
 def _decode_body(answer: Answer, reads: Sequence[tuple[int, bytes]], unpack: Callable[[bytes], bytes]) -> None:
-    """A blocking answer, or an error body: the status, message and usage of the Response object in it."""
+    """A blocking answer, or an error body: the status, message and usage of the object in it."""
     body = b"".join(unpack(part) for _, _, part in _bodies(reads))
     try:
         value = _json(body)
@@ -114,8 +137,8 @@ def _decode_body(answer: Answer, reads: Sequence[tuple[int, bytes]], unpack: Cal
     if not isinstance(value, dict):
         answer.malformed = "the body is not a JSON object"
         return
-    answer.terminal, answer.message, answer.usage = read_response(value)
-    answer.is_response = isinstance(value.get("output"), list)
+    answer.terminal, answer.message, answer.usage = (read_chat_completion if answer.chat else read_response)(value)
+    answer.is_response = isinstance(value.get("choices" if answer.chat else "output"), list)
     if answer.message and answer.terminal is None:  # an error object in place of a response
         answer.terminal = "error"
 

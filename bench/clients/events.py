@@ -1,4 +1,4 @@
-"""What an API's event means for the clock: its kind, the length of its delta, its usage. Pure.
+"""What an event of the Responses API means for the clock: its kind, the length of its delta, its usage. Pure.
 
 `kind` is what TTFT is about: `content`, `reasoning`, `refusal` and `tool_args` carry something of the answer when
 `chars` is above 0; `item` is an item that came complete without deltas and counts as its first token; everything else
@@ -72,10 +72,10 @@ def read_responses_event(data: Mapping[str, Any]) -> Meaning:
     type_ = str(data.get("type") or "")
     number = _count(data, "sequence_number")
     if kind := _DELTAS.get(type_):
-        return Meaning(kind, type_, _length(data.get("delta")), number)
+        return Meaning(kind, type_, length(data.get("delta")), number)
     if type_ in _WHOLES:
         kind, key = _WHOLES[type_]
-        return Meaning(kind, type_, _length(data.get(key)), number, whole=True)
+        return Meaning(kind, type_, length(data.get(key)), number, whole=True)
     if type_ in _TERMINAL or data.get("error"):
         return _terminal(data, type_ or "error", number)
     if type_ in {"response.output_item.added", "response.output_item.done"}:
@@ -84,7 +84,8 @@ def read_responses_event(data: Mapping[str, Any]) -> Meaning:
     return Meaning("lifecycle" if type_ in _LIFECYCLE else "other", type_, 0, number)
 
 
-def _length(value: object) -> int:
+def length(value: object) -> int:
+    """Characters of a text; 0 for anything else."""
     return len(value) if isinstance(value, str) else 0
 
 
@@ -98,19 +99,17 @@ def _item(item: object) -> tuple[Kind, int]:
     if item.get("type") == "message":
         content = item.get("content")
         parts = [part for part in content if isinstance(part, Mapping)] if isinstance(content, list) else []
-        return "content", sum(_length(part.get("text")) for part in parts)
+        return "content", sum(length(part.get("text")) for part in parts)
     arguments = item.get("arguments")
-    return "item", (0 if arguments == "{}" else _length(arguments)) + _length(item.get("input"))
+    return "item", (0 if arguments == "{}" else length(arguments)) + length(item.get("input"))
 
 
 def _terminal(data: Mapping[str, Any], type_: str, number: int | None) -> Meaning:
     response = data.get("response")
     if not isinstance(response, Mapping):
-        error = data.get("error")
-        source = error if isinstance(error, Mapping) else data
         if type_ in {"response.completed", "response.incomplete", "response.failed"} and not data.get("error"):
             return Meaning("terminal", type_, 0, number, status=type_.removeprefix("response."))
-        return Meaning("error", type_, 0, number, status="error", message=_message(source))
+        return Meaning("error", type_, 0, number, status="error", message=error_message(data))
     status, message, usage = read_response(response)
     fallback = type_.removeprefix("response.")
     if status in {None, "in_progress", "queued"} or (fallback in {"failed", "incomplete"} and status == "completed"):
@@ -125,7 +124,16 @@ def read_response(response: Mapping[str, Any]) -> tuple[str | None, str | None, 
     if status == "incomplete" and isinstance(details, Mapping) and details.get("reason"):
         status = f"incomplete:{details['reason']}"
     message = _message(error) if isinstance(error, Mapping) else None
-    return (status if isinstance(status, str) else None), message, _usage(response.get("usage"))
+    usage = read_usage(response.get("usage"), "input_tokens", "output_tokens")
+    return (status if isinstance(status, str) else None), message, usage
+
+
+def error_message(data: Mapping[str, Any]) -> str:
+    """What an error says: `{"error": {…}}`, `{"error": "…"}`, or flat."""
+    error = data.get("error")
+    if isinstance(error, str) and error:
+        return error
+    return _message(error if isinstance(error, Mapping) else data)
 
 
 def _message(error: Mapping[str, Any]) -> str:
@@ -133,15 +141,15 @@ def _message(error: Mapping[str, Any]) -> str:
     return ": ".join(parts) or "the server gave no reason"
 
 
-def _usage(usage: object) -> Usage | None:
-    """Token counts; a usage that is all zero says nothing (some servers send it so) and is missing."""
+def read_usage(usage: object, given: str, made: str) -> Usage | None:
+    """Token counts, by their names in the API; all zero says nothing (some servers send it so) and is missing."""
     if not isinstance(usage, Mapping):
         return None
     found = Usage(
-        input=_count(usage, "input_tokens"),
-        cached=_count(usage.get("input_tokens_details"), "cached_tokens"),
-        output=_count(usage, "output_tokens"),
-        reasoning=_count(usage.get("output_tokens_details"), "reasoning_tokens"),
+        input=_count(usage, given),
+        cached=_count(usage.get(f"{given}_details"), "cached_tokens"),
+        output=_count(usage, made),
+        reasoning=_count(usage.get(f"{made}_details"), "reasoning_tokens"),
     )
     return found if found.input or found.output else None
 

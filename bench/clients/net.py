@@ -28,7 +28,8 @@ HIGH_WATER = 1 << 20
 """Bytes waiting for a slow consumer above which the socket is left unread, as any asyncio stream would."""
 
 T = TypeVar("T")
-_numbers = itertools.count()
+numbers = itertools.count()
+"""Of the connections of this process, whichever client opened them."""
 
 
 class _Protocol(asyncio.Protocol):
@@ -36,7 +37,7 @@ class _Protocol(asyncio.Protocol):
 
     def __init__(self) -> None:
         self.attempt: Attempt | None = None
-        self.number = next(_numbers)
+        self.number = next(numbers)
         self.used = False
         self.chunks: deque[bytes] = deque()
         self.waiting = 0

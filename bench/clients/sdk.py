@@ -5,10 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import openai
 
-from bench.clients.tap import TapTransport
+from bench.clients.sync_tap import SyncTapTransport
+from bench.clients.tap import Ledger, TapTransport
+
+if TYPE_CHECKING:
+    from openai.resources.responses import AsyncResponses
+
+_ENCODINGS = {"Accept-Encoding": "gzip, deflate"}
+"""What decode.py can read."""
 
 
 def sdk_client(
@@ -27,14 +36,53 @@ def sdk_client(
     """
     tap = TapTransport(base_url, direct=direct)
     with _openai_environment(visible=own_environment):
-        client = openai.AsyncOpenAI(
+        client = _client_class(tap, direct=direct)(
             base_url=base_url,
             api_key=key,
             max_retries=max_retries,
-            default_headers={"Accept-Encoding": "gzip, deflate", **headers},  # what decode.py can read
+            default_headers={**_ENCODINGS, **headers},
             http_client=openai.DefaultAsyncHttpx2Client(transport=tap),
         )
     return client, tap
+
+
+def sync_client(
+    base_url: str,
+    ledger: Ledger,
+    *,
+    key: str,
+    headers: Mapping[str, str],
+    max_retries: int,
+    own_environment: bool,
+    direct: bool = False,
+) -> tuple[openai.OpenAI, SyncTapTransport]:
+    """The same for synchronous scenarios, with a connection pool of its own; threads may share it.
+
+    `ledger`: the tap of the target's other client, in which these attempts are noted as well.
+    """
+    tap = SyncTapTransport(base_url, ledger, direct=direct)
+    with _openai_environment(visible=own_environment):
+        client = openai.OpenAI(
+            base_url=base_url,
+            api_key=key,
+            max_retries=max_retries,
+            default_headers={**_ENCODINGS, **headers},
+            http_client=openai.DefaultHttpx2Client(transport=tap),
+        )
+    return client, tap
+
+
+def _client_class(tap: TapTransport, *, direct: bool) -> type[openai.AsyncOpenAI]:
+    """The SDK's client, whose `responses.connect` is measured too: that call does not pass the transport."""
+
+    class Client(openai.AsyncOpenAI):
+        @cached_property
+        def responses(self) -> AsyncResponses:
+            from bench.clients.ws_tap import TapResponses  # noqa: PLC0415  (as late as the SDK itself loads it)
+
+            return TapResponses(self, tap, direct=direct)
+
+    return Client
 
 
 @contextmanager
