@@ -6,13 +6,20 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bench.scenario import Ask, Prompt, Recorder
+from bench.scenario import Api, Ask, Prompt, Recorder
 from bench.target import Target
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 NONCE_PATTERN = re.compile(r"^\[[0-9a-f]{16}\] ")
 """What the simulator takes off the front of a prompt before it derives the answer."""
+
+
+NOT_OF_THE_ROW = {"prompt", "messages", "output_tokens", "id", "sim"}
+"""Keys of a prompt that mean something to bench; the others are the scenario's own, in `ask.row`."""
 
 
 def nonce_text(bits: int) -> str:
@@ -40,12 +47,16 @@ def make_ask(
     seed: int,
     recorder: Recorder,
     options: Options,
+    api: Api = "responses",
+    params: BaseModel | None = None,
+    sim: Sequence[Mapping[str, Any]] = (),
 ) -> Ask:
-    """One input, ready to be sent."""
+    """One input, ready to be sent. `sim`: what the simulator shall answer, unless the prompt says it itself."""
     row: dict[str, Any] = {"prompt": prompt} if isinstance(prompt, str) else dict(prompt)
-    messages = with_nonce(_messages(row), nonce)
+    messages = with_nonce(_messages(row), nonce, part=_TEXT_PART[api])
     tokens: int | None = row.get("output_tokens") or options.output_tokens
-    request = {"model": model, "input": messages, **_extras(target, tokens, options, seed)}
+    extras = _extras(target, tokens, options, seed, row.get("sim", sim), length=_LENGTH[api])
+    request = {"model": model, _INPUT[api]: messages, **extras}
     return Ask(
         request=request,
         prompt=text_of(messages[-1]),
@@ -53,18 +64,27 @@ def make_ask(
         nonce=nonce,
         model=model,
         output_tokens=tokens,
-        row={key: value for key, value in row.items() if key not in {"prompt", "messages", "output_tokens", "id"}},
+        row={key: value for key, value in row.items() if key not in NOT_OF_THE_ROW},
         seed=seed,
         recorder=recorder,
+        params=params,
     )
 
 
-def with_nonce(messages: Sequence[Mapping[str, Any]], nonce: str) -> list[dict[str, Any]]:
-    """The messages with the nonce in front of the first: no prefix cache can know any of them."""
+_INPUT: Mapping[Api, str] = {"responses": "input", "chat": "messages"}
+_LENGTH: Mapping[Api, str] = {"responses": "max_output_tokens", "chat": "max_completion_tokens"}
+_TEXT_PART: Mapping[Api, str] = {"responses": "input_text", "chat": "text"}
+
+
+def with_nonce(messages: Sequence[Mapping[str, Any]], nonce: str, *, part: str = "input_text") -> list[dict[str, Any]]:
+    """The messages with the nonce in front of the first: no prefix cache can know any of them.
+
+    `part` is the API's type for a part of text, for content that comes in parts.
+    """
     first, *rest = messages
     content = first["content"]
     text = isinstance(content, str)
-    marked = f"{nonce} {content}" if text else [{"type": "input_text", "text": f"{nonce} "}, *content]
+    marked = f"{nonce} {content}" if text else [{"type": part, "text": f"{nonce} "}, *content]
     return [{**first, "content": marked}, *map(dict, rest)]
 
 
@@ -78,14 +98,23 @@ def _messages(row: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     return row["messages"] if "messages" in row else [{"role": "user", "content": row["prompt"]}]
 
 
-def _extras(target: Target, tokens: int | None, options: Options, seed: int) -> dict[str, Any]:
+def _extras(
+    target: Target,
+    tokens: int | None,
+    options: Options,
+    seed: int,
+    sim: Sequence[Mapping[str, Any]],
+    *,
+    length: str,
+) -> dict[str, Any]:
     """Length, temperature and body extras; for the simulator its control field instead of a cap on the length."""
     extras: dict[str, Any] = {} if options.temperature is None else {"temperature": options.temperature}
     if target.extra_body:
         extras["extra_body"] = dict(target.extra_body)
     if target.simulated:
         control = {"seed": seed, **options.control, **({"tokens": tokens} if tokens else {})}
+        control |= {"answers": list(map(dict, sim))} if sim else {}
         extras["metadata"] = {"bench": json.dumps(control, separators=(",", ":"))}
     elif tokens:
-        extras["max_output_tokens"] = tokens
+        extras[length] = tokens
     return extras

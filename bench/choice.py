@@ -11,16 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import manager, selection
+from bench.checks import check_prompt_scripts
 from bench.config import Config, resolve_targets
 from bench.errors import BenchError
 from bench.estimate import Estimate, Part, estimate
+from bench.params import chosen_params
 from bench.plan import Plan, make_plan
 from bench.progress import say
 from bench.prompts import load_prompts
 from bench.target import Price, Target
 
 if TYPE_CHECKING:
-    from bench.scenario import Prompt, Scenario
+    from bench.scenario import Api, Prompt, Scenario
 
 DEFAULT_OUTPUT_TOKENS = 300
 """Asked of a real endpoint when no length is given: without a cap nobody can say what a run costs."""
@@ -33,6 +35,11 @@ class Settings:
     """Everything that the command line of `bench run` said, with its defaults."""
 
     arguments: Sequence[str] = ()
+    tags: Sequence[str] = ()
+    api: Api = "responses"
+    """Whose core set is run when nothing is named."""
+    params: Sequence[str] = ()
+    """`SCENARIO.KEY=VALUE,…`, as typed."""
     targets: Sequence[str] = ()
     base_url: str | None = None
     models: Sequence[str] = ()
@@ -50,6 +57,9 @@ class Settings:
     deadline: float = 120.0
     seed: int | None = None
     profile: str = "quick"
+    faults: Sequence[str] = ()
+    """`KIND[:VALUE]=PROBABILITY`, as typed."""
+    script: Path | None = None
     memory: bool = True
     store_text: bool = False
     out: Path = Path("reports")
@@ -70,6 +80,8 @@ class Choice:
     targets: Sequence[tuple[Target, str | None]]
     prompts: Mapping[str, Sequence[Prompt]]
     """By scenario."""
+    params: Mapping[str, Sequence[str]]
+    """By scenario: the parameters of each of its cells, as text."""
     seed: int
 
     def plan(self, settings: Settings, models: Mapping[str, str], notice: Callable[[str], None]) -> Plan:
@@ -80,6 +92,7 @@ class Choice:
             delivery=settings.delivery,
             concurrency=settings.concurrency,
             prompts=self.prompts,
+            params=self.params,
             notice=notice,
         )
         return make_plan(
@@ -104,14 +117,39 @@ def choose(settings: Settings) -> Choice:
     )
     for line in resolved.notices:
         say(line)
-    scenarios = selection.choose_scenarios(registry, names, files)
+    _check_simulated(settings, [target for target, _ in resolved.choices])
+    scenarios = selection.choose_scenarios(registry, names, files, settings.tags, settings.api)
+    prompts = _own_prompts(settings)
     return Choice(
         registry=registry,
         scenarios=scenarios,
         targets=resolved.choices,
-        prompts={scenario.name: _own_prompts(settings) or scenario.prompts for scenario in scenarios},
+        prompts={scenario.name: prompts or scenario.prompts for scenario in scenarios},
+        params=chosen_params(settings.params, scenarios),
         seed=settings.seed if settings.seed is not None else int.from_bytes(os.urandom(4)),
     )
+
+
+def of_simulator(settings: Settings) -> list[str]:
+    """What a report has to say about how the simulator was told to answer."""
+    faults = [f"faults were injected: {', '.join(settings.faults)}"] if settings.faults else []
+    return [*faults, *([f"the simulator answered from the script {settings.script}"] if settings.script else [])]
+
+
+def _check_simulated(settings: Settings, targets: Sequence[Target]) -> None:
+    """What only the simulator does is asked of nothing else, and is right."""
+    real = [target.name for target in targets if not target.simulated]
+    asked = "--fault" if settings.faults else "--script" if settings.script else None
+    if asked and real:
+        raise BenchError(f"{asked} is for the simulator, and {real[0]} is none; use --target sim, or leave it out")
+    if settings.faults:
+        from bench.simulator.chances import parse_chances  # noqa: PLC0415
+
+        parse_chances(settings.faults)
+    if settings.script:
+        from bench.simulator.script_file import read_scripts  # noqa: PLC0415
+
+        read_scripts(settings.script)
 
 
 def _own_prompts(settings: Settings) -> Sequence[Prompt]:
@@ -119,7 +157,9 @@ def _own_prompts(settings: Settings) -> Sequence[Prompt]:
         raise BenchError("--prompt and --prompts: give one of them")
     if settings.prompt is not None:
         return [settings.prompt]
-    return load_prompts(settings.prompts, sys.stdin) if settings.prompts else []
+    prompts = load_prompts(settings.prompts, sys.stdin) if settings.prompts else []
+    check_prompt_scripts(prompts, str(settings.prompts))
+    return prompts
 
 
 def output_tokens(target: Target, settings: Settings) -> int | None:
@@ -139,9 +179,16 @@ def estimates(plan: Plan, choice: Choice, settings: Settings) -> dict[str, Estim
         tokens = output_tokens(target, settings) or find_profile(settings.profile).tokens
         for ask, prompt in enumerate(choice.prompts[cell.scenario]):
             own = prompt.get("output_tokens") if isinstance(prompt, Mapping) else None
-            part = Part(times[cell.cell, ask], len(str(prompt)), own or tokens, FREE if target.free else target.price)
+            part = Part(
+                times[cell.cell, ask], _input_chars(prompt), own or tokens, FREE if target.free else target.price
+            )
             parts.setdefault(f"{cell.target}/{cell.model} ({cell.host})", []).append(part)
     return {where: estimate(of_cell) for where, of_cell in parts.items()}
+
+
+def _input_chars(prompt: Prompt) -> int:
+    """Roughly what is sent of it: not the script, which is for the simulator."""
+    return len(prompt if isinstance(prompt, str) else str({k: v for k, v in prompt.items() if k != "sim"}))
 
 
 def headline(plan: Plan) -> str:
@@ -160,7 +207,10 @@ def describe(plan: Plan, choice: Choice, settings: Settings) -> str:
     lines = [
         headline(plan),
         f"{len(plan.cells)} cells × {plan.pairs} pairs, {trials}, {plan.concurrency} at a time, seed {plan.seed}",
-        *(f"  {cell.scenario:<20} {'+'.join(cell.deliveries):<18} {cell.target}/{cell.model}" for cell in plan.cells),
+        *(
+            f"  {cell.scenario:<20} {'+'.join(cell.deliveries):<18} {cell.target}/{cell.model} {cell.params}".rstrip()
+            for cell in plan.cells
+        ),
         *(asked[where].line(where) for where in sorted(asked)),
         f"order: {', '.join(_short(plan, number) for number in range(min(6, len(plan.trials))))}, …",
         f"plan {plan.hash[:12]}; nothing was sent (--dry-run)",

@@ -17,10 +17,17 @@ EPILOG_RUN = """\b
 Examples:
   bench run                                  the core scenarios on the embedded simulator
   bench run text --pairs 100                 one scenario, more pairs, narrower intervals
-  bench run ./rag.py                         a scenario of your own
+  bench run all                              every scenario
+  bench run -t recovery                      those with a tag
+  bench run --api chat                       the core scenarios over Chat Completions
+  bench run ./rag.py -P rag.top_k=3,10       a scenario of your own, with two values of its parameter
   bench run --target openai --model gpt-4o-mini --model gpt-4.1-mini
   bench run --base-url http://127.0.0.1:8000/v1 --model qwen --prompts asks.jsonl
 """
+
+FAULT = "KIND[:VALUE]=PROBABILITY"
+FAULT_HELP = "Let the simulator's answers go wrong: cut=0.1, 429:1=0.05, stall:300=0.1 and more. Repeatable."
+SCRIPT_HELP = "Let the simulator answer what this file says, by model."
 
 EXIT_CODES = """\b
 Exit codes:
@@ -80,7 +87,24 @@ def cli() -> None:
 
 
 @cli.command(epilog=EPILOG_RUN)
-@click.argument("arguments", metavar="[SCENARIO|FILE.py]...", nargs=-1)
+@click.argument("arguments", metavar="[SCENARIO|all|FILE.py]...", nargs=-1)
+@click.option(
+    "-t", "--tag", "tags", multiple=True, metavar="TAG", help="Run the scenarios with this tag as well. Repeatable."
+)
+@click.option(
+    "--api",
+    type=RUN_TYPES["api"],
+    help="Whose core scenarios run when none is named: those of Responses, or their twins of Chat Completions. "
+    "[default: responses]",
+)
+@click.option(
+    "-P",
+    "--param",
+    "params",
+    multiple=True,
+    metavar="NAME.KEY=A,B",
+    help="Parameter of a scenario; every combination of values is measured as a row of its own. Repeatable.",
+)
 @click.option(
     "--target",
     "targets",
@@ -160,6 +184,8 @@ def cli() -> None:
 @click.option(
     "--profile", metavar="NAME", help="Timing of the simulator: quick, typical, slow or flood. [default: quick]"
 )
+@click.option("--fault", "faults", multiple=True, metavar=FAULT, help=FAULT_HELP)
+@click.option("--script", type=click.Path(path_type=Path), metavar="FILE", help=SCRIPT_HELP)
 @click.option(
     "--memory/--no-memory",
     default=True,
@@ -196,6 +222,53 @@ def _confirm(question: str) -> bool:
     if not sys.stdin.isatty():
         raise BenchError("this would spend tokens and nobody can be asked; add --yes, or look first with --dry-run")
     return click.confirm(question, err=True)
+
+
+NOT_OF_TRY = {
+    "arguments",
+    "tags",
+    "api",
+    "pairs",
+    "warmup",
+    "concurrency",
+    "memory",
+    "store_text",
+    "out",
+    "name",
+    "dry_run",
+}
+"""What of `bench run` makes no sense for a single trial."""
+
+
+@cli.command(name="try", params=[option for option in run.params if option.name not in NOT_OF_TRY])
+@click.argument("argument", metavar="SCENARIO|FILE.py")
+def try_(argument: str, **options: Any) -> None:
+    """Run one streamed and one blocking trial, and show each piece with its time as it comes.
+
+    Nothing is written. On the simulator and on this machine a pair goes before it to warm up, which is not shown.
+    """
+    from bench.settings import settings_from
+    from bench.trying import try_out
+
+    try_out(settings_from({**options, "arguments": (argument,)}), confirm=_confirm)
+
+
+@cli.command()
+@click.argument("argument", metavar="FILE.py|SCENARIO")
+@plugin_options
+def check(argument: str, plugins: Sequence[Path], plugins_dirs: Sequence[Path]) -> None:
+    """Is this plugin sound? Tries its scenarios on the simulator, and says what to do; exit 1 when one fails.
+
+    More than one piece, the first before the end, both deliveries the same result, garbage is rejected, leaving early
+    frees the connection, cancelling works, and nothing is requested outside of the functions.
+    """
+    from bench.checking import check_named
+
+    failed = False
+    for finding in check_named(argument, plugins, plugins_dirs):
+        click.echo(str(finding))
+        failed |= finding.verdict == "FAIL"
+    sys.exit(int(failed))
 
 
 @cli.command(name="list")
@@ -241,13 +314,29 @@ def report(ref: str, out: Path, plugins: Sequence[Path], plugins_dirs: Sequence[
 @click.option(
     "--seed", default=0, type=click.IntRange(min=0), metavar="N", help="Seed of answers and jitter. [default: 0]"
 )
+@click.option("--fault", "faults", multiple=True, metavar=FAULT, help=FAULT_HELP)
+@click.option("--script", type=click.Path(path_type=Path), metavar="FILE", help=SCRIPT_HELP)
 @click.option(
     "--truth",
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="Append the true send time of every frame to this file.",
 )
-def serve(host: str, port: int, profile: str, seed: int, truth: Path | None) -> None:
+@click.option(
+    "--conformance",
+    is_flag=True,
+    help="Serve the streams of the conformance set too, as models named responses/NAME and chat/NAME.",
+)
+def serve(
+    host: str,
+    port: int,
+    profile: str,
+    seed: int,
+    truth: Path | None,
+    faults: Sequence[str],
+    script: Path | None,
+    conformance: bool,
+) -> None:
     """Run the simulator: an OpenAI-compatible server (Responses API) with known timing, for any client.
 
     \b
@@ -259,7 +348,7 @@ def serve(host: str, port: int, profile: str, seed: int, truth: Path | None) -> 
     def announce(simulator: Any) -> None:
         click.echo(f"{simulator.base_url}  (SIMULATED, profile {profile}; models sim-1 and sim-mini; Ctrl-C ends it)")
 
-    serve_it(host, port, profile=profile, seed=seed, truth=truth, announce=announce)
+    serve_it(host, port, profile=profile, seed=seed, truth=truth, faults=faults, script=script, announce=announce)
 
 
 def main() -> None:

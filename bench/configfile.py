@@ -29,6 +29,7 @@ _RUN: Types = {
     "warmup": (int,),
     "concurrency": (int,),
     "seed": (int,),
+    "api": (str,),
     "delivery": (str,),
     "deadline": (int, float),
     "max-retries": (int,),
@@ -161,7 +162,7 @@ def _target(name: str, table: object, file: Path) -> Target:
         headers=_headers(table.get("headers", {}), where),
         extra_body=_json(table.get("extra_body", {}), f"{where} extra_body"),
         price=_price(table["price"], f"{where} price") if "price" in table else None,
-        lacks=_texts(table.get("lacks", ()), f"{where} lacks"),
+        lacks=_capabilities(table.get("lacks", ()), where),
         source=str(file),
     )
 
@@ -195,6 +196,15 @@ def _texts(value: object, where: str) -> Sequence[str]:
     if isinstance(value, str):
         value = [value]
     return tuple(_text(item, where) for item in value) if isinstance(value, list | tuple) else ()
+
+
+def _capabilities(value: object, where: str) -> Sequence[str]:
+    from bench.checks import check_lacks  # noqa: PLC0415  (pydantic: most files have none)
+
+    words = _texts(value, f"{where} lacks")
+    if words:
+        check_lacks(words, where)
+    return words
 
 
 def _text(value: object, where: str) -> str:

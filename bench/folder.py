@@ -17,7 +17,7 @@ from bench.asks import Options
 from bench.choice import Choice, Settings
 from bench.errors import BenchError
 from bench.plan import Plan
-from bench.records import MANIFEST, PLAN, Journal, finish, write_json
+from bench.records import MANIFEST, PLAN, Journal, columns_of, finish, write_json
 from bench.redact import redact_argv
 from bench.runner import Tally
 from bench.schema import SCHEMA_VERSION
@@ -135,7 +135,10 @@ def discard_unmeasured(run: Run, journal: Journal) -> None:
 
 
 def _truth_columns(sent: Mapping[str, Any], t0: int) -> dict[str, list[Any]]:
+    """A row for each frame; one without a frame where a fault kept all of them back."""
     frames = len(sent["t_sent"])
+    if sent["fault"] and not frames:
+        return columns_of("truth", [{name: sent[name] for name in ("client_id", "server_id", "fault")}])
     return {
         "client_id": [sent["client_id"]] * frames,
         "server_id": [sent["server_id"]] * frames,
@@ -143,4 +146,5 @@ def _truth_columns(sent: Mapping[str, Any], t0: int) -> dict[str, list[Any]]:
         "t_sent": [time - t0 for time in sent["t_sent"]],
         "type": sent["type"],
         "bytes": sent["bytes"],
+        "fault": [sent["fault"]] * frames,
     }

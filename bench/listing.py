@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.config import known_targets
 from bench.configfile import load_config
 from bench.manager import Registry, load
+from bench.params import field_defaults
+
+if TYPE_CHECKING:
+    from bench.scenario import Scenario
 
 
 def listing(plugins: Sequence[Path], folders: Sequence[Path], config_file: Path | None) -> str:
@@ -30,14 +36,27 @@ def listing(plugins: Sequence[Path], folders: Sequence[Path], config_file: Path 
 
 
 def _scenarios(registry: Registry) -> list[tuple[str, str, str]]:
+    """Two lines for each: what it is and where it is from, then what `bench run` may say of it."""
     rows = []
     for name, (scenario, found) in registry.scenarios.items():
-        tags = f" [{', '.join(scenario.tags)}]" if scenario.tags else ""
-        needs = f" (needs {', '.join(scenario.needs)})" if scenario.needs else ""
-        rows.append((name, f"{scenario.description}{tags}{needs}", found.source))
+        rows += [(name, scenario.description, found.source), ("", "; ".join(_facts(scenario)), "")]
     return rows
+
+
+def _facts(scenario: Scenario) -> Iterator[str]:
+    """Its API, tags and needs, and its parameters with their defaults."""
+    yield f"api {scenario.api}"
+    if scenario.tags:
+        yield f"tags {', '.join(scenario.tags)}"
+    if scenario.needs:
+        yield f"needs {', '.join(scenario.needs)}"
+    if scenario.blocking is None:
+        yield "no blocking counterpart"
+    if scenario.params:
+        values = field_defaults(scenario.params).items()
+        yield "params " + ", ".join(f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in values)
 
 
 def _table(rows: Sequence[tuple[str, str, str]]) -> str:
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
-    return "\n".join(f"  {a:<{widths[0]}}  {b:<{widths[1]}}  {c}" for a, b, c in rows)
+    return "\n".join(f"  {a:<{widths[0]}}  {b:<{widths[1]}}  {c}".rstrip() for a, b, c in rows)

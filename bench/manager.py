@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import inspect
 import re
 import sys
 from collections.abc import Iterable, Sequence
@@ -17,7 +16,10 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from bench import hookspecs
+from bench.call import fault_of
+from bench.checks import check_declared, check_lacks
 from bench.errors import BenchError
+from bench.scenario import API_NAMES
 
 if TYPE_CHECKING:
     from bench.scenario import Scenario
@@ -184,19 +186,20 @@ def _check(item: object, kind: str, plugin: Found) -> None:
         raise BenchError(f"plugin {plugin.source}: register_{kind} gave {item!r}; it must yield {expected.__name__}s")
     if isinstance(item, bench.Scenario):
         _check_scenario(item, plugin)
+    if isinstance(item, bench.Target):
+        check_lacks(item.lacks, f"plugin {plugin.source}: target {item.name!r}")
 
 
 def _check_scenario(scenario: Scenario, plugin: Found) -> None:
     where = f"plugin {plugin.source}: scenario {scenario.name!r}"
     if not NAME.fullmatch(scenario.name):
         raise BenchError(f"{where}: a name is lower-case letters, digits and _, and starts with a letter")
-    if not inspect.isasyncgenfunction(scenario.streamed):
-        raise BenchError(f"{where}: `streamed` must be an async generator: `async def` with a `yield` in it")
-    if scenario.blocking is not None and not inspect.iscoroutinefunction(scenario.blocking):
-        raise BenchError(f"{where}: `blocking` must be an `async def` that returns the result")
-    if scenario.api != "responses":
-        raise BenchError(f"{where}: api {scenario.api!r} is not measured yet; only the Responses API is")
+    if wrong := fault_of(scenario):
+        raise BenchError(f"{where}: {wrong}")
+    if scenario.api not in API_NAMES:
+        raise BenchError(f"{where}: `api` is 'responses' or 'chat', not {scenario.api!r}")
     if not scenario.prompts:
         raise BenchError(f"{where}: `prompts` is empty; give at least one")
     if not all(isinstance(p, str) or ("prompt" in p) != ("messages" in p) for p in scenario.prompts):
         raise BenchError(f"{where}: each of `prompts` is a text, or a mapping with `prompt` or `messages`")
+    check_declared(scenario, where)

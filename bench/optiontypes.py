@@ -36,6 +36,7 @@ RUN_TYPES: Mapping[str, click.ParamType[Any]] = {
     "warmup": click.IntRange(min=0),
     "concurrency": click.IntRange(min=1),
     "seed": click.IntRange(min=0),
+    "api": Choice(["responses", "chat"]),
     "delivery": Choice(["both", "streamed", "blocking"]),
     "deadline": Seconds(),
     "max-retries": click.IntRange(min=0),

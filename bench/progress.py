@@ -27,8 +27,8 @@ class Reporter:
         self._task: TaskID | None = bar.add_task(what, total=total) if bar else None
 
     def trial_done(self, cell: Cell, planned: PlannedTrial, outcome: Outcome, total_ms: float) -> None:
-        """A trial has ended."""
-        self.failed += outcome.status != "ok"
+        """A trial has ended. A failure in the warm-up is none: it is in no figure."""
+        self.failed += outcome.status != "ok" and planned.phase == "measure"
         self.step(f"{cell.scenario} {planned.delivery} {total_ms:,.0f} ms{self._failures()}")
 
     def step(self, text: str, done: int = 1) -> None:
@@ -40,6 +40,14 @@ class Reporter:
             self._said = monotonic()
             say(f"{self.what}: {self.done} of {self.total}{self._failures()}{self._left()}")
 
+    def skip(self, number: int) -> None:
+        """So many need no doing: they do not count."""
+        self.total -= number
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, total=self.total)
+        elif self.done >= self.total:
+            say(f"{self.what}: {self.done} of {self.total}{self._failures()}")
+
     def _failures(self) -> str:
         return f", {self.failed} failed" if self.failed else ""
 
@@ -48,6 +56,16 @@ class Reporter:
             return ""
         seconds = (monotonic() - self._started) / self.done * (self.total - self.done)
         return f", about {seconds:.0f} s left"
+
+
+class Silent:
+    """Progress that nobody watches."""
+
+    def trial_done(self, cell: Cell, planned: PlannedTrial, outcome: Outcome, total_ms: float) -> None:
+        """Nothing."""
+
+    def skip(self, number: int) -> None:
+        """Nothing."""
 
 
 def say(line: str) -> None:

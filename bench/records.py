@@ -68,6 +68,12 @@ def read_journal(run: Path) -> Iterator[Rows]:
                 ) from error
 
 
+def journal_rows(run: Path, table: str) -> list[dict[str, Any]]:
+    """All rows of one table of a journal, without Arrow: for the few rows of a trial or two."""
+    parts = [columns for rows in read_journal(run) if (columns := rows.get(table))]
+    return [dict(zip(part, values, strict=True)) for part in parts for values in zip(*part.values(), strict=True)]
+
+
 def read(run: Path) -> dict[str, pa.Table]:
     """Every table of a run, empty ones included, from the journal or from Parquet."""
     if (run / JOURNAL).exists():

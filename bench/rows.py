@@ -64,6 +64,7 @@ def trial_rows(
         **_stamps(trial, exchanges, outcome, t0),
         **_counts(trial, exchanges),
         **_result(trial, store_text=store_text),
+        **(dict.fromkeys(UNSEEN) if planned.get("client") == "own" else {}),
     }
     return {
         "trials": columns_of("trials", [row]),
@@ -73,6 +74,9 @@ def trial_rows(
         "metrics": columns_of("metrics", [_metric(trial, *metric) for metric in trial.metrics]),
     }
 
+
+UNSEEN = ("deltas", "stalls", "stall_ns", "requests", "attempts", "backoff_ns", "events", "reads", "bytes_in")
+"""Of a scenario with a stack of its own there is nothing to count: not zero, but unknown."""
 
 FOREIGN = {
     "trials": ("error", "text"),
@@ -192,6 +196,7 @@ def attempt_row(trial_id: int | None, attempt: Attempt, answer: Answer, backoff:
     }
     headers = attempt.headers
     remaining = headers.get("x-ratelimit-remaining-requests", "")
+    unread = attempt.closed_early and not answer.is_stream  # as the SDK leaves an error's body that it tries again
     return {
         "trial_id": trial_id,
         "request": attempt.request,
@@ -217,7 +222,7 @@ def attempt_row(trial_id: int | None, attempt: Attempt, answer: Answer, backoff:
         "events": len(answer.events),
         "reads": len(attempt.reads),
         "bytes_in": sum(len(data) for _, data in attempt.reads),
-        "error": attempt.error or answer.malformed,
+        "error": attempt.error or (None if unread else answer.malformed),
     }
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench import folder, session
-from bench.choice import Choice, Settings, ask_before_spending, choose, describe, headline
+from bench.choice import Choice, Settings, ask_before_spending, choose, describe, headline, of_simulator
 from bench.errors import EXIT_INTERRUPTED, BenchError, NotEnough, RunInvalid
 from bench.progress import say
 from bench.records import Journal
@@ -18,7 +18,7 @@ from bench.records import Journal
 def run(settings: Settings, argv: Sequence[str], *, confirm: Callable[[str], bool]) -> int:
     """The whole command. Returns the exit code; every user's mistake is a BenchError before anything is written."""
     choice = choose(settings)
-    notes: list[str] = []
+    notes = of_simulator(settings)
     plan = choice.plan(settings, {}, notes.append)
     for note in notes:
         say(note)
@@ -34,8 +34,9 @@ def run(settings: Settings, argv: Sequence[str], *, confirm: Callable[[str], boo
 
 
 def _measure(choice: Choice, settings: Settings, argv: Sequence[str], notes: Sequence[str], truth: Path) -> int:
-    with session.simulator_for(choice, settings, truth) as reachable:
-        endpoints = session.check_endpoints(reachable)
+    with session.simulator_for(choice, settings, truth) as addressed:
+        endpoints = session.check_endpoints(addressed)
+        reachable = session.without_missing(addressed, endpoints)
         models = {name: endpoint.checked.models[0] for name, endpoint in endpoints.items()}
         plan = reachable.plan(settings, models, lambda _: None)
         run = folder.begin(
@@ -57,7 +58,8 @@ def _measure(choice: Choice, settings: Settings, argv: Sequence[str], notes: Seq
     missing: list[str] = []
     if whole and settings.memory:
         whole, missing = session.measure_memory(choice, journal)
-    folder.end(run, journal, truth, ended="finished" if whole else "interrupted", notes=missing)
+    notes = [*run.tally.unsupported.values(), *missing]
+    folder.end(run, journal, truth, ended="finished" if whole else "interrupted", notes=notes)
     from bench.show import show  # noqa: PLC0415  (pandas and its like have no place in a process that measures)
 
     show(run.folder, [reporter for reporter, _ in choice.registry.reporters.values()])
@@ -72,6 +74,11 @@ def _judge(run: folder.Run) -> None:
     tally = run.tally
     if tally.orphans:
         raise RunInvalid(f"{tally.orphans} requests belonged to no trial (a plugin sends outside of its functions?)")
+    if tally.unsupported and not tally.statuses:
+        raise RunInvalid(
+            f"{'; '.join(tally.unsupported.values())}: nothing was left to measure; try another --model or --api, or "
+            "say `lacks` for that target in bench.toml"
+        )
     if tally.statuses and not tally.statuses["ok"]:
         counts = ", ".join(f"{count} {status}" for status, count in sorted(tally.statuses.items()))
         raise NotEnough(f"no trial was ok ({counts}); {run.folder}/report.md lists them")

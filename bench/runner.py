@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter_ns, process_time_ns
 from typing import Any, Protocol
@@ -18,14 +18,21 @@ from typing import Any, Protocol
 import pluggy
 
 from bench.asks import Options, make_ask
+from bench.call import consume, is_sync
 from bench.clients.decode import decode
+from bench.clients.sync_tap import SyncTapTransport
 from bench.clients.tap import TapTransport, current_trial
 from bench.errors import BenchError
 from bench.outcome import Deadline, Exchange, Outcome, invalid, judge, plugin_fault
+from bench.own import judge_own
+from bench.params import instance
 from bench.plan import Cell, Plan, PlannedTrial
+from bench.progress import say
 from bench.records import Journal, columns_of
+from bench.refusal import Refusals, refusal
 from bench.rows import attempt_row, redacted, trial_rows
-from bench.scenario import Ask, Prompt, Scenario
+from bench.scenario import Ask, Endpoint, Prompt, Scenario
+from bench.setup import prepared
 from bench.target import Target
 from bench.trial import Attempt, Trial
 
@@ -38,6 +45,17 @@ class Link:
     client: Any
     tap: TapTransport
     options: Options
+    sync_client: Any = None
+    """For synchronous scenarios; its attempts are noted in `tap` too."""
+    sync_tap: SyncTapTransport | None = None
+    endpoint: Endpoint | None = None
+    """For scenarios that bring a stack of their own."""
+
+    def client_of(self, scenario: Scenario) -> Any:
+        """What the scenario's functions are given."""
+        if scenario.client == "own":
+            return self.endpoint
+        return self.sync_client if is_sync(scenario) else self.client
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +84,9 @@ class Tally:
     statuses: Counter[str] = field(default_factory=Counter)
     orphans: int = 0
     """Requests that belonged to no trial: whose time they took cannot be said."""
+    refusals: Refusals = field(default_factory=Refusals)
+    unsupported: dict[int, str] = field(default_factory=dict)
+    """By cell: the line that says what its target cannot do. None of its measured trials was run."""
 
 
 class Progress(Protocol):
@@ -73,6 +94,9 @@ class Progress(Protocol):
 
     def trial_done(self, cell: Cell, planned: PlannedTrial, outcome: Outcome, total_ms: float) -> None:
         """A trial has ended."""
+
+    def skip(self, number: int) -> None:
+        """So many trials need no doing."""
 
 
 async def carry_out(plan: Plan, context: Context, progress: Progress) -> None:
@@ -83,7 +107,22 @@ async def carry_out(plan: Plan, context: Context, progress: Progress) -> None:
             gc.collect()
             gc.freeze()  # what was loaded so far is not walked through again in the middle of a trial
             frozen = True
+        cell = plan.cells[group[0].cell]
+        if group[0].phase == "measure" and _is_unsupported(cell, context):
+            progress.skip(len(group))
+            continue
         await _run_group(group, plan, context, progress)
+
+
+def _is_unsupported(cell: Cell, context: Context) -> bool:
+    """Was all of its warm-up refused? Journalled and said when it is first asked."""
+    reason = context.redact(context.tally.refusals.reason(cell.cell))
+    if reason and cell.cell not in context.tally.unsupported:
+        line = f"unsupported: {cell.scenario} on {cell.target} ({reason})"
+        context.tally.unsupported[cell.cell] = line
+        context.journal.write({"cells": columns_of("cells", [{"cell": cell.cell, "unsupported": reason}])})
+        say(line)
+    return bool(reason)
 
 
 async def _run_group(group: Sequence[PlannedTrial], plan: Plan, context: Context, progress: Progress) -> None:
@@ -129,17 +168,21 @@ async def _run_planned(planned: PlannedTrial, cell: Cell, context: Context, prog
     """Run, judge and journal one trial. Returns the number of its events."""
     scenario, link = context.scenarios[cell.scenario], context.links[cell.target]
     trial = Trial(planned.trial_id, cell.scenario, planned.delivery, cell.target, cell.model, planned.phase)
+    trial.cold = scenario.connection == "cold"
     ask = _ask(planned, cell, context, trial)
     started = {"trial_id": planned.trial_id, "t_start": perf_counter_ns() - context.t0}
     context.journal.write({"starts": columns_of("starts", [started])})
     await _timed(trial, scenario, link, ask, context, alone=alone)
     exchanges = list(map(_exchange, trial.attempts))
-    outcome = _checked(_with_useful(judge(trial, exchanges), trial, scenario), trial, scenario)
+    judged = judge_own(trial) if scenario.client == "own" else judge(trial, exchanges)
+    outcome = _checked(_with_useful(judged, trial, scenario), trial, scenario)
     columns = _planned_columns(planned, cell, context)
     rows = trial_rows(columns, trial, exchanges, outcome, t0=context.t0, store_text=context.store_text)
     context.journal.write(redacted(rows, context.redact))
     if planned.phase == "measure":
         context.tally.statuses[outcome.status] += 1
+    else:
+        context.tally.refusals.add(cell.cell, refusal(trial, exchanges, outcome))
     progress.trial_done(cell, planned, outcome, (trial.t_end - trial.t_origin) / 1e6)
     _stop_on_plugin_error(outcome, cell, planned, context.redact)
     if isinstance(trial.error, asyncio.CancelledError):
@@ -148,11 +191,11 @@ async def _run_planned(planned: PlannedTrial, cell: Cell, context: Context, prog
 
 
 def _exchange(attempt: Attempt) -> Exchange:
-    return attempt, decode(attempt.reads, attempt.headers, asked_stream=attempt.asked_stream)
+    return attempt, decode(attempt.reads, attempt.headers, asked_stream=attempt.asked_stream, path=attempt.path)
 
 
 def _ask(planned: PlannedTrial, cell: Cell, context: Context, trial: Trial) -> Ask:
-    link = context.links[cell.target]
+    link, scenario = context.links[cell.target], context.scenarios[cell.scenario]
     return make_ask(
         context.prompts[cell.scenario][planned.ask],
         target=link.target,
@@ -161,6 +204,9 @@ def _ask(planned: PlannedTrial, cell: Cell, context: Context, trial: Trial) -> A
         seed=planned.seed,
         recorder=trial,
         options=link.options,
+        api=scenario.api,
+        params=instance(scenario, cell.params),
+        sim=scenario.sim,
     )
 
 
@@ -173,11 +219,15 @@ async def _timed(trial: Trial, scenario: Scenario, link: Link, ask: Ask, context
         task.cancel()
         await asyncio.wait([task])
         trial.error = error
-    except Exception as error:  # noqa: BLE001  (an observer failed)
+    except Exception as error:  # noqa: BLE001  (an observer or `setup` failed)
         trial.error = error
     finally:
         trial.t_end = trial.t_end or perf_counter_ns()
+        trial.t_origin = trial.t_origin or trial.t_end
         link.tap.forget(trial)
+        await link.tap.close_cold(trial)
+        if link.sync_tap is not None:
+            link.sync_tap.close_cold(trial)
 
 
 def _cancelling() -> bool:
@@ -189,13 +239,12 @@ async def _observed(trial: Trial, scenario: Scenario, link: Link, ask: Ask, cont
     """Observers around, the clock only around the scenario's function."""
     current_trial.set(trial)
     async with AsyncExitStack() as stack:
+        ask = await stack.enter_async_context(prepared(scenario, link.client_of(scenario), ask, context.deadline_s))
         for observer in context.hooks.observe(trial=trial):
             await stack.enter_async_context(observer)
-        cpu = process_time_ns()
-        trial.t_origin = perf_counter_ns()
         try:
             async with asyncio.timeout(context.deadline_s) as scope:
-                await _call(trial, scenario, link.client, ask)
+                await _call(trial, scenario, link.client_of(scenario), ask, alone=alone)
         except TimeoutError as error:
             trial.error = (
                 Deadline(f"not done after {context.deadline_s:g} s (--deadline)") if scope.expired() else error
@@ -207,18 +256,28 @@ async def _observed(trial: Trial, scenario: Scenario, link: Link, ask: Ask, cont
         except Exception as error:  # noqa: BLE001  (whatever it is, it becomes the trial's row)
             trial.error = error
         finally:
+            trial.t_end = trial.t_end or perf_counter_ns()
+
+
+async def _call(trial: Trial, scenario: Scenario, client: Any, ask: Ask, *, alone: bool) -> None:
+    def on_piece(piece: Any) -> None:
+        trial.pieces.append((perf_counter_ns(), piece))
+
+    clock = _clock(trial, alone=alone)
+    trial.result = await consume(scenario, trial.delivery, client, ask, on_piece, clock=clock)
+
+
+@contextmanager
+def _clock(trial: Trial, *, alone: bool) -> Iterator[None]:
+    """The trial's time and CPU, around the scenario's function in whichever thread that runs."""
+    cpu = process_time_ns()
+    trial.t_origin = perf_counter_ns()
+    try:
+        yield
+    finally:
+        if not trial.over:  # else it was left behind in its thread
             trial.t_end = perf_counter_ns()
             trial.cpu_ns = process_time_ns() - cpu if alone else None
-
-
-async def _call(trial: Trial, scenario: Scenario, client: Any, ask: Ask) -> None:
-    if trial.delivery == "blocking":
-        assert scenario.blocking is not None  # noqa: S101  (the plan has no blocking trial without one)
-        trial.result = await scenario.blocking(client, ask)
-        return
-    async with aclosing(scenario.streamed(client, ask)) as pieces:  # type: ignore[type-var]
-        async for piece in pieces:
-            trial.pieces.append((perf_counter_ns(), piece))
 
 
 def _with_useful(outcome: Outcome, trial: Trial, scenario: Scenario) -> Outcome:

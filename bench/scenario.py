@@ -6,7 +6,7 @@ import json
 import re
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 Api = Literal["responses", "chat"]
+API_NAMES: Mapping[Api, str] = {"responses": "Responses API", "chat": "Chat Completions API"}
+OTHER_API: Mapping[Api, Api] = {"responses": "chat", "chat": "responses"}
+"""What a server may have that has no route for an API."""
 Prompt = str | Mapping[str, Any]
 """A prompt text, or a mapping with `prompt` or `messages` and columns of its own (they become `ask.row`)."""
 
@@ -28,13 +31,14 @@ NEEDS: Mapping[str, str] = {
 }
 """What a scenario may need of a target, and a target lack (`lacks = [...]` in bench.toml)."""
 
-_USEFUL = re.compile(r"^Useful: (.*?)(?=^\s*$|^\w+: |\Z)", re.MULTILINE | re.DOTALL)
+_PARAGRAPH = r"^{}: (.*?)(?=^\s*$|^\w+: |\Z)"
 
 Streamed = Callable[[Any, "Ask"], AsyncIterator[Any] | Iterator[Any]]
 """An async generator; a plain generator is run in a worker thread with the synchronous client."""
 Blocking = Callable[[Any, "Ask"], Any]
 """An `async def`, or a plain function if `streamed` is one."""
-Setup = Callable[[Any, "Ask"], AbstractAsyncContextManager[Any]]
+Setup = Callable[[Any, "Ask"], AbstractAsyncContextManager[Any] | AbstractContextManager[Any]]
+"""An ordinary context manager, of a synchronous scenario, is entered and left in a thread."""
 
 
 def is_useful(piece: object) -> bool:
@@ -95,8 +99,17 @@ class Scenario:
     @property
     def useful_means(self) -> str:
         """What "first useful" means, in a sentence: the paragraph `Useful: …` of that docstring."""
-        found = _USEFUL.search(self._doc)
-        return " ".join(found[1].split()) if found else "the first piece that `useful` accepts"
+        return self._says("Useful") or "the first piece that `useful` accepts"
+
+    @property
+    def expect(self) -> str:
+        """What a run will show, and why: the paragraph `Expect: …`; empty if there is none."""
+        return self._says("Expect")
+
+    def _says(self, word: str) -> str:
+        """That paragraph of the docstring, on one line."""
+        found = re.search(_PARAGRAPH.format(word), self._doc, re.MULTILINE | re.DOTALL)
+        return " ".join(found[1].split()) if found else ""
 
     @property
     def _doc(self) -> str:
@@ -126,7 +139,8 @@ class Ask:
     """One input of a scenario: `request` is ready for the scenario's API, the rest is for those who build their own."""
 
     request: Mapping[str, Any]
-    """Keyword arguments for `client.responses.create`: model, input (nonce in front), length, the target's extras."""
+    """Keyword arguments for `client.responses.create` or, where the scenario's `api` is `chat`,
+    `client.chat.completions.create`: model, input or messages (nonce in front), length, the target's extras."""
     prompt: str
     """The text of the last user message, nonce in front."""
     messages: Sequence[Mapping[str, Any]]

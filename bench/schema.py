@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 """Major: a meaning changed; minor: a column was added. Readers accept their own major."""
 
 Type = Literal["int64", "float64", "string", "bool", "label"]
@@ -87,9 +87,9 @@ TABLES: Mapping[str, Sequence[Column]] = {
         _c("deltas", "int64", "", "Non-empty deltas: events, never called tokens"),
         _c("stalls", "int64", "", "Gaps over 200 ms, or over 50 ms and five times this trial's median gap"),
         _c("stall_ns", "int64", "ns", "Time by which the stalled gaps exceed the median gap, summed"),
-        _c("input_tokens", "int64", "tokens", "usage.input_tokens"),
+        _c("input_tokens", "int64", "tokens", "usage.input_tokens; of Chat usage.prompt_tokens, and so on"),
         _c("cached_tokens", "int64", "tokens", "usage.input_tokens_details.cached_tokens"),
-        _c("output_tokens", "int64", "tokens", "usage.output_tokens"),
+        _c("output_tokens", "int64", "tokens", "usage.output_tokens; of Chat usage.completion_tokens, and so on"),
         _c("reasoning_tokens", "int64", "tokens", "usage.output_tokens_details.reasoning_tokens (inside output)"),
         _c("requests", "int64", "", "Logical API calls"),
         _c("attempts", "int64", "", "HTTP tries of them, hidden retries of the SDK included"),
@@ -109,7 +109,7 @@ TABLES: Mapping[str, Sequence[Column]] = {
         _c("attempt", "int64", "", "Try of that call, from 0"),
         _c("client_id", "string", "", "Sent as X-Client-Request-Id and X-Request-Id"),
         _c("server_id", "string", "", "The x-request-id that came back"),
-        _c("method", "label", "", "HTTP method"),
+        _c("method", "label", "", "HTTP method; `WS`: a request over WebSocket"),
         _c("path", "label", "", "Path of the URL, without query"),
         _c("retry_count", "int64", "", "x-stainless-retry-count as the SDK sent it"),
         _c("t_start", "int64", "ns", "Handed to the transport"),
@@ -124,7 +124,7 @@ TABLES: Mapping[str, Sequence[Column]] = {
         _c("t_last_read", "int64", "ns", "Last socket read"),
         _c("t_end", "int64", "ns", "Body closed, or the error"),
         _c("backoff_ns", "int64", "ns", "From the end of the attempt before; null for a first attempt"),
-        _c("status", "int64", "", "HTTP status; null when none came"),
+        _c("status", "int64", "", "HTTP status; null when none came; 101 over WebSocket"),
         _c("http_version", "label", "", "As the server said"),
         _c("content_type", "label", "", "Of the response"),
         _c("content_encoding", "label", "", "Of the response"),
@@ -151,7 +151,7 @@ TABLES: Mapping[str, Sequence[Column]] = {
             "",
             "content, reasoning, refusal, tool_args, item; else lifecycle, terminal, error, done, …",
         ),
-        _c("type", "label", "", "The event's own type"),
+        _c("type", "label", "", "The event's own type; a chunk of Chat has none: `chat.` and its kind"),
         _c("bytes", "int64", "bytes", "Of its data"),
         _c("chars", "int64", "chars", "Of its delta; 0 where it has none"),
         _c("sequence_number", "int64", "", "As sent, or null"),
@@ -175,6 +175,7 @@ TABLES: Mapping[str, Sequence[Column]] = {
         _c("wall_ns", "int64", "ns", "Wall time of the same stretches"),
         _c("events", "int64", "", "SSE events read in them"),
         _c("orphans", "int64", "", "Requests that belonged to no trial"),
+        _c("unsupported", "string", "", "Why none of its measured trials was run: what the server said in warm-up"),
     ),
     "memory": (
         _c("scenario", "label", "", "Name of the scenario"),
@@ -202,5 +203,6 @@ TABLES: Mapping[str, Sequence[Column]] = {
         _c("t_sent", "int64", "ns", "Just before the frame was handed to the socket"),
         _c("type", "label", "", "Event type of the frame; `body` for a blocking answer"),
         _c("bytes", "int64", "bytes", "Length of the frame"),
+        _c("fault", "label", "", "What went wrong with the response on purpose: a kind, or an HTTP status; or null"),
     ),
 }

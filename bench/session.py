@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from bench.asks import Options
+from bench.call import is_sync
 from bench.choice import Choice, Settings, output_tokens
-from bench.clients.sdk import sdk_client
+from bench.clients.sdk import sdk_client, sync_client
 from bench.endpoint import expanded_headers, key_for, secrets_of
 from bench.folder import Run
 from bench.meters.memory import LENGTHS, Job, measure
+from bench.params import default_text
 from bench.plan import Plan
 from bench.preflight import Checked, preflight
-from bench.progress import Reporter, progress, say
+from bench.progress import progress, say
 from bench.records import Journal, columns_of
 from bench.redact import Redactor
-from bench.runner import Context, Link, carry_out
+from bench.runner import Context, Link, Progress, carry_out
 from bench.scenario import Api, Scenario
+from bench.scenario import Endpoint as OwnEndpoint
 from bench.simulator.process import running
 from bench.target import OPENAI, Target
 
@@ -47,7 +51,7 @@ def simulator_for(choice: Choice, settings: Settings, truth: Path) -> Iterator[C
     if not any(target.simulated for target, _ in choice.targets):
         yield choice
         return
-    with running(profile=settings.profile, truth=truth) as simulator:
+    with running(profile=settings.profile, truth=truth, script=settings.script) as simulator:
         targets = [
             (replace(target, base_url=simulator.base_url) if target.simulated else target, model)
             for target, model in choice.targets
@@ -75,6 +79,15 @@ async def _check_all(wanted: Mapping[str, tuple[Target, list[str]]], apis: set[A
     return found
 
 
+def without_missing(choice: Choice, endpoints: Mapping[str, Endpoint]) -> Choice:
+    """The choice, each target lacking the APIs that preflight did not find there."""
+    missing = {name: sorted(endpoint.checked.missing) for name, endpoint in endpoints.items()}
+    targets = [
+        (replace(target, lacks=[*target.lacks, *missing[target.name]]), model) for target, model in choice.targets
+    ]
+    return replace(choice, targets=targets)
+
+
 def redactor(choice: Choice) -> Redactor:
     """Hides every secret of every target in any text that is stored."""
     return Redactor(secret for target, _ in choice.targets for secret in secrets_of(target, os.environ))
@@ -86,23 +99,25 @@ def measure_trials(
     """Carry the plan out; what came of it is counted in `run.tally`. False: it was interrupted."""
     with progress(len(plan.trials), "trials") as reporter:
         try:
-            asyncio.run(_measure(run, plan, choice, endpoints, settings, journal, reporter))
+            asyncio.run(carry_out_in(run, plan, choice, endpoints, settings, journal, reporter))
         except (KeyboardInterrupt, asyncio.CancelledError):
             return False
     return True
 
 
-async def _measure(
+async def carry_out_in(
     run: Run,
     plan: Plan,
     choice: Choice,
     endpoints: Mapping[str, Endpoint],
     settings: Settings,
     journal: Journal,
-    reporter: Reporter,
+    reporter: Progress,
 ) -> None:
+    """Connect to every endpoint and carry the plan out there."""
     async with AsyncExitStack() as stack:
-        links = {name: await _link(endpoint, settings, stack) for name, endpoint in endpoints.items()}
+        sync = any(map(is_sync, choice.scenarios))
+        links = {name: await open_link(endpoint, settings, stack, sync=sync) for name, endpoint in endpoints.items()}
         context = Context(
             scenarios={scenario.name: scenario for scenario in choice.scenarios},
             prompts=choice.prompts,
@@ -118,19 +133,30 @@ async def _measure(
         await carry_out(plan, context, reporter)
 
 
-async def _link(endpoint: Endpoint, settings: Settings, stack: AsyncExitStack) -> Link:
-    """One client, and so one connection pool, per target."""
-    target = endpoint.target
-    client, tap = sdk_client(
-        target.base_url or "",
-        key=endpoint.key,
-        headers=endpoint.headers,
-        max_retries=settings.max_retries,
-        own_environment=target.name == OPENAI,
-        direct=target.simulated,
-    )
+async def open_link(endpoint: Endpoint, settings: Settings, stack: AsyncExitStack, *, sync: bool) -> Link:
+    """One client, and so one connection pool, per target; a synchronous one beside it where a scenario needs that."""
+    target, base_url = endpoint.target, endpoint.target.base_url or ""
+    asked: dict[str, Any] = {
+        "key": endpoint.key,
+        "headers": endpoint.headers,
+        "max_retries": settings.max_retries,
+        "own_environment": target.name == OPENAI,
+        "direct": target.simulated,
+    }
+    client, tap = sdk_client(base_url, **asked)
     await stack.enter_async_context(client)
-    return Link(target=target, client=client, tap=tap, options=options_for(endpoint, settings))
+    link = Link(
+        target=target,
+        client=client,
+        tap=tap,
+        options=options_for(endpoint, settings),
+        endpoint=OwnEndpoint(base_url=base_url, api_key=endpoint.key, headers=endpoint.headers),
+    )
+    if not sync:
+        return link
+    other, sync_tap = sync_client(base_url, tap, **asked)
+    stack.enter_context(other)
+    return replace(link, sync_client=other, sync_tap=sync_tap)
 
 
 def options_for(endpoint: Endpoint, settings: Settings) -> Options:
@@ -138,8 +164,13 @@ def options_for(endpoint: Endpoint, settings: Settings) -> Options:
     return Options(
         output_tokens=output_tokens(endpoint.target, settings) if endpoint.checked.length else None,
         temperature=endpoint.checked.temperature,
-        control={"profile": settings.profile} if endpoint.target.simulated else {},
+        control=_control(settings) if endpoint.target.simulated else {},
     )
+
+
+def _control(settings: Settings) -> dict[str, Any]:
+    """What the simulator is asked for in every trial. Faults too: nothing but a trial is to meet one."""
+    return {"profile": settings.profile, **({"faults": list(settings.faults)} if settings.faults else {})}
 
 
 def notices_of(endpoints: Mapping[str, Endpoint]) -> list[str]:
@@ -148,8 +179,11 @@ def notices_of(endpoints: Mapping[str, Endpoint]) -> list[str]:
 
 def measure_memory(choice: Choice, journal: Journal) -> tuple[bool, list[str]]:
     """The memory pass, always on a simulator of its own. (Was it carried through?, notes on what is missing)."""
-    jobs = [Job(scenario.name, _source(choice, scenario)) for scenario in choice.scenarios]
-    with progress(_points(choice), "memory") as reporter:
+    scenarios = [scenario for scenario in choice.scenarios if scenario.memory]
+    if not scenarios:
+        return True, ["no memory pass: no chosen scenario takes part in it"]
+    jobs = [Job(scenario.name, _source(choice, scenario), _params(choice, scenario)) for scenario in scenarios]
+    with progress(_points(scenarios), "memory") as reporter:
         try:
             rows, notes = measure(jobs, seconds=MEMORY_SECONDS, on_progress=lambda row: reporter.step(row["scenario"]))
         except KeyboardInterrupt:
@@ -158,9 +192,15 @@ def measure_memory(choice: Choice, journal: Journal) -> tuple[bool, list[str]]:
     return True, notes
 
 
-def _points(choice: Choice) -> int:
-    deliveries = sum(2 if scenario.blocking else 1 for scenario in choice.scenarios)
+def _points(scenarios: Sequence[Scenario]) -> int:
+    deliveries = sum(2 if scenario.blocking else 1 for scenario in scenarios)
     return deliveries * len(LENGTHS) * 2  # tracemalloc and RSS
+
+
+def _params(choice: Choice, scenario: Scenario) -> str:
+    """The parameters to measure memory with: the defaults, where they are among the chosen."""
+    chosen, default = choice.params[scenario.name], default_text(scenario)
+    return default if default in chosen else chosen[0]
 
 
 def _source(choice: Choice, scenario: Scenario) -> Path | str:

@@ -89,6 +89,10 @@ class Cell:
     """Why its numbers may not be believed; empty when they may."""
     verdict: str
     notes: tuple[str, ...]
+    unpaired: str = ""
+    """Why it has no pairs whatever was asked for; empty where it may have some."""
+    unsupported: str = ""
+    """What its target said in the warm-up, where it was not measured for that; else empty."""
 
 
 @dataclass(frozen=True)

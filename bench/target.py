@@ -33,7 +33,8 @@ class Target:
     extra_body: Mapping[str, object] = field(default_factory=dict)
     price: Price | None = None
     lacks: Sequence[str] = ()
-    """Capabilities it does not have, in the words of `Scenario.needs`."""
+    """Capabilities it does not have, in the words of `Scenario.needs`; and `responses` or `chat`, once preflight has
+    found no such route."""
     source: str = "built in"
     """Where it was defined: for `bench list` and error messages."""
 

@@ -63,6 +63,8 @@ class Trial:
     result: Any = field(default=None, repr=False)
     error: BaseException | None = None
     cpu_ns: int | None = None
+    cold: bool = False
+    """It begins without an open connection."""
     over: bool = False
     """It has ended: requests that it still makes are not its own any more."""
     clock: Callable[[], int] = field(default=perf_counter_ns, repr=False)
@@ -73,6 +75,8 @@ class Trial:
 
     def mark(self, name: str) -> None:
         """Name this moment: `mark.NAME`, in ms from the origin."""
+        if not self.t_origin:
+            raise RuntimeError(f"mark({name!r}): the trial's clock has not started; `setup` cannot mark")
         self.record(f"mark.{name}", (self.now() - self.t_origin) / 1e6, "ms")
 
     def record(self, name: str, value: float, unit: str) -> None:

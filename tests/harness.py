@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter_ns
 from typing import Any
@@ -13,12 +14,13 @@ import pluggy
 
 from bench import hookspecs
 from bench.asks import Options
-from bench.clients.sdk import sdk_client
+from bench.call import is_sync
+from bench.clients.sdk import sdk_client, sync_client
 from bench.outcome import Outcome
 from bench.plan import BOTH, Cell, PlannedTrial, make_plan
 from bench.records import Journal, read
 from bench.runner import Context, Link, Tally, carry_out
-from bench.scenario import Prompt, Scenario
+from bench.scenario import Endpoint, Prompt, Scenario
 from bench.target import Target
 from bench.trial import Delivery
 
@@ -49,6 +51,9 @@ class Silent:
     def trial_done(self, cell: Cell, planned: PlannedTrial, outcome: Outcome, total_ms: float) -> None:
         """Nothing."""
 
+    def skip(self, number: int) -> None:
+        """Nothing."""
+
 
 def cell_of(scenario: Scenario, deliveries: Sequence[Delivery], concurrency: int, asks: int, number: int = 0) -> Cell:
     """A cell on a target named `test`."""
@@ -61,7 +66,7 @@ def cell_of(scenario: Scenario, deliveries: Sequence[Delivery], concurrency: int
         host="test",
         simulated=False,
         model="sim-1",
-        client="sdk",
+        client=scenario.client,
         load=f"c={concurrency}",
         description="",
         useful="",
@@ -86,6 +91,7 @@ def measure(
     simulated: bool = False,
     control: dict[str, Any] | None = None,
     cancel_after: float | None = None,
+    params: str = "",
 ) -> Measured:
     """Carry out a small plan and read its journal back. Cancelled after so many seconds, if any, as by Ctrl-C."""
     manager = pluggy.PluginManager("bench")
@@ -93,7 +99,7 @@ def measure(
     for observer in observers:
         manager.register(observer)
     plan = make_plan(
-        [cell_of(scenario, deliveries, concurrency, len(prompts))],
+        [replace(cell_of(scenario, deliveries, concurrency, len(prompts)), params=params)],
         pairs=pairs,
         warmup=warmup,
         concurrency=concurrency,
@@ -102,12 +108,23 @@ def measure(
     journal, tally, t0 = Journal(run), Tally(), perf_counter_ns()
 
     async def go() -> None:
-        client, tap = sdk_client(base_url, key="key", headers={}, max_retries=max_retries, own_environment=False)
+        asked: dict[str, Any] = {"key": "key", "headers": {}, "max_retries": max_retries, "own_environment": False}
+        client, tap = sdk_client(base_url, **asked)
+        other, sync_tap = sync_client(base_url, tap, **asked) if is_sync(scenario) else (nullcontext(), None)
         target = Target(name="sim" if simulated else "test", base_url=base_url)
+        link = Link(
+            target=target,
+            client=client,
+            tap=tap,
+            options=Options(control=control or {}),
+            sync_client=other,
+            sync_tap=sync_tap,
+            endpoint=Endpoint(base_url=base_url, api_key="key"),
+        )
         context = Context(
             scenarios={scenario.name: scenario},
             prompts={scenario.name: prompts},
-            links={"test": Link(target=target, client=client, tap=tap, options=Options(control=control or {}))},
+            links={"test": link},
             hooks=manager.hook,
             journal=journal,
             t0=t0,
@@ -117,7 +134,8 @@ def measure(
             tally=tally,
         )
         async with client:
-            await carry_out(plan, context, Silent())
+            with other:
+                await carry_out(plan, context, Silent())
 
     async def cancelled() -> None:
         task = asyncio.create_task(go())

@@ -195,6 +195,7 @@ def _rows(cell: Truth, trial: Mapping[str, Any], origin: int, rng: np.random.Gen
         "trials": columns_of("trials", [row]),
         "attempts": columns_of("attempts", [{**attempt, "server_id": f"req_{client_id}"}]),
         "events": columns_of("events", list(_events(trial["trial_id"], stamps)) if streamed else []),
+        "pieces": columns_of("pieces", list(_pieces(trial["trial_id"], stamps)) if streamed else []),
         "metrics": columns_of("metrics", [_metric(trial["trial_id"], 40 * stretch)]),
         "truth": columns_of("truth", list(_truth(client_id, stamps, lag)) if streamed and cell.simulated else []),
     }
@@ -219,6 +220,12 @@ def _events(trial_id: int, stamps: Sequence[int]) -> Iterator[dict[str, Any]]:
             "bytes": 200,
             "chars": chars,
         }
+
+
+def _pieces(trial_id: int, stamps: Sequence[int]) -> Iterator[dict[str, Any]]:
+    """One for each delta, at once."""
+    for seq, stamp in enumerate(stamps):
+        yield {"trial_id": trial_id, "seq": seq, "t_yield": stamp, "useful": True, "chars": 4}
 
 
 def _truth(client_id: str, stamps: Sequence[int], lag: int) -> Iterator[dict[str, Any]]:

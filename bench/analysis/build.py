@@ -15,9 +15,11 @@ from bench.analysis import intervals, verdicts
 from bench.analysis.cellrows import Arm, arm_rows, floats, never_useful
 from bench.analysis.frames import RunFrames, load
 from bench.analysis.instrument import cpu_row, read_lag_rows, read_lags
+from bench.analysis.labels import cell_key, cell_labels
 from bench.analysis.memory import memory_curves, memory_rows
 from bench.analysis.pairs import make_pairs, pair_rows
-from bench.summary import Cell, CellKey, Ecdf, Failure, MemoryCurve, Row, Summary
+from bench.analysis.piecerows import piece_gap_rows
+from bench.summary import Cell, Ecdf, Failure, MemoryCurve, Row, Summary
 
 KEEPS_UP = 8
 """Streams at a time up to which the SDK's stamps were seen to be on time (docs/architecture.md)."""
@@ -52,20 +54,6 @@ def _numbers(frames: RunFrames) -> list[int]:
     return [cell["cell"] for cell in frames.plan["cells"]]
 
 
-def cell_key(cell: Mapping[str, Any]) -> CellKey:
-    """The key of a cell of the plan; parameters as JSON text."""
-    params = cell.get("params") or ""
-    text = params if isinstance(params, str) else json.dumps(params, sort_keys=True)
-    return CellKey(**{**{name: str(cell[name]) for name in CellKey._fields if name != "params"}, "params": text})
-
-
-def cell_labels(cells: Sequence[Mapping[str, Any]]) -> list[str]:
-    """For each cell the scenario and whatever else differs between the cells of this run."""
-    keys = [cell_key(cell) for cell in cells]
-    differ = [name for name in CellKey._fields if name != "scenario" and len({getattr(k, name) for k in keys}) > 1]
-    return [" ".join([key.scenario, *(getattr(key, name) for name in differ if getattr(key, name))]) for key in keys]
-
-
 def _cell(frames: RunFrames, cell: Mapping[str, Any], label: str, lags: pd.Series[float]) -> tuple[Cell, list[Row]]:
     """One cell with its numbers; the verdict comes when all numbers are there."""
     key, simulated = cell_key(cell), bool(cell["simulated"])
@@ -77,8 +65,10 @@ def _cell(frames: RunFrames, cell: Mapping[str, Any], label: str, lags: pd.Serie
     ]
     counters = frames.tables["cells"][frames.tables["cells"]["cell"] == cell["cell"]]
     if len(streamed.trials):
-        rows += [cpu_row(streamed, counters), *read_lag_rows(streamed, lags)]
+        rows += [*piece_gap_rows(streamed, frames.tables["pieces"]), cpu_row(streamed, counters)]
+        rows += read_lag_rows(streamed, lags)
     pairs = make_pairs(key, streamed, blocking, simulated=simulated)
+    unsupported = _unsupported(counters)
     paired = bool(len(streamed.trials) and len(blocking.trials))
     rows += pair_rows(pairs, int(frames.plan["seed"])) if paired else []
     made = Cell(
@@ -94,13 +84,29 @@ def _cell(frames: RunFrames, cell: Mapping[str, Any], label: str, lags: pd.Serie
         blocking_total=_ecdf(blocking, "total"),
         invalid=_invalid(int(counters["orphans"].sum())),
         verdict="",
-        notes=tuple(filter(None, (*(pairs.notes if paired else []), never_useful(streamed), *_cell_notes(offered)))),
+        notes=() if unsupported else tuple(_notes(pairs.notes if paired else [], streamed, offered)),
+        unpaired=_unpaired(cell, frames.plan),
+        unsupported=unsupported,
     )
     return made, rows
 
 
+def _unpaired(cell: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
+    only_streamed = plan.get("delivery") == "both" and cell.get("deliveries") == ["streamed"]
+    return "no blocking counterpart" if only_streamed else ""
+
+
+def _unsupported(counters: pd.DataFrame) -> str:
+    said = counters["unsupported"].dropna()
+    return printable(str(said.iloc[0])) if len(said) else ""
+
+
 def _ecdf(arm: Arm, metric: str) -> Ecdf:
     return Ecdf(len(arm.trials), tuple(sorted(floats(arm.ok_values[metric]).tolist())))
+
+
+def _notes(of_pairs: Sequence[str], streamed: Arm, offered: pd.DataFrame) -> Iterator[str]:
+    return filter(None, (*of_pairs, never_useful(streamed), *_cell_notes(offered)))
 
 
 def _cell_notes(trials: pd.DataFrame) -> Iterator[str]:
@@ -108,7 +114,9 @@ def _cell_notes(trials: pd.DataFrame) -> Iterator[str]:
         yield "not started: the run ended before its turn"
     if cancelled := int((trials["status"] == "cancelled").sum()):
         yield f"{cancelled} trials in flight when the run was stopped: our doing, so in no figure"
-    if len(trials) and not trials["attempts"].fillna(0).any():
+    if (trials["client"] == "own").any():
+        yield "own client: nothing is seen of its wire, so those figures are n/a, and a silent end only by `check`"
+    elif len(trials) and not trials["attempts"].fillna(0).any():
         yield "no request went through the client that the scenario was given: wire figures are n/a"
     if truncated := int(trials["truncated"].fillna(value=False).sum()):
         yield f"{truncated} ok answers ended at the length cap"

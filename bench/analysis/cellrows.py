@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -72,8 +72,31 @@ def floats(values: pd.Series[float]) -> Floats:
     return np.asarray(values.dropna(), dtype=np.float64)
 
 
+OWN = "own"
+OWN_CLIENT = "n/a (own client)"
+ON_THE_WIRE = frozenset(
+    (
+        *("ttft", "ttft_visible", "first_event", "gap", "itl", "tpot", "stall_share", "stalls", "tokens_per_s"),
+        *("input_tokens", "cached_tokens", "output_tokens", "attempts", "backoff", "cpu_per_event"),
+    )
+)
+"""What is read from the bytes, so not known of a scenario with a stack of its own."""
+
+
 def arm_rows(arm: Arm, events: pd.DataFrame, recorded: pd.DataFrame) -> Iterator[Row]:
     """Every number of an arm. `events` and `recorded` (the metrics table) may hold other trials too."""
+    rows = _arm_rows(arm, events, recorded)
+    return map(seen, rows) if arm.key.client == OWN else rows
+
+
+def seen(row: Row) -> Row:
+    """Of an own client: the row, or why there is no such number."""
+    if row.metric not in ON_THE_WIRE:
+        return row
+    return replace(row, n=0, estimate=None, low=None, high=None, note=OWN_CLIENT)
+
+
+def _arm_rows(arm: Arm, events: pd.DataFrame, recorded: pd.DataFrame) -> Iterator[Row]:
     if arm.trials.empty:
         return
     values = arm.ok_values

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from bench.analysis import intervals
-from bench.analysis.cellrows import Arm, floats
+from bench.analysis.cellrows import OWN, OWN_CLIENT, Arm, floats
 from bench.analysis.intervals import Estimate
 from bench.analysis.metrics import QUANTILES
 from bench.analysis.trials import MS
@@ -16,6 +16,8 @@ _FRAME = ["trial_id", "client_id", "seq", "type", "t_read"]
 
 def cpu_row(streamed: Arm, cells: pd.DataFrame) -> Row:
     """CPU per event: of the streamed trials where each was measured alone, else of the cell's process."""
+    if streamed.key.client == OWN:
+        return streamed.row("cpu_per_event", "mean", Estimate(note=OWN_CLIENT), 0)
     if streamed.ok.empty:
         return streamed.row("cpu_per_event", "mean", Estimate(note="n/a (no streamed trial was ok)"), 0)
     own = streamed.ok.dropna(subset=["cpu_ns", "events"])

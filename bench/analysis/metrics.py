@@ -64,6 +64,13 @@ METRICS = (
         deliveries=STREAMED,
     ),
     Metric(
+        "piece_gap",
+        "ms",
+        "Time between two successive pieces at the caller, over all gaps of all ok trials; between the requests of "
+        "a trial too.",
+        deliveries=STREAMED,
+    ),
+    Metric(
         "itl",
         "ms",
         "The same, but only when every ok trial of the cell had as many output tokens as deltas: then a gap "

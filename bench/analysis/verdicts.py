@@ -61,6 +61,8 @@ def cell_verdict(find: Find, cell: Cell) -> str:
     """One or two sentences for a cell."""
     if cell.invalid:
         return f"INVALID: {cell.invalid}; no verdict."
+    if cell.unsupported:
+        return f"Unsupported there, so not measured: {cell.unsupported}"
     gain = find(cell, "paired", "gain", "hl", "ms")
     overhead = find(cell, "paired", "overhead", "hl", "ratio")
     if gain is None:
@@ -81,12 +83,14 @@ def alone(find: Find, cell: Cell) -> str:
         )
         if (row := find(cell, delivery, metric, "p50", "")) is not None
     ]
-    return "no pairs, so no comparison" + (f": {', '.join(parts)} (medians)" if parts else "")
+    return f"{cell.unpaired or 'no pairs'}, so no comparison" + (f": {', '.join(parts)} (medians)" if parts else "")
 
 
 def answer(find: Find, cells: Sequence[Cell]) -> str:
     """The answer of the whole run: what streaming buys, and which endpoint or model is fastest."""
-    valid = [cell for cell in cells if not cell.invalid]
+    if cells and all(cell.unsupported for cell in cells):
+        return "Nothing was measured: the target supports none of it."
+    valid = [cell for cell in cells if not cell.invalid and not cell.unsupported]
     if not valid:
         return "No verdict: no cell of this run is valid." if cells else "Nothing was measured."
     first = valid[0].verdict if len(valid) == 1 else over_all(find, valid)
@@ -94,11 +98,21 @@ def answer(find: Find, cells: Sequence[Cell]) -> str:
 
 
 def over_all(find: Find, cells: Sequence[Cell]) -> str:
-    """Gain and overhead of several cells in one sentence."""
+    """Gain and overhead of several cells in one sentence; how many have no blocking counterpart in another."""
+    paired = [cell for cell in cells if not cell.unpaired]
+    rest = len(cells) - len(paired)
+    others = f" No blocking counterpart: {rest} cells, their own medians are in the table." if rest else ""
+    return _compared(find, paired) + others if paired else _NO_PAIRS
+
+
+_NO_PAIRS = "No pairs, so no comparison of streamed and blocking; the medians are in the table."
+
+
+def _compared(find: Find, cells: Sequence[Cell]) -> str:
     gains = [(cell, find(cell, "paired", "gain", "hl", "ms")) for cell in cells]
     ratios = [(cell, find(cell, "paired", "overhead", "hl", "ratio")) for cell in cells]
     if all(row is None for _, row in gains):
-        return "No pairs, so no comparison of streamed and blocking; the medians are in the table."
+        return _NO_PAIRS
     compared = [(cell, row) for cell, row in gains if known(row)]
     if not compared:
         return f"No comparison: {'; '.join(sorted({why(row) for _, row in gains}))}."

@@ -184,7 +184,8 @@ def _run(options: argparse.Namespace, rows: IO[str], deadline: float) -> None:
 
     scenario = points.find_scenario(options.plugin or options.module, options.scenario)
     spawn = None if options.start == "fork" else [*COMMAND, *sys.argv[1:], "--point"]
-    measurer = points.Measurer(scenario, Endpoint(base_url=options.base_url, model=options.model), spawn)
+    endpoint = Endpoint(base_url=options.base_url, model=options.model, params=options.params)
+    measurer = points.Measurer(scenario, endpoint, spawn)
     measurer.prepare()
     if options.point:
         print(json.dumps(measurer.here(points.Point(**json.loads(options.point)))), file=rows, flush=True)

@@ -10,17 +10,20 @@ import socket
 import ssl
 import sys
 import tracemalloc
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from time import perf_counter_ns
-from typing import Literal
+from typing import Any, Literal
 
 import httpx2
-from openai import AsyncOpenAI, DefaultAsyncHttpx2Client
+from openai import AsyncOpenAI, DefaultAsyncHttpx2Client, DefaultHttpx2Client, OpenAI
 
 from bench.asks import Options, make_ask, nonce_text
+from bench.call import consume, is_sync
+from bench.params import instance
 from bench.scenario import Ask, Scenario
+from bench.scenario import Endpoint as OwnEndpoint
 from bench.target import DUMMY_KEY, SIM, Target
 from bench.trial import Delivery
 
@@ -28,6 +31,9 @@ Meter = Literal["tracemalloc", "rss"]
 Call = Callable[[], Awaitable[None]]
 Peak = tuple[int, int]
 """Bytes before the call, and the peak during the call above them."""
+
+SETUP_SECONDS = 20.0
+"""For a scenario's `setup`; the pass as a whole takes no longer."""
 
 WARM_TOKENS = 40
 """Short, or the free memory that it leaves behind would hide the growth of every later call."""
@@ -37,7 +43,7 @@ TOKENS_PER_EVENT = 2
 spends on each event. What a scenario keeps of every event shows at half its weight per token."""
 
 _TAIL = 4096
-_USAGE = re.compile(rb'"output_tokens"\s*:\s*(\d+)')
+_USAGE = re.compile(rb'"(?:output|completion)_tokens"\s*:\s*(\d+)')
 _RECEIVE_BUFFER = (socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
 """What has been sent but not read yet waits in here. The simulator is faster than any client, and with the buffer that
 loopback gives, asyncio would take in 256 KiB of that at once: a step in the memory of every answer above 1,000 tokens
@@ -57,6 +63,8 @@ class Endpoint:
 
     base_url: str
     model: str
+    params: str = ""
+    """The scenario's parameters there, as `bench.params` writes them."""
 
 
 class NoRecorder:
@@ -69,28 +77,37 @@ class NoRecorder:
     def record(self, name: str, value: float, unit: str) -> None: ...
 
 
-class Tail(httpx2.AsyncByteStream):
+class Tail(httpx2.AsyncByteStream, httpx2.SyncByteStream):
     """Hands a response body on as it comes and keeps only its last 4 KB, where the usage stands.
 
     Constant in size, so it adds nothing to the growth with length. It is how an answer of the wrong length is found
     out, whatever the scenario does with its answer.
     """
 
-    def __init__(self, inner: AsyncIterator[bytes] | httpx2.AsyncByteStream) -> None:
+    def __init__(self, inner: Any) -> None:
         self._inner = inner
         self._end = b""
 
+    def _kept(self, chunk: bytes) -> bytes:
+        self._end = (self._end + chunk[-_TAIL:])[-_TAIL:]
+        return chunk
+
     async def __aiter__(self) -> AsyncIterator[bytes]:
         async for chunk in self._inner:
-            self._end = (self._end + chunk[-_TAIL:])[-_TAIL:]
-            yield chunk
+            yield self._kept(chunk)
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from map(self._kept, self._inner)
 
     async def aclose(self) -> None:
-        await self._inner.aclose()  # type: ignore[union-attr]
+        await self._inner.aclose()
+
+    def close(self) -> None:
+        self._inner.close()
 
     @property
     def output_tokens(self) -> int | None:
-        """The last `usage.output_tokens` of the body, or None if it ends without one."""
+        """The last `usage.output_tokens` (of Chat `completion_tokens`) of the body, or None if it ends without one."""
         found = _USAGE.findall(self._end)
         return int(found[-1]) if found else None
 
@@ -101,8 +118,8 @@ def warm(scenario: Scenario, delivery: Delivery, endpoint: Endpoint) -> None:
 
 
 async def _warm(scenario: Scenario, delivery: Delivery, endpoint: Endpoint) -> None:
-    async with _client(endpoint, []) as client:
-        await consume(scenario, delivery, client, _ask(scenario, WARM_TOKENS, endpoint))
+    async with _client(scenario, endpoint, []) as client, _prepared(scenario, client, WARM_TOKENS, endpoint) as ask:
+        await _call(scenario, delivery, client, ask)
 
 
 def metered(scenario: Scenario, delivery: Delivery, meter: Meter, tokens: int, endpoint: Endpoint) -> Peak:
@@ -118,13 +135,15 @@ async def _metered(
 ) -> Peak:
     # a fork has no open connection and few pages of code mapped: without a short call first, the peak is mostly that
     bodies: list[Tail] = []
-    ask = _ask(scenario, tokens, endpoint)
-    async with _client(endpoint, bodies) as client:
-        await consume(scenario, delivery, client, _ask(scenario, WARM_TOKENS, endpoint))
-        bodies.clear()
-        gc.collect()
-        peak = await meter(lambda: consume(scenario, delivery, client, ask))
-    _check_length(tokens, bodies)
+    async with _client(scenario, endpoint, bodies) as client:
+        async with _prepared(scenario, client, WARM_TOKENS, endpoint) as short:
+            await _call(scenario, delivery, client, short)
+        async with _prepared(scenario, client, tokens, endpoint) as ask:
+            bodies.clear()
+            gc.collect()
+            peak = await meter(lambda: _call(scenario, delivery, client, ask))
+        if scenario.client != "own":  # of a stack that is not ours no bodies are seen
+            _check_length(tokens, bodies)
     return peak
 
 
@@ -137,26 +156,50 @@ def _check_length(tokens: int, bodies: list[Tail]) -> None:
         raise WrongLengthError(f"asked for {tokens} output tokens, got {got}")
 
 
-async def consume(scenario: Scenario, delivery: Delivery, client: AsyncOpenAI, ask: Ask) -> None:
-    """Take the whole answer and keep none of it: streamed pieces are dropped as they come."""
-    if delivery == "streamed":
-        async with aclosing(scenario.streamed(client, ask)) as pieces:  # type: ignore[type-var]
-            async for _ in pieces:
-                pass
-    elif scenario.blocking is not None:
-        await scenario.blocking(client, ask)
+async def _call(scenario: Scenario, delivery: Delivery, client: Any, ask: Ask) -> None:
+    """Take the whole answer and keep none of it: streamed pieces are dropped as they come. Never in another thread."""
+    await consume(scenario, delivery, client, ask, threaded=False)
 
 
-def _client(endpoint: Endpoint, bodies: list[Tail]) -> AsyncOpenAI:
-    """The SDK's client as an app makes it, but for retries (a failed point is not repeated) and proxies (loopback)."""
+@asynccontextmanager
+async def _client(scenario: Scenario, endpoint: Endpoint, bodies: list[Tail]) -> AsyncIterator[Any]:
+    """What the scenario's functions are given: the SDK's client as an app makes it, or where the simulator is.
 
-    async def follow(response: httpx2.Response) -> None:
-        bodies.append(Tail(response.stream))  # type: ignore[arg-type]
+    But for retries (a failed point is not repeated) and proxies (loopback).
+    """
+    asked: dict[str, Any] = {"base_url": endpoint.base_url, "api_key": DUMMY_KEY, "max_retries": 0}
+    sockets: dict[str, Any] = {"verify": _TLS, "socket_options": [_RECEIVE_BUFFER]}
+
+    def follow(response: httpx2.Response) -> None:
+        bodies.append(Tail(response.stream))
         response.stream = bodies[-1]
 
-    transport = httpx2.AsyncHTTPTransport(verify=_TLS, socket_options=[_RECEIVE_BUFFER])
-    http = DefaultAsyncHttpx2Client(transport=transport, event_hooks={"response": [follow]})
-    return AsyncOpenAI(base_url=endpoint.base_url, api_key=DUMMY_KEY, max_retries=0, http_client=http)
+    async def follow_async(response: httpx2.Response) -> None:
+        follow(response)
+
+    if scenario.client == "own":
+        yield OwnEndpoint(base_url=endpoint.base_url, api_key=DUMMY_KEY)
+    elif is_sync(scenario):
+        direct, hooks = httpx2.HTTPTransport(**sockets), {"response": [follow]}
+        with OpenAI(**asked, http_client=DefaultHttpx2Client(transport=direct, event_hooks=hooks)) as client:
+            yield client
+    else:
+        transport, hooks_async = httpx2.AsyncHTTPTransport(**sockets), {"response": [follow_async]}
+        http = DefaultAsyncHttpx2Client(transport=transport, event_hooks=hooks_async)
+        async with AsyncOpenAI(**asked, http_client=http) as async_client:
+            yield async_client
+
+
+def _prepared(
+    scenario: Scenario, client: AsyncOpenAI, tokens: int, endpoint: Endpoint
+) -> AbstractAsyncContextManager[Ask]:
+    """The ask for so many tokens, with what the scenario's `setup` gives."""
+    ask = _ask(scenario, tokens, endpoint)
+    if scenario.setup is None:
+        return nullcontext(ask)
+    from bench.setup import prepared  # noqa: PLC0415  (a process that measures memory has little in it)
+
+    return prepared(scenario, client, ask, SETUP_SECONDS)
 
 
 def _ask(scenario: Scenario, tokens: int, endpoint: Endpoint) -> Ask:
@@ -168,6 +211,9 @@ def _ask(scenario: Scenario, tokens: int, endpoint: Endpoint) -> Ask:
         seed=0,
         recorder=NoRecorder(),
         options=Options(output_tokens=tokens, control={"profile": "flood", "tokens_per_event": TOKENS_PER_EVENT}),
+        api=scenario.api,
+        params=instance(scenario, endpoint.params),
+        sim=scenario.sim,
     )
 
 

@@ -55,15 +55,18 @@ CAPTION = (
     "what was there before the call, at the longest answer; Python's own blocks by tracemalloc, and the process (RSS)."
 )
 DELIVERIES = ("streamed", "blocking")
-DETAILED = (*LATENCIES, "gap", "itl", *PACES, "read_lag")
+DETAILED = (*LATENCIES, "gap", "piece_gap", "itl", *PACES, "read_lag")
 
 
 def time_entries(summary: Summary, cell: Cell) -> list[Entry]:
     """The cell's entries under TIME."""
+    if cell.unsupported:
+        return [Entry(NA, "unsupported"), *[Entry(NA)] * (len(TIME) - 1)]
+    own = [entry(summary.row(cell, "streamed", metric, "p50")) for metric in ("ttfu", "ttft", "total")]
+    if cell.unpaired:
+        return [*own, Entry("–", "no blocking"), Entry("–"), Entry("–")]
     return [
-        entry(summary.row(cell, "streamed", "ttfu", "p50")),
-        entry(summary.row(cell, "streamed", "ttft", "p50")),
-        entry(summary.row(cell, "streamed", "total", "p50")),
+        *own,
         entry(summary.row(cell, "blocking", "total", "p50")),
         entry(summary.row(cell, "paired", "gain", "hl", "ms")),
         entry(summary.row(cell, "paired", "overhead", "hl", "ratio")),
@@ -75,11 +78,16 @@ def cost_texts(summary: Summary, cell: Cell, delivery: str) -> list[str]:
     failed, *sums = [summary.row(cell, delivery, name, "sum") for name in ("failures", "attempts", "backoff")]
     return [
         f"{value(failed)} of {failed.n}" if failed else NA,
-        *map(value, sums),
+        *map(_cost, sums),
         _peaks(summary, cell, delivery),
         both(summary.memory_row(cell, delivery, "memory_slope.rss"), unit=False),
-        value(summary.row(cell, delivery, "cpu_per_event", "mean")) if delivery == "streamed" else "",
+        _cost(summary.row(cell, delivery, "cpu_per_event", "mean")) if delivery == "streamed" else "",
     ]
+
+
+def _cost(row: Row | None) -> str:
+    """The number, or n/a; and why, where that is the scenario's own doing."""
+    return f"{NA}: own client" if reason(row) == "own client" else value(row)
 
 
 def _peaks(summary: Summary, cell: Cell, delivery: str) -> str:
@@ -132,6 +140,11 @@ def footnotes(summary: Summary, cell: Cell) -> Iterator[str]:
     """What the table has no room for: why a cell is invalid, its notes, long reasons, and trials left out."""
     if cell.invalid:
         yield f"INVALID: {cell.invalid}"
+    if cell.unsupported:
+        yield f"unsupported there, so not measured: {cell.unsupported}"
+        return
+    if cell.unpaired:
+        yield f"{cell.unpaired}: it has its own columns only"
     yield from cell.notes
     for row in (summary.row(cell, "paired", "gain", "hl", "ms"), summary.row(cell, "streamed", "ttft", "p50")):
         if row and len(reason(row)) > LONGEST_REASON and not any(reason(row) in note for note in cell.notes):

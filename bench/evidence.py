@@ -1,0 +1,154 @@
+"""What a scenario does on the simulator: pairs as `bench run` runs them, and streams that are left at their first piece."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter_ns
+from typing import Any
+
+import pluggy
+
+from bench import session
+from bench.call import is_sync
+from bench.choice import Settings
+from bench.hookspecs import hookimpl
+from bench.leaving import Left, leave
+from bench.params import default_text
+from bench.plan import make_plan
+from bench.preflight import Checked
+from bench.progress import Silent
+from bench.records import Journal, journal_rows
+from bench.runner import Context, Link, Tally, carry_out
+from bench.scenario import Scenario
+from bench.selection import make_cells
+from bench.simulator.process import Simulator
+from bench.target import BUILT_IN, DUMMY_KEY
+from bench.trial import Trial
+
+Row = Mapping[str, Any]
+PAIRS = 2
+"""The first of a process pays for the SDK's own start."""
+DEADLINE_S = 30.0
+TICK_S = 0.01
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What was seen of a scenario on the simulator."""
+
+    trials: Sequence[Row]
+    """`PAIRS` pairs."""
+    events: Sequence[Row]
+    again: Sequence[Row]
+    """A pair after the streams were left, by the same client."""
+    lag_ns: Sequence[int]
+    """By trial: the longest time in which the event loop did nothing else."""
+    closed: Left
+    cancelled: Left
+    orphans: int
+
+
+async def gather(scenario: Scenario, simulator: Simulator, truth: Path, manager: pluggy.PluginManager) -> Evidence:
+    """Run it and leave it. Raises `RunInvalid` when it cannot be run here."""
+    ticker = _Ticker()
+    manager.register(ticker)
+    params = default_text(scenario)
+    try:
+        with TemporaryDirectory() as folder:
+            async with AsyncExitStack() as stack:
+                link = await _linked(scenario, simulator, stack)
+                scratch, tally = Path(folder), Tally()
+                first = await _pairs(scenario, link, manager, tally, scratch / "first", PAIRS)
+                lag = list(ticker.lag_ns)
+                closed = await leave(scenario, link, params, truth, how="close", trial_id=-2)
+                cancelled = await leave(scenario, link, params, truth, how="cancel", trial_id=-3)
+                again = await _pairs(scenario, link, manager, tally, scratch / "again", 1)
+            return Evidence(
+                trials=journal_rows(first, "trials"),
+                events=journal_rows(first, "events"),
+                again=journal_rows(again, "trials"),
+                lag_ns=lag,
+                closed=closed,
+                cancelled=cancelled,
+                orphans=tally.orphans,
+            )
+    finally:
+        manager.unregister(ticker)
+
+
+async def _linked(scenario: Scenario, simulator: Simulator, stack: AsyncExitStack) -> Link:
+    target = replace(BUILT_IN[0], base_url=simulator.base_url)
+    checked = Checked(models=["sim-1"], temperature=0, length=True, notices=(), server=None)
+    endpoint = session.Endpoint(target=target, key=DUMMY_KEY, headers={}, checked=checked)
+    return await session.open_link(endpoint, Settings(), stack, sync=is_sync(scenario))
+
+
+async def _pairs(
+    scenario: Scenario, link: Link, manager: pluggy.PluginManager, tally: Tally, folder: Path, pairs: int
+) -> Path:
+    """Run them as `bench run` does; the folder with their journal."""
+    cells = make_cells(
+        [scenario],
+        [(link.target, "sim-1")],
+        delivery="both",
+        concurrency=1,
+        prompts={scenario.name: scenario.prompts},
+        params={scenario.name: [default_text(scenario)]},
+        notice=lambda _: None,
+    )
+    folder.mkdir()
+    journal = Journal(folder)
+    context = Context(
+        scenarios={scenario.name: scenario},
+        prompts={scenario.name: scenario.prompts},
+        links={link.target.name: link},
+        hooks=manager.hook,
+        journal=journal,
+        t0=perf_counter_ns(),
+        deadline_s=DEADLINE_S,
+        store_text=True,
+        redact=str,
+        tally=tally,
+    )
+    try:
+        await carry_out(make_plan(cells, pairs=pairs, warmup=0, concurrency=1, seed=1), context, Silent())
+    finally:
+        journal.close()
+    return folder
+
+
+class _Ticker:
+    """An observer that wants a turn of the event loop every 10 ms, and notes how long it had to wait for one."""
+
+    def __init__(self) -> None:
+        self.lag_ns: list[int] = []
+        """By trial, the longest."""
+
+    @hookimpl
+    def observe(self, trial: Trial) -> AbstractAsyncContextManager[None]:  # noqa: ARG002
+        return self._watched()
+
+    @asynccontextmanager
+    async def _watched(self) -> AsyncIterator[None]:
+        turns = [perf_counter_ns()]
+        task = asyncio.create_task(_tick(turns))
+        try:
+            yield
+        finally:
+            turns.append(perf_counter_ns())
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+            self.lag_ns.append(max(later - earlier for earlier, later in pairwise(turns)))
+
+
+async def _tick(turns: list[int]) -> None:
+    while True:
+        await asyncio.sleep(TICK_S)
+        turns.append(perf_counter_ns())
