@@ -1,0 +1,94 @@
+"""Text in chunks of at least 100 characters, as for a template or a network hop that dislikes small pieces.
+
+A chunk is made of whole deltas and passed on as soon as it has `chars` characters (`-P buffered.chars=50,400`); the
+rest comes with the end of the stream.
+
+Useful: the first chunk with a character that is not a space, because nothing can be read before it.
+Blocking: the whole text. Both deliveries give the same text, and it is valid only if it is not blank.
+
+Records: `buffer_delay`, the time in ms that a character waited in the buffer, as the mean over all characters.
+
+The trap: what is left in the buffer at the end of the stream must be passed on too, or the last words are lost.
+"""
+
+from collections.abc import AsyncIterator, Iterable
+from typing import cast
+
+from openai import AsyncOpenAI
+from openai.types.responses import Response
+from pydantic import BaseModel, Field
+
+from bench import Ask, Scenario, hookimpl
+
+PROMPTS = (
+    "Write a letter that invites the neighbours to a summer party.",
+    "Explain why the sea is salty, with an example from the kitchen.",
+    "Describe the rooms of an old railway station.",
+)
+
+
+class Params(BaseModel):
+    """What `-P buffered.…` may set."""
+
+    chars: int = Field(default=100, ge=1, description="Least number of characters in a chunk, but for the last")
+
+
+class Buffer:
+    """Text that waits until there is enough of it. Times are in ns."""
+
+    def __init__(self, chars: int) -> None:
+        self.chars = chars
+        self.held: list[tuple[int, str]] = []
+        """Each delta and when it came."""
+        self.size = 0
+        self.passed = 0
+        """Characters that were passed on."""
+        self.waited_ns = 0
+        """Summed over those characters."""
+
+    def feed(self, text: str, now: int) -> str:
+        """Take in a delta; gives a chunk once there is enough for one."""
+        self.held.append((now, text))
+        self.size += len(text)
+        return self.flush(now) if self.size >= self.chars else ""
+
+    def flush(self, now: int) -> str:
+        """All that waits, however little."""
+        chunk = "".join(text for _, text in self.held)
+        self.waited_ns += sum((now - came) * len(text) for came, text in self.held)
+        self.passed += len(chunk)
+        self.held, self.size = [], 0
+        return chunk
+
+
+async def streamed(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str]:
+    """Chunk after chunk."""
+    buffer = Buffer(cast("Params", ask.params).chars)
+    async with await client.responses.create(**ask.request, stream=True) as stream:
+        async for event in stream:
+            if event.type == "response.output_text.delta" and (chunk := buffer.feed(event.delta or "", ask.now())):
+                yield chunk
+    if rest := buffer.flush(ask.now()):
+        yield rest
+    if buffer.passed:
+        ask.record("buffer_delay", buffer.waited_ns / buffer.passed / 1e6, "ms")
+
+
+async def blocking(client: AsyncOpenAI, ask: Ask) -> str:
+    """The whole text."""
+    response: Response = await client.responses.create(**ask.request, stream=False)
+    return response.output_text
+
+
+def check(text: str) -> None:
+    """There is something to read."""
+    if not text.strip():
+        raise ValueError("the answer has no text")
+
+
+@hookimpl
+def register_scenarios() -> Iterable[Scenario]:
+    """One scenario: `buffered`."""
+    yield Scenario(
+        "buffered", streamed, blocking, prompts=PROMPTS, tags=("guide",), params=Params, check=check, memory=False
+    )

@@ -1,0 +1,128 @@
+"""A function call over Chat Completions: the arguments of a tool, as they are written.
+
+Useful: the first argument text, because an app can then show which tool is being called and with what.
+Blocking: the arguments of the first tool call, as JSON text. Both deliveries give the same text, and it is valid only
+if it fits the tool's parameters; an answer without a tool call is not valid.
+
+The trap: only the first chunk of a call has its id and name, the others have nothing but its `index`. That is
+OpenAI. Other servers repeat the name in every chunk, or send a fresh id with each, or the whole call in one chunk; they
+give all calls the index 0, or finish with `stop` instead of `tool_calls`. So names are not added up, the end is not
+looked for in the finish reason, and another id at the same index is another call only once the first one is complete.
+"""
+
+import json
+from collections.abc import AsyncIterator, Iterable
+from typing import Any, Literal
+
+from openai import AsyncOpenAI, pydantic_function_tool
+from openai.types.chat import ChatCompletion
+from pydantic import BaseModel, ConfigDict
+
+from bench import Ask, Scenario, hookimpl
+
+PROMPTS = (
+    "What is the weather in Lisbon, in celsius?",
+    "Will I need an umbrella in Bergen tomorrow? Use celsius.",
+    "How hot does it get in Phoenix this week, in fahrenheit?",
+)
+
+
+class GetWeather(BaseModel):
+    """Look up the weather forecast for a place."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    location: str
+    unit: Literal["celsius", "fahrenheit"]
+    days: int
+
+
+TOOL: dict[str, Any] = {
+    "tools": [pydantic_function_tool(GetWeather, name="get_weather")],
+    "tool_choice": "required",
+}
+WITH_USAGE: Any = {"include_usage": True}
+
+
+class FirstCall:
+    """The arguments of an answer's first tool call, while they are being written."""
+
+    def __init__(self) -> None:
+        self.parts: list[str] = []
+        self.index: int | None = None
+        self.id: str | None = None
+        self.ended = False
+
+    def feed(self, call: Any) -> str:
+        """The text that a part of a call adds to these arguments; none if it is of another call."""
+        if not self.parts:
+            self.index, self.id = call.index, call.id
+        elif call.index != self.index or self.ended:
+            return ""
+        elif call.id and call.id != self.id and is_json("".join(self.parts)):
+            self.ended = True
+            return ""
+        text = arguments_of(call)
+        if text:
+            self.parts.append(text)
+        return text
+
+
+def is_json(text: str) -> bool:
+    """Is this complete?"""
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+async def streamed(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str]:
+    """The argument text of the first tool call, piece by piece."""
+    first = FirstCall()
+    request = {**ask.request, **TOOL, "stream_options": WITH_USAGE}
+    async with await client.chat.completions.create(**request, stream=True) as stream:
+        async for chunk in stream:
+            for call in calls_in(chunk.choices, "delta"):
+                if text := first.feed(call):
+                    yield text
+
+
+async def blocking(client: AsyncOpenAI, ask: Ask) -> str:
+    """The arguments of the first tool call, or nothing if there is none."""
+    completion: ChatCompletion = await client.chat.completions.create(**ask.request, **TOOL, stream=False)
+    return next((arguments_of(call) for call in calls_in(completion.choices, "message")), "")
+
+
+def calls_in(choices: Any, part: str) -> list[Any]:
+    """The tool calls in the delta or message of the first choice."""
+    calls = getattr(getattr(choices[0], part, None), "tool_calls", None) if choices else None
+    return [call for call in calls if call] if isinstance(calls, list) else []
+
+
+def arguments_of(call: Any) -> str:
+    """The arguments in a call, or none where a server sent something else."""
+    text = getattr(getattr(call, "function", None), "arguments", None)
+    return text if isinstance(text, str) else ""
+
+
+def check(arguments: str) -> GetWeather:
+    """The arguments are what the tool takes."""
+    if not arguments:
+        raise ValueError("the answer has no tool call, or one without arguments")
+    return GetWeather.model_validate_json(arguments)
+
+
+@hookimpl
+def register_scenarios() -> Iterable[Scenario]:
+    """One scenario: `chat_function_call`."""
+    yield Scenario(
+        "chat_function_call",
+        streamed,
+        blocking,
+        prompts=PROMPTS,
+        api="chat",
+        tags=("core",),
+        needs=("tools",),
+        check=check,
+    )

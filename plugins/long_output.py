@@ -1,0 +1,80 @@
+"""A long answer: text of a set length, 1,000 tokens unless told otherwise.
+
+`-P long_output.tokens=1000,8000,32000` makes a row of each length: the first text of a stream should come as soon in
+each, while a blocking call is longer with every token, and the SDK's work on each event adds up. This length is what is
+asked for, whatever `--output-tokens` says. The simulator answers with exactly that many tokens; elsewhere it is a cap
+(`max_output_tokens`): a model that reaches it is truncated and counts as ok, one that ends before has its real length
+in `output_tokens`.
+
+Useful: the first piece with a character that is not a space, because a user can start to read it.
+Blocking: the whole text. Both deliveries give the same text, and it is valid only if it is not blank.
+
+The trap: a blocking call sends no byte until the last token is there. Proxies and load balancers with an idle time-out
+(often 60 s) cut it, and the SDK then silently asks again, twice, for the whole answer.
+"""
+
+import json
+from collections.abc import AsyncIterator, Iterable
+from typing import Any, cast
+
+from openai import AsyncOpenAI
+from openai.types.responses import Response
+from pydantic import BaseModel, Field
+
+from bench import Ask, Scenario, hookimpl
+
+PROMPTS = (
+    "Write a very long and detailed history of an imaginary island, chapter after chapter. Do not stop early.",
+    "Write a complete handbook for new gardeners, chapter after chapter. Do not stop early.",
+)
+
+
+class Params(BaseModel):
+    """What `-P long_output.…` may set."""
+
+    tokens: int = Field(default=1000, ge=1, le=200_000, description="Length of the answer, in tokens")
+
+
+def of_length(ask: Ask) -> dict[str, Any]:
+    """The request with the length, in the way that its target understands (`metadata.bench`: the simulator)."""
+    tokens = cast("Params", ask.params).tokens
+    metadata = ask.request.get("metadata", {})
+    if "bench" not in metadata:
+        return {**ask.request, "max_output_tokens": tokens}
+    control = {**json.loads(metadata["bench"]), "tokens": tokens}
+    return {**ask.request, "metadata": {**metadata, "bench": json.dumps(control)}}
+
+
+async def streamed(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str]:
+    """Each text delta, the moment it comes."""
+    async with await client.responses.create(**of_length(ask), stream=True) as stream:
+        async for event in stream:
+            if event.type == "response.output_text.delta" and event.delta:
+                yield event.delta
+
+
+async def blocking(client: AsyncOpenAI, ask: Ask) -> str:
+    """The whole text."""
+    response: Response = await client.responses.create(**of_length(ask), stream=False)
+    return response.output_text
+
+
+def check(text: str) -> None:
+    """There is something to read."""
+    if not text.strip():
+        raise ValueError("the answer has no text")
+
+
+@hookimpl
+def register_scenarios() -> Iterable[Scenario]:
+    """One scenario: `long_output`."""
+    yield Scenario(
+        "long_output",
+        streamed,
+        blocking,
+        prompts=PROMPTS,
+        tags=("sdk",),
+        params=Params,
+        check=check,
+        memory=False,
+    )

@@ -1,0 +1,110 @@
+"""Usage: what the same request counts and costs, streamed and blocking.
+
+The result is the usage that the server tells: equal results mean that streaming costs no token more. A streamed answer
+is one request, however many events it has.
+
+Useful: the first piece with a character that is not a space, because a user can start to read it.
+Blocking: the usage. It is valid only if there is one, with output tokens, and the total is the sum.
+
+Records: `usage.input_tokens`, `usage.output_tokens`; `output_events`, the text deltas of the streamed answer;
+`requests`; and where the server sends them, `ratelimit.remaining_requests` and `ratelimit.remaining_tokens`. The HTTP
+attempts are the metric `attempts`.
+
+The traps: deltas are not tokens (a delta may hold several tokens, or part of a character), so counting them says
+nothing about cost; and the SDK retries unseen, so one call may be up to three HTTP attempts, each counted by a rate
+limit.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+from openai import AsyncOpenAI
+from openai.types.responses import ResponseUsage
+
+from bench import Ask, Scenario, Trial, hookimpl
+
+PROMPTS = (
+    "Name three ways to save water at home, each with a sentence of its own.",
+    "Explain how a bicycle stays upright.",
+    "Describe a good cup of tea.",
+)
+NAME = "usage"
+
+Usage = dict[str, int]
+
+
+async def streamed(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str | Usage]:
+    """Each text delta, and at last the usage."""
+    deltas, found = 0, None
+    async with await client.responses.create(**ask.request, stream=True) as stream:
+        async for event in stream:
+            if event.type == "response.output_text.delta":
+                deltas += 1
+                yield event.delta
+            elif event.type in {"response.completed", "response.incomplete"}:
+                found = event.response.usage
+    ask.record("output_events", deltas, "events")
+    yield noted(ask, found)
+
+
+async def blocking(client: AsyncOpenAI, ask: Ask) -> Usage:
+    """The usage."""
+    response = await client.responses.create(**ask.request, stream=False)
+    return noted(ask, response.usage)
+
+
+def noted(ask: Ask, found: ResponseUsage | None) -> Usage:
+    """The counts as a plain value, recorded; empty if the server tells none."""
+    if found is None:
+        return {}
+    ask.record("usage.input_tokens", found.input_tokens, "tokens")
+    ask.record("usage.output_tokens", found.output_tokens, "tokens")
+    return {"input": found.input_tokens, "output": found.output_tokens, "total": found.total_tokens}
+
+
+def last(pieces: Sequence[Any]) -> Any:
+    """The usage stands at the end."""
+    return pieces[-1]
+
+
+def check(usage: Usage) -> None:
+    """The counts are there, and add up."""
+    if not usage or not usage["output"]:
+        raise ValueError("the answer tells no usage" if not usage else "the usage says 0 output tokens")
+    if usage["input"] + usage["output"] != usage["total"]:
+        raise ValueError(f"the usage does not add up: {usage}")
+
+
+@asynccontextmanager
+async def counted(trial: Trial) -> AsyncIterator[None]:
+    """After the trial: how many requests it was, and what is left of the rate limit."""
+    yield
+    trial.record("requests", len({attempt.request for attempt in trial.attempts}), "requests")
+    headers = trial.attempts[-1].headers if trial.attempts else {}
+    for kind in ("requests", "tokens"):
+        left = headers.get(f"x-ratelimit-remaining-{kind}", "")
+        if left.isdecimal():
+            trial.record(f"ratelimit.remaining_{kind}", int(left), kind)
+
+
+@hookimpl
+def observe(trial: Trial) -> AbstractAsyncContextManager[None] | None:
+    """Count the requests of this scenario's trials."""
+    return counted(trial) if trial.scenario == NAME else None
+
+
+@hookimpl
+def register_scenarios() -> Iterable[Scenario]:
+    """One scenario: `usage`."""
+    yield Scenario(
+        NAME,
+        streamed,
+        blocking,
+        prompts=PROMPTS,
+        tags=("guide",),
+        useful=lambda piece: isinstance(piece, str) and bool(piece.strip()),
+        assemble=last,
+        check=check,
+        memory=False,
+    )
