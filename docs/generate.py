@@ -1,18 +1,23 @@
-"""Writes the pages that the code already knows: docs/metrics.md, docs/records.md, docs/cli.md.
+"""Writes the pages that the code already knows: docs/metrics.md, docs/records.md, docs/cli.md; the scripts' tables in
+docs/simulator.md.
 
 python docs/generate.py
 """
 
 import ast
 import inspect
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
+from pydantic import BaseModel
 
 from bench.analysis.metrics import glossary_markdown
 from bench.cli import cli
 from bench.schema import SCHEMA_VERSION, TABLES
+from bench.simulator.script import Fault, Item, Turn, Write
 from bench.summary import COLUMNS, Row
 
 DOCS = Path(__file__).parent
@@ -51,6 +56,18 @@ One row for each number. The columns and their order are a public format.
 | --- | --- | --- |
 """
 
+SCRIPTS_BEGIN = "<!-- written by docs/generate.py -->\n"
+SCRIPTS_END = "<!-- end -->\n"
+SCRIPT_PARTS: dict[str, type[BaseModel]] = {"A turn": Turn, "An item": Item, "A fault": Fault, "A write": Write}
+KINDS = {
+    "string": "text",
+    "integer": "whole number",
+    "number": "number",
+    "boolean": "true or false",
+    "object": "object",
+    "array": "list",
+}
+
 CSV_DOCS = {
     "metric": "One of the [metrics](metrics.md), or what a plugin recorded",
     "high": "The upper end of the same interval",
@@ -65,6 +82,7 @@ def pages() -> dict[Path, str]:
         DOCS / "metrics.md": glossary_markdown(),
         DOCS / "records.md": "\n".join([RECORDS_HEAD, *map(table, TABLES), CSV_HEAD + "\n".join(csv_lines()) + "\n"]),
         DOCS / "cli.md": "\n".join([CLI_HEAD, *sections()]),
+        DOCS / "simulator.md": with_scripts((DOCS / "simulator.md").read_text("utf-8")),
     }
 
 
@@ -72,6 +90,39 @@ def table(name: str) -> str:
     """One table of a run folder."""
     lines = [f"| `{c.name}` | {c.type} | {c.unit} | {c.doc} |" for c in TABLES[name]]
     return "\n".join([f"## {name}\n", "| column | type | unit | |", "| --- | --- | --- | --- |", *lines, ""])
+
+
+def with_scripts(page: str) -> str:
+    """The simulator's page with the tables of the script format between its two marks."""
+    before, rest = page.split(SCRIPTS_BEGIN)
+    after = rest.split(SCRIPTS_END)[1]
+    tables = [script_table(title, model) for title, model in SCRIPT_PARTS.items()]
+    return "".join([before, SCRIPTS_BEGIN, "\n", *tables, SCRIPTS_END, after])
+
+
+def script_table(title: str, model: type[BaseModel]) -> str:
+    """What one part of a script may say."""
+    fields = model.model_json_schema()["properties"]
+    lines = [f"| `{name}` | {field['description']} | {kind(field)} |" for name, field in fields.items()]
+    return "\n".join([f"{title}:\n", "| key | | value |", "| --- | --- | --- |", *lines, "", ""])
+
+
+def kind(field: dict[str, Any]) -> str:
+    """What values a key takes, and its default where there is one to name."""
+    options = [option for option in field.get("anyOf", [field]) if option.get("type") != "null"]
+    if "enum" in field:
+        words = ", ".join(f"`{value}`" for value in field["enum"])
+    else:
+        words = " or ".join(f"{KINDS[option['type']]}{limits(option)}" for option in options)
+    default = json.dumps(field.get("default")).replace('"', "`")
+    return words if default in ("null", "[]", "{}", "``") else f"{words}; else {default}"
+
+
+def limits(option: dict[str, Any]) -> str:
+    """The range of a number."""
+    if "maximum" in option:
+        return f", {option.get('minimum', 0):,} to {option['maximum']:,}"
+    return f", {option['minimum']:,} or more" if "minimum" in option else ""
 
 
 def csv_lines() -> Iterator[str]:

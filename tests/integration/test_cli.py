@@ -130,8 +130,9 @@ def test_endpoints_that_will_not_do(tmp_path: Path) -> None:
     with scripted(routes={"/v1/models": MODELS}) as server:
         line = mistake(tmp_path, "run", "--base-url", server.url, "--model", "m1")
         assert f"/v1 is missing at the end of the base URL; use {server.base_url}" in line
-        line = mistake(tmp_path, "run", "--base-url", server.base_url, "--model", "m1")
-        assert "this server has no Responses API" in line
+        done = bench("run", "--base-url", server.base_url, "--model", "m1", "--yes", cwd=tmp_path)
+        assert (done.returncode, list(tmp_path.iterdir())) == (3, [])
+        assert "no Responses API there: try --api chat" in done.stderr.splitlines()[-1]
 
 
 def test_a_plugin_that_fails_ends_the_run_at_once(tmp_path: Path) -> None:

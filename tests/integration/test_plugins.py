@@ -65,7 +65,7 @@ async def streamed(scenario: Scenario, base_url: str, ask: Ask) -> list[Any]:
     pieces = []
     async with AsyncOpenAI(base_url=base_url, api_key="none", max_retries=0) as client:
         try:
-            async for piece in scenario.streamed(client, ask):
+            async for piece in scenario.streamed(client, ask):  # type: ignore[union-attr]
                 pieces.append(piece)  # noqa: PERF401  (they shall survive the error)
         except openai.APIError:
             pass

@@ -196,13 +196,17 @@ def test_a_listed_model_that_is_refused() -> None:
 def test_no_responses_api(status: int) -> None:
     """A missing route for the Responses API gives the advice to try Chat."""
     with scripted(error(status, "not found"), routes={"/v1/models": listing("small")}) as server:
-        assert f"no Responses API ({status} not found); bench needs it" in failure(server)
+        checked = check(server.base_url)
+    assert checked.missing == {"responses"}
+    assert checked.notices == [f"target mine: no Responses API there ({status} not found): try --api chat"]
 
 
 def test_no_responses_api_on_a_server_that_repeats_the_path() -> None:
     """A missing route is recognised where the error names the path."""
     with scripted(routes={"/v1/models": listing("small")}) as server:
-        assert "no Responses API (404 no route /v1/responses); bench needs it" in failure(server)
+        checked = check(server.base_url)
+    assert checked.missing == {"responses"}
+    assert "no Responses API there (404 no route /v1/responses): try --api chat" in checked.notices[0]
 
 
 def test_a_404_that_is_not_about_the_route() -> None:

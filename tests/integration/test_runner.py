@@ -94,7 +94,7 @@ def test_an_interruption_keeps_what_was_measured(tmp_path: Path, concurrency: in
     assert set(statuses) == {"ok", "cancelled"}
     assert {row["trial_id"] for row in measured["starts"]} == {row["trial_id"] for row in measured["trials"]}
     cancelled = [row for row in measured["trials"] if row["status"] == "cancelled"]
-    assert all(row["t_end"] > row["t_origin"] for row in cancelled)
+    assert all(row["t_end"] >= row["t_origin"] for row in cancelled)  # equal: it was cancelled before its first step
 
 
 def test_a_scenario_that_cancels_itself_does_not_stop_the_run(tmp_path: Path) -> None:
