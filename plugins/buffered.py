@@ -5,6 +5,8 @@ rest comes with the end of the stream.
 
 Useful: the first chunk with a character that is not a space, because nothing can be read before it.
 Blocking: the whole text. Both deliveries give the same text, and it is valid only if it is not blank.
+Expect: first useful later than first token, by the time in which the first chunk fills; the whole ends when blocking
+does. So a buffer costs every character some delay and saves no time.
 
 Records: `buffer_delay`, the time in ms that a character waited in the buffer, as the mean over all characters.
 

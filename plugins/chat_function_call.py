@@ -3,6 +3,7 @@
 Useful: the first argument text, because an app can then show which tool is being called and with what.
 Blocking: the arguments of the first tool call, as JSON text. Both deliveries give the same text, and it is valid only
 if it fits the tool's parameters; an answer without a tool call is not valid.
+Expect: what `function_call` shows; on sim both APIs answer at the same times.
 
 The trap: only the first chunk of a call has its id and name, the others have nothing but its `index`. That is
 OpenAI. Other servers repeat the name in every chunk, or send a fresh id with each, or the whole call in one chunk; they

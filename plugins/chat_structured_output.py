@@ -3,6 +3,7 @@
 Useful: the first complete field or list item, because a form can then show it. A string is complete at its closing
 quote; half a sentence is not shown. Each piece is a snapshot: everything that is complete so far.
 Blocking: the whole object. Both deliveries give the same object, valid only if it is a `ProductAnalysis`.
+Expect: what `structured_output` shows; on sim both APIs answer at the same times.
 
 The trap: the schema stands in `response_format`, one level deeper than in the Responses API. The SDK's helper
 `client.chat.completions.stream(response_format=Model)` parses too, but it reads all of the text again with every chunk

@@ -2,6 +2,7 @@
 
 Useful: the first text that is not a space, because a user can start to read it.
 Blocking: the whole text. It is valid only if it is not blank: a refusal or reasoning alone is no text.
+Expect: what `text` shows; on sim both APIs answer at the same times.
 
 The trap: a stream of this API says what it cost only if asked to, with `stream_options={"include_usage": True}`, and
 then in a chunk of its own that has no choice, so `chunk.choices[0]` fails there. The first chunk usually brings a role

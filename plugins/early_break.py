@@ -9,6 +9,9 @@ trial, so that nothing is left over for the next one.
 Useful: the first text of the second answer, the one that is kept.
 Blocking: there is no counterpart: a blocking call cannot be left in the middle of its answer. The answer is valid only
 if it is not blank.
+Expect: `reused` 0 in both: a connection with half an answer in it cannot carry the next request. `early_break` has
+closed its first connection when the second request begins; `early_break_bare` holds it open to the end of the trial,
+and the answer that nobody reads goes on arriving.
 
 Records: `reused`, 1 when the second request went over the connection of the first, else 0; `connections`, how many
 the two needed; `second.first_text`, ms from sending the second request to its first text; `abandoned.open`, ms that the

@@ -5,6 +5,7 @@ app could look at it.
 
 Useful: the first piece with a character that is not a space, because a user can start to read it.
 Blocking: the whole text. Both deliveries give the same text, and it is valid only if it is not blank.
+Expect: the times of `text`. Few events are dropped, because nearly all of a text stream is text.
 
 Records: `events_dropped`, the events that were no text.
 

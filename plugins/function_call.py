@@ -3,6 +3,8 @@
 Useful: the first argument text, because an app can then show which tool is being called and with what.
 Blocking: the arguments of the first function call, as JSON text. Both deliveries give the same text, and it is valid
 only if it fits the tool's parameters; an answer without a function call is not valid.
+Expect: a gain as long as the arguments take to write, so less than that of a text; nothing can be run before they are
+complete, and that is when blocking ends too.
 
 Some servers send no argument deltas: the arguments are complete in the added item, in the done event, in the done item
 or in the answer at the end. Whatever did not come as a delta is yielded from there. Where an event contradicts the

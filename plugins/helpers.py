@@ -7,6 +7,8 @@ Useful: of `text_helper` the first text, because a user can start to read it; of
 because the helper gives nothing before it but JSON text.
 Blocking: `create()` and `parse()`. Both deliveries give the same text, valid only if it is not blank, and the same
 `ProductAnalysis`. What the helper itself cannot read is not valid either.
+Expect: `text_helper` takes the times of `text` and more CPU for each event, because it builds an event of its own with
+a snapshot. `structured_helper` gains nothing by streaming, because it parses only at the end.
 
 The traps: every delta event has a `snapshot` of all text so far, so the helper copies quadratically with length, and
 whoever keeps the events keeps it all. `text_format` is parsed once, at the end: it streams no field. After an answer

@@ -7,6 +7,9 @@ read it. `-P multi_turn.turns=2,8` sets the number of turns.
 Useful: the first text of the first turn, because the user reads it while everything else is still to come.
 Blocking: all answers, one blocking call for each turn. Both deliveries give the same list, and it is valid only if no
 answer is blank.
+Expect: a gain that grows with the number of turns, because blocking shows nothing before the last one ends. Both ways
+count the same input tokens. `growth` is what the longer input costs the server: about nothing on sim, which reads in no
+time.
 
 Records: `turn1.first_text`, `turn2.first_text`, …: ms from sending that turn's request to its first text, and
 `growth`, the last of them minus the first.

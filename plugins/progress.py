@@ -7,6 +7,8 @@ timer: text that is held while the server pauses waits for the next delta.
 
 Useful: the first update with a character that is not a space, because from then on the user sees that it works.
 Blocking: the whole text. Both deliveries give the same text, and it is valid only if it is not blank.
+Expect: first useful as early as in `text` and the whole when blocking ends, with far fewer redraws: one for each
+interval in place of one for each delta.
 
 Records: `updates`. The time between updates is the metric `piece_gap`.
 

@@ -3,6 +3,8 @@
 Useful: the first complete field or list item, because a form can then show it. A string is complete at its closing
 quote; half a sentence is not shown. Each piece is a snapshot: everything that is complete so far.
 Blocking: the whole object. Both deliveries give the same object, valid only if it is a `ProductAnalysis`.
+Expect: the first field comes later than the first token, because it must be complete, and long before the whole object;
+the whole takes as long as blocking.
 
 The text so far is read again, from its start, whenever a delta holds a quote: only that can complete a string, and a
 `ProductAnalysis` holds nothing but strings. So the cost grows with the square of the length, but slowly: jiter reads

@@ -2,6 +2,8 @@
 
 Useful: the first piece with a character that is not a space, because a user can start to read it.
 Blocking: the whole text. It is valid only if it is not blank: a refusal or reasoning alone is no text.
+Expect: the text can be read while it is written, so the gain grows with the length of the answer; the whole takes as
+long as blocking, because the model writes no faster.
 """
 
 from collections.abc import AsyncIterator, Iterable

@@ -4,6 +4,7 @@ Compare it with `text`: the server does the same work. What differs is the SDK's
 
 Useful: the first piece with a character that is not a space, because a user can start to read it.
 Blocking: the whole text. It is valid only if it is not blank.
+Expect: the times of `text`: one stream at a time waits for the server, whichever client reads it.
 
 Traps: the SDK waits with `time.sleep` before it tries again, which holds the whole thread and cannot be cut short (a
 trial that sleeps past its deadline is left behind). After a Chat stream, which ends with `[DONE]`, it closes the

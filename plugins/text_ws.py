@@ -4,6 +4,8 @@ Useful: the first piece with a character that is not a space, because a user can
 Blocking: the whole text, by an ordinary HTTP request. Each streamed trial opens a connection of its own and pays for
 TCP, TLS, the upgrade and the farewell; the blocking one finds a connection open. An app that keeps its WebSocket open
 saves that with its second request.
+Expect: the times of `text`, later by the opening of a connection, which counts here: little on loopback, some round
+trips elsewhere.
 
 Traps: errors are events here and no exceptions, and the iterator over a connection does not end with the answer, so
 the loop has to be left at the event that ends it. `stream` and `background` are not sent. The SDK needs the package

@@ -5,6 +5,8 @@ is one request, however many events it has.
 
 Useful: the first piece with a character that is not a space, because a user can start to read it.
 Blocking: the usage. It is valid only if there is one, with output tokens, and the total is the sum.
+Expect: equal usage and one request in both deliveries, and the gain of `text`: streaming is more events, not more
+tokens or requests.
 
 Records: `usage.input_tokens`, `usage.output_tokens`; `output_events`, the text deltas of the streamed answer;
 `requests`; and where the server sends them, `ratelimit.remaining_requests` and `ratelimit.remaining_tokens`. The HTTP

@@ -1,0 +1,158 @@
+"""A user who stops the answer after its first characters: when does it end, and what is still billed?
+
+`cancel` closes the stream, which is all that an ordinary response knows: the server sees the connection go.
+`cancel_background` asks for a background response, which goes on when its client leaves, and cancels it by its id. Its
+stream is read on until the server ends it, for 5 s at most. `-P cancel.chars=80,500` sets where the user stops.
+
+Useful: the first piece with a character that is not a space.
+Blocking: there is no counterpart: a blocking call shows nothing that a user could stop. The answer is valid only if it
+is not blank.
+Expect: `cancel` over at once for the app; `cancel_background` a round trip later, with little text still to come.
+
+Records: `stopped`, 1 if the answer was stopped, 0 if it was shorter than that; `shown_chars`, what the user had seen
+then. Of a stopped answer `stop.time`, ms from the decision to the end: of `cancel` until the connection is closed (when
+the server notices is its own affair; the simulator's log has it as `gone`), of `cancel_background` until the server
+ended the stream; `late_chars`, the text that still came; and `billed_tokens`, output tokens, where the server tells.
+
+The traps: leaving the loop does not close the stream, only `async with` or `close()` does. A response that was stopped
+mostly tells no usage, so what it cost is seen on the bill only. A cancelled background stream just ends, without a
+terminal event: what became of it the response itself says.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
+from typing import Any, cast
+
+from openai import AsyncOpenAI, AsyncStream
+from openai.types.responses import ResponseStreamEvent
+from pydantic import BaseModel, Field
+
+from bench import Ask, Scenario, hookimpl
+
+PROMPTS = (
+    "Write a long letter from a lighthouse keeper to a friend in the city.",
+    "Explain at length how a steam engine works.",
+)
+PATIENCE_S = 5.0
+
+
+class Params(BaseModel):
+    """What `-P cancel.…` may set."""
+
+    chars: int = Field(default=80, ge=1, description="Characters after which the user stops")
+
+
+class Reader:
+    """A user who reads a stream until there was enough."""
+
+    def __init__(self, ask: Ask) -> None:
+        self.ask = ask
+        self.limit = cast("Params", ask.params).chars
+        self.id: str | None = None
+        """Of the response."""
+        self.seen = 0
+        self.ended = False
+        """The terminal event was among what was read."""
+
+    @property
+    def enough(self) -> bool:
+        """The user stops an answer that is not over."""
+        return self.seen >= self.limit and not self.ended
+
+    def text_in(self, event: Any) -> str:
+        """The text in an event, empty for most events."""
+        if event.type == "response.created" and event.response:
+            self.id = event.response.id
+        self.ended = self.ended or event.type in {"response.completed", "response.incomplete"}
+        text: str = (event.delta or "") if event.type == "response.output_text.delta" else ""
+        self.seen += len(text)
+        return text
+
+    def tell(self, decided: int, shown: int) -> None:
+        """Record an answer that was stopped, and has ended now."""
+        self.ask.record("stop.time", (self.ask.now() - decided) / 1e6, "ms")
+        self.ask.record("late_chars", self.seen - shown, "chars")
+
+
+async def closed(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str]:
+    """The text up to the stop, which closes the stream."""
+    reader, decided = Reader(ask), None
+    async with await client.responses.create(**ask.request, stream=True) as stream:
+        async for event in stream:
+            if text := reader.text_in(event):
+                yield text
+            if reader.enough:
+                decided = stop(ask)
+                break
+    if decided is not None:
+        reader.tell(decided, reader.seen)
+    ask.record("shown_chars", reader.seen, "chars")
+    ask.record("stopped", decided is not None, "0 or 1")
+
+
+async def cancelled(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str]:
+    """The text up to the stop, which cancels the response."""
+    reader, decided = Reader(ask), None
+    async with await client.responses.create(**ask.request, background=True, stream=True) as stream:
+        async for event in stream:
+            if text := reader.text_in(event):
+                yield text
+            if reader.enough and reader.id:
+                decided = stop(ask)
+                break
+        shown = reader.seen
+        if decided is not None:
+            await client.responses.cancel(cast("str", reader.id))
+            await read_out(stream, reader)
+    stopped = False
+    if decided is not None and not reader.ended:  # else it had ended before it could be cancelled
+        reader.tell(decided, shown)
+        stopped = await was_cancelled(client, ask, reader)
+    ask.record("shown_chars", shown, "chars")
+    ask.record("stopped", stopped, "0 or 1")
+
+
+def stop(ask: Ask) -> int:
+    """The user has had enough. Returns the time, ns."""
+    ask.mark("stop")
+    return ask.now()
+
+
+async def read_out(stream: AsyncStream[ResponseStreamEvent], reader: Reader) -> None:
+    """Read until the server ends the stream, or for as long as one would wait."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(PATIENCE_S):
+            async for event in stream:
+                reader.text_in(event)
+
+
+async def was_cancelled(client: AsyncOpenAI, ask: Ask, reader: Reader) -> bool:
+    """What became of the response, by its own account."""
+    response = await client.responses.retrieve(cast("str", reader.id))
+    if response.usage:
+        ask.record("billed_tokens", response.usage.output_tokens, "tokens")
+    return response.status == "cancelled"
+
+
+def check(text: str) -> None:
+    """There is something to read."""
+    if not text.strip():
+        raise ValueError("the answer has no text")
+
+
+@hookimpl
+def register_scenarios() -> Iterable[Scenario]:
+    """Two scenarios: `cancel` and `cancel_background`."""
+    for name, streamed, needs in (("cancel", closed, ()), ("cancel_background", cancelled, ("background",))):
+        yield Scenario(
+            name,
+            streamed,
+            prompts=PROMPTS,
+            tags=("cancel",),
+            needs=needs,
+            params=Params,
+            check=check,
+            recovers=True,  # a cancelled stream just ends
+            memory=False,
+        )
