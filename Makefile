@@ -5,10 +5,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 PY := $(BIN)/python -m
 PIP := $(PY) pip --quiet --disable-pip-version-check
+TORCH := .venv-torch
 PYTHONS := $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11)
 FIT := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: run test test-all check bench sample clean help
+.PHONY: run test test-all check bench sample transformers clean help
 
 run: $(VENV)/.run  ## bench run: measure the embedded simulator and show the report (ARGS="text --pairs 100")
 	@$(PY) bench run $(ARGS)
@@ -17,7 +18,7 @@ test: check  ## formatter, linter, types and every test that is not slow
 	@$(PY) pytest -m "not slow" $(ARGS)
 	@echo 'Left out: the slow tests. All of them: make test-all'
 
-test-all: check  ## the same with every test; those that need node skip without it
+test-all: check  ## the same with every test; those that need node or transformers skip without it
 	@$(PY) pytest $(ARGS)
 
 check: $(VENV)/.dev  ## formatter, linter and types alone
@@ -33,12 +34,14 @@ sample: $(VENV)/.run  ## make reports/sample anew
 	@$(PY) bench run --seed 1 --name sample --out build/sample
 	@rm -rf reports/sample && mv build/sample/* reports/sample
 
-clean:  ## remove .venv and every cache
-	rm -rf $(VENV) build dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+transformers: $(TORCH)/.installed  ## .venv-torch: transformers serve (1.2 GB), for the tests against a real model
+
+clean:  ## remove .venv, .venv-torch and every cache
+	rm -rf $(VENV) $(TORCH) build dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help:  ## this list
-	@sed -n 's/^\([a-z-]*\):.*  ## /\1|/p' Makefile | while IFS='|' read -r name text; do printf 'make %-10s%s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*  ## /\1|/p' Makefile | while IFS='|' read -r name text; do printf 'make %-13s%s\n' "$$name" "$$text"; done
 
 $(VENV)/.run: pyproject.toml | $(BIN)/pip
 	@echo 'Installing streambench into $(VENV) (once) ...' >&2
@@ -51,6 +54,13 @@ $(VENV)/.dev: pyproject.toml | $(BIN)/pip
 	@$(PIP) install --upgrade 'pip>=25.1'
 	@$(PIP) install --editable . --group dev
 	@touch $@ $(VENV)/.run
+
+# An environment of its own: what this project is tested with stays what it asks for.
+$(TORCH)/.installed: tests/integration/transformers.txt | $(BIN)/pip
+	@echo 'Installing torch and transformers into $(TORCH) (once) ...' >&2
+	@$(BIN)/python -m venv --clear $(TORCH)
+	@$(TORCH)/bin/python -m pip --quiet --disable-pip-version-check install --requirement $<
+	@touch $@
 
 # pip is the last thing that venv makes: where it is, the environment is whole.
 $(BIN)/pip:

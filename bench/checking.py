@@ -1,63 +1,45 @@
-"""`bench check` and `bench.testing.check`: is a scenario sound? Tried on the simulator, one finding for each question."""
+"""`bench check` and `bench.testing.check`: a scenario is tried on the simulator, and judged."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
 
 import pluggy
 
 from bench import hookspecs
-from bench.call import is_sync
-from bench.clients.events import TOKEN_KINDS
-from bench.errors import RunInvalid
-from bench.evidence import Evidence, gather
-from bench.leaving import Left
+from bench.call import fault_of
+from bench.errors import BenchError, RunInvalid
+from bench.evidence import gather
+from bench.findings import Finding, answers
 from bench.manager import load
+from bench.params import chosen_params, default_text
 from bench.scenario import Scenario
 from bench.selection import choose_scenarios, split_arguments
 from bench.simulator.process import Simulator, running
 
-Row = Mapping[str, Any]
-Verdict = Literal["PASS", "FAIL", "SKIP"]
-OWN_SHARE = 0.1
-"""Of the whole time has to be left after the first piece, where no wire is seen."""
-LAG_SHARE = 0.5
-"""Of a trial may pass without a turn for other tasks. Far from exact, as the machine has other work too."""
 
+def check_named(
+    argument: str, params: Sequence[str], plugins: Sequence[Path], folders: Sequence[Path]
+) -> Iterator[Finding]:
+    """The findings about every scenario of a file, or about a named one, with each of the chosen parameters.
 
-@dataclass(frozen=True)
-class Finding:
-    """The answer to one question about a scenario."""
-
-    verdict: Verdict
-    scenario: str
-    name: str
-    """Of the question: `ends`, `pieces`, `early`, `same`, `rejects`, `loop`, `closing`, `cancelling`, `again`,
-    `requests`."""
-    text: str
-    """Why, and what to do."""
-
-    def __str__(self) -> str:
-        return f"{self.verdict} {self.scenario} {self.name}: {self.text}"
-
-
-Answer = tuple[Verdict, str]
-
-
-def check_named(argument: str, plugins: Sequence[Path], folders: Sequence[Path]) -> Iterator[Finding]:
-    """The findings about every scenario of a file, or about a named one. BenchError when there is none."""
+    BenchError when there is none, or when a parameter is not right.
+    """
     names, files = split_arguments([argument])
     registry = load([*plugins, *files], folders)
+    scenarios = choose_scenarios(registry, names, files)
+    chosen = chosen_params(params, scenarios)
     with simulated() as (simulator, truth):
-        for scenario in choose_scenarios(registry, names, files):
-            yield from examine(scenario, simulator, truth, registry.manager)
+        for scenario in scenarios:
+            for text in chosen[scenario.name]:
+                found = examine(scenario, simulator, truth, params=text, hooks=registry.manager)
+                several = len(chosen[scenario.name]) > 1
+                yield from (replace(one, scenario=f"{one.scenario} {text}") if several else one for one in found)
 
 
 @contextmanager
@@ -70,192 +52,26 @@ def simulated() -> Iterator[tuple[Simulator, Path]]:
 
 
 def examine(
-    scenario: Scenario, simulator: Simulator, truth: Path, hooks: pluggy.PluginManager | None = None
+    scenario: Scenario,
+    simulator: Simulator,
+    truth: Path,
+    *,
+    params: str | None = None,
+    hooks: pluggy.PluginManager | None = None,
 ) -> list[Finding]:
-    """All findings about a scenario. `simulator` runs and logs to `truth`; `hooks` has the plugin's own observers."""
+    """All findings about a scenario.
+
+    `simulator` runs and logs to `truth`; `params` are its parameters as `cell_text` writes them, the defaults where
+    there are none; `hooks` has the plugin's own observers. BenchError when it cannot be called at all.
+    """
+    if wrong := fault_of(scenario):
+        raise BenchError(f"scenario {scenario.name!r}: {wrong}")
     manager = hooks or pluggy.PluginManager("bench")
     if hooks is None:
         manager.add_hookspecs(hookspecs)
+    chosen = default_text(scenario) if params is None else params
     try:
-        seen = asyncio.run(gather(scenario, simulator, truth, manager))
+        seen = asyncio.run(gather(scenario, simulator, truth, chosen, manager))
     except RunInvalid as error:  # what it needs is not installed
         return [Finding("SKIP", scenario.name, "all", str(error))]
-    return [Finding(verdict, scenario.name, name, text) for name, (verdict, text) in _answers(scenario, seen)]
-
-
-def _answers(scenario: Scenario, seen: Evidence) -> Iterator[tuple[str, Answer]]:
-    streamed = [row for row in seen.trials if row["delivery"] == "streamed"]
-    ends = _ends(seen.trials)
-    yield "ends", ends
-    if ends[0] == "PASS":
-        yield "pieces", _pieces(streamed)
-        yield "early", _early(scenario, streamed, seen.events)
-        yield "same", _same(scenario, seen.trials)
-        yield "rejects", _rejects(scenario, streamed[-1]["text"])
-        yield "loop", _loop(scenario, seen)
-    yield "closing", _closing(seen.closed)
-    yield "cancelling", _cancelling(seen.cancelled)
-    yield "again", _again(seen.again)
-    yield "requests", _requests(scenario, seen.orphans)
-
-
-def _ends(trials: Sequence[Row]) -> Answer:
-    for row in trials:
-        if row["status"] != "ok":
-            return "FAIL", f"{row['delivery']} ended as {row['status']}: {row['error']}; `bench try` shows how it went"
-    deliveries = " and ".join(dict.fromkeys(row["delivery"] for row in trials))
-    return "PASS", f"{deliveries} end ok"
-
-
-def _pieces(streamed: Sequence[Row]) -> Answer:
-    fewest = min(row["pieces"] for row in streamed)
-    if fewest > 1:
-        return "PASS", f"{fewest} pieces"
-    return "FAIL", f"{('no piece', 'one piece')[fewest]}: yield each part of the answer when it can be used"
-
-
-def _early(scenario: Scenario, streamed: Sequence[Row], events: Sequence[Row]) -> Answer:
-    """By what was still to come on the wire; of a scenario with a stack of its own, by the time that was left."""
-    if not all(row["pieces"] for row in streamed):
-        return "SKIP", "there is no piece"
-    if scenario.client == "own":
-        share = max(1 - _share(row) for row in streamed)
-        found, text = share >= OWN_SHARE, f"{share:.0%} of the time was left after the first piece"
-    else:
-        deltas = max(_deltas_after(row, events) for row in streamed)
-        found, text = deltas > 0, f"{deltas} deltas came after the first piece"
-    if found:
-        return "PASS", text
-    return "FAIL", "the first piece came when the whole answer was there: yield inside of the loop, not behind it"
-
-
-def _share(row: Row) -> float:
-    """At which part of the whole time the first piece came."""
-    first, whole = row["t_first_piece"] - row["t_origin"], row["t_end"] - row["t_origin"]
-    return float(first / whole)
-
-
-def _deltas_after(row: Row, events: Sequence[Row]) -> int:
-    return sum(
-        event["trial_id"] == row["trial_id"] and event["kind"] in TOKEN_KINDS and event["t_read"] > row["t_first_piece"]
-        for event in events
-    )
-
-
-def _same(scenario: Scenario, trials: Sequence[Row]) -> Answer:
-    if scenario.blocking is None:
-        return "SKIP", "it has no blocking counterpart"
-    for pair in {row["pair"] for row in trials}:
-        one, other = sorted((row for row in trials if row["pair"] == pair), key=lambda row: str(row["delivery"]))
-        if one["result_sha256"] != other["result_sha256"]:
-            return "FAIL", _difference(other["text"], one["text"])
-    return "PASS", "both deliveries give the same result"
-
-
-def _difference(streamed: str | None, blocking: str | None) -> str:
-    if streamed is None or blocking is None:
-        which = "`assemble`" if streamed is None else "`blocking`"
-        return f"{which} gives None: return the whole result"
-    pairs = zip(streamed, blocking, strict=False)
-    place = next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(streamed), len(blocking)))
-    start = max(0, place - 10)
-    return (
-        f"streamed has …{streamed[start : place + 20]!r} where blocking has …{blocking[start : place + 20]!r} "
-        "(from character {start}): make `assemble` give what `blocking` returns"
-    ).replace("{start}", str(start))
-
-
-def _rejects(scenario: Scenario, text: str | None) -> Answer:
-    if scenario.check is None:
-        return "SKIP", "there is no `check`: whatever comes counts as an answer; give one that raises when it is none"
-    for what, make in _garbage(scenario, text).items():
-        if _accepts(scenario.check, make):
-            return "FAIL", f"`check` takes {what} for an answer: let it raise"
-    return "PASS", "`check` rejects garbage"
-
-
-def _garbage(scenario: Scenario, text: str | None) -> dict[str, Callable[[], Any]]:
-    """What is no answer. Where `assemble` cannot make it, that is a rejection too."""
-    garbage: dict[str, Callable[[], Any]] = {
-        "the result of no pieces": lambda: scenario.assemble([]),
-        "None": lambda: None,
-    }
-    if _joins(scenario):
-        garbage |= {"an empty text": lambda: "", "blanks": lambda: " \n"}
-        if text and _is_json(text):
-            garbage["half of the JSON"] = lambda: text[: len(text) // 2]
-    return garbage
-
-
-def _joins(scenario: Scenario) -> bool:
-    try:
-        return isinstance(scenario.assemble([""]), str)
-    except Exception:  # noqa: BLE001  (its pieces are no texts)
-        return False
-
-
-def _is_json(text: str) -> bool:
-    try:
-        return isinstance(json.loads(text), dict | list)
-    except ValueError:
-        return False
-
-
-def _accepts(check: Callable[[Any], object], make: Callable[[], Any]) -> bool:
-    try:
-        check(make())
-    except Exception:  # noqa: BLE001  (that is how it rejects)
-        return False
-    return True
-
-
-def _loop(scenario: Scenario, seen: Evidence) -> Answer:
-    if is_sync(scenario):
-        return "SKIP", "synchronous: it runs in a thread"
-    shares: dict[str, list[float]] = {}
-    for lag, row in zip(seen.lag_ns, seen.trials, strict=True):
-        shares.setdefault(row["delivery"], []).append(lag / (row["t_end"] - row["t_origin"]))
-    for delivery, found in shares.items():
-        if min(found) > LAG_SHARE:
-            text = f"{delivery}, the event loop stood still for {min(found):.0%} of the time"
-            return "FAIL", f"{text}: await, or use synchronous functions"
-    return "PASS", "other tasks get their turn"
-
-
-def _closing(left: Left) -> Answer:
-    return _left(left, "closed")
-
-
-def _cancelling(left: Left) -> Answer:
-    if left.fate == "went on":
-        return "FAIL", f"the task went on after its cancellation ({left.error or 'it returned'}): do not catch it"
-    return _left(left, "cancelled")
-
-
-def _left(left: Left, how: str) -> Answer:
-    match left.fate:
-        case "gone":
-            return "PASS", f"{how} at the first piece, its connection was free after {left.ms:.0f} ms"
-        case "ended":
-            return "SKIP", "the first piece came at the end of the answer: nothing was left to leave"
-        case "no piece":
-            return "SKIP", f"there was no piece to leave at {left.error}".rstrip()
-        case "late":
-            return "FAIL", f"{how} at the first piece, it had not ended after 1 s {left.error}".rstrip()
-    return "FAIL", f"{how} at the first piece, the answer still came after 1 s: put `async with` around the stream"
-
-
-def _again(trials: Sequence[Row]) -> Answer:
-    verdict, text = _ends(trials)
-    return verdict, f"after that {text}" if verdict == "PASS" else text
-
-
-def _requests(scenario: Scenario, orphans: int) -> Answer:
-    if scenario.client == "own":
-        return "SKIP", "its requests are not seen: own client"
-    if orphans:
-        return (
-            "FAIL",
-            f"{orphans} requests belonged to no trial: send all of them inside of the functions, and await them",
-        )
-    return "PASS", "all requests are inside of the trials"
+    return [Finding(verdict, scenario.name, name, text) for name, (verdict, text) in answers(scenario, seen)]

@@ -20,8 +20,11 @@ def check_declared(scenario: Scenario, where: str) -> None:
     if scenario.connection not in {"warm", "cold"}:
         raise BenchError(f"{where}: `connection` is 'warm' or 'cold', not {scenario.connection!r}")
     if scenario.setup is not None and not callable(scenario.setup):
-        raise BenchError(f"{where}: `setup` must be a function with @asynccontextmanager above it")
+        raise BenchError(
+            f"{where}: `setup` must be a function with @asynccontextmanager above it (@contextmanager for a plain one)"
+        )
     _check_params(scenario, where)
+    _check_requests(scenario, where)
     if scenario.sim:
         check_sim(scenario.sim, where)
     check_prompt_scripts(scenario.prompts, where)
@@ -61,6 +64,12 @@ def check_sim(sim: object, where: str) -> None:
             first = error.errors(include_url=False, include_context=False)[0]
             place = ".".join([f"sim[{number}]", *map(str, first["loc"])])
             raise BenchError(f"{where}: {place}: {first['msg']} (docs/simulator.md, Scripts)") from error
+
+
+def _check_requests(scenario: Scenario, where: str) -> None:
+    if callable(scenario.requests) or (isinstance(scenario.requests, int) and scenario.requests >= 1):
+        return
+    raise BenchError(f"{where}: `requests` is a number from 1, or a function of the parameters that gives one")
 
 
 def _check_params(scenario: Scenario, where: str) -> None:

@@ -15,7 +15,7 @@ from bench.checks import check_prompt_scripts
 from bench.config import Config, resolve_targets
 from bench.errors import BenchError
 from bench.estimate import Estimate, Part, estimate
-from bench.params import chosen_params
+from bench.params import chosen_params, instance
 from bench.plan import Plan, make_plan
 from bench.progress import say
 from bench.prompts import load_prompts
@@ -119,6 +119,8 @@ def choose(settings: Settings) -> Choice:
         say(line)
     _check_simulated(settings, [target for target, _ in resolved.choices])
     scenarios = selection.choose_scenarios(registry, names, files, settings.tags, settings.api)
+    if settings.api == "chat" and settings.api not in {scenario.api for scenario in scenarios}:
+        say(f"--api {settings.api} changes nothing: it chooses among core scenarios, and others were named")
     prompts = _own_prompts(settings)
     return Choice(
         registry=registry,
@@ -172,18 +174,37 @@ def estimates(plan: Plan, choice: Choice, settings: Settings) -> dict[str, Estim
     from bench.simulator.profiles import find_profile  # noqa: PLC0415
 
     targets = {target.name: target for target, _ in choice.targets}
+    scenarios = {scenario.name: scenario for scenario in choice.scenarios}
     parts: dict[str, list[Part]] = {}
     times = Counter((trial.cell, trial.ask) for trial in plan.trials)
     for cell in plan.cells:
         target = targets[cell.target]
         tokens = output_tokens(target, settings) or find_profile(settings.profile).tokens
+        requests, length = of_a_trial(scenarios[cell.scenario], cell.params)
         for ask, prompt in enumerate(choice.prompts[cell.scenario]):
             own = prompt.get("output_tokens") if isinstance(prompt, Mapping) else None
             part = Part(
-                times[cell.cell, ask], _input_chars(prompt), own or tokens, FREE if target.free else target.price
+                times[cell.cell, ask],
+                _input_chars(prompt),
+                length or own or tokens,
+                FREE if target.free else target.price,
+                requests,
             )
             parts.setdefault(f"{cell.target}/{cell.model} ({cell.host})", []).append(part)
     return {where: estimate(of_cell) for where, of_cell in parts.items()}
+
+
+def of_a_trial(scenario: Scenario, params: str) -> tuple[int, int | None]:
+    """How many answers it asks for, and the length that it asks of each itself, if it does."""
+    try:
+        values = instance(scenario, params)
+        requests = scenario.requests(values) if callable(scenario.requests) else scenario.requests
+        return requests, scenario.output_tokens(values) if scenario.output_tokens else None
+    except Exception as error:
+        raise BenchError(
+            f"scenario {scenario.name!r}: its `requests` or `output_tokens` failed ({type(error).__name__}: {error}); "
+            "correct the plugin"
+        ) from error
 
 
 def _input_chars(prompt: Prompt) -> int:
@@ -203,12 +224,13 @@ def describe(plan: Plan, choice: Choice, settings: Settings) -> str:
     """The plan and its estimate, for `--dry-run`."""
     asked = estimates(plan, choice, settings)
     measured = sum(trial.phase == "measure" for trial in plan.trials)
+    width = max((len(cell.scenario) for cell in plan.cells), default=0)
     trials = f"{len(plan.trials)} trials ({measured} measured, the rest warm-up)"
     lines = [
         headline(plan),
         f"{len(plan.cells)} cells × {plan.pairs} pairs, {trials}, {plan.concurrency} at a time, seed {plan.seed}",
         *(
-            f"  {cell.scenario:<20} {'+'.join(cell.deliveries):<18} {cell.target}/{cell.model} {cell.params}".rstrip()
+            f"  {cell.scenario:<{width}} {'+'.join(cell.deliveries):<18} {cell.target}/{cell.model} {cell.params}".rstrip()
             for cell in plan.cells
         ),
         *(asked[where].line(where) for where in sorted(asked)),

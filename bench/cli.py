@@ -29,6 +29,11 @@ FAULT = "KIND[:VALUE]=PROBABILITY"
 FAULT_HELP = "Let the simulator's answers go wrong: cut=0.1, 429:1=0.05, stall:300=0.1 and more. Repeatable."
 SCRIPT_HELP = "Let the simulator answer what this file says, by model."
 
+EPILOG_CONFORMANCE = """\b
+Exit codes:
+  0 all right   1 something is wrong   4 inconclusive: the machine is too busy
+"""
+
 EXIT_CODES = """\b
 Exit codes:
   0 fine   2 usage or configuration   3 run invalid   4 not enough data
@@ -255,8 +260,11 @@ def try_(argument: str, **options: Any) -> None:
 
 @cli.command()
 @click.argument("argument", metavar="FILE.py|SCENARIO")
+@click.option(
+    "-P", "--param", "params", multiple=True, metavar="NAME.KEY=A,B", help="Check it with these parameters. Repeatable."
+)
 @plugin_options
-def check(argument: str, plugins: Sequence[Path], plugins_dirs: Sequence[Path]) -> None:
+def check(argument: str, params: Sequence[str], plugins: Sequence[Path], plugins_dirs: Sequence[Path]) -> None:
     """Is this plugin sound? Tries its scenarios on the simulator, and says what to do; exit 1 when one fails.
 
     More than one piece, the first before the end, both deliveries the same result, garbage is rejected, leaving early
@@ -265,10 +273,20 @@ def check(argument: str, plugins: Sequence[Path], plugins_dirs: Sequence[Path]) 
     from bench.checking import check_named
 
     failed = False
-    for finding in check_named(argument, plugins, plugins_dirs):
+    for finding in check_named(argument, params, plugins, plugins_dirs):
         click.echo(str(finding))
         failed |= finding.verdict == "FAIL"
     sys.exit(int(failed))
+
+
+@cli.command()
+@click.argument("name")
+@click.option("--package", is_flag=True, help="Make a folder NAME with a pyproject.toml as well: a plugin to publish.")
+def new(name: str, package: bool) -> None:
+    """Write NAME.py and test_NAME.py here: a plugin that works, and its test. Nothing is overwritten."""
+    from bench.scaffold import write_new
+
+    click.echo(write_new(name, Path.cwd(), package=package))
 
 
 @cli.command(name="list")
@@ -348,7 +366,38 @@ def serve(
     def announce(simulator: Any) -> None:
         click.echo(f"{simulator.base_url}  (SIMULATED, profile {profile}; models sim-1 and sim-mini; Ctrl-C ends it)")
 
-    serve_it(host, port, profile=profile, seed=seed, truth=truth, faults=faults, script=script, announce=announce)
+    serve_it(
+        host,
+        port,
+        profile=profile,
+        seed=seed,
+        truth=truth,
+        faults=faults,
+        script=script,
+        conformance=conformance,
+        announce=announce,
+    )
+
+
+@cli.command(epilog=EPILOG_CONFORMANCE)
+@click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.option(
+    "--repeat",
+    default=5,
+    type=click.IntRange(1, 100),
+    metavar="N",
+    help="Times each stream is measured; the median counts. [default: 5]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the table.")
+def conformance(names: Sequence[str], repeat: int, *, as_json: bool) -> None:
+    """Hold this instrument against streams of known truth, and show truth beside reading.
+
+    All streams, or the named ones: responses/text, text (in both APIs), 'usage_*'. They are served by the simulator
+    and measured as every run is. docs/conformance.md lists them.
+    """
+    from bench.conformance.command import conformance as run_it
+
+    sys.exit(run_it(names, repeat, json=as_json))
 
 
 def main() -> None:

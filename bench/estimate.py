@@ -17,14 +17,17 @@ CHARS_PER_TOKEN = 4
 
 @dataclass(frozen=True)
 class Part:
-    """Requests that are alike."""
+    """Trials that are alike."""
 
-    requests: int
+    trials: int
     input_chars: int
-    """Of each request."""
+    """Of the first request of each."""
     output_tokens: int | None
     """Of each request; None: no limit was set."""
     price: Price | None
+    requests: int = 1
+    """Of each trial. Each is taken to send all answers before it once more, as a conversation does: rather too much
+    than too little."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +58,9 @@ def estimate(parts: Iterable[Part]) -> Estimate:
     """Add up the parts. Without a limit on the output neither its length nor the cost can be said."""
     parts = list(parts)
     return Estimate(
-        requests=sum(part.requests for part in parts),
-        input_tokens=sum(part.requests * _input_tokens(part) for part in parts),
-        output_tokens=_sum(
-            None if part.output_tokens is None else part.requests * part.output_tokens for part in parts
-        ),
+        requests=sum(part.trials * part.requests for part in parts),
+        input_tokens=sum(part.trials * _input_tokens(part) for part in parts),
+        output_tokens=_sum(map(_output_tokens, parts)),
         cost_usd=_sum(map(_cost_usd, parts)),
     )
 
@@ -74,14 +75,21 @@ def short(count: int) -> str:
 
 
 def _input_tokens(part: Part) -> int:
-    return math.ceil(part.input_chars / CHARS_PER_TOKEN)
+    """Of all requests of a trial; of answers of unknown length nothing is counted."""
+    again = part.requests * (part.requests - 1) // 2
+    return part.requests * math.ceil(part.input_chars / CHARS_PER_TOKEN) + again * (part.output_tokens or 0)
+
+
+def _output_tokens(part: Part) -> int | None:
+    """Of all trials."""
+    return None if part.output_tokens is None else part.trials * part.requests * part.output_tokens
 
 
 def _cost_usd(part: Part) -> float | None:
-    if part.price is None or part.output_tokens is None:
+    output_tokens = _output_tokens(part)
+    if part.price is None or output_tokens is None:
         return None
-    per_million = _input_tokens(part) * part.price.input + part.output_tokens * part.price.output
-    return part.requests * per_million / 1e6
+    return (part.trials * _input_tokens(part) * part.price.input + output_tokens * part.price.output) / 1e6
 
 
 def _sum(values: Iterable[N | None]) -> N | None:

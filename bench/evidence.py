@@ -1,4 +1,4 @@
-"""What a scenario does on the simulator: pairs as `bench run` runs them, and streams that are left at their first piece."""
+"""What a scenario does on the simulator: pairs as in `bench run`, and streams that are left at their first piece."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from bench.call import is_sync
 from bench.choice import Settings
 from bench.hookspecs import hookimpl
 from bench.leaving import Left, leave
-from bench.params import default_text
 from bench.plan import make_plan
 from bench.preflight import Checked
 from bench.progress import Silent
@@ -44,7 +43,6 @@ class Evidence:
 
     trials: Sequence[Row]
     """`PAIRS` pairs."""
-    events: Sequence[Row]
     again: Sequence[Row]
     """A pair after the streams were left, by the same client."""
     lag_ns: Sequence[int]
@@ -54,24 +52,24 @@ class Evidence:
     orphans: int
 
 
-async def gather(scenario: Scenario, simulator: Simulator, truth: Path, manager: pluggy.PluginManager) -> Evidence:
+async def gather(
+    scenario: Scenario, simulator: Simulator, truth: Path, params: str, manager: pluggy.PluginManager
+) -> Evidence:
     """Run it and leave it. Raises `RunInvalid` when it cannot be run here."""
     ticker = _Ticker()
     manager.register(ticker)
-    params = default_text(scenario)
     try:
         with TemporaryDirectory() as folder:
             async with AsyncExitStack() as stack:
                 link = await _linked(scenario, simulator, stack)
                 scratch, tally = Path(folder), Tally()
-                first = await _pairs(scenario, link, manager, tally, scratch / "first", PAIRS)
+                first = await _pairs(scenario, params, link, manager, tally, scratch / "first", PAIRS)
                 lag = list(ticker.lag_ns)
                 closed = await leave(scenario, link, params, truth, how="close", trial_id=-2)
                 cancelled = await leave(scenario, link, params, truth, how="cancel", trial_id=-3)
-                again = await _pairs(scenario, link, manager, tally, scratch / "again", 1)
+                again = await _pairs(scenario, params, link, manager, tally, scratch / "again", 1)
             return Evidence(
                 trials=journal_rows(first, "trials"),
-                events=journal_rows(first, "events"),
                 again=journal_rows(again, "trials"),
                 lag_ns=lag,
                 closed=closed,
@@ -90,7 +88,13 @@ async def _linked(scenario: Scenario, simulator: Simulator, stack: AsyncExitStac
 
 
 async def _pairs(
-    scenario: Scenario, link: Link, manager: pluggy.PluginManager, tally: Tally, folder: Path, pairs: int
+    scenario: Scenario,
+    params: str,
+    link: Link,
+    manager: pluggy.PluginManager,
+    tally: Tally,
+    folder: Path,
+    pairs: int,
 ) -> Path:
     """Run them as `bench run` does; the folder with their journal."""
     cells = make_cells(
@@ -99,10 +103,10 @@ async def _pairs(
         delivery="both",
         concurrency=1,
         prompts={scenario.name: scenario.prompts},
-        params={scenario.name: [default_text(scenario)]},
+        params={scenario.name: [params]},
         notice=lambda _: None,
     )
-    folder.mkdir()
+    folder.mkdir()  # noqa: ASYNC240  (nothing else is going on)
     journal = Journal(folder)
     context = Context(
         scenarios={scenario.name: scenario},

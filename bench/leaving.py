@@ -76,6 +76,8 @@ async def _left(scenario: Scenario, link: Link, ask: Ask, trial: Trial, truth: P
     seen = asyncio.create_task(first.wait())
     await asyncio.wait([task, seen], timeout=FIRST_S, return_when=asyncio.FIRST_COMPLETED)
     seen.cancel()
+    if how == "cancel" and trial.t_end and task.done():
+        return Left(fate="ended")
     if how == "cancel" or not trial.t_end:
         task.cancel()
     began = perf_counter_ns()
@@ -89,7 +91,7 @@ async def _left(scenario: Scenario, link: Link, ask: Ask, trial: Trial, truth: P
         return Left(fate="went on", error=repr(error) if error else "")
     if error is not None and not isinstance(error, _Enough):
         return Left(fate="late", error=repr(error))
-    return await _fate(link, scenario, trial, truth, began)
+    return await _fate(scenario, trial, truth, began)
 
 
 async def _streamed(scenario: Scenario, link: Link, ask: Ask, trial: Trial, on_piece: Callable[[Any], None]) -> None:
@@ -100,7 +102,7 @@ async def _streamed(scenario: Scenario, link: Link, ask: Ask, trial: Trial, on_p
         await consume(scenario, "streamed", client, ready, on_piece)
 
 
-async def _fate(link: Link, scenario: Scenario, trial: Trial, truth: Path, began: int) -> Left:
+async def _fate(scenario: Scenario, trial: Trial, truth: Path, began: int) -> Left:
     """Wait for the simulator's lines of this trial: it writes one when a response has ended or the client has gone."""
     asked = {attempt.client_id for attempt in trial.attempts} if scenario.client == "sdk" else None
     while True:

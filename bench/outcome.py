@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,11 +18,17 @@ import httpx2
 import openai
 import pydantic
 
-from bench.clients.decode import Answer
-from bench.trial import Attempt, Trial
+from bench.clients.decode import CONFIRMED, UNFINISHED, Answer
+from bench.foreign import failure_class, http_class, unwrapped
+from bench.trial import WEBSOCKET, Attempt, Trial
 
 Exchange = tuple[Attempt, Answer]
 LENGTH_CAP = "incomplete:max_output_tokens"
+_ASKED = {
+    "background": re.compile(rb'"background"\s*:\s*true'),
+    "previous_response_id": re.compile(rb'"previous_response_id"\s*:\s*"'),
+}
+"""Of `CONFIRMED`: how a request asks for it. Quotes inside of JSON text are escaped."""
 
 
 class Deadline(Exception):
@@ -41,14 +48,15 @@ class Outcome:
     truncated: bool = False
 
 
-def judge(trial: Trial, exchanges: Sequence[Exchange]) -> Outcome:
-    """The outcome of a trial that has ended, `check` not yet asked."""
+def judge(trial: Trial, exchanges: Sequence[Exchange], *, recovers: bool = False) -> Outcome:
+    """The outcome of a trial that has ended, `check` not yet asked. `recovers`: as its scenario says."""
     final = [exchange for exchange in exchanges if _is_final(exchange[0], trial.attempts)]
     if trial.error is not None:
         return _from_error(trial.error, final)
-    for attempt, answer in final:
-        if problem := wire_problem(attempt, answer):
-            return problem
+    for exchange in exchanges:
+        if exchange in final or (not recovers and _ended_unseen(*exchange)):
+            if problem := wire_problem(*exchange):
+                return problem
     return Outcome("ok", truncated=any(answer.terminal == LENGTH_CAP for _, answer in final))
 
 
@@ -58,20 +66,31 @@ def _is_final(attempt: Attempt, attempts: Sequence[Attempt]) -> bool:
     return end is None or not any(later.t_start >= end for later in attempts if later is not attempt)
 
 
+def _ended_unseen(attempt: Attempt, answer: Answer) -> bool:
+    """Could the scenario go on from this answer without an exception? One that is still being made is no bad end."""
+    answered = attempt.status is not None and attempt.status < 400
+    return answered and attempt.error is None and answer.terminal not in {"queued", "in_progress"}
+
+
 def wire_problem(attempt: Attempt, answer: Answer) -> Outcome | None:
     """What was wrong with an answer by the bytes alone; None when nothing was."""
     if attempt.status is None:
         return Outcome("connect", attempt.error or "no answer")
     if attempt.status >= 400:
         return Outcome(http_class(attempt.status), f"HTTP {attempt.status}: {answer.message or 'no message'}")
+    if attempt.method == WEBSOCKET and attempt.status != 101:
+        return Outcome("connect", f"HTTP {attempt.status} in place of a WebSocket")
     if attempt.error:
         return Outcome("timeout" if "Timeout" in attempt.error else "cut_mid_stream", attempt.error)
     if attempt.closed_early and answer.terminal is None and not answer.done:
-        return None  # the scenario had enough and left
+        broken = answer.is_stream and answer.malformed not in {None, UNFINISHED}
+        return Outcome("malformed", answer.malformed) if broken else None  # the scenario had enough and left
     return _body_problem(attempt, answer)
 
 
 def _body_problem(attempt: Attempt, answer: Answer) -> Outcome | None:
+    if not (attempt.asked_stream or answer.chat or "/responses" in attempt.path):
+        return None  # a file, an embedding: what it has to be is the scenario's affair
     if attempt.asked_stream != answer.is_stream:
         return _wrong_kind(attempt)
     if answer.malformed:
@@ -82,7 +101,17 @@ def _body_problem(attempt: Attempt, answer: Answer) -> Outcome | None:
         return Outcome("in_band_error", answer.message or answer.terminal)
     if answer.terminal not in {None, "completed", LENGTH_CAP}:
         return Outcome("incomplete", f"the answer ended as {answer.terminal}")
-    return _no_end(attempt, answer)
+    if problem := _no_end(attempt, answer):
+        return problem
+    ignored = passed_over(attempt, answer)
+    return Outcome("invalid_result", ignored) if ignored else None
+
+
+def passed_over(attempt: Attempt, answer: Answer) -> str:
+    """What a server that answered took no notice of, so that the answer is to another question; empty: nothing."""
+    ignored = [name for name in CONFIRMED if name not in answer.confirmed and _ASKED[name].search(attempt.sent)]
+    answered = attempt.status == 200 and not answer.chat and attempt.path.endswith("/responses")
+    return f"the server passed over {' and '.join(ignored)}" if answered and ignored else ""
 
 
 def _no_end(attempt: Attempt, answer: Answer) -> Outcome | None:
@@ -111,13 +140,16 @@ def _from_error(error: BaseException, final: Sequence[Exchange]) -> Outcome:
     if isinstance(error, Deadline):
         return Outcome("timeout", str(error))
     if isinstance(error, SetupFault) and error.__cause__:
-        found = _from_client_error(error.__cause__, ()) or plugin_fault(error.__cause__)
+        cause = error.__cause__
+        found = _from_client_error(cause, ()) or from_foreign(cause, streaming=False) or plugin_fault(cause)
         return replace(found, error=f"setup: {found.error}")
     if outcome := _from_client_error(error, final):
         return outcome
     for attempt, answer in final:
         if problem := wire_problem(attempt, answer):
             return problem
+    if isinstance(error, TypeError | AttributeError) and _reads_answer(error, final):
+        return Outcome("malformed", f"the SDK cannot read the answer: {_line(error)}")
     truncated = any(answer.terminal == LENGTH_CAP for _, answer in final)
     if isinstance(error, pydantic.ValidationError | json.JSONDecodeError):
         return invalid(error, truncated=truncated)
@@ -134,6 +166,13 @@ def invalid(error: Exception, *, truncated: bool) -> Outcome:
 def plugin_fault(error: BaseException) -> Outcome:
     """An exception out of plugin code, with its file and line."""
     return Outcome("scenario_error", f"{_line(error)} ({_where(error)})")
+
+
+def from_foreign(error: BaseException, *, streaming: bool) -> Outcome | None:
+    """What another library than the SDK raised about a request; None for any other exception."""
+    error = unwrapped(error)
+    kind = failure_class(error, streaming=streaming)
+    return Outcome(kind, chain_of(error)) if kind else None
 
 
 def _from_client_error(error: BaseException, final: Sequence[Exchange]) -> Outcome | None:
@@ -161,14 +200,17 @@ def _said(error: openai.APIStatusError) -> str:
     return " ".join(str(error.body).split())[:300] if error.body else "no message"
 
 
-def http_class(status: int) -> str:
-    """The class of an HTTP status of 400 and above."""
-    return "http_429" if status == 429 else "http_5xx" if status >= 500 else "http_4xx"
-
-
 def _raised_in_sdk(error: BaseException) -> bool:
     home = str(Path(openai.__file__).parent)
     return any(frame.filename.startswith(home) for frame in traceback.extract_tb(error.__traceback__))
+
+
+def _reads_answer(error: BaseException, final: Sequence[Exchange]) -> bool:
+    """Did the SDK stumble over what is in an answer, as in `response.output_text` over a null?"""
+    frames = traceback.extract_tb(error.__traceback__)
+    home, last = Path(openai.__file__).parent, Path(frames[-1].filename if frames else "")
+    in_sdk = last.is_relative_to(home / "types") or last.is_relative_to(home / "lib")
+    return in_sdk and any(attempt.status == 200 for attempt, _ in final)
 
 
 def _where(error: BaseException) -> str:

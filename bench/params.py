@@ -31,7 +31,7 @@ def chosen_params(options: Sequence[str], scenarios: Sequence[Scenario]) -> dict
     known = {scenario.name: scenario for scenario in scenarios}
     for name, keys in given.items():
         if name not in known:
-            raise unknown("scenario", name, known, hint=f"-P {name}.{next(iter(keys))}: it is none of those chosen")
+            raise unknown("scenario", name, known, hint=_not_chosen(name, keys))
         _check_keys(known[name], keys)
     return {scenario.name: list(_cells(scenario, given.get(scenario.name, {}))) for scenario in scenarios}
 
@@ -86,6 +86,10 @@ def _given(options: Sequence[str]) -> Given:
             raise BenchError(f"-P {option!r}: write it as SCENARIO.KEY=VALUE, for instance rag.top_k=3,10")
         given.setdefault(name, {}).setdefault(key, []).extend(split_values(values))
     return given
+
+
+def _not_chosen(name: str, keys: Mapping[str, object]) -> str:
+    return f"-P {name}.{next(iter(keys))}: it is none of those chosen; to run it, name it as well"
 
 
 def _check_keys(scenario: Scenario, keys: Mapping[str, object]) -> None:

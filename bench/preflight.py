@@ -31,6 +31,8 @@ _RESULT: Mapping[str, str] = {"responses": "output", "chat": "choices"}
 _HEALTHY = {"metadata": {"bench": '{"answers":[{}]}'}}
 """Of the simulator: whatever its script says, an answer made up as usual."""
 _NO_ROUTE = {404, 405, 501}
+_NO_REUSE = httpx2.Limits(max_keepalive_connections=0)
+"""Some servers close the connection after an error without saying so, and the next request on it would fail."""
 _REFUSED_KEY = {401, 403}
 
 
@@ -105,7 +107,8 @@ async def preflight(
     redact = Redactor([key, *headers.values()])
     timeout = httpx2.Timeout(None, connect=timeout_s)
     # A proxy of the environment cannot reach the simulator: it listens on this machine's loopback.
-    async with httpx2.AsyncClient(headers=sent, timeout=timeout, trust_env=not target.simulated) as client:
+    direct = target.simulated
+    async with httpx2.AsyncClient(headers=sent, timeout=timeout, limits=_NO_REUSE, trust_env=not direct) as client:
         server = _Server(client, target, redact, timeout_s)
         listing = await _list_models(server)
         asked = list(models or [_only_model(server, listing)])
@@ -191,7 +194,7 @@ async def _try(server: _Server, listing: _Listing, model: str, api: Api) -> tupl
         if reason:
             raise server.error(reason) from error
         return {"temperature", "length"}, [
-            f"{who}: the test request got no answer ({type(error).__name__} {error}); going on"
+            f"{who}: the test request got no answer ({f'{type(error).__name__} {error}'.strip()}); going on"
         ]
     if missing and not names_model(response, model):
         no_route = f"no {API_NAMES[api]} there ({response.status_code} {said(response)}): try --api {OTHER_API[api]}"

@@ -4,46 +4,71 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-import openai
-
-from bench.outcome import Exchange, Outcome, wire_problem
-from bench.trial import Trial
+from bench.foreign import status_of
+from bench.outcome import Exchange, Outcome, SetupFault, passed_over, wire_problem
+from bench.trial import WEBSOCKET, Trial
 
 REFUSED = frozenset({400, 404, 405, 415, 422, 501})
 """HTTP statuses by which servers say that they do not know such a request."""
+REFUSED_HANDSHAKE = REFUSED | {200, 403, 426}
+"""Those by which servers answer the handshake of a WebSocket that they do not have."""
 LONGEST = 300
 
 
-def refusal(trial: Trial, exchanges: Sequence[Exchange], outcome: Outcome) -> str:
-    """How the server refused what this trial asked for last (`HTTP 400: …`); empty when it did not."""
+class Refusal(NamedTuple):
+    """What a server said when it did not know a request; false when it did not say so."""
+
+    said: str = ""
+    handshake: bool = False
+    """It has no WebSocket there."""
+
+    def __bool__(self) -> bool:
+        return bool(self.said)
+
+
+def refusal(trial: Trial, exchanges: Sequence[Exchange], outcome: Outcome) -> Refusal:
+    """How the server refused what this trial asked for last (`HTTP 400: …`), or passed it over."""
     if outcome.status == "ok":
-        return ""
-    cause = trial.error.__cause__ if trial.error else None
-    if not exchanges and isinstance(cause, openai.APIStatusError):  # in `setup`, whose requests are not kept
-        return _line(outcome.error) if cause.status_code in REFUSED else ""
-    if not exchanges or exchanges[-1][0].status not in REFUSED:
-        return ""
-    problem = wire_problem(*exchanges[-1])
-    return _line(problem.error) if problem else ""
+        return Refusal()
+    if isinstance(trial.error, SetupFault):  # its requests are not kept
+        cause = trial.error.__cause__ or trial.error
+        return _refused(status_of(cause), outcome, handshake=type(cause).__module__.startswith("websockets."))
+    if not exchanges:
+        return Refusal()
+    if ignored := next(filter(None, (passed_over(*exchange) for exchange in exchanges)), ""):
+        return Refusal(ignored)
+    attempt, _ = exchanges[-1]
+    return _refused(attempt.status, wire_problem(*exchanges[-1]), handshake=attempt.method == WEBSOCKET)
 
 
-def _line(text: str | None) -> str:
+def _refused(status: int | None, problem: Outcome | None, *, handshake: bool) -> Refusal:
+    if problem is None or status not in (REFUSED_HANDSHAKE if handshake else REFUSED):
+        return Refusal()
+    return Refusal(_line("no WebSocket there: " * handshake + (problem.error or "")), handshake)
+
+
+def _line(text: str) -> str:
     """What the server said, fit for a terminal."""
-    return " ".join("".join(char if char.isprintable() else " " for char in text or "").split())[:LONGEST]
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())[:LONGEST]
 
 
 @dataclass
 class Refusals:
     """What came of each cell's warm-up trials."""
 
-    _seen: dict[int, list[str]] = field(default_factory=dict)
+    _seen: dict[int, list[Refusal]] = field(default_factory=dict)
 
-    def add(self, cell: int, refused: str) -> None:
-        """One more warm-up trial of a cell has ended; empty: it was not refused."""
+    def add(self, cell: int, refused: Refusal) -> None:
+        """One more warm-up trial of a cell has ended."""
         self._seen.setdefault(cell, []).append(refused)
 
     def reason(self, cell: int) -> str:
-        """Why the cell is unsupported: all of its warm-up trials were refused. Empty when it is not."""
+        """Why the cell is unsupported; empty when it is not.
+
+        All of its warm-up trials were refused, or a WebSocket was: its blocking half may well be an ordinary request.
+        """
         seen = self._seen.get(cell, [])
-        return seen[-1] if seen and all(seen) else ""
+        handshake = next((refused.said for refused in seen if refused.handshake), "")
+        return handshake or (seen[-1].said if seen and all(seen) else "")

@@ -24,13 +24,14 @@ def tokens_of(events: Iterable[Event]) -> Iterator[Event]:
     """The events that brought something of the answer.
 
     A whole text (`…done`, a complete item) counts only where nothing of its kind came before it: servers that send
-    no deltas.
+    no deltas. The whole answer of the terminal event counts only where nothing visible came before it.
     """
     seen: set[str] = set()
     for event in events:
         meaning = event.meaning
         group = "tool_args" if meaning.kind == "item" else meaning.kind
-        if meaning.kind in TOKEN_KINDS and meaning.chars and not (meaning.whole and group in seen):
+        repeats = meaning.whole and (seen & VISIBLE_KINDS if meaning.kind == "terminal" else group in seen)
+        if meaning.kind in {*TOKEN_KINDS, "terminal"} and meaning.chars and not repeats:
             seen.add(group)
             yield event
 
@@ -103,7 +104,7 @@ def _stamps(trial: Trial, exchanges: Sequence[Exchange], outcome: Outcome, t0: i
     events = sorted((event for _, answer in exchanges for event in answer.events), key=lambda event: event.t_read)
     answers = [list(tokens_of(answer.events)) for _, answer in exchanges]
     tokens = sorted(chain.from_iterable(answers), key=lambda event: event.t_read)
-    visible = [event for event in tokens if event.meaning.kind in VISIBLE_KINDS]
+    visible = [event for event in tokens if event.meaning.kind != "reasoning"]
     useful = _first_useful(trial, outcome)
     found = [stalls([event.t_read for event in answer]) for answer in answers]
     streamed = trial.delivery == "streamed"

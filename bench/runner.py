@@ -174,7 +174,7 @@ async def _run_planned(planned: PlannedTrial, cell: Cell, context: Context, prog
     context.journal.write({"starts": columns_of("starts", [started])})
     await _timed(trial, scenario, link, ask, context, alone=alone)
     exchanges = list(map(_exchange, trial.attempts))
-    judged = judge_own(trial) if scenario.client == "own" else judge(trial, exchanges)
+    judged = _judged(trial, exchanges, scenario)
     outcome = _checked(_with_useful(judged, trial, scenario), trial, scenario)
     columns = _planned_columns(planned, cell, context)
     rows = trial_rows(columns, trial, exchanges, outcome, t0=context.t0, store_text=context.store_text)
@@ -188,6 +188,10 @@ async def _run_planned(planned: PlannedTrial, cell: Cell, context: Context, prog
     if isinstance(trial.error, asyncio.CancelledError):
         raise trial.error
     return sum(len(answer.events) for _, answer in exchanges)
+
+
+def _judged(trial: Trial, exchanges: Sequence[Exchange], scenario: Scenario) -> Outcome:
+    return judge_own(trial) if scenario.client == "own" else judge(trial, exchanges, recovers=scenario.recovers)
 
 
 def _exchange(attempt: Attempt) -> Exchange:

@@ -88,6 +88,14 @@ class Scenario:
     sim: Sequence[Mapping[str, Any]] = field(default=(), kw_only=True)
     """What the simulator shall answer, turn by turn, in the format of docs/simulator.md, "Scripts". The last one
     repeats. A prompt mapping may have a `sim` of its own. Other targets never see it."""
+    recovers: bool = field(default=False, kw_only=True)
+    """It notices by itself an answer that ends badly without raising (a failed one, a stream that just stops) and goes
+    on with another request. Without it such an answer fails the trial, whatever came after it."""
+    requests: int | Callable[[Any], int] = field(default=1, kw_only=True)
+    """About how many answers a trial asks for, or from its parameters how many: for the estimate of what a run costs."""
+    output_tokens: Callable[[Any], int] | None = field(default=None, kw_only=True)
+    """From its parameters the length that it asks of each answer itself, whatever `--output-tokens` says; for the
+    estimate too."""
     memory: bool = field(default=True, kw_only=True)
     """Is it part of the memory pass? Not where the length of the answer is not the scenario's subject."""
 
@@ -153,8 +161,10 @@ class Ask:
     """Further columns of the prompt file."""
     seed: int
     recorder: Recorder = field(repr=False)
-    params: BaseModel | None = None
+    params: Any = None
+    """The scenario's `params` model with the values of this cell; None if it has none."""
     resource: Any = None
+    """What the scenario's `setup` gave."""
 
     def now(self) -> int:
         """Nanoseconds on the run's clock: the only clock a scenario may read."""

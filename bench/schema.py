@@ -153,7 +153,7 @@ TABLES: Mapping[str, Sequence[Column]] = {
         ),
         _c("type", "label", "", "The event's own type; a chunk of Chat has none: `chat.` and its kind"),
         _c("bytes", "int64", "bytes", "Of its data"),
-        _c("chars", "int64", "chars", "Of its delta; 0 where it has none"),
+        _c("chars", "int64", "chars", "Of its delta, or of the whole that it repeats; 0 where it has none"),
         _c("sequence_number", "int64", "", "As sent, or null"),
     ),
     "pieces": (

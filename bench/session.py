@@ -26,6 +26,7 @@ from bench.redact import Redactor
 from bench.runner import Context, Link, Progress, carry_out
 from bench.scenario import Api, Scenario
 from bench.scenario import Endpoint as OwnEndpoint
+from bench.selection import CORE
 from bench.simulator.process import running
 from bench.target import OPENAI, Target
 
@@ -179,7 +180,7 @@ def notices_of(endpoints: Mapping[str, Endpoint]) -> list[str]:
 
 def measure_memory(choice: Choice, journal: Journal) -> tuple[bool, list[str]]:
     """The memory pass, always on a simulator of its own. (Was it carried through?, notes on what is missing)."""
-    scenarios = [scenario for scenario in choice.scenarios if scenario.memory]
+    scenarios = sorted((scenario for scenario in choice.scenarios if scenario.memory), key=memory_rank)
     if not scenarios:
         return True, ["no memory pass: no chosen scenario takes part in it"]
     jobs = [Job(scenario.name, _source(choice, scenario), _params(choice, scenario)) for scenario in scenarios]
@@ -188,8 +189,15 @@ def measure_memory(choice: Choice, journal: Journal) -> tuple[bool, list[str]]:
             rows, notes = measure(jobs, seconds=MEMORY_SECONDS, on_progress=lambda row: reporter.step(row["scenario"]))
         except KeyboardInterrupt:
             return False, ["the memory pass was interrupted; it has no figures"]
+        if left := reporter.total - reporter.done:
+            reporter.skip(left)
     journal.write({"memory": columns_of("memory", rows)})
     return True, notes
+
+
+def memory_rank(scenario: Scenario) -> tuple[bool, bool]:
+    """There is seldom time for all: the core set comes first, and of it that of Responses."""
+    return CORE not in scenario.tags, scenario.api != "responses"
 
 
 def _points(scenarios: Sequence[Scenario]) -> int:

@@ -63,7 +63,9 @@ def _as_async(manager: Any) -> AbstractAsyncContextManager[Any]:
         return manager  # type: ignore[no-any-return]
     if hasattr(manager, "__enter__"):
         return _in_thread(manager)
-    raise TypeError("`setup` must give a context manager: put @asynccontextmanager above it")
+    raise TypeError(
+        "`setup` must give a context manager: put @asynccontextmanager above it (@contextmanager for a plain one)"
+    )
 
 
 @asynccontextmanager

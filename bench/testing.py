@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.checking import Finding, examine, simulated
+from bench.checking import examine, simulated
 from bench.errors import BenchError
+from bench.findings import Finding
 from bench.manager import load as load_plugins
 from bench.scenario import Scenario
 

@@ -8,6 +8,8 @@ from time import perf_counter_ns
 from typing import Any, Literal
 
 Delivery = Literal["streamed", "blocking"]
+WEBSOCKET = "WS"
+"""`Attempt.method` of a request over a WebSocket."""
 
 
 @dataclass(slots=True, eq=False)
@@ -41,6 +43,8 @@ class Attempt:
     """The client closed the body before its end was read."""
     error: str | None = None
     reads: list[tuple[int, bytes]] = field(default_factory=list)
+    sent: bytes = field(default=b"", repr=False)
+    """The request's body. Nothing is looked for in it, and it is not copied, before it has been sent."""
 
 
 @dataclass(slots=True, eq=False)

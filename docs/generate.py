@@ -1,7 +1,7 @@
 """Writes the pages that the code already knows: docs/metrics.md, docs/records.md, docs/cli.md; the scripts' tables in
-docs/simulator.md.
+docs/simulator.md; docs/scenarios.md, and the README's table of them.
 
-python docs/generate.py
+python -m docs.generate
 """
 
 import ast
@@ -19,6 +19,8 @@ from bench.cli import cli
 from bench.schema import SCHEMA_VERSION, TABLES
 from bench.simulator.script import Fault, Item, Turn, Write
 from bench.summary import COLUMNS, Row
+from docs.conformance_page import streams_markdown
+from docs.scenario_page import modes_markdown, scenarios_markdown
 
 DOCS = Path(__file__).parent
 
@@ -56,8 +58,8 @@ One row for each number. The columns and their order are a public format.
 | --- | --- | --- |
 """
 
-SCRIPTS_BEGIN = "<!-- written by docs/generate.py -->\n"
-SCRIPTS_END = "<!-- end -->\n"
+BEGIN = "<!-- written by docs/generate.py -->\n"
+END = "<!-- end -->\n"
 SCRIPT_PARTS: dict[str, type[BaseModel]] = {"A turn": Turn, "An item": Item, "A fault": Fault, "A write": Write}
 KINDS = {
     "string": "text",
@@ -82,6 +84,9 @@ def pages() -> dict[Path, str]:
         DOCS / "metrics.md": glossary_markdown(),
         DOCS / "records.md": "\n".join([RECORDS_HEAD, *map(table, TABLES), CSV_HEAD + "\n".join(csv_lines()) + "\n"]),
         DOCS / "cli.md": "\n".join([CLI_HEAD, *sections()]),
+        DOCS / "scenarios.md": scenarios_markdown(),
+        DOCS.parent / "README.md": between((DOCS.parent / "README.md").read_text("utf-8"), modes_markdown()),
+        DOCS / "conformance.md": between((DOCS / "conformance.md").read_text("utf-8"), streams_markdown()),
         DOCS / "simulator.md": with_scripts((DOCS / "simulator.md").read_text("utf-8")),
     }
 
@@ -93,11 +98,15 @@ def table(name: str) -> str:
 
 
 def with_scripts(page: str) -> str:
-    """The simulator's page with the tables of the script format between its two marks."""
-    before, rest = page.split(SCRIPTS_BEGIN)
-    after = rest.split(SCRIPTS_END)[1]
-    tables = [script_table(title, model) for title, model in SCRIPT_PARTS.items()]
-    return "".join([before, SCRIPTS_BEGIN, "\n", *tables, SCRIPTS_END, after])
+    """The simulator's page with the tables of the script format."""
+    return between(page, "".join(script_table(title, model) for title, model in SCRIPT_PARTS.items()))
+
+
+def between(page: str, text: str) -> str:
+    """A page with this between its two marks."""
+    before, rest = page.split(BEGIN)
+    after = rest.split(END)[1]
+    return "".join([before, BEGIN, "\n", text, END, after])
 
 
 def script_table(title: str, model: type[BaseModel]) -> str:

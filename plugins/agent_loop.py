@@ -213,5 +213,6 @@ def register_scenarios() -> Iterable[Scenario]:
         assemble=assemble,
         check=check,
         sim=SIM,
+        requests=3,
         memory=False,
     )

@@ -14,7 +14,6 @@ The trap: what is left in the buffer at the end of the stream must be passed on 
 """
 
 from collections.abc import AsyncIterator, Iterable
-from typing import cast
 
 from openai import AsyncOpenAI
 from openai.types.responses import Response
@@ -65,7 +64,7 @@ class Buffer:
 
 async def streamed(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str]:
     """Chunk after chunk."""
-    buffer = Buffer(cast("Params", ask.params).chars)
+    buffer = Buffer(ask.params.chars)
     async with await client.responses.create(**ask.request, stream=True) as stream:
         async for event in stream:
             if event.type == "response.output_text.delta" and (chunk := buffer.feed(event.delta or "", ask.now())):

@@ -10,9 +10,10 @@ is not blank.
 Expect: `cancel` over at once for the app; `cancel_background` a round trip later, with little text still to come.
 
 Records: `stopped`, 1 if the answer was stopped, 0 if it was shorter than that; `shown_chars`, what the user had seen
-then. Of a stopped answer `stop.time`, ms from the decision to the end: of `cancel` until the connection is closed (when
-the server notices is its own affair; the simulator's log has it as `gone`), of `cancel_background` until the server
-ended the stream; `late_chars`, the text that still came; and `billed_tokens`, output tokens, where the server tells.
+then. Of a stopped answer `mark.stop`, when the user decided; `stop.time`, ms from there to the end: of `cancel` until
+the connection is closed (when the server notices is its own affair; the simulator's log has it as `gone`), of
+`cancel_background` until the server ended the stream; `late_chars`, the text that still came; and `billed_tokens`,
+output tokens, where the server tells.
 
 The traps: leaving the loop does not close the stream, only `async with` or `close()` does. A response that was stopped
 mostly tells no usage, so what it cost is seen on the bill only. A cancelled background stream just ends, without a
@@ -48,7 +49,7 @@ class Reader:
 
     def __init__(self, ask: Ask) -> None:
         self.ask = ask
-        self.limit = cast("Params", ask.params).chars
+        self.limit: int = ask.params.chars
         self.id: str | None = None
         """Of the response."""
         self.seen = 0

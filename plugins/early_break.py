@@ -117,4 +117,6 @@ def observe(trial: Trial) -> AbstractAsyncContextManager[None] | None:
 def register_scenarios() -> Iterable[Scenario]:
     """Two scenarios: `early_break` and `early_break_bare`."""
     for name, streamed in zip(NAMES, (closed, bare), strict=True):
-        yield Scenario(name, streamed, prompts=PROMPTS, tags=("guide", "connection"), check=check, memory=False)
+        yield Scenario(
+            name, streamed, prompts=PROMPTS, tags=("guide", "connection"), check=check, requests=2, memory=False
+        )

@@ -9,7 +9,7 @@ if it is not blank.
 Expect: on sim, streamed, most faults known while the text is being shown, blocking only when the whole would have
 come; then both wait for the fallback, so the gain is what was seen before. Elsewhere no fault, and the times of `text`.
 
-Records, only where something went wrong: `detected.KIND`, 1 for the kind of fault; `detection`, ms from the start to
+Records: only where something went wrong, `detected.KIND`, 1 for the kind of fault; `detection`, ms from the start to
 knowing of it; `seen_chars`, what the user had seen by then; `fallback`, ms that the second call took. The kinds:
 `status` (an HTTP error), `timeout`, `connection` (cut, or never there), `malformed` (not JSON, not UTF-8, no Response),
 `error_raised` (an event with an object `error`, which the SDK raises), `error_event` (OpenAI's flat one, which it does
@@ -163,5 +163,6 @@ def register_scenarios() -> Iterable[Scenario]:
         assemble=assemble,
         check=check,
         recovers=True,
+        requests=2,
         memory=False,
     )

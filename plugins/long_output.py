@@ -2,9 +2,9 @@
 
 `-P long_output.tokens=1000,8000,32000` makes a row of each length: the first text of a stream should come as soon in
 each, while a blocking call is longer with every token, and the SDK's work on each event adds up. This length is what is
-asked for, whatever `--output-tokens` says. The simulator answers with exactly that many tokens; elsewhere it is a cap
-(`max_output_tokens`): a model that reaches it is truncated and counts as ok, one that ends before has its real length
-in `output_tokens`.
+asked for, whatever `--output-tokens` says. The simulator answers with exactly that many tokens, one each millisecond
+whatever the profile, so that a run does not take long; elsewhere it is a cap (`max_output_tokens`): a model that
+reaches it is truncated and counts as ok, one that ends before has its real length in `output_tokens`.
 
 Useful: the first piece with a character that is not a space, because a user can start to read it.
 Blocking: the whole text. Both deliveries give the same text, and it is valid only if it is not blank.
@@ -17,7 +17,7 @@ The trap: a blocking call sends no byte until the last token is there. Proxies a
 
 import json
 from collections.abc import AsyncIterator, Iterable
-from typing import Any, cast
+from typing import Any
 
 from openai import AsyncOpenAI
 from openai.types.responses import Response
@@ -29,6 +29,8 @@ PROMPTS = (
     "Write a very long and detailed history of an imaginary island, chapter after chapter. Do not stop early.",
     "Write a complete handbook for new gardeners, chapter after chapter. Do not stop early.",
 )
+SIM_TOKEN_MS = 1
+"""With the profile's 5 ms a trial of 1,000 tokens would take as long as twelve of any other scenario."""
 
 
 class Params(BaseModel):
@@ -39,11 +41,11 @@ class Params(BaseModel):
 
 def of_length(ask: Ask) -> dict[str, Any]:
     """The request with the length, in the way that its target understands (`metadata.bench`: the simulator)."""
-    tokens = cast("Params", ask.params).tokens
+    tokens = ask.params.tokens
     metadata = ask.request.get("metadata", {})
     if "bench" not in metadata:
         return {**ask.request, "max_output_tokens": tokens}
-    control = {**json.loads(metadata["bench"]), "tokens": tokens}
+    control = {**json.loads(metadata["bench"]), "tokens": tokens, "token_ms": SIM_TOKEN_MS}
     return {**ask.request, "metadata": {**metadata, "bench": json.dumps(control)}}
 
 
@@ -77,6 +79,7 @@ def register_scenarios() -> Iterable[Scenario]:
         prompts=PROMPTS,
         tags=("sdk",),
         params=Params,
+        output_tokens=lambda params: params.tokens,
         check=check,
         memory=False,
     )

@@ -22,7 +22,7 @@ answer. `instructions` are not carried over by `previous_response_id`.
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from openai import AsyncOpenAI
 from openai.types.responses import Response
@@ -94,7 +94,7 @@ class Conversation:
     async def streamed(self, client: AsyncOpenAI, ask: Ask) -> AsyncIterator[Piece]:
         """The text of every turn. A turn without text has one empty piece."""
         request, messages, waits = dict(ask.request), list(ask.messages), list[float]()
-        for turn in range(cast("Params", ask.params).turns):
+        for turn in range(ask.params.turns):
             parts, response, sent = list[str](), None, ask.now()
             async with await client.responses.create(**request, stream=True) as stream:
                 async for event in stream:
@@ -117,7 +117,7 @@ class Conversation:
     async def blocking(self, client: AsyncOpenAI, ask: Ask) -> list[str]:
         """The answers of all turns."""
         request, messages, answers = dict(ask.request), list(ask.messages), list[str]()
-        for turn in range(cast("Params", ask.params).turns):
+        for turn in range(ask.params.turns):
             last = whole(await client.responses.create(**request, stream=False))
             answers.append(last.output_text)
             messages = continued(messages, answers[-1], turn)
@@ -151,6 +151,7 @@ def scenario(name: str, follow: Follow, needs: Sequence[str] = ()) -> Scenario:
         tags=("guide",),
         needs=needs,
         params=Params,
+        requests=lambda params: params.turns,
         useful=lambda piece: bool(piece.text.strip()),
         assemble=assemble,
         check=check,

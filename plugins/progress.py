@@ -17,7 +17,6 @@ updates come seldom, at random, or never, and what follows the last one is never
 """
 
 from collections.abc import AsyncIterator, Iterable
-from typing import cast
 
 from openai import AsyncOpenAI
 from openai.types.responses import Response
@@ -64,7 +63,7 @@ class Throttle:
 
 async def streamed(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str]:
     """The new text of each update."""
-    throttle = Throttle(cast("Params", ask.params).interval_ms * 1e6)
+    throttle = Throttle(ask.params.interval_ms * 1e6)
     updates = 0
     async with await client.responses.create(**ask.request, stream=True) as stream:
         async for event in stream:

@@ -321,5 +321,6 @@ def register_scenarios() -> Iterable[Scenario]:
             check=check,
             sim=SIM,
             recovers=True,
+            requests=2,
             memory=False,
         )

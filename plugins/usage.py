@@ -45,7 +45,7 @@ async def streamed(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str | Usage]:
                 deltas += 1
                 yield event.delta
             elif event.type in {"response.completed", "response.incomplete"}:
-                found = event.response.usage
+                found = event.response and event.response.usage
     ask.record("output_events", deltas, "events")
     yield noted(ask, found)
 
@@ -57,12 +57,14 @@ async def blocking(client: AsyncOpenAI, ask: Ask) -> Usage:
 
 
 def noted(ask: Ask, found: ResponseUsage | None) -> Usage:
-    """The counts as a plain value, recorded; empty if the server tells none."""
-    if found is None:
+    """The counts as a plain value, recorded; empty if the server does not tell all of them."""
+    told = {kind: getattr(found, f"{kind}_tokens", None) for kind in ("input", "output", "total")}
+    counts = {kind: count for kind, count in told.items() if isinstance(count, int)}
+    if len(counts) < len(told):
         return {}
-    ask.record("usage.input_tokens", found.input_tokens, "tokens")
-    ask.record("usage.output_tokens", found.output_tokens, "tokens")
-    return {"input": found.input_tokens, "output": found.output_tokens, "total": found.total_tokens}
+    ask.record("usage.input_tokens", counts["input"], "tokens")
+    ask.record("usage.output_tokens", counts["output"], "tokens")
+    return counts
 
 
 def last(pieces: Sequence[Any]) -> Any:

@@ -45,11 +45,18 @@ class Measured:
         return row
 
 
-class Silent:
-    """Progress that nobody watches."""
+class Counting:
+    """Progress that sets `enough` once so many measured trials have ended."""
 
-    def trial_done(self, cell: Cell, planned: PlannedTrial, outcome: Outcome, total_ms: float) -> None:
-        """Nothing."""
+    def __init__(self, number: int | None) -> None:
+        self.left, self.enough = number, asyncio.Event()
+
+    def trial_done(self, cell: Cell, planned: PlannedTrial, outcome: Outcome, total_ms: float) -> None:  # noqa: ARG002
+        """One less to wait for."""
+        if self.left and planned.phase == "measure":
+            self.left -= 1
+            if not self.left:
+                self.enough.set()
 
     def skip(self, number: int) -> None:
         """Nothing."""
@@ -91,9 +98,14 @@ def measure(
     simulated: bool = False,
     control: dict[str, Any] | None = None,
     cancel_after: float | None = None,
+    cancel_ended: int | None = None,
     params: str = "",
+    seed: int = 7,
 ) -> Measured:
-    """Carry out a small plan and read its journal back. Cancelled after so many seconds, if any, as by Ctrl-C."""
+    """Carry out a small plan and read its journal back.
+
+    Cancelled, as by Ctrl-C, after `cancel_after` seconds, or once `cancel_ended` measured trials have ended.
+    """
     manager = pluggy.PluginManager("bench")
     manager.add_hookspecs(hookspecs)
     for observer in observers:
@@ -103,9 +115,10 @@ def measure(
         pairs=pairs,
         warmup=warmup,
         concurrency=concurrency,
-        seed=7,
+        seed=seed,
     )
     journal, tally, t0 = Journal(run), Tally(), perf_counter_ns()
+    progress = Counting(cancel_ended)
 
     async def go() -> None:
         asked: dict[str, Any] = {"key": "key", "headers": {}, "max_retries": max_retries, "own_environment": False}
@@ -135,16 +148,17 @@ def measure(
         )
         async with client:
             with other:
-                await carry_out(plan, context, Silent())
+                await carry_out(plan, context, progress)
 
     async def cancelled() -> None:
-        task = asyncio.create_task(go())
-        await asyncio.sleep(cancel_after or 0)
+        task, enough = asyncio.create_task(go()), asyncio.create_task(progress.enough.wait())
+        await asyncio.wait([task, enough], timeout=cancel_after, return_when=asyncio.FIRST_COMPLETED)
+        enough.cancel()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
     try:
-        asyncio.run(cancelled() if cancel_after else go())
+        asyncio.run(cancelled() if cancel_after or cancel_ended else go())
     finally:
         journal.close()
     return Measured({name: table.to_pylist() for name, table in read(run).items()}, tally, t0)

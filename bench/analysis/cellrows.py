@@ -72,6 +72,8 @@ def floats(values: pd.Series[float]) -> Floats:
     return np.asarray(values.dropna(), dtype=np.float64)
 
 
+FLAG = "0 or 1"
+"""The unit of a recorded no or yes: beside its quantiles it has the share of yes, as a median would hide the few."""
 OWN = "own"
 OWN_CLIENT = "n/a (own client)"
 ON_THE_WIRE = frozenset(
@@ -240,3 +242,6 @@ def recorded_rows(arm: Arm, recorded: pd.DataFrame) -> Iterator[Row]:
         for statistic, q in QUANTILES.items():
             estimate = intervals.quantile_ci(each, q)
             yield arm.row(called, statistic, estimate, each.size, unit=str(unit))
+        if unit == FLAG:
+            share = intervals.share_ci(int((each > 0).sum()), each.size)
+            yield arm.row(called, "share", share, each.size, unit=FLAG)

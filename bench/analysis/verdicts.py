@@ -101,7 +101,8 @@ def over_all(find: Find, cells: Sequence[Cell]) -> str:
     """Gain and overhead of several cells in one sentence; how many have no blocking counterpart in another."""
     paired = [cell for cell in cells if not cell.unpaired]
     rest = len(cells) - len(paired)
-    others = f" No blocking counterpart: {rest} cells, their own medians are in the table." if rest else ""
+    counted = "1 cell, its own medians" if rest == 1 else f"{rest} cells, their own medians"
+    others = f" No blocking counterpart: {counted} are in the table." if rest else ""
     return _compared(find, paired) + others if paired else _NO_PAIRS
 
 

@@ -7,10 +7,13 @@ import math
 from bench.summary import Row
 
 NA = "n/a"
+TIMES = ("ms", "ms/event")
+MANY_TIMES = 9
+"""A ratio above this (+900 %) is printed as a factor."""
 
 
 def value(row: Row | None, *, unit: bool = True) -> str:
-    """The estimate with its unit, such as `312 ms`, `3.90 s`, `+0.4 %`, `1.2 MB`; `n/a` without one."""
+    """The estimate with its unit, such as `312 ms`, `3.90 s`, `+0.4 %`, `×12`, `1.2 MB`; `n/a` without one."""
     if row is None or row.estimate is None:
         return NA
     scale, name = _scale(row)
@@ -47,17 +50,26 @@ def _scale(row: Row) -> tuple[float, str]:
         return (1000, " s") if size >= 1000 else (1, " ms")
     if row.unit == "ms/event":
         return (0.001, " µs")
-    if row.unit in {"ratio", "share"}:
+    if _is_factor(row):
+        return 1, ""
+    if "share" in {row.unit, row.statistic} or row.unit == "ratio":
         return (0.01, " %")
     if row.unit == "bytes":
         return next(((10**power, unit) for power, unit in ((6, " MB"), (3, " kB")) if size >= 10**power), (1, " B"))
     return 1, {"bytes/token": " B/tok", "": ""}.get(row.unit, f" {row.unit}")
 
 
+def _is_factor(row: Row) -> bool:
+    """Is it so many times as long that a percentage says little?"""
+    return row.unit == "ratio" and row.estimate is not None and MANY_TIMES < row.estimate < math.inf
+
+
 def _number(x: float, row: Row, scale: float) -> str:
     """Three digits by the size of the estimate; ratios with sign and one decimal; sums of counts whole."""
     if math.isinf(x):
         return "∞" if x > 0 else "-∞"
+    if _is_factor(row):
+        return f"×{1 + x:.3g}"
     if row.statistic == "sum" and row.unit != "ms":
         return f"{x:.0f}"
     text = f"{x / scale:{_format(row, scale)}}"
@@ -68,8 +80,15 @@ def _format(row: Row, scale: float) -> str:
     if row.unit == "ratio":
         return "+.1f"
     size = abs((row.estimate or 0) / scale)
-    if row.unit == "share" or math.isinf(size):
+    if row.unit not in TIMES and scale == 1 and _are_whole(row):
+        return ".0f"
+    if "share" in {row.unit, row.statistic} or math.isinf(size):
         return ".1f"
     if row.unit == "bytes/token":  # a slope of a few points carries no more
         return ".0f" if size >= 10 else ".1f"
     return ".0f" if size >= 100 or size == 0 else ".1f" if size >= 10 else ".2f"
+
+
+def _are_whole(row: Row) -> bool:
+    """Counts, and so printed as such: `3 [3, 4]`."""
+    return all(x is None or x == math.floor(x) for x in (row.estimate, row.low, row.high) if x not in {math.inf, -math.inf})

@@ -21,6 +21,10 @@ from bench.clients.ws_decode import is_websocket, messages
 
 CHAT_PATH = "/chat/completions"
 """How the path of a Chat Completions request ends."""
+UNFINISHED = "the body ends inside an event"
+"""No fault of the server's where the client left."""
+CONFIRMED = ("background", "previous_response_id")
+"""Parameters that a server which does what they ask repeats in its Response; without that, it passed them over."""
 
 
 class Event(NamedTuple):
@@ -52,6 +56,8 @@ class Answer:
     """It is one JSON body with the `output` of a Response, or the `choices` of a chat completion."""
     chat: bool = False
     """It is read as Chat Completions, by the path of the request; else as Responses."""
+    confirmed: set[str] = field(default_factory=set)
+    """Those of `CONFIRMED` that its Response object has a value for."""
 
 
 def decode(
@@ -86,7 +92,7 @@ def _decode_stream(answer: Answer, reads: Sequence[tuple[int, bytes]], unpack: C
     finally:
         answer.pings = sse.pings
     if sse.unfinished and answer.terminal is None:
-        answer.malformed = answer.malformed or "the body ends inside an event"
+        answer.malformed = answer.malformed or UNFINISHED
 
 
 def _decode_websocket(answer: Answer, reads: Sequence[tuple[int, bytes]]) -> None:
@@ -106,8 +112,15 @@ def _meaning(answer: Answer, data: bytes) -> Meaning:
         answer.malformed = answer.malformed or f"event {len(answer.events)} is not JSON: {error}"
         return Meaning("other", "malformed")
     if not isinstance(value, dict):
-        return Meaning("other", "")
+        answer.malformed = answer.malformed or f"event {len(answer.events)} is not a JSON object"
+        return Meaning("other", "malformed")
+    _note_confirmed(answer, value.get("response"))
     return read_chat_chunk(value) if answer.chat else read_responses_event(value)
+
+
+def _note_confirmed(answer: Answer, response: object) -> None:
+    if isinstance(response, dict):
+        answer.confirmed.update(name for name in CONFIRMED if response.get(name))
 
 
 def _json(data: bytes) -> Any:
@@ -139,8 +152,11 @@ def _decode_body(answer: Answer, reads: Sequence[tuple[int, bytes]], unpack: Cal
         return
     answer.terminal, answer.message, answer.usage = (read_chat_completion if answer.chat else read_response)(value)
     answer.is_response = isinstance(value.get("choices" if answer.chat else "output"), list)
+    _note_confirmed(answer, value)
     if answer.message and answer.terminal is None:  # an error object in place of a response
         answer.terminal = "error"
+    detail = value.get("detail")  # how FastAPI says what was wrong
+    answer.message = answer.message or (detail if isinstance(detail, str) else None)
 
 
 def _bodies(reads: Sequence[tuple[int, bytes]]) -> Iterator[tuple[int, int, bytes]]:

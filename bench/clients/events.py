@@ -59,7 +59,8 @@ class Meaning(NamedTuple):
     chars: int = 0
     sequence_number: int | None = None
     whole: bool = False
-    """It carries a complete text rather than a delta: a first token only if no delta of its kind came before."""
+    """It carries a complete text rather than a delta: a first token only if no delta of its kind came before; the
+    whole answer of a terminal event only if nothing visible did."""
     status: str | None = None
     """For a terminal event: `completed`, `failed`, `incomplete:REASON` or `error`."""
     message: str | None = None
@@ -99,7 +100,7 @@ def _item(item: object) -> tuple[Kind, int]:
     if item.get("type") == "message":
         content = item.get("content")
         parts = [part for part in content if isinstance(part, Mapping)] if isinstance(content, list) else []
-        return "content", sum(length(part.get("text")) for part in parts)
+        return "content", sum(length(part.get("text")) + length(part.get("refusal")) for part in parts)
     arguments = item.get("arguments")
     return "item", (0 if arguments == "{}" else length(arguments)) + length(item.get("input"))
 
@@ -114,7 +115,13 @@ def _terminal(data: Mapping[str, Any], type_: str, number: int | None) -> Meanin
     fallback = type_.removeprefix("response.")
     if status in {None, "in_progress", "queued"} or (fallback in {"failed", "incomplete"} and status == "completed"):
         status = fallback
-    return Meaning("terminal", type_, 0, number, status=status, message=message, usage=usage)
+    chars = _visible_chars(response.get("output"))
+    return Meaning("terminal", type_, chars, number, whole=True, status=status, message=message, usage=usage)
+
+
+def _visible_chars(output: object) -> int:
+    """Length of all that stands in the output of a whole answer, where a server sends it nowhere else."""
+    return sum(_item(item)[1] for item in output) if isinstance(output, list) else 0
 
 
 def read_response(response: Mapping[str, Any]) -> tuple[str | None, str | None, Usage | None]:

@@ -62,6 +62,7 @@ class Ledger:
                 path=request.url.path,
                 retry_count=retry,
                 asked_stream=_asks_for_stream(request),
+                sent=_body(request),
                 t_start=perf_counter_ns(),
             )
             self._last[key] = attempt
@@ -194,11 +195,15 @@ def _asks_for_stream(request: httpx2.Request) -> bool:
 
     A search, not a parse or a copy: this stands between the trial's origin and its first byte.
     """
+    return bool(_STREAM.search(_body(request))) or request.url.params.get("stream") == "true"
+
+
+def _body(request: httpx2.Request) -> bytes:
+    """The body where it is one piece; empty for an upload that is read while it is sent."""
     try:
-        in_body = bool(_STREAM.search(request.content))
-    except httpx2.RequestNotRead:  # an upload
-        in_body = False
-    return in_body or request.url.params.get("stream") == "true"
+        return request.content
+    except httpx2.RequestNotRead:
+        return b""
 
 
 def name_of(error: BaseException) -> str:

@@ -21,10 +21,8 @@ from openai.resources.responses.responses import (
 )
 
 from bench.clients.tap import Ledger, current_trial, name_of
-from bench.trial import Attempt
+from bench.trial import WEBSOCKET, Attempt
 
-METHOD = "WS"
-"""`Attempt.method` of a request over a WebSocket."""
 MAX_QUEUE = 4096
 """Frames that may wait for a slow scenario before the socket is left unread; with the library's 16 stamps come late."""
 CLOSE_S = 1.0
@@ -87,7 +85,7 @@ class _Line:
     def begin(self, retry: int = 0) -> Attempt:
         """A new attempt, recorded in the trial that runs."""
         headers = {"x-stainless-retry-count": str(retry)}
-        self._attempt = self._tap.begin(httpx2.Request(METHOD, f"ws://host{self._path}", headers=headers))
+        self._attempt = self._tap.begin(httpx2.Request(WEBSOCKET, f"ws://host{self._path}", headers=headers))
         self._attempt.asked_stream = True
         return self._attempt
 

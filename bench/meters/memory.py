@@ -57,23 +57,34 @@ def measure(
 ) -> tuple[list[Row], list[str]]:
     """Measure every job, in at most `seconds`: the rows, and a note on whatever is missing from them.
 
-    Each job has a process of its own, at most `workers` at a time, and the time is shared out evenly. Memory is not
-    timing, so there may be more workers than cores: the three built-in scenarios keep two cores busy to the end.
+    Each job has a process of its own, at most `workers` at a time, the first ones first. Rather a few jobs whole than
+    all in part: when a next batch would not fit, going by the longest one before, it is left out and one note names
+    it. Memory is not timing, so there may be more workers than cores: three jobs keep two cores busy to the end.
     `on_progress` is called with each row as it comes. However this is left (Ctrl-C too), no process stays behind.
     """
     from bench.simulator.process import running  # noqa: PLC0415  (the measuring process imports this module as well)
 
     deadline = monotonic() + seconds
     batches = [jobs[start : start + workers] for start in range(0, len(jobs), workers)]
-    rows, notes = list[Row](), list[str]()
+    rows, notes, longest = list[Row](), list[str](), 0.0
     with running(profile="flood") as simulator:
         for number, batch in enumerate(batches):
-            share = (deadline - monotonic()) / (len(batches) - number)
+            began = monotonic()
+            share = deadline - began
+            if number and share < longest:
+                notes.append(left_out([job.scenario for later in batches[number:] for job in later], seconds))
+                break
             asked = ["--base-url", simulator.base_url, *_arguments(lengths, reps, share - ENDING)]
             for row in _side_by_side(batch, asked, share, notes):
                 rows.append(row)
                 on_progress(row)
+            longest = max(longest, monotonic() - began)
     return rows, notes
+
+
+def left_out(scenarios: Sequence[str], seconds: float) -> str:
+    """The note on what there was no time for."""
+    return f"memory of {', '.join(scenarios)}: not measured in {seconds:g} s; run them by name"
 
 
 def _arguments(lengths: Sequence[int], reps: int, seconds: float) -> list[str]:

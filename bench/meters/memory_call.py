@@ -236,12 +236,13 @@ async def _resident(call: Call) -> Peak:
     """Peak growth of the process: the kernel's high-water mark, set back just before the call.
 
     Exact to a page while the memory is still held at the end. Of what was given back to the system before, Linux may
-    miss up to 128 KiB, because it counts pages in batches of 32 for each core.
+    miss up to 128 KiB, because it counts pages in batches of 32 for each core. Where that makes the mark fall, nothing
+    has grown.
     """
     reset_high_water()
     base = high_water()
     await call()
-    return base, high_water() - base
+    return base, max(0, high_water() - base)
 
 
 METERS: dict[Meter, Callable[[Call], Awaitable[Peak]]] = {"tracemalloc": _traced, "rss": _resident}

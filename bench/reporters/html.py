@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.analysis.metrics import QUANTILES
 from bench.analysis.wording import both
+from bench.reporters import recorded
 from bench.reporters.markdown import MOST_FAILURES
 from bench.reporters.table import (
     CAPTION,
@@ -59,6 +60,8 @@ def render_html(summary: Summary) -> str:
         caption=CAPTION,
         costs=[(c, d, cost_texts(summary, c, d)) for c in summary.cells for d in cost_deliveries(summary, c)],
         times=[(cell, time_entries(summary, cell)) for cell in summary.cells],
+        recorded=list(recorded.recorded(summary)),
+        recorded_words=recorded,
         most_failures=MOST_FAILURES,
         quantiles=tuple(QUANTILES),
         command=" ".join(map(str, summary.manifest["command"])),

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 
 from bench.analysis.metrics import QUANTILES
+from bench.reporters import recorded
 from bench.reporters.table import (
     CAPTION,
     COST,
@@ -24,6 +25,7 @@ MOST_FAILURES = 20
 LARGEST = 60_000
 """Bytes."""
 MOST_CELLS = 60
+MOST_RECORDED = 120
 MOST_DETAILS = 20
 """Cells shown in full; the numbers of all are in `summary.csv`."""
 LONGEST_ERROR = 200
@@ -48,6 +50,7 @@ def _lines(summary: Summary, in_full: int) -> Iterator[str]:
     if len(summary.cells) > MOST_CELLS:
         yield f"… and {len(summary.cells) - MOST_CELLS} more cells, in `summary.csv`. "
     yield from (CAPTION, "")
+    yield from _recorded(summary)
     yield from _section("Can it be trusted?", (f"- {text(line)}" for line in (*summary.trust, *summary.notes)))
     shown = summary.cells[:MOST_CELLS]
     yield from _section("Notes", (f"- {_name(cell)}: {text(n)}" for cell in shown for n in footnotes(summary, cell)))
@@ -107,6 +110,17 @@ def _cost(summary: Summary) -> Iterator[str]:
         for delivery in cost_deliveries(summary, cell)
     )
     return _table(heads, rows, left=2)
+
+
+def _recorded(summary: Summary) -> Iterator[str]:
+    lines = list(recorded.recorded(summary))
+    if not lines:
+        return
+    yield from (f"## {recorded.TITLE}", "")
+    yield from _table(recorded.HEADS, ([text(x.cell.label), *map(text, x.texts)] for x in lines[:MOST_RECORDED]), left=2)
+    if len(lines) > MOST_RECORDED:
+        yield f"… and {len(lines) - MOST_RECORDED} more, in `summary.csv`. "
+    yield from (recorded.CAPTION, "")
 
 
 def _failures(failures: Sequence[Failure]) -> Iterator[str]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
+from bench.reporters import recorded
 from bench.reporters.table import CAPTION, COST, TIME, cost_deliveries, cost_texts, footnotes, time_entries
 from bench.summary import Cell, Summary
 
@@ -13,9 +15,15 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from bench.reporters.recorded import Recorded
+
 WIDEST = 100
 MOST_FAILURES = 5
 LONGEST_ERROR = 160
+MOST_RECORDED = 36
+"""Lines."""
+NAME_SHARE = 5
+"""A name takes at most this part of the width; a longer one goes on in a line of its own."""
 
 
 def render_terminal(summary: Summary, width: int = WIDEST, *, color: bool = False) -> str:
@@ -26,11 +34,17 @@ def render_terminal(summary: Summary, width: int = WIDEST, *, color: bool = Fals
     console.print()
     console.print(summary.answer)
     console.print()
-    console.print(_time_table(summary))
+    longest = console.width // NAME_SHARE
+    console.print(_time_table(summary, longest))
     console.print()
-    console.print(_cost_table(summary))
+    console.print(_cost_table(summary, longest))
     console.print(CAPTION, style="dim")
     console.print()
+    if lines := list(recorded.recorded(summary)):
+        console.print(_recorded_table(lines, longest))
+        if len(lines) > MOST_RECORDED:
+            console.print(f"… and {len(lines) - MOST_RECORDED} more recorded numbers: report.md lists them")
+        console.print()
     for line in _below(summary):
         console.print(line)
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
@@ -60,19 +74,30 @@ def _console(out: io.StringIO, width: int, *, color: bool) -> Console:
     )
 
 
-def _time_table(summary: Summary) -> Table:
+def _time_table(summary: Summary, longest: int) -> Table:
     table = _table(("scenario", "pairs"), *TIME)
     for cell in summary.cells:
         entries = time_entries(summary, cell)
-        table.add_row(_label(cell), *(f"{entry.main}\n{entry.below}".rstrip() for entry in entries))
+        table.add_row(_label(cell, longest), *(f"{entry.main}\n{entry.below}".rstrip() for entry in entries))
     return table
 
 
-def _cost_table(summary: Summary) -> Table:
+def _cost_table(summary: Summary, longest: int) -> Table:
     table = _table(("scenario", ""), ("", "delivery"), *COST)
     for cell in summary.cells:
         for place, delivery in enumerate(cost_deliveries(summary, cell)):
-            table.add_row("" if place else cell.label, delivery, *cost_texts(summary, cell, delivery))
+            table.add_row("" if place else folded(cell.label, longest), delivery, *cost_texts(summary, cell, delivery))
+    return table
+
+
+def _recorded_table(lines: Sequence[Recorded], longest: int) -> Table:
+    """What was recorded; the name of a cell stands at its first line."""
+    table = _table(("recorded", ""), ("name", ""), ("streamed", ""), ("blocking", ""), ("n", ""))
+    before = ""
+    for line in lines[:MOST_RECORDED]:
+        label = line.cell.label
+        table.add_row("" if label == before else folded(label, longest), *line.texts)
+        before = label
     return table
 
 
@@ -81,17 +106,30 @@ def _table(*heads: tuple[str, str]) -> Table:
 
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold", show_edge=False)
     for top, bottom in heads:
-        left = top == "scenario" or bottom == "delivery"
-        table.add_column(f"{top}\n{bottom}".rstrip(), justify="left" if left else "right", overflow="fold")
+        left = top in {"scenario", "recorded", "name"} or bottom == "delivery"
+        name = top in {"scenario", "recorded"}
+        justify: Literal["left", "right"] = "left" if left else "right"
+        table.add_column(f"{top}\n{bottom}".rstrip(), justify=justify, overflow="fold", no_wrap=name)
     return table
 
 
-def _label(cell: Cell) -> str:
+def _label(cell: Cell, longest: int) -> str:
     """The scenario, and on a second line its pairs and whatever else tells this cell apart."""
     rest = cell.label.removeprefix(cell.key.scenario).strip()
     trials = max(cell.first_useful.offered, cell.blocking_total.offered)
     size = f"{cell.pairs} pairs" if cell.pairs else f"{trials} trials"
-    return f"{cell.key.scenario}\n" + ", ".join(part for part in (rest, size) if part)
+    below = ", ".join(part for part in (rest, size) if part)
+    return "\n".join(folded(line, longest) for line in (cell.key.scenario, below))
+
+
+def folded(name: str, longest: int) -> str:
+    """A long name on several lines, broken at a space or behind an underscore, and elsewhere only where it must be."""
+    lines = [""]
+    for part in re.findall(rf"[^_ ]{{1,{longest}}}_?|_|  *", name):
+        if lines[-1] and len(lines[-1]) + len(part) > longest:
+            lines.append("")
+        lines[-1] += part if lines[-1] else part.lstrip()
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def _below(summary: Summary) -> Iterator[str]:

@@ -10,7 +10,6 @@ import os
 import re
 import subprocess
 import sys
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -83,11 +82,20 @@ def test_the_tutorial(folder: Path) -> None:
     follow("writing-a-plugin.md", folder, {})
 
 
-@pytest.mark.parametrize("page", ["measure-my-endpoint.md", "compare-two-models.md"])
+@pytest.mark.parametrize("page", ["measure-my-endpoint.md", "compare-two-models.md", "test-a-chat-server.md"])
 def test_how_to_measure(page: str, folder: Path, endpoint: Mapping[str, str]) -> None:
     """The commands for one's own endpoint measure one."""
     (folder / "bench.toml").write_text(RUNS)
     follow(f"how-to/{page}", folder, endpoint)
+
+
+def test_how_to_inject_faults(folder: Path) -> None:
+    """Every stream that was cut last is found as cut, and nothing else failed."""
+    printed = follow("how-to/inject-faults.md", folder, {})
+    rows = re.findall(r"^ *(streamed|blocking) +(.*?) +(\w+) +\d+$", printed, re.MULTILINE)
+    cut = [(delivery, faults.endswith("cut"), status) for delivery, faults, status in rows]
+    assert {status for delivery, last, status in cut if delivery == "streamed" and last} == {"cut_mid_stream"}
+    assert {status for delivery, last, status in cut if delivery == "blocking" or not last} == {"ok"}
 
 
 def test_how_to_find_a_request(folder: Path) -> None:
@@ -101,32 +109,3 @@ def test_how_to_find_a_request(folder: Path) -> None:
     reports = {"summary.csv", "summary.json", "report.md", "report.html", "plan.json", "manifest.json"}
     assert {file.name for file in run.iterdir()} == {f"{table}.parquet" for table in tables} | reports
     assert json.loads((run / "manifest.json").read_text())["ended"] == "finished"
-
-
-def test_the_published_plugin_is_found(folder: Path) -> None:
-    """Installed with the tutorial's pyproject.toml, the plugin is found through its entry point."""
-    blocks = {name: text for _, name, text in FENCE.findall((ROOT / "docs/writing-a-plugin.md").read_text("utf-8"))}
-    target = folder / "site"
-    package = folder / "package"
-    package.mkdir()
-    for name in ("aloud.py", "pyproject.toml"):
-        (package / name).write_text(blocks[name])
-    install(package, target)
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(target)])}
-    listed = subprocess.run(
-        [sys.executable, "-m", "bench", "list"], cwd=folder, env=env, capture_output=True, text=True, check=True
-    ).stdout
-    assert re.search(r"^  aloud +An answer read aloud.* entry point aloud \(bench-aloud 0\.1\)$", listed, re.MULTILINE)
-
-
-def install(package: Path, target: Path) -> None:
-    """What an installer leaves of a package: its module, its name and version, its entry points."""
-    project = tomllib.loads((package / "pyproject.toml").read_text())["project"]
-    info = target / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
-    groups = project["entry-points"].items()
-    (info / "entry_points.txt").write_text(
-        "\n".join(f"[{group}]\n" + "\n".join(f"{k} = {v}" for k, v in points.items()) for group, points in groups)
-    )
-    (target / "aloud.py").write_text((package / "aloud.py").read_text())

@@ -153,9 +153,10 @@ def test_every_place_can_run(commands: Mapping[str, Sequence[str]], place: str, 
 
 @pytest.mark.slow
 def test_the_wheel_holds_everything(wheel: Path) -> None:
-    """Built-in scenarios, report templates and the mark of a typed package are in the wheel; tests are not."""
+    """Built-in scenarios, templates and the mark of a typed package are in the wheel; tests are not."""
     names = set(ZipFile(wheel).namelist())
-    for folder, pattern in (("bench", "**/*.py"), ("bench", "reporters/templates/*"), ("plugins", "*.py")):
+    patterns = ("**/*.py", "reporters/templates/*", "templates/*")
+    for folder, pattern in [*(("bench", pattern) for pattern in patterns), ("plugins", "*.py")]:
         inside = Path("bench/plugins") if folder == "plugins" else Path(folder)
         files = {(inside / file.relative_to(ROOT / folder)).as_posix() for file in (ROOT / folder).glob(pattern)}
         assert files

@@ -15,9 +15,11 @@ from typing import Any
 import pytest
 
 from bench.manager import builtin_folder
+from bench.manager import load
 from bench.meters.memory import COMMAND, Job, measure
 from bench.meters.memory_call import TOKENS_PER_EVENT
 from bench.schema import TABLES
+from bench.session import memory_rank
 from bench.simulator.process import running
 
 ROOT = Path(__file__).parents[2]
@@ -279,3 +281,21 @@ def test_a_plugin_that_cannot_be_loaded_is_a_note(tmp_path: Path) -> None:
     assert rows == []
     assert len(notes) == 1
     assert notes[0].startswith(f"memory of broken: not measured: plugin {broken} fails to import: ZeroDivisionError")
+
+
+def test_rather_a_few_whole_than_all_in_part(tmp_path: Path) -> None:
+    """Where the next batch would not fit, it is left out whole, and one note names its scenarios."""
+    slow = write(tmp_path, "slow", blocking_first="if ask.output_tokens > 100: __import__('time').sleep(99)")
+    others = [Job(name, write(tmp_path, name)) for name in ("second", "third")]
+    rows, notes = measure([Job("slow", slow), *others], seconds=4, workers=1, lengths=(120,))
+    assert {row["scenario"] for row in rows} <= {"slow"}
+    assert notes[-1] == "memory of second, third: not measured in 4 s; run them by name"
+    assert sum("second" in note or "third" in note for note in notes) == 1
+
+
+def test_the_core_scenarios_come_first() -> None:
+    """There may be no time for the others; of the core set that of Responses comes first."""
+    chosen = load().scenarios
+    ranked = sorted((scenario for scenario, _ in chosen.values() if scenario.memory), key=memory_rank)
+    assert [scenario.name for scenario in ranked[:3]] == ["function_call", "structured_output", "text"]
+    assert [scenario.api for scenario in ranked[3:6]] == ["chat"] * 3

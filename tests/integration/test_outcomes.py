@@ -275,6 +275,73 @@ def test_a_scenario_that_recovers_by_itself(tmp_path: Path) -> None:
     assert [attempt["status"] for attempt in measured["attempts"]] == [200, 200]
 
 
+@pytest.mark.parametrize(
+    ("script", "status"),
+    [
+        (sse(e.delta("a")), "no_terminal_event"),
+        (sse(e.delta("a"), e.FAILED), "in_band_error"),
+        (sse(e.delta("a"), e.FILTERED), "incomplete"),
+        (OK, "ok"),
+    ],
+)
+@pytest.mark.parametrize("recovers", [False, True])
+def test_a_request_that_broke_unseen_fails_the_trial(
+    tmp_path: Path, script: Script, status: str, recovers: bool
+) -> None:
+    """An earlier answer that ended badly without raising is no success, unless its scenario says that it notices."""
+
+    async def two_turns(client: Any, ask: Ask) -> AsyncIterator[str]:
+        for _ in range(2):
+            async with await client.responses.create(**ask.request, stream=True) as stream:
+                async for event in stream:
+                    if event.type == "response.output_text.delta":
+                        yield event.delta
+
+    with scripted(script, OK) as server:
+        scenario = Scenario("two", two_turns, recovers=recovers)
+        row = measure(tmp_path, server.base_url, scenario, deliveries=["streamed"]).trial()
+    assert row["status"] == ("ok" if recovers else status)
+
+
+def test_polling_and_other_endpoints_are_no_bad_ends(tmp_path: Path) -> None:
+    """A response that is still being made, and what is no answer of a model at all, fail nothing."""
+
+    async def polling(client: Any, ask: Ask) -> str:
+        await client.files.content("f1")
+        response = await client.responses.retrieve("r1")
+        while response.status != "completed":
+            response = await client.responses.retrieve("r1")
+        return str(response.output_text)
+
+    waiting = json_response(e.response("queued"))
+    done = json_response(e.response(output=[e.message("Hi")]))
+    with scripted(response(b"no JSON", headers={"content-type": "text/plain"}), waiting, done) as server:
+        scenario = replace(TEXT, blocking=polling)
+        row = measure(tmp_path, server.base_url, scenario, deliveries=["blocking"]).trial("blocking")
+    assert (row["status"], row["text"], row["requests"]) == ("ok", "Hi", 3)
+
+
+@pytest.mark.parametrize("output", [[None], [{"type": "message", "content": None}]])
+def test_what_the_sdk_cannot_read_is_the_servers_fault(tmp_path: Path, output: list[Any]) -> None:
+    """`response.output_text` over nulls raises in the SDK: malformed, and no error of the plugin."""
+
+    async def pasted(client: Any, ask: Ask) -> str:
+        return str((await client.responses.create(**ask.request)).output_text)
+
+    with scripted(json_response(e.response(output=output))) as server:
+        scenario = replace(TEXT, blocking=pasted)
+        row = measure(tmp_path, server.base_url, scenario, deliveries=["blocking"]).trial("blocking")
+    assert row["status"] == "malformed"
+    assert "the SDK cannot read the answer" in row["error"]
+
+
+def test_a_plugin_that_leaves_over_a_broken_event_is_not_to_blame(tmp_path: Path) -> None:
+    """An event that is no object makes plain plugins raise in mid-stream: malformed, whatever would have followed."""
+    with scripted(sse(e.CREATED, "data: null\n\n", 0.2, e.delta("a"), e.COMPLETED)) as server:
+        row = measure(tmp_path, server.base_url, TEXT, deliveries=["streamed"]).trial()
+    assert (row["status"], row["error"]) == ("malformed", "event 1 is not a JSON object")
+
+
 def test_a_secret_in_an_error_is_hidden(tmp_path: Path) -> None:
     """What the server says is stored without the secrets it repeats."""
     with scripted(json_response({"error": {"message": "bad key top-secret"}}, 401)) as server:

@@ -87,9 +87,9 @@ def test_every_start_is_journalled(tmp_path: Path) -> None:
 def test_an_interruption_keeps_what_was_measured(tmp_path: Path, concurrency: int) -> None:
     """Cancelled (Ctrl-C), finished trials stay as they are and those in flight are `cancelled`: starts = trials."""
     with scripted(routes={"/v1/responses": answer}) as server:
-        measured = measure(tmp_path, server.base_url, TEXT, pairs=200, concurrency=concurrency, cancel_after=0.8)
+        measured = measure(tmp_path, server.base_url, TEXT, pairs=200, concurrency=concurrency, cancel_ended=5)
     statuses = Counter(row["status"] for row in measured["trials"])
-    assert statuses["ok"] >= 2
+    assert statuses["ok"] >= 5
     assert 1 <= statuses["cancelled"] <= concurrency
     assert set(statuses) == {"ok", "cancelled"}
     assert {row["trial_id"] for row in measured["starts"]} == {row["trial_id"] for row in measured["trials"]}

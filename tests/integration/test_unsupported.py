@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import pytest
 
-from bench import records
+from bench import Ask, Scenario, records
 from bench.outcome import Outcome
-from bench.refusal import Refusals, refusal
+from bench.refusal import Refusal, Refusals, refusal
 from bench.trial import Trial
 from tests import events as e
 from tests.cli import bench, only_run
@@ -67,6 +70,35 @@ def test_one_refused_delivery_is_a_finding(tmp_path: Path) -> None:
     assert measured.tally.statuses == {"ok": 2, "http_4xx": 2}
 
 
+async def by_websocket(client: Any, ask: Ask) -> AsyncIterator[str]:
+    async with client.responses.connect():
+        yield "never"
+
+
+@asynccontextmanager
+async def connected(client: Any, ask: Ask) -> AsyncIterator[Any]:
+    async with client.responses.connect() as connection:
+        yield connection
+
+
+@pytest.mark.parametrize(("status", "unsupported"), [(403, True), (404, True), (426, True), (401, False), (503, False)])
+@pytest.mark.parametrize("when", ["streamed", "setup"])
+def test_a_server_without_websocket(tmp_path: Path, status: int, unsupported: bool, when: str) -> None:
+    """A refused handshake ends the cell, though the blocking half would work; a refused key or an error does not."""
+    scenario = Scenario("ws", by_websocket, TEXT.blocking) if when == "streamed" else replace(TEXT, setup=connected)
+    with scripted(lambda request: refused(status) if request.method == "GET" else answer(request)) as server:
+        measured = measure(tmp_path, server.base_url, scenario, warmup=1, pairs=1)
+    reasons = [cell["unsupported"] for cell in measured["cells"]]
+    if unsupported:
+        assert reasons == [f"no WebSocket there: HTTP {status}: no [31m tools here"] or when == "setup"
+        assert "no WebSocket there" in reasons[0]
+        assert not measured.tally.statuses
+    else:
+        assert reasons == [None]
+        assert measured.tally.statuses.total() == 2
+        assert "scenario_error" not in measured.tally.statuses
+
+
 def test_without_warm_up_nothing_is_unsupported(tmp_path: Path) -> None:
     """There is nothing to tell it by."""
     with scripted(refused(400)) as server:
@@ -77,11 +109,11 @@ def test_without_warm_up_nothing_is_unsupported(tmp_path: Path) -> None:
 def test_a_scenario_that_expects_refusals_is_supported() -> None:
     """An ok trial was not refused, whatever its last answer was."""
     trial = Trial(0, "mine", "streamed", "there", "m", "warmup")
-    assert refusal(trial, [], Outcome("ok")) == ""
+    assert not refusal(trial, [], Outcome("ok"))
     refusals = Refusals()
     assert refusals.reason(0) == ""
-    refusals.add(0, "HTTP 400: no")
-    refusals.add(0, "")
+    refusals.add(0, Refusal("HTTP 400: no"))
+    refusals.add(0, Refusal())
     assert refusals.reason(0) == ""
 
 

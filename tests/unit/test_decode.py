@@ -95,6 +95,7 @@ def test_a_blocking_body_that_is_no_response(body: bytes, says: str) -> None:
         (["data: {oops\n\n"], "event 0 is not JSON"),
         ([e.CREATED, "data: [1, 2"], "ends inside an event"),
         ([b"data: \xff\xfe\n\n"], "event 0 is not JSON"),
+        ([e.CREATED, "data: null\n\n", e.COMPLETED], "event 1 is not a JSON object"),
     ],
 )
 def test_a_stream_that_is_no_stream_of_json(events: list[object], says: str) -> None:

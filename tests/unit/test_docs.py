@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import shlex
+import sys
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -15,10 +16,10 @@ import pytest
 import bench
 from bench import hookspecs
 from bench.cli import cli
-from bench.manager import HOOKS
+from bench.manager import HOOKS, load
 from bench.simulator.control import Control
 from bench.simulator.profiles import MODELS, PROFILES
-from docs import generate
+from docs import generate, scenario_page
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")] + sorted(ROOT.glob("docs/**/*.md"))
@@ -40,8 +41,46 @@ def commands(page: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize("path", generate.pages(), ids=lambda path: path.name)
 def test_generated_pages_are_up_to_date(path: Path) -> None:
-    """`python docs/generate.py` would change nothing."""
+    """`python -m docs.generate` would change nothing."""
     assert path.read_text("utf-8") == generate.pages()[path]
+
+
+BUILT_IN = [pytest.param(scenario, id=name) for name, (scenario, _) in load().scenarios.items()]
+
+
+@pytest.mark.parametrize("scenario", BUILT_IN)
+def test_every_built_in_says_what_it_is(scenario: bench.Scenario) -> None:
+    """Its file says what is useful, what a blocking call gives and what to expect; each parameter what it is."""
+    doc = sys.modules[scenario.streamed.__module__].__doc__ or ""
+    for word in ("Useful", "Blocking", "Expect"):
+        assert len(re.findall(rf"^{word}: \w*", doc, re.MULTILINE)) == 1, word
+    assert scenario.expect.endswith(".")
+    assert all(field.description for field in (scenario.params.model_fields.values() if scenario.params else ()))
+
+
+@pytest.mark.parametrize("scenario", BUILT_IN)
+def test_every_number_of_its_own_is_named(scenario: bench.Scenario) -> None:
+    """Every `record("name", …)` and `mark("name")` of a built-in's file stands in its paragraph `Records: …`."""
+    source = inspect.getsource(sys.modules[scenario.streamed.__module__])
+    found = re.findall(r"ask\.(record|mark)\(\s*\"([\w.]+)\"", source)
+    names = [f"`mark.{name}`" if kind == "mark" else f"`{name}`" for kind, name in found]
+    said = re.search(r"^Records: (.*?)\n\n", source, re.MULTILINE | re.DOTALL)
+    assert [name for name in names if name not in (said[1] if said else "")] == []
+
+
+def test_the_scenarios_of_a_file_are_alike() -> None:
+    """What docs/scenarios.md says of a file's scenarios together is so: their API, tags and parameters."""
+    for plugin in scenario_page.built_in():
+        assert len({(scenario.api, tuple(scenario.tags), scenario.params) for scenario in plugin.scenarios}) == 1
+
+
+def test_every_mode_has_its_section() -> None:
+    """Each built-in has a heading in docs/scenarios.md and a link in the README, and each tag a row in both."""
+    page, readme = (ROOT / "docs/scenarios.md").read_text("utf-8"), (ROOT / "README.md").read_text("utf-8")
+    headings = " ".join(re.findall(r"^## (.*)$", page, re.MULTILINE))
+    for name, tag in [(str(p.id), tag) for p in BUILT_IN for tag in p.values[0].tags]:  # type: ignore[union-attr]
+        assert f"`{name}`" in headings
+        assert re.search(rf"^\| `{tag}` \|.*\[`{name}`\]\(docs/scenarios.md#", readme, re.MULTILINE)
 
 
 @pytest.mark.parametrize("hook", HOOKS)
@@ -89,7 +128,7 @@ def test_every_command_can_be_typed(page: Path) -> None:
         arguments = [("1" if word in PLACEHOLDERS else word) for word in shlex.split(line)]
         command = cli.get_command(click.Context(cli), arguments[0]) if arguments[0] in cli.commands else None
         assert command or arguments[0].startswith("-") or arguments[0] == "1", f"bench {line}"
-        if command and "--help" not in arguments:
+        if command and arguments[1:] and "--help" not in arguments:  # a name alone only names the command
             command.make_context("bench", arguments[1:]).close()
 
 

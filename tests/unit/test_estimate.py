@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from bench.checks import check_declared
+from bench.errors import BenchError
 from bench.estimate import Estimate, Part, estimate, short
+from bench.scenario import Scenario
 from bench.target import Price
+from tests.cli import bench
 
 PRICE = Price(input=0.15, output=0.6)
 
@@ -50,3 +56,30 @@ def test_small_costs() -> None:
 def test_short_counts(count: int, text: str) -> None:
     """Counts have two significant digits and a unit."""
     assert short(count) == text
+
+
+def test_every_request_of_a_trial_counts() -> None:
+    """Each further request is taken to send all answers before it again: 3 × 10, and (1 + 2) × 100 of input."""
+    total = estimate([Part(2, 40, 100, PRICE, requests=3)])
+    assert (total.requests, total.input_tokens, total.output_tokens) == (6, 2 * (30 + 300), 600)
+    assert total.cost_usd == pytest.approx((660 * 0.15 + 600 * 0.6) / 1e6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("multi_turn", "-P", "multi_turn.turns=10"), "about 20 requests"),
+        (("early_break",), "about 2 requests"),
+        (("long_output", "-P", "long_output.tokens=32000", "--output-tokens", "5"), "64k output tokens"),
+    ],
+)
+def test_what_a_scenario_asks_for_is_in_the_estimate(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
+    """Its number of requests and its own length, by its parameters: nobody spends by accident."""
+    dry = ("--pairs", "1", "--warmup", "0", "--dry-run", "--base-url", "http://127.0.0.1:9/v1", "--model", "m")
+    assert said in bench("run", *arguments, *dry, cwd=tmp_path).stdout
+
+
+def test_a_wrong_number_of_requests_is_refused() -> None:
+    """`requests` is a number from 1, or a function."""
+    with pytest.raises(BenchError, match="file.py: `requests` is a number from 1"):
+        check_declared(Scenario("none", lambda client, ask: iter(()), requests=0), "file.py")

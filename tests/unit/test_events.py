@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openai.types.responses import ResponseStreamEvent
 
+from bench.clients.decode import Event
 from bench.clients.events import TOKEN_KINDS, Usage, read_response, read_responses_event
+from bench.rows import tokens_of
 from tests import events as e
 
 json_value: st.SearchStrategy[Any] = st.recursive(
@@ -59,6 +61,8 @@ def test_nonsense_is_survived(data: dict[str, Any], type_: object) -> None:
         (e.text_done("abc"), "content", 3),
         (e.CREATED, "lifecycle", 0),
         (e.COMPLETED, "terminal", 0),
+        ({"type": "response.completed", "response": {"output": [e.message("abc"), None]}}, "terminal", 3),
+        ({"type": "response.incomplete", "response": {"output": "odd"}}, "terminal", 0),
         ({"type": "error", "message": "x"}, "error", 0),
         ({"type": "response.something_new", "delta": "?"}, "other", 0),
         ({}, "other", 0),
@@ -108,3 +112,14 @@ def test_usage() -> None:
     assert read_response(e.response(usage={"input_tokens": 0, "output_tokens": 0}))[2] is None
     assert read_response(e.response(usage=None))[2] is None
     assert read_response(e.response(usage={"input_tokens": True, "output_tokens": 4}))[2] == Usage(output=4)
+
+
+def test_a_whole_answer_at_the_end_is_a_token_only_if_nothing_visible_came() -> None:
+    """From a server that sends no deltas the answer is there with the terminal event, which else only repeats it."""
+    whole = {"type": "response.completed", "response": e.response(output=[e.message("abc")])}
+    came = [[whole], [e.reasoning("hm"), whole], [e.delta("abc"), whole], [e.text_done("abc"), whole]]
+    counted = [
+        [event.read for event in tokens_of(Event(0, n, 0, read_responses_event(data)) for n, data in enumerate(events))]
+        for events in came
+    ]
+    assert counted == [[0], [0, 1], [0], [0]]

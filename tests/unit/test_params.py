@@ -86,7 +86,7 @@ def test_the_run_reads_what_the_cell_says() -> None:
     [
         ("rag", "-P 'rag': write it as SCENARIO.KEY=VALUE"),
         ("top_k=3", "-P 'top_k=3': write it as SCENARIO.KEY=VALUE"),
-        ("rga.top_k=3", "unknown scenario 'rga': did you mean 'rag'? (-P rga.top_k: it is none of those chosen)"),
+        ("rga.top_k=3", "unknown scenario 'rga': did you mean 'rag'? (-P rga.top_k: it is none of those chosen; to "),
         ("rag.topk=3", "unknown parameter 'rag.topk': did you mean 'rag.top_k'?"),
         ("text.top_k=3", "-P text.top_k: scenario 'text' has no parameters"),
         ("rag.top_k=many", "-P rag.top_k=many: Input should be a valid integer, unable to parse string as an integer"),

@@ -127,7 +127,7 @@ def test_a_length_is_asked_for_as_the_target_understands_it() -> None:
     """The simulator's control field gets the length and keeps the rest; any other target gets a cap."""
     control = json.dumps({"seed": 3, "tokens": 5})
     simulated = long_output.of_length(ask_with({"model": "m", "metadata": {"bench": control, "a": "b"}}, tokens=700))
-    assert json.loads(simulated["metadata"]["bench"]) == {"seed": 3, "tokens": 700}
+    assert json.loads(simulated["metadata"]["bench"]) == {"seed": 3, "tokens": 700, "token_ms": 1}
     assert simulated["metadata"]["a"] == "b"
     assert "max_output_tokens" not in simulated
     real = long_output.of_length(ask_with({"model": "m", "metadata": {"a": "b"}, "max_output_tokens": 5}, tokens=700))

@@ -101,7 +101,7 @@ WRONG = {
     'connection="hot"': "`connection` is 'warm' or 'cold', not 'hot'",
     "params=Open": "`params` needs a default for every field: top_k: Field required",
     "params=Open(top_k=1)": "`params` must be a pydantic model: a class, not ",
-    "setup=3": "`setup` must be a function with @asynccontextmanager above it",
+    "setup=3": "`setup` must be a function with @asynccontextmanager above it (@contextmanager for a plain one)",
     'sim={"items": []}': "`sim` is a list of mappings",
     'sim=[{"itmes": []}]': "sim[0].itmes: Extra inputs are not permitted",
     'sim=[{}, {"items": [{"type": "txt"}]}]': "sim[1].items.0.type: Input should be 'message'",

@@ -1,0 +1,31 @@
+"""`bench conformance`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from bench.conformance.check import judge, lags, tolerance
+from bench.conformance.run import conduct
+from bench.conformance.streams import choose, load
+from bench.conformance.table import Conclusion, as_json, as_table
+from bench.errors import NotEnough
+
+WRONG = 1
+
+
+def conformance(names: Sequence[str], repeat: int, *, json: bool) -> int:
+    """Measure the named streams, or all, and print what came of it. Returns the exit code: 0 all right, 1 not.
+
+    Raises `NotEnough` when nothing but times is wrong and the machine is too busy to say so.
+    """
+    known = load()
+    streams = choose(known, names)
+    taken = conduct(streams, known, repeat)
+    p95, allowed = tolerance([lag for stream in streams for lag in lags(stream, taken[stream.model])])
+    results = [judge(stream, taken[stream.model], allowed) for stream in streams]
+    conclusion = Conclusion(results=results, repeat=repeat, read_lag_p95=p95, tolerance=allowed)
+    print(as_json(conclusion) if json else as_table(conclusion, color=sys.stdout.isatty()))  # noqa: T201
+    if conclusion.busy:
+        raise NotEnough("inconclusive: this machine is too busy; run again when it is idle")
+    return 0 if conclusion.right == len(results) else WRONG

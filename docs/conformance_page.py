@@ -1,0 +1,43 @@
+"""The tables of docs/conformance.md, written from the streams' files."""
+
+from collections.abc import Iterator
+
+from bench.conformance.streams import Stream, Truth, load
+from bench.scenario import API_NAMES
+
+HEAD = "| model | what is sent | scenario | status | TTFT | visible | TTFU | tokens, events |"
+
+
+def streams_markdown() -> str:
+    """What a file says, and every stream of each API."""
+    return "\n".join([*truth_table(), *(text for api in API_NAMES for text in stream_table(api))]) + "\n"
+
+
+def truth_table() -> Iterator[str]:
+    """What a file says is true of its stream."""
+    yield from ("| key of `truth` | |", "| --- | --- |")
+    for name, field in Truth.model_fields.items():
+        yield f"| `{name}` | {field.description} |"
+    yield ""
+
+
+def stream_table(api: str) -> Iterator[str]:
+    """A line for each stream of an API."""
+    streams = [stream for stream in load().values() if stream.api == api]
+    yield from (f"### {API_NAMES[streams[0].api]}: {len(streams)} streams\n", HEAD, "| --- " * HEAD.count(" |") + "|")
+    yield from map(line, streams)
+    yield ""
+
+
+def line(stream: Stream) -> str:
+    """One stream and its truth; times in ms."""
+    truth = stream.truth
+    times = " | ".join(map(time, (truth.first_at, truth.visible_at, truth.useful_at)))
+    status = f"`{truth.status}`{', truncated' if truth.truncated else ''}"
+    counts = f"{len(truth.tokens_at)}, {truth.events}"
+    return f"| `{stream.model}` | {stream.doc} | `{stream.scenario}` | {status} | {times} | {counts} |"
+
+
+def time(value: float | None) -> str:
+    """A time, or none."""
+    return "–" if value is None else f"{value:g}"
