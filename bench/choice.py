@@ -16,7 +16,7 @@ from bench.config import Config, resolve_targets
 from bench.errors import BenchError
 from bench.estimate import Estimate, Part, estimate
 from bench.params import chosen_params, instance
-from bench.plan import Plan, make_plan
+from bench.plan import Cell, Plan, make_plan
 from bench.progress import say
 from bench.prompts import load_prompts
 from bench.target import Price, Target
@@ -229,15 +229,16 @@ def describe(plan: Plan, choice: Choice, settings: Settings) -> str:
     lines = [
         headline(plan),
         f"{len(plan.cells)} cells × {plan.pairs} pairs, {trials}, {plan.concurrency} at a time, seed {plan.seed}",
-        *(
-            f"  {cell.scenario:<{width}} {'+'.join(cell.deliveries):<18} {cell.target}/{cell.model} {cell.params}".rstrip()
-            for cell in plan.cells
-        ),
+        *(f"  {cell.scenario:<{width}} {'+'.join(cell.deliveries):<18} {_where(cell)}".rstrip() for cell in plan.cells),
         *(asked[where].line(where) for where in sorted(asked)),
         f"order: {', '.join(_short(plan, number) for number in range(min(6, len(plan.trials))))}, …",
         f"plan {plan.hash[:12]}; nothing was sent (--dry-run)",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _where(cell: Cell) -> str:
+    return f"{cell.target}/{cell.model} {cell.params}"
 
 
 def _short(plan: Plan, number: int) -> str:

@@ -1,4 +1,4 @@
-"""What the exceptions of other libraries than the SDK say of a request: an HTTP status, or how a connection failed. Pure.
+"""What exceptions of other libraries than the SDK say of a request: an HTTP status, or how a connection failed. Pure.
 
 By name, as a library that is not installed cannot be imported.
 """

@@ -54,9 +54,9 @@ def judge(trial: Trial, exchanges: Sequence[Exchange], *, recovers: bool = False
     if trial.error is not None:
         return _from_error(trial.error, final)
     for exchange in exchanges:
-        if exchange in final or (not recovers and _ended_unseen(*exchange)):
-            if problem := wire_problem(*exchange):
-                return problem
+        counts = exchange in final or (not recovers and _ended_unseen(*exchange))
+        if counts and (problem := wire_problem(*exchange)):
+            return problem
     return Outcome("ok", truncated=any(answer.terminal == LENGTH_CAP for _, answer in final))
 
 

@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 from bench.clients.decode import Answer, Event
-from bench.clients.events import TOKEN_KINDS, VISIBLE_KINDS
+from bench.clients.events import TOKEN_KINDS, VISIBLE_KINDS, Usage
 from bench.outcome import Exchange, Outcome
 from bench.records import Rows, columns_of
 from bench.scenario import canonical
@@ -131,7 +131,7 @@ def _first_useful(trial: Trial, outcome: Outcome) -> int | None:
 
 
 def _counts(trial: Trial, exchanges: Sequence[Exchange]) -> dict[str, int | None]:
-    usages = [answer.usage for _, answer in exchanges if answer.usage is not None]
+    usages = _usages(exchanges)
 
     def total(values: Iterable[int | None]) -> int | None:
         known = [value for value in values if value is not None]
@@ -150,6 +150,16 @@ def _counts(trial: Trial, exchanges: Sequence[Exchange]) -> dict[str, int | None
         "bytes_in": sum(len(data) for attempt in trial.attempts for _, data in attempt.reads),
         "pieces": len(trial.pieces),
     }
+
+
+def _usages(exchanges: Sequence[Exchange]) -> Sequence[Usage]:
+    """The usage of each answer, once: a response that is asked about by its id, or cancelled, tells the same again."""
+    asked_about = {part for attempt, _ in exchanges for part in attempt.path.split("/")}
+    told: dict[str | int, Usage] = {}
+    for number, (_, answer) in enumerate(exchanges):
+        if answer.usage is not None:
+            told[answer.id if answer.id and answer.id in asked_about else number] = answer.usage
+    return list(told.values())
 
 
 def _backoffs(attempts: Sequence[Attempt]) -> dict[str, int]:

@@ -27,10 +27,19 @@ def run(settings: Settings, argv: Sequence[str], *, confirm: Callable[[str], boo
         return 0
     folder.check_out(settings.out)
     ask_before_spending(plan, choice, settings, confirm)
-    # A plain kill ends the run as Ctrl-C does: with what was measured.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    _end_on_kill()
     with TemporaryDirectory() as scratch:
         return _measure(choice, settings, argv, notes, Path(scratch) / "truth.jsonl")
+
+
+def _end_on_kill() -> None:
+    """A plain kill ends the run as Ctrl-C does: with what was measured.
+
+    In the background of a shell script SIGINT is ignored, and then neither of them would end it.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
 
 
 def _measure(choice: Choice, settings: Settings, argv: Sequence[str], notes: Sequence[str], truth: Path) -> int:

@@ -92,7 +92,7 @@ class Scenario:
     """It notices by itself an answer that ends badly without raising (a failed one, a stream that just stops) and goes
     on with another request. Without it such an answer fails the trial, whatever came after it."""
     requests: int | Callable[[Any], int] = field(default=1, kw_only=True)
-    """About how many answers a trial asks for, or from its parameters how many: for the estimate of what a run costs."""
+    """About how many answers a trial asks for, or a function of its parameters: for the estimate before a run."""
     output_tokens: Callable[[Any], int] | None = field(default=None, kw_only=True)
     """From its parameters the length that it asks of each answer itself, whatever `--output-tokens` says; for the
     estimate too."""

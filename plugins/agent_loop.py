@@ -115,7 +115,7 @@ class Loop:
         results, self._results = self._results, {}
         answers = [{"type": "function_call_output", "call_id": id_, "output": text} for id_, text in results.items()]
         self.input = [*self.input, *output, *answers]
-        return bool(answers)
+        return bool(answers) and self.rounds < ROUNDS  # not every server knows that `none` means no more calls
 
 
 def result_of(name: str, arguments: str) -> str:
@@ -135,6 +135,12 @@ def whole(response: Response | None) -> Response:
     if response is None or (response.status not in {None, "completed"} and reason != "max_output_tokens"):
         raise RuntimeError("the round has no whole answer, so the loop cannot go on")
     return response
+
+
+def text_of(item: Any) -> str:
+    """The text in an item of an answer, empty if it is no message."""
+    parts = item.content or () if item and item.type == "message" else ()
+    return "".join(part.text or "" for part in parts if part.type == "output_text")
 
 
 async def streamed(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[Call | str]:
@@ -166,10 +172,11 @@ async def blocking(client: AsyncOpenAI, ask: Ask) -> dict[str, Any]:
     loop, going, pieces = Loop(ask), True, list[Call | str]()
     while going:
         response = whole(await client.responses.create(**loop.request(), stream=False))
-        if response.output_text:
-            loop.mark("first_text")
-            pieces.append(response.output_text)
-        pieces += [call for item in response.output for call in loop.run(item)]
+        for item in response.output:
+            if text := text_of(item):
+                loop.mark("first_text")
+                pieces.append(text)
+            pieces += loop.run(item)
         going = loop.go_on(response.output)
     ask.record("rounds", loop.rounds, "requests")
     return assemble(pieces)

@@ -12,8 +12,8 @@ Expect: `cancel` over at once for the app; `cancel_background` a round trip late
 Records: `stopped`, 1 if the answer was stopped, 0 if it was shorter than that; `shown_chars`, what the user had seen
 then. Of a stopped answer `mark.stop`, when the user decided; `stop.time`, ms from there to the end: of `cancel` until
 the connection is closed (when the server notices is its own affair; the simulator's log has it as `gone`), of
-`cancel_background` until the server ended the stream; `late_chars`, the text that still came; and `billed_tokens`,
-output tokens, where the server tells.
+`cancel_background` until the server ended the stream; `late_chars`, the text that still came (neither of them if the
+stream went on for those 5 s); and `billed_tokens`, output tokens, where the server tells.
 
 The traps: leaving the loop does not close the stream, only `async with` or `close()` does. A response that was stopped
 mostly tells no usage, so what it cost is seen on the bill only. A cancelled background stream just ends, without a
@@ -70,9 +70,9 @@ class Reader:
         self.seen += len(text)
         return text
 
-    def tell(self, decided: int, shown: int) -> None:
-        """Record an answer that was stopped, and has ended now."""
-        self.ask.record("stop.time", (self.ask.now() - decided) / 1e6, "ms")
+    def tell(self, decided: int, shown: int, over: int) -> None:
+        """Record an answer that was stopped and has ended; the times in ns."""
+        self.ask.record("stop.time", (over - decided) / 1e6, "ms")
         self.ask.record("late_chars", self.seen - shown, "chars")
 
 
@@ -87,14 +87,14 @@ async def closed(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str]:
                 decided = stop(ask)
                 break
     if decided is not None:
-        reader.tell(decided, reader.seen)
+        reader.tell(decided, reader.seen, ask.now())
     ask.record("shown_chars", reader.seen, "chars")
     ask.record("stopped", decided is not None, "0 or 1")
 
 
 async def cancelled(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str]:
     """The text up to the stop, which cancels the response."""
-    reader, decided = Reader(ask), None
+    reader, decided, over = Reader(ask), None, None
     async with await client.responses.create(**ask.request, background=True, stream=True) as stream:
         async for event in stream:
             if text := reader.text_in(event):
@@ -105,11 +105,12 @@ async def cancelled(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str]:
         shown = reader.seen
         if decided is not None:
             await client.responses.cancel(cast("str", reader.id))
-            await read_out(stream, reader)
+            over = await read_out(stream, reader)
     stopped = False
     if decided is not None and not reader.ended:  # else it had ended before it could be cancelled
-        reader.tell(decided, shown)
         stopped = await was_cancelled(client, ask, reader)
+        if stopped and over is not None:
+            reader.tell(decided, shown, over)
     ask.record("shown_chars", shown, "chars")
     ask.record("stopped", stopped, "0 or 1")
 
@@ -120,20 +121,23 @@ def stop(ask: Ask) -> int:
     return ask.now()
 
 
-async def read_out(stream: AsyncStream[ResponseStreamEvent], reader: Reader) -> None:
-    """Read until the server ends the stream, or for as long as one would wait."""
+async def read_out(stream: AsyncStream[ResponseStreamEvent], reader: Reader) -> int | None:
+    """Read until the server ends the stream. Returns the time, ns; None if that takes longer than one would wait."""
     with suppress(TimeoutError):
         async with asyncio.timeout(PATIENCE_S):
             async for event in stream:
                 reader.text_in(event)
+            return reader.ask.now()
+    return None
 
 
 async def was_cancelled(client: AsyncOpenAI, ask: Ask, reader: Reader) -> bool:
     """What became of the response, by its own account."""
     response = await client.responses.retrieve(cast("str", reader.id))
-    if response.usage:
+    cancelled = response.status == "cancelled"
+    if cancelled and response.usage:
         ask.record("billed_tokens", response.usage.output_tokens, "tokens")
-    return response.status == "cancelled"
+    return cancelled
 
 
 def check(text: str) -> None:

@@ -88,7 +88,7 @@ class Continued:
         self.text += text
         return text
 
-    def end(self) -> Whole | None:
+    def end(self) -> Again | None:
         """What to show at the end of a whole answer, if anything."""
         return None
 
@@ -101,6 +101,10 @@ class Repeated(Continued):
         first = bool(self.shown) and not self.text
         text = super().feed(text)
         return Again(text) if first else text
+
+    def end(self) -> Again | None:
+        """An empty text, if the whole answer is one: what was shown before is no part of it."""
+        return Again() if self.shown and not self.text else None
 
 
 class Joined(Continued):
@@ -177,6 +181,8 @@ class Story:
     def broken(self) -> None:
         """Note that a try has just ended badly."""
         self._broke_at = self._broke_at or self.ask.now()
+        if self.number < 0:
+            self.id = None  # without sequence numbers nobody can say where to go on
         if self.id is None:  # the next try begins anew
             self._wasted_deltas += self._deltas
             self._deltas = 0

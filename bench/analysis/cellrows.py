@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bench.analysis import intervals
 from bench.analysis.intervals import Estimate
-from bench.analysis.metrics import BY_NAME, LATENCIES, PACES, QUANTILES, SUMS
+from bench.analysis.metrics import BY_NAME, FLAG, LATENCIES, PACES, QUANTILES, SUMS
 from bench.analysis.trials import MS, per_trial
 from bench.summary import CellKey, Row
 
@@ -72,8 +72,6 @@ def floats(values: pd.Series[float]) -> Floats:
     return np.asarray(values.dropna(), dtype=np.float64)
 
 
-FLAG = "0 or 1"
-"""The unit of a recorded no or yes: beside its quantiles it has the share of yes, as a median would hide the few."""
 OWN = "own"
 OWN_CLIENT = "n/a (own client)"
 ON_THE_WIRE = frozenset(

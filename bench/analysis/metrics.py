@@ -201,6 +201,8 @@ BY_NAME = {metric.name: metric for metric in METRICS}
 LATENCIES = ("ttft", "ttft_visible", "ttfu", "first_event", "total")
 PACES = ("tpot", "stall_share", "tokens_per_s")
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
+FLAG = "0 or 1"
+"""The unit of a recorded no or yes: beside its quantiles it has the share of yes, as a median would hide the few."""
 SUMS = ("stalls", "input_tokens", "cached_tokens", "output_tokens")
 
 

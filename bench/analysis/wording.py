@@ -7,7 +7,8 @@ import math
 from bench.summary import Row
 
 NA = "n/a"
-TIMES = ("ms", "ms/event")
+NEVER_WHOLE = ("ms", "ms/event", "bytes/token")
+"""Units of what is measured, not counted."""
 MANY_TIMES = 9
 """A ratio above this (+900 %) is printed as a factor."""
 
@@ -80,7 +81,7 @@ def _format(row: Row, scale: float) -> str:
     if row.unit == "ratio":
         return "+.1f"
     size = abs((row.estimate or 0) / scale)
-    if row.unit not in TIMES and scale == 1 and _are_whole(row):
+    if row.unit not in NEVER_WHOLE and scale == 1 and _are_whole(row):
         return ".0f"
     if "share" in {row.unit, row.statistic} or math.isinf(size):
         return ".1f"
@@ -91,4 +92,5 @@ def _format(row: Row, scale: float) -> str:
 
 def _are_whole(row: Row) -> bool:
     """Counts, and so printed as such: `3 [3, 4]`."""
-    return all(x is None or x == math.floor(x) for x in (row.estimate, row.low, row.high) if x not in {math.inf, -math.inf})
+    known = (x for x in (row.estimate, row.low, row.high) if x is not None and math.isfinite(x))
+    return all(x == math.floor(x) for x in known)

@@ -56,6 +56,8 @@ class Answer:
     """It is one JSON body with the `output` of a Response, or the `choices` of a chat completion."""
     chat: bool = False
     """It is read as Chat Completions, by the path of the request; else as Responses."""
+    id: str | None = None
+    """Of its Response object."""
     confirmed: set[str] = field(default_factory=set)
     """Those of `CONFIRMED` that its Response object has a value for."""
 
@@ -114,12 +116,13 @@ def _meaning(answer: Answer, data: bytes) -> Meaning:
     if not isinstance(value, dict):
         answer.malformed = answer.malformed or f"event {len(answer.events)} is not a JSON object"
         return Meaning("other", "malformed")
-    _note_confirmed(answer, value.get("response"))
+    _note_response(answer, value.get("response"))
     return read_chat_chunk(value) if answer.chat else read_responses_event(value)
 
 
-def _note_confirmed(answer: Answer, response: object) -> None:
+def _note_response(answer: Answer, response: object) -> None:
     if isinstance(response, dict):
+        answer.id = str(response["id"]) if response.get("id") else answer.id
         answer.confirmed.update(name for name in CONFIRMED if response.get(name))
 
 
@@ -152,7 +155,7 @@ def _decode_body(answer: Answer, reads: Sequence[tuple[int, bytes]], unpack: Cal
         return
     answer.terminal, answer.message, answer.usage = (read_chat_completion if answer.chat else read_response)(value)
     answer.is_response = isinstance(value.get("choices" if answer.chat else "output"), list)
-    _note_confirmed(answer, value)
+    _note_response(answer, value)
     if answer.message and answer.terminal is None:  # an error object in place of a response
         answer.terminal = "error"
     detail = value.get("detail")  # how FastAPI says what was wrong

@@ -23,6 +23,7 @@ from bench.reporters.table import (
     cost_texts,
     details,
     footnotes,
+    pairs_text,
     time_entries,
 )
 from bench.reporters.terminal import title
@@ -59,7 +60,7 @@ def render_html(summary: Summary) -> str:
         cost=COST,
         caption=CAPTION,
         costs=[(c, d, cost_texts(summary, c, d)) for c in summary.cells for d in cost_deliveries(summary, c)],
-        times=[(cell, time_entries(summary, cell)) for cell in summary.cells],
+        times=[(cell, pairs_text(cell), time_entries(summary, cell)) for cell in summary.cells],
         recorded=list(recorded.recorded(summary)),
         recorded_words=recorded,
         most_failures=MOST_FAILURES,

@@ -17,6 +17,7 @@ from bench.reporters.table import (
     cost_texts,
     details,
     footnotes,
+    pairs_text,
     time_entries,
 )
 from bench.summary import Cell, Failure, Summary
@@ -94,7 +95,7 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -
 
 def _time(summary: Summary) -> Iterator[str]:
     heads = ["scenario", "pairs", *(column.title for column in TIME)]
-    rows = ([text(c.label), str(c.pairs), *map(_entry, time_entries(summary, c))] for c in summary.cells[:MOST_CELLS])
+    rows = ([text(c.label), pairs_text(c), *map(_entry, time_entries(summary, c))] for c in summary.cells[:MOST_CELLS])
     return _table(heads, rows)
 
 
@@ -117,7 +118,8 @@ def _recorded(summary: Summary) -> Iterator[str]:
     if not lines:
         return
     yield from (f"## {recorded.TITLE}", "")
-    yield from _table(recorded.HEADS, ([text(x.cell.label), *map(text, x.texts)] for x in lines[:MOST_RECORDED]), left=2)
+    rows = ([text(line.cell.label), *map(text, line.texts)] for line in lines[:MOST_RECORDED])
+    yield from _table(recorded.HEADS, rows, left=2)
     if len(lines) > MOST_RECORDED:
         yield f"… and {len(lines) - MOST_RECORDED} more, in `summary.csv`. "
     yield from (recorded.CAPTION, "")

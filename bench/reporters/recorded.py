@@ -6,10 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from bench.analysis.cellrows import FLAG
-from bench.analysis.metrics import BY_NAME
+from bench.analysis.metrics import BY_NAME, FLAG
 from bench.analysis.wording import both, reason
-from bench.summary import Cell, Row, Summary
+from bench.summary import Cell, CellKey, Row, Summary
 
 TITLE = "What the scenarios recorded"
 HEADS = ("scenario", "name", "streamed", "blocking", "n")
@@ -37,13 +36,12 @@ class Recorded(NamedTuple):
 
 def recorded(summary: Summary) -> Iterator[Recorded]:
     """Everything that was recorded, cell by cell; names with numbers in them in the order of those."""
-    by_cell = {cell.key: cell for cell in summary.cells}
-    found: dict[Cell, dict[tuple[str, str], dict[str, Row]]] = {cell: {} for cell in summary.cells}
-    for row in summary.rows:
-        if row.key in by_cell and _is_recorded(row):
-            found[by_cell[row.key]].setdefault((row.metric, row.unit), {})[row.delivery] = row
-    for cell, lines in found.items():
-        for (name, _), rows in sorted(lines.items(), key=lambda line: natural(line[0][0])):
+    found: dict[CellKey, dict[tuple[str, str], dict[str, Row]]] = {cell.key: {} for cell in summary.cells}
+    for row in filter(_is_recorded, summary.rows):
+        if row.key in found:
+            found[row.key].setdefault((row.metric, row.unit), {})[row.delivery] = row
+    for cell in summary.cells:
+        for (name, _), rows in sorted(found[cell.key].items(), key=lambda line: natural(line[0][0])):
             yield Recorded(cell, name, _text(rows.get("streamed")), _text(rows.get("blocking")), _n(rows))
 
 

@@ -73,6 +73,11 @@ def time_entries(summary: Summary, cell: Cell) -> list[Entry]:
     ]
 
 
+def pairs_text(cell: Cell) -> str:
+    """How many pairs it has, where it may have any."""
+    return "–" if cell.unpaired else str(cell.pairs)
+
+
 def cost_texts(summary: Summary, cell: Cell, delivery: str) -> list[str]:
     """The cell's texts under COST, for one delivery."""
     failed, *sums = [summary.row(cell, delivery, name, "sum") for name in ("failures", "attempts", "backoff")]

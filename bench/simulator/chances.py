@@ -118,8 +118,11 @@ def attempt_key(texts: Iterable[str], question: Callable[[], str], turn: int) ->
 
 
 def fault_of(turn: Turn | None, chances: Sequence[Chance], *, seed: int, key: str, attempt: int) -> Fault | None:
-    """What happens to this attempt: what the script of its turn says, or a seeded draw; None: nothing."""
-    if turn is not None and turn.faults:
+    """What happens to this attempt: what the script of its turn says, or a seeded draw; None: nothing.
+
+    Nothing ever happens to a stream that a script writes: it is delivered as it is.
+    """
+    if turn is not None and (turn.faults or turn.writes):
         return turn.faults[attempt] if attempt < len(turn.faults) else None
     rng = random.Random(f"{seed} {key} {attempt}")  # noqa: S311  (no secrets)
     place, after = rng.random(), rng.random()

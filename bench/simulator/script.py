@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, model_validator
@@ -25,6 +26,14 @@ FaultKind = Literal[
     "pings",
 ]
 
+_FIELDS_OF: Mapping[FaultKind, set[str]] = {
+    "status": {"status", "retry_after_s"},
+    "slow_headers": {"ms"},
+    "stall": {"ms", "after"},
+    "pings": set(),
+}
+"""What a fault has beside its kind; any other kind has `after`."""
+
 
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -41,6 +50,16 @@ class Item(_Model):
         default=None, description="Of a function call; left out: made up to fit the tool's parameters"
     )
 
+    @model_validator(mode="after")
+    def _one_content(self) -> Item:
+        if self.type == "function_call" and self.text is not None:
+            raise ValueError("a function call has no `text`: use `arguments`")
+        if self.type != "function_call" and not (self.name is None and self.arguments is None):
+            raise ValueError(f"a {self.type} has no `name` and no `arguments`: those are a function_call's")
+        if self.tokens is not None and not (self.text is None and self.arguments is None):
+            raise ValueError("`tokens` is the length of what is made up: leave it out")
+        return self
+
 
 class Fault(_Model):
     """Something that goes wrong with one attempt."""
@@ -55,6 +74,13 @@ class Fault(_Model):
     status: int = Field(default=500, ge=400, le=599, description="Of `status`")
     retry_after_s: float | None = Field(default=None, ge=0, description="Of `status`: the Retry-After header")
     ms: float = Field(default=1000, ge=0, le=600_000, description="Of `stall` and `slow_headers`")
+
+    @model_validator(mode="after")
+    def _of_its_kind(self) -> Fault:
+        vain = self.model_fields_set - {"kind"} - _FIELDS_OF.get(self.kind, {"after"})
+        if vain:
+            raise ValueError(f"{self.kind} has no `{min(vain)}`: it would change nothing")
+        return self
 
 
 class Write(_Model):
@@ -87,4 +113,6 @@ class Turn(_Model):
     def _one_kind(self) -> Turn:
         if self.writes and (self.items or self.faults):
             raise ValueError("`writes` is the whole stream: it has no `items` and no `faults`")
+        if not self.writes and (self.status != 200 or self.headers or self.close != "end"):
+            raise ValueError("`status`, `headers` and `close` are of `writes`; without them use `faults`")
         return self

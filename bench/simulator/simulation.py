@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from bench.simulator.answers import Answer, answer_to, random_source, shortened
 from bench.simulator.chances import Attempts, Chance, attempt_key, fault_of
 from bench.simulator.control import Control, chances_of, profile_of, read_control
-from bench.simulator.input_items import turn_of
+from bench.simulator.input_items import turn_of, without_ids
 from bench.simulator.pacing import schedule
 from bench.simulator.profiles import MODELS, Profile
 from bench.simulator.requests import ResponsesRequest
@@ -84,7 +84,7 @@ def generate(simulation: Simulation, question: ResponsesRequest) -> Generation:
     script = control.answers or simulation.script_of(question.model)
     turn = script[min(number, len(script) - 1)] if script else None
     answer = answer_to(question, control=control, turn=turn, seed=seed, default_tokens=profile.tokens)
-    key = attempt_key((item.text for item in question.input), question.model_dump_json, number)
+    key = attempt_key((item.text for item in question.input), lambda: _known_by(question), number)
     attempt = simulation.attempts.count(key)
     chances = simulation.chances if control.faults is None else chances_of(control)
     fault = fault_of(turn, chances, seed=seed, key=key, attempt=attempt)
@@ -99,6 +99,12 @@ def generate(simulation: Simulation, question: ResponsesRequest) -> Generation:
         attempt=attempt,
         fault=fault,
     )
+
+
+def _known_by(question: ResponsesRequest) -> str:
+    """All of a question but the ids in it, which differ from run to run."""
+    said = list(map(without_ids, question.input))
+    return f"{said} {question.model_dump_json(exclude={'input', 'previous_response_id'})}"
 
 
 def ended_by(fault: Fault | None, answer: Answer) -> Answer:

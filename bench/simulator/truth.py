@@ -87,7 +87,7 @@ def _row(sent: Sent) -> dict[str, Any]:
 
 def read_truth(path: Path) -> Iterator[dict[str, Any]]:
     """The lines of a truth file: client_id, server_id, t_received, by frame t_sent, type, bytes, and attempt, fault,
-    gone (see `Sent`).
+    gone (see `Sent`), t_cancelled.
 
     A response's line follows its last byte by a moment: read when the simulator has ended. A last line that is cut is
     left out; raises `BenchError` for any other damage.

@@ -214,6 +214,7 @@ def test_blocking_bodies(answer: Answer, status: str, scenarios: dict[str, Scena
     assert run.trial("blocking")["status"] == status, run.trial("blocking")["error"]
 
 
+@pytest.mark.slow
 def test_api_chat_swaps_the_core_set(tmp_path: Path) -> None:
     """`bench run --api chat` measures the Chat twins of the core set, on the simulator, and all trials are ok."""
     options = ("--pairs", "2", "--warmup", "0", "--profile", "flood", "--output-tokens", "30", "--no-memory")

@@ -14,8 +14,7 @@ from typing import Any
 
 import pytest
 
-from bench.manager import builtin_folder
-from bench.manager import load
+from bench.manager import builtin_folder, load
 from bench.meters.memory import COMMAND, Job, measure
 from bench.meters.memory_call import TOKENS_PER_EVENT
 from bench.schema import TABLES
@@ -151,7 +150,7 @@ def test_a_blocking_answer_takes_more_the_longer_it_is(known: tuple[list[dict[st
         assert 5 < slope(rows, scenario, "blocking", "rss") < 60
 
 
-@pytest.mark.parametrize("start", ["fork", "spawn"])
+@pytest.mark.parametrize("start", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
 def test_both_ways_to_start_a_process_see_the_growth(base_url: str, tmp_path: Path, start: str) -> None:
     """Forked or started anew, a point of a plugin that keeps a kilobyte per token shows it."""
     plugin = write(tmp_path, "kilo", each_event=f'KEPT.append(bytes(2048)) if event.type == "{DELTA}" else None')
@@ -246,6 +245,7 @@ def start_pass(mark: str, seconds: float, *plugins: Path) -> subprocess.Popen[st
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_the_time_is_kept_and_nothing_stays_behind(tmp_path: Path) -> None:
     """A scenario that hangs is ended with its time, the note says what is missing, and no process is left."""

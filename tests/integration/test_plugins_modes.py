@@ -16,6 +16,7 @@ from pydantic import create_model
 from bench import Scenario
 from bench.manager import builtin_folder, load_file
 from bench.simulator.process import running
+from bench.trial import Delivery
 from tests import events as e
 from tests.harness import Measured, Row, measure
 from tests.scripted import Script, json_response, scripted, sse
@@ -206,6 +207,19 @@ def test_usage_is_told_and_counted(run: Run) -> None:
     assert streamed == blocking
     assert (streamed["requests"], streamed["usage.output_tokens"]) == (1, TOKENS)
     assert events == measured.trial()["deltas"] > 1
+
+
+@pytest.mark.parametrize("told", [None, "many", {"input_tokens": None, "output_tokens": 3, "total_tokens": 3}])
+@pytest.mark.parametrize("delivery", ["streamed", "blocking"])
+def test_a_usage_that_is_not_told_is_not_made_up(tmp_path: Path, told: Any, delivery: Delivery) -> None:
+    """Counts that are missing or nonsense are no valid answer, and no number is recorded of them."""
+    whole = e.response(output=[e.message("Hi")], usage=told)
+    stream = sse(e.delta("Hi"), {"type": "response.completed", "response": whole})
+    with scripted(stream if delivery == "streamed" else json_response(whole)) as server:
+        measured = measure(tmp_path, server.base_url, built_in("usage"), deliveries=(delivery,))
+    assert measured.trial(delivery)["status"] == "invalid_result"
+    assert "tells no usage" in measured.trial(delivery)["error"]
+    assert not [row for row in measured["metrics"] if row["name"].startswith("usage.")]
 
 
 def test_what_is_left_of_a_rate_limit_is_recorded(tmp_path: Path) -> None:

@@ -196,6 +196,19 @@ def test_a_failed_answer_starts_again_whatever_the_way(name: str, tmp_path: Path
     assert found["recovery.duplicated_chars"] == (len("One ") if name == "recovery_naive" else 0)
 
 
+def test_without_sequence_numbers_there_is_nothing_to_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Resumed from nowhere the text would come twice, so it starts again."""
+    scenario, module = plugins()["recovery_resume"]
+    monkeypatch.setattr(module, "FIRST_PAUSE_S", 0.001)
+    whole = [
+        {k: v for k, v in event.items() if k != "sequence_number"} for event in (*text("One ", "two"), e.COMPLETED)
+    ]
+    with scripted([*sse(*whole[:2]), CLOSE], sse(*whole)) as server:
+        measured = on_server(tmp_path, server.base_url, scenario, ["Hello"], deliveries=("streamed",))
+    assert (measured.trial()["status"], measured.trial()["text"]) == ("ok", "One two")
+    assert [request.method for request in server.requests] == ["POST", "POST"]
+
+
 def test_tries_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that always breaks off is left after the last try, as what it did."""
     scenario, module = plugins()["recovery_naive"]
@@ -250,6 +263,29 @@ def test_what_a_cancelled_response_still_costs_is_recorded(tmp_path: Path) -> No
     assert (trial["status"], trial["text"]) == ("ok", said)
     assert (found["stopped"], found["billed_tokens"], found["late_chars"]) == (1, e.USAGE["output_tokens"], 4)
     assert found["stop.time"] > 100  # ms
+
+
+def test_a_stream_that_never_ends_has_no_time_of_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server cancels the response but goes on with the stream: how long that took is not known, so not told."""
+    scenario, module = plugins()["cancel_background"]
+    monkeypatch.setattr(module, "PATIENCE_S", 0.1)
+    cancelled = json_response(e.response("cancelled"))
+    routes = {"/v1/responses/resp_1/cancel": cancelled, "/v1/responses/resp_1": cancelled}
+    with scripted(sse(*text("x" * 90), 2.0, e.delta("late")), routes=routes) as server:
+        measured = on_server(tmp_path, server.base_url, scenario, ["Hello"])
+    assert measured.trial()["status"] == "ok"
+    assert recorded(measured, measured.trial()).keys() == {"mark.stop", "stopped", "shown_chars"}
+
+
+def test_tokens_are_counted_once(tmp_path: Path) -> None:
+    """The stream, which ends while the cancelling is on its way, and the cancelling tell the usage of one answer."""
+    ended = json_response(e.response(usage=e.USAGE))
+    routes = {"/v1/responses/resp_1/cancel": ended, "/v1/responses/resp_1": ended}
+    scenario = plugins()["cancel_background"][0]
+    with scripted(sse(*text("x" * 90), e.COMPLETED), routes=routes) as server:
+        measured = on_server(tmp_path, server.base_url, scenario, ["Hello"])
+    assert measured.trial()["requests"] == 2
+    assert measured.trial()["output_tokens"] == e.USAGE["output_tokens"]
 
 
 def test_an_answer_that_is_over_cannot_be_stopped(tmp_path: Path) -> None:

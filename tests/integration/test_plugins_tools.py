@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,7 @@ from bench.manager import builtin_folder, load_file
 from bench.simulator.process import running
 from tests import events as e
 from tests.harness import Measured, Row, measure
-from tests.scripted import scripted, sse
+from tests.scripted import json_response, scripted, sse
 
 NAMES = ("parallel_calls", "agent_loop", "reasoning", "refusal")
 Run = Callable[[str], Measured]
@@ -95,6 +96,36 @@ def test_a_round_that_breaks_off_fails_the_trial(tmp_path_factory: pytest.TempPa
         measured = measure(folder, server.base_url, scenario_of("agent_loop"), deliveries=("streamed",))
     assert measured.trial()["status"] == "no_terminal_event"
     assert len(server.requests) == 1
+
+
+CALL = {
+    "type": "function_call",
+    "id": "fc_1",
+    "call_id": "c",
+    "name": "get_weather",
+    "arguments": '{"location": "Rome"}',
+}
+
+
+def with_output(*output: e.Event) -> e.Event:
+    """The end of a stream with this output."""
+    return {**e.COMPLETED, "response": e.response(output=list(output))}
+
+
+def test_an_agent_that_never_answers_is_left(tmp_path: Path) -> None:
+    """A server that calls on although the last round forbids it gets no further round, and the trial is not valid."""
+    with scripted(sse(e.CREATED, with_output(CALL))) as server:
+        measured = measure(tmp_path, server.base_url, scenario_of("agent_loop"), deliveries=("streamed",))
+    assert measured.trial()["status"] == "invalid_result"
+    assert len(server.requests) == 6
+
+
+def test_what_is_said_behind_a_call_stands_there_in_both_deliveries(tmp_path: Path) -> None:
+    """A round with a call and then a text: blocking, the items are taken in their order too, as they are streamed."""
+    first, last = [CALL, e.message("One moment. ")], [e.message("Go out.")]
+    with scripted(json_response(e.response(output=first)), json_response(e.response(output=last))) as server:
+        measured = measure(tmp_path, server.base_url, scenario_of("agent_loop"), deliveries=("blocking",))
+    assert json.loads(measured.trial("blocking")["text"])["text"] == "One moment. Go out."
 
 
 def test_reasoning_comes_before_what_is_visible(run: Run) -> None:

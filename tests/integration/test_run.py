@@ -7,13 +7,14 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from bench import records
-from tests.cli import bench, only_run, started
+from tests.cli import bench, environment, only_run, started
 
 FILES = ("report.html", "report.md", "summary.csv", "summary.json")
 PUBLIC_FORMAT = (
@@ -143,6 +144,7 @@ def test_a_plain_kill_is_an_interruption_at_any_time(tmp_path: Path) -> None:
     assert (run / "report.html").exists()
 
 
+@pytest.mark.slow
 def test_sigkill_loses_only_the_trials_in_flight(tmp_path: Path) -> None:
     """Killed without warning, every finished trial is there, the one in flight is known, and the report builds."""
     process = started(*QUICK, "text", "--pairs", "200", cwd=tmp_path)
@@ -189,3 +191,17 @@ def test_side_by_side(tmp_path: Path) -> None:
     run = only_run(tmp_path)
     assert {row["load"] for row in trials_of(run)} == {"c=4"}
     assert records.read(run)["cells"].num_rows >= 1
+
+
+def test_a_run_in_the_background_of_a_script_can_be_killed(tmp_path: Path) -> None:
+    """A shell without job control starts it with SIGINT ignored; SIGTERM ends it all the same, with its report."""
+    background = """import signal, sys; from bench.cli import main
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+main()"""
+    command = [sys.executable, "-c", background, *QUICK, "text", "--pairs", "200"]
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True)
+    run = wait_for_trials(tmp_path, 4)
+    process.terminate()
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert records.read_manifest(run)["ended"] == "interrupted"

@@ -335,6 +335,7 @@ def test_ctrl_c_is_the_callers(sim: Simulator) -> None:
     assert os.getsid(sim.pid) == sim.pid != os.getsid(0)
 
 
+@pytest.mark.slow
 def test_killed_caller(tmp_path: Path) -> None:
     """It starts whatever modules lie in the current folder, and does not outlive a caller that is killed."""
     (tmp_path / "orjson.py").write_text("raise SystemExit('the wrong module')")
@@ -412,6 +413,7 @@ def test_ends(ending: str) -> None:
         assert child.stderr.read() == b""
 
 
+@pytest.mark.slow
 def test_stuck_loop() -> None:
     """A simulator whose event loop is stuck ends with its stdin all the same."""
     code = """

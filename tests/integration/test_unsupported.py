@@ -135,6 +135,7 @@ SETUP = """
 """
 
 
+@pytest.mark.slow
 def test_the_report_says_what_was_left_out(tmp_path: Path) -> None:
     """The rest is measured and exit 0; stderr says each once, and so do manifest and report."""
     (tmp_path / "prepared.py").write_text(dedent(SETUP))

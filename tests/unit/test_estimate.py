@@ -81,5 +81,5 @@ def test_what_a_scenario_asks_for_is_in_the_estimate(tmp_path: Path, arguments: 
 
 def test_a_wrong_number_of_requests_is_refused() -> None:
     """`requests` is a number from 1, or a function."""
-    with pytest.raises(BenchError, match="file.py: `requests` is a number from 1"):
-        check_declared(Scenario("none", lambda client, ask: iter(()), requests=0), "file.py")
+    with pytest.raises(BenchError, match="mine: `requests` is a number from 1"):
+        check_declared(Scenario("none", lambda *_: iter(()), requests=0), "mine")

@@ -23,7 +23,8 @@ LONG = "chat_structured_output"
 def run_with(folder: Path, numbers: dict[str, tuple[str, float]]) -> Summary:
     """A run whose streamed trials recorded these, by name: unit and value."""
     run = make_run(folder / "run", [Truth(scenario=LONG)], pairs=8, finish=False, memory=False)
-    streamed = [trial["trial_id"] for trial in records.read(run)["trials"].to_pylist() if trial["delivery"] == "streamed"]
+    trials = records.read(run)["trials"].to_pylist()
+    streamed = [trial["trial_id"] for trial in trials if trial["delivery"] == "streamed"]
     journal = Journal(run)
     for name, (unit, value) in numbers.items():
         rows = [{"trial_id": trial, "name": name, "unit": unit, "value": value} for trial in streamed]

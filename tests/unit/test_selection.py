@@ -11,6 +11,7 @@ from bench.errors import BenchError
 from bench.manager import Registry, load
 from bench.selection import choose_scenarios, make_cells
 from bench.target import Target
+from tests.cli import bench
 
 PLUGIN = """
     from bench import Scenario, hookimpl
@@ -150,3 +151,10 @@ def test_a_target_lacks_only_what_there_is(tmp_path: Path) -> None:
     )
     with pytest.raises(BenchError, match=r"target 'there': lacks: unknown capability 'tols': did you mean 'tools'\?"):
         load([path])
+
+
+def test_an_api_that_chooses_nothing_is_said(tmp_path: Path) -> None:
+    """`--api` is about the core set: with other scenarios named it changes nothing, and a line says so."""
+    notice = "--api chat changes nothing: it chooses among core scenarios, and others were named"
+    assert notice in bench("run", "usage", "--api", "chat", "--dry-run", cwd=tmp_path).stderr
+    assert notice not in bench("run", "--api", "chat", "--dry-run", cwd=tmp_path).stderr

@@ -10,6 +10,7 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from bench.errors import BenchError
 from bench.simulator.answers import Answer, Part
@@ -19,7 +20,8 @@ from bench.simulator.requests import parse_request
 from bench.simulator.responses import Reply
 from bench.simulator.script import Fault, FaultKind, Turn
 from bench.simulator.script_file import read_scripts
-from bench.simulator.simulation import ended_by
+from bench.simulator.simulation import Simulation, ended_by, generate
+from bench.simulator.truth import TruthLog
 
 ANSWER = Answer(parts=[Part(kind="message", tokens=list("abcdefghij"))])
 TIMES = [(1, due) for due in range(10, 110, 10)]
@@ -108,6 +110,51 @@ def test_a_script_decides_by_attempt() -> None:
     chances = parse_chances(["500=1"])
     met = [fault_name(fault_of(turn, chances, seed=0, key="k", attempt=number)) for number in range(4)]
     assert met == ["cut", None, "503", None]
+
+
+def test_a_written_stream_meets_no_fault() -> None:
+    """It is delivered as it is, so the log must not tell of a fault that did not happen."""
+    turn = Turn.model_validate({"writes": [{"at": 0, "raw": ": hi\n\n"}]})
+    chances = parse_chances(["cut=1"])
+    assert fault_of(turn, chances, seed=0, key="k", attempt=0) is None
+    assert fault_of(Turn(), chances, seed=0, key="k", attempt=0) is not None
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [
+        {"status": 503},
+        {"headers": {"retry-after": "1"}},
+        {"close": "cut"},
+        {"items": [{"type": "function_call", "text": "hi"}]},
+        {"items": [{"name": "find"}]},
+        {"items": [{"type": "refusal", "arguments": {}}]},
+        {"items": [{"text": "hi", "tokens": 3}]},
+        {"faults": [{"kind": "cut", "ms": 5}]},
+        {"faults": [{"kind": "malformed", "status": 503}]},
+        {"faults": [{"kind": "pings", "after": 0.2}]},
+    ],
+)
+def test_what_a_script_says_in_vain_is_refused(turn: dict[str, object]) -> None:
+    """A key that would change nothing where it stands is a mistake, not a healthy answer."""
+    with pytest.raises(ValidationError, match=r"writes|text|arguments|tokens|has no"):
+        Turn.model_validate(turn)
+
+
+def test_ids_do_not_change_the_fault() -> None:
+    """A conversation that differs in nothing but ids, new in every run, meets the same faults."""
+
+    def faults(run: str) -> list[str | None]:
+        call = {"type": "function_call", "call_id": f"call_{run}", "name": "f", "arguments": "{}"}
+        result = {"type": "function_call_output", "call_id": f"call_{run}", "output": "1"}
+        chances = parse_chances(["cut=0.5"])
+        simulation = Simulation(profile="flood", seed=1, nonce="", truth=TruthLog(None), chances=chances)
+        asked = [[{"role": "user", "content": f"{number}"}, call, result] for number in range(20)]
+        bodies = [orjson.dumps({"model": "sim-1", "input": items}) for items in asked]
+        return [fault_name(generate(simulation, parse_request(body)).fault) for body in bodies]
+
+    assert faults("a") == faults("b")
+    assert set(faults("a")) == {None, "cut"}
 
 
 def test_attempts() -> None:
