@@ -36,10 +36,10 @@ def listing(plugins: Sequence[Path], folders: Sequence[Path], config_file: Path 
 
 
 def _scenarios(registry: Registry) -> list[tuple[str, str, str]]:
-    """Two lines for each: what it is and where it is from, then what `bench run` may say of it."""
+    """Two lines for each: what it is, then what `bench run` may say of it and where it is from."""
     rows = []
     for name, (scenario, found) in registry.scenarios.items():
-        rows += [(name, scenario.description, found.source), ("", "; ".join(_facts(scenario)), "")]
+        rows += [(name, scenario.description, ""), ("", "; ".join([*_facts(scenario), found.source]), "")]
     return rows
 
 

@@ -65,6 +65,8 @@ class Scenario:
     blocking: Blocking | None = None
     prompts: Sequence[Prompt] = field(default=("Tell me about streaming APIs.",), kw_only=True)
     """Used in turn, unless the user gives prompts."""
+    about: str = field(default="", kw_only=True)
+    """What it is, in a line, where a file has several; left out: the first line of the file's docstring."""
     api: Api = field(default="responses", kw_only=True)
     tags: Sequence[str] = field(default=(), kw_only=True)
     needs: Sequence[str] = field(default=(), kw_only=True)
@@ -101,8 +103,8 @@ class Scenario:
 
     @property
     def description(self) -> str:
-        """The first line of the docstring of the file that the scenario comes from."""
-        return self._doc.split("\n")[0]
+        """What it is, in a line."""
+        return self.about or self._doc.split("\n")[0]
 
     @property
     def useful_means(self) -> str:

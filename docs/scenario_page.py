@@ -80,8 +80,9 @@ def overview(plugins: list[Plugin]) -> Iterator[str]:
     """One line for each file: what it does and what it needs of a target."""
     yield "| scenarios | what they do | a target needs |"
     yield "| --- | --- | --- |"
-    for _, _, of in plugins:
-        yield f"| {names(of)} | {of[0].description} | {needs(of)} |"
+    for _, doc, of in plugins:
+        what = " ".join([doc.strip().split("\n")[0], *(f"`{s.name}`: {s.about}" for s in of if s.about)])
+        yield f"| {names(of)} | {what} | {needs(of)} |"
     yield ""
 
 

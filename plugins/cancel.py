@@ -149,10 +149,20 @@ def check(text: str) -> None:
 @hookimpl
 def register_scenarios() -> Iterable[Scenario]:
     """Two scenarios: `cancel` and `cancel_background`."""
-    for name, streamed, needs in (("cancel", closed, ()), ("cancel_background", cancelled, ("background",))):
+    ways = (
+        ("cancel", closed, (), "The user stops the answer: the stream is closed."),
+        (
+            "cancel_background",
+            cancelled,
+            ("background",),
+            "The user stops the answer: the server is told to cancel it.",
+        ),
+    )
+    for name, streamed, needs, about in ways:
         yield Scenario(
             name,
             streamed,
+            about=about,
             prompts=PROMPTS,
             tags=("cancel",),
             needs=needs,

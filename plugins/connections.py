@@ -28,6 +28,10 @@ PROMPTS = (
     "Describe how a clockmaker repairs an old watch.",
 )
 NAMES = ("connection_cold", "connection_warm")
+ABOUT = {
+    "cold": "Plain text over a connection that has to be opened first.",
+    "warm": "Plain text over a connection that is open already.",
+}
 
 
 async def streamed(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str]:
@@ -81,6 +85,7 @@ def scenario(connection: Literal["cold", "warm"]) -> Scenario:
         f"connection_{connection}",
         streamed,
         blocking,
+        about=ABOUT[connection],
         prompts=PROMPTS,
         tags=("guide", "connection"),
         connection=connection,

@@ -116,7 +116,14 @@ def observe(trial: Trial) -> AbstractAsyncContextManager[None] | None:
 @hookimpl
 def register_scenarios() -> Iterable[Scenario]:
     """Two scenarios: `early_break` and `early_break_bare`."""
-    for name, streamed in zip(NAMES, (closed, bare), strict=True):
+    for name, streamed, how in zip(NAMES, (closed, bare), ("by `async with`", "by a bare `break`"), strict=True):
         yield Scenario(
-            name, streamed, prompts=PROMPTS, tags=("guide", "connection"), check=check, requests=2, memory=False
+            name,
+            streamed,
+            about=f"An answer abandoned after its first text, {how}, then another one read to its end.",
+            prompts=PROMPTS,
+            tags=("guide", "connection"),
+            check=check,
+            requests=2,
+            memory=False,
         )

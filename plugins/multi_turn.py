@@ -140,13 +140,14 @@ def check(answers: Sequence[str]) -> None:
         raise ValueError(f"no text in turn {', '.join(blank) or '1'}")
 
 
-def scenario(name: str, follow: Follow, needs: Sequence[str] = ()) -> Scenario:
+def scenario(name: str, follow: Follow, about: str, needs: Sequence[str] = ()) -> Scenario:
     """A conversation that is carried on in this way."""
     conversation = Conversation(follow)
     return Scenario(
         name,
         conversation.streamed,
         conversation.blocking,
+        about=about,
         prompts=PROMPTS,
         tags=("guide",),
         needs=needs,
@@ -162,5 +163,6 @@ def scenario(name: str, follow: Follow, needs: Sequence[str] = ()) -> Scenario:
 @hookimpl
 def register_scenarios() -> Iterable[Scenario]:
     """Two scenarios: `multi_turn` and `multi_turn_stored`."""
-    yield scenario("multi_turn", resend)
-    yield scenario("multi_turn_stored", refer, needs=("stored",))
+    yield scenario("multi_turn", resend, "A conversation of several turns, all messages resent with each.")
+    about = "A conversation of several turns, each request naming the answer before it."
+    yield scenario("multi_turn_stored", refer, about, needs=("stored",))

@@ -305,6 +305,11 @@ def observe(trial: Trial) -> AbstractAsyncContextManager[None] | None:
     return counted(trial) if trial.scenario in WAYS else None
 
 
+ABOUT = {
+    "recovery_naive": "After a stream broke off: ask again, and show all of the new answer.",
+    "recovery_restart": "After a stream broke off: ask again, and leave out what was shown already.",
+    "recovery_resume": "After a stream broke off: resume it where it ended.",
+}
 WAYS = {
     "recovery_naive": Recovery(Repeated),
     "recovery_restart": Recovery(Joined),
@@ -320,6 +325,7 @@ def register_scenarios() -> Iterable[Scenario]:
             name,
             way.streamed,
             way.blocking,
+            about=ABOUT[name],
             prompts=PROMPTS,
             tags=("guide", "recovery"),
             needs=("background",) if way.resumes else (),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,8 @@ def test_list(tmp_path: Path) -> None:
     (tmp_path / "bench.toml").write_text('[targets.lab]\nbase_url = "http://lab.example/v1"\n')
     done = bench("list", cwd=tmp_path, env={"BENCH_PLUGINS_DIR": "more"})
     assert done.returncode == 0, done.stderr
-    rows = {line.split()[0]: line for line in done.stdout.splitlines() if line.startswith("  ")}
+    lines = done.stdout.splitlines()
+    rows = {line.split()[0]: f"{line} {more}" for line, more in pairwise([*lines, ""]) if line.startswith("  ")}
     assert "built in (text.py)" in rows["text"]
     assert "My own work." in rows["mine"]
     assert "more/mine.py" in rows["mine"]

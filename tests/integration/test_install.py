@@ -138,7 +138,7 @@ def test_every_place_lists_the_same(commands: Mapping[str, Sequence[str]], tmp_p
     listings = {place: bench(commands, place, tmp_path, "list") for place in PLACES}
     assert len(set(listings.values())) == 1
     for name in ("text", "function_call", "structured_output"):
-        assert re.search(rf"^  {name} .* built in \({name}.py\)$", listings["wheel"], re.MULTILINE)
+        assert re.search(rf"^  {name} .*\n .* built in \({name}.py\)$", listings["wheel"], re.MULTILINE)
 
 
 @pytest.mark.slow
@@ -170,7 +170,7 @@ def test_an_installed_plugin_is_found(wheel_bin: Path, tmp_path: Path) -> None:
     """A distribution with an entry point in group `bench` is listed with name and version, and its scenario runs."""
     listing = call([wheel_bin / "bench", "list"], tmp_path).stdout
     assert re.search(
-        r"^  haiku +A poem of three lines\. +entry point haiku \(bench-haiku 4\.2\)$", listing, re.MULTILINE
+        r"^  haiku +A poem of three lines\.\n .* entry point haiku \(bench-haiku 4\.2\)$", listing, re.MULTILINE
     )
     assert "haiku" in call([wheel_bin / "bench", "run", "haiku", *QUICK], tmp_path).stdout
 
