@@ -74,7 +74,7 @@ def _number(x: float, row: Row, scale: float) -> str:
     if row.statistic == "sum" and row.unit != "ms":
         return f"{x:.0f}"
     text = f"{x / scale:{_format(row, scale)}}"
-    return text.replace("-", "", 1) if float(text) == 0 and text.startswith("-") else text
+    return text.lstrip("+-") if float(text) == 0 else text  # neither direction can be seen
 
 
 def _format(row: Row, scale: float) -> str:

@@ -265,5 +265,5 @@ def test_a_new_package_can_be_installed(tmp_path: Path) -> None:
     (tmp_path / "rag/rag.py").write_text(plugin)
     commands = install.environment(tmp_path / "venv", str(ROOT), str(tmp_path / "rag"))
     listed = install.call([commands / "bench", "list"], tmp_path).stdout
-    assert re.search(r"^  rag +Questions .* entry point rag \(bench-rag 0\.1\.0\)$", listed, re.MULTILINE)
+    assert re.search(r"^  rag +Questions .*\n .* entry point rag \(bench-rag 0\.1\.0\)$", listed, re.MULTILINE)
     assert "equal" in install.call([commands / "bench", "try", "rag"], tmp_path).stdout
