@@ -11,6 +11,7 @@ import httpx2
 import pytest
 
 from bench.conformance.check import judge
+from bench.conformance.command import with_more_of_late
 from bench.conformance.run import Taken, conduct
 from bench.conformance.streams import Stream, Truth, load
 from tests.cli import bench, started
@@ -84,6 +85,14 @@ def test_an_instrument_that_differs_is_found(
     """Real readings held against another truth are wrong, and the line says in what, with the widest tolerance too."""
     result = judge(with_truth(STREAMS[model], **other), trials[model], 10.0)
     assert any(line.startswith(found) for line in [*result.wrong, *result.late])
+
+
+def test_what_is_late_is_measured_again(trials: Mapping[str, Sequence[Taken]]) -> None:
+    """A stream of which only times are off gets further trials, and a wrong mark stays wrong; the others get none."""
+    wrong, sound = with_truth(STREAMS[SOME[0]], visible_at=100), STREAMS[SOME[2]]
+    more = with_more_of_late([wrong, sound], STREAMS, trials, 1, 10.0)
+    assert (len(more[SOME[0]]), len(more[SOME[2]])) == (3, 1)
+    assert judge(wrong, more[SOME[0]], 10.0).late
 
 
 def test_served_to_any_tool(tmp_path: Path) -> None:

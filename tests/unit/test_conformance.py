@@ -135,9 +135,9 @@ def test_what_was_not_sent_is_not_judged() -> None:
 
 
 def test_the_tolerance_has_two_ends() -> None:
-    """Three times the p95 of the read lag, but at least 2 ms and at most 10 ms; without any lag it is the most."""
-    assert tolerance([0.1] * 20) == pytest.approx((0.1, 2.0))
-    assert tolerance([1.5] * 20) == pytest.approx((1.5, 4.5))
+    """Three times the p95 of the read lag, but at least 5 ms and at most 10 ms; without any lag it is the most."""
+    assert tolerance([0.1] * 20) == pytest.approx((0.1, 5.0))
+    assert tolerance([2.5] * 20) == pytest.approx((2.5, 7.5))
     assert tolerance([9.0] * 20) == pytest.approx((9.0, 10.0))
     assert tolerance([]) == (None, 10.0)
 
