@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import manager, selection
+from bench.calibration import calibration_cells
 from bench.checks import check_prompt_scripts
 from bench.config import Config, resolve_targets
 from bench.errors import BenchError
 from bench.estimate import Estimate, Part, estimate
 from bench.params import chosen_params, instance
-from bench.plan import Cell, Plan, make_plan
+from bench.plan import Cell, Phase, Plan, make_plan
 from bench.progress import say
 from bench.prompts import load_prompts
 from bench.target import Price, Target
@@ -61,6 +62,12 @@ class Settings:
     """`KIND[:VALUE]=PROBABILITY`, as typed."""
     script: Path | None = None
     memory: bool = True
+    self_check: bool = True
+    """A/A pairs and calibration trials in between."""
+    precision: float | None = None
+    """Stop a cell when its intervals are as narrow: a fraction."""
+    budgets: Sequence[str] = ()
+    """`10m`, `200k-tokens`, `2usd`, as typed."""
     store_text: bool = False
     out: Path = Path("reports")
     name: str | None = None
@@ -95,8 +102,15 @@ class Choice:
             params=self.params,
             notice=notice,
         )
+        known = calibration_cells(len(cells), settings.concurrency) if settings.self_check else []
         return make_plan(
-            cells, pairs=settings.pairs, warmup=settings.warmup, concurrency=settings.concurrency, seed=self.seed
+            cells,
+            pairs=settings.pairs,
+            warmup=settings.warmup,
+            concurrency=settings.concurrency,
+            seed=self.seed,
+            calibration=known,
+            aa=settings.self_check,
         )
 
 
@@ -177,7 +191,7 @@ def estimates(plan: Plan, choice: Choice, settings: Settings) -> dict[str, Estim
     scenarios = {scenario.name: scenario for scenario in choice.scenarios}
     parts: dict[str, list[Part]] = {}
     times = Counter((trial.cell, trial.ask) for trial in plan.trials)
-    for cell in plan.cells:
+    for cell in _of_scenarios(plan):
         target = targets[cell.target]
         tokens = output_tokens(target, settings) or find_profile(settings.profile).tokens
         requests, length = of_a_trial(scenarios[cell.scenario], cell.params)
@@ -212,10 +226,16 @@ def _input_chars(prompt: Prompt) -> int:
     return len(prompt if isinstance(prompt, str) else str({k: v for k, v in prompt.items() if k != "sim"}))
 
 
+def _of_scenarios(plan: Plan) -> list[Cell]:
+    """The cells that were asked for; the others are the run's check on itself, and free."""
+    return [cell for cell in plan.cells if cell.role == "scenario"]
+
+
 def headline(plan: Plan) -> str:
     """Who is measured, and whether it is real: the first line of every run."""
-    real = sorted({f"{cell.model} at {cell.host}" for cell in plan.cells if not cell.simulated})
-    simulated = sorted({cell.model for cell in plan.cells if cell.simulated})
+    cells = _of_scenarios(plan)
+    real = sorted({f"{cell.model} at {cell.host}" for cell in cells if not cell.simulated})
+    simulated = sorted({cell.model for cell in cells if cell.simulated})
     parts = [f"{', '.join(simulated)} on the embedded simulator (SIMULATED)"] if simulated else []
     return "; ".join([*parts, *(f"{name} (real)" for name in real)])
 
@@ -223,13 +243,15 @@ def headline(plan: Plan) -> str:
 def describe(plan: Plan, choice: Choice, settings: Settings) -> str:
     """The plan and its estimate, for `--dry-run`."""
     asked = estimates(plan, choice, settings)
-    measured = sum(trial.phase == "measure" for trial in plan.trials)
-    width = max((len(cell.scenario) for cell in plan.cells), default=0)
-    trials = f"{len(plan.trials)} trials ({measured} measured, the rest warm-up)"
+    cells, phases = _of_scenarios(plan), Counter(trial.phase for trial in plan.trials)
+    width = max((len(cell.scenario) for cell in cells), default=0)
+    kinds: dict[Phase, str] = {"measure": "measured", "warmup": "warm-up", "aa": "A/A", "calibrate": "calibration"}
+    counted = ", ".join(f"{phases[phase]} {kind}" for phase, kind in kinds.items() if phases[phase])
+    trials = f"{len(plan.trials)} trials ({counted})"
     lines = [
         headline(plan),
-        f"{len(plan.cells)} cells × {plan.pairs} pairs, {trials}, {plan.concurrency} at a time, seed {plan.seed}",
-        *(f"  {cell.scenario:<{width}} {'+'.join(cell.deliveries):<18} {_where(cell)}".rstrip() for cell in plan.cells),
+        f"{len(cells)} cells × {plan.pairs} pairs, {trials}, {plan.concurrency} at a time, seed {plan.seed}",
+        *(f"  {cell.scenario:<{width}} {'+'.join(cell.deliveries):<18} {_where(cell)}".rstrip() for cell in cells),
         *(asked[where].line(where) for where in sorted(asked)),
         f"order: {', '.join(_short(plan, number) for number in range(min(6, len(plan.trials))))}, …",
         f"plan {plan.hash[:12]}; nothing was sent (--dry-run)",
@@ -249,7 +271,7 @@ def _short(plan: Plan, number: int) -> str:
 def ask_before_spending(plan: Plan, choice: Choice, settings: Settings, confirm: Callable[[str], bool]) -> None:
     """Where a target is neither the simulator nor this machine: say what will be asked, and ask."""
     free = {target.name for target, _ in choice.targets if target.free}
-    paid = {cell.target for cell in plan.cells} - free
+    paid = {cell.target for cell in _of_scenarios(plan)} - free
     if not paid:
         return
     for where, asked in sorted(estimates(plan, choice, settings).items()):

@@ -84,7 +84,9 @@ def begin(
         "command": list(map(redact, redact_argv(argv))),
         "versions": environment.versions(),
         "environment": environment.machine(),
-        "simulator": {"profile": settings.profile} if any(cell.simulated for cell in plan.cells) else None,
+        "simulator": {"profile": settings.profile}
+        if any(cell.simulated and cell.role == "scenario" for cell in plan.cells)
+        else None,
         "notes": list(map(redact, notes)),
         "plan_sha256": plan.hash,
         "settings": {**_of_run(settings), "sent": {name: asdict(options) for name, options in sent.items()}},

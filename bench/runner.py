@@ -23,6 +23,7 @@ from bench.clients.decode import decode
 from bench.clients.sync_tap import SyncTapTransport
 from bench.clients.tap import TapTransport, current_trial
 from bench.errors import BenchError
+from bench.meters.guard import Guard
 from bench.outcome import Deadline, Exchange, Outcome, invalid, judge, plugin_fault
 from bench.own import judge_own
 from bench.params import instance
@@ -33,6 +34,7 @@ from bench.refusal import Refusals, refusal
 from bench.rows import attempt_row, redacted, trial_rows
 from bench.scenario import Ask, Endpoint, Prompt, Scenario
 from bench.setup import prepared
+from bench.stopping import Stopping
 from bench.target import Target
 from bench.trial import Attempt, Trial
 
@@ -75,6 +77,8 @@ class Context:
     store_text: bool
     redact: Callable[[str], str]
     tally: Tally
+    stopping: Stopping = field(default_factory=Stopping)
+    guard: Guard = field(default_factory=Guard)
 
 
 @dataclass(kw_only=True)
@@ -101,17 +105,23 @@ class Progress(Protocol):
 
 async def carry_out(plan: Plan, context: Context, progress: Progress) -> None:
     """Run every trial of the plan. Cancelled, it journals the trials in flight as `cancelled` and raises."""
+    groups = list(plan.groups())
+    left = len(plan.trials)
     frozen = False
-    for group in plan.groups():
-        if not frozen and group[0].phase == "measure":
-            gc.collect()
-            gc.freeze()  # what was loaded so far is not walked through again in the middle of a trial
-            frozen = True
-        cell = plan.cells[group[0].cell]
-        if group[0].phase == "measure" and _is_unsupported(cell, context):
-            progress.skip(len(group))
-            continue
-        await _run_group(group, plan, context, progress)
+    async with context.guard:
+        for group in groups:
+            left -= len(group)
+            if not frozen and group[0].phase != "warmup":
+                gc.collect()
+                gc.freeze()  # what was loaded so far is not walked through again in the middle of a trial
+                frozen = True
+            cell = plan.cells[group[0].cell]
+            unsupported = group[0].phase != "warmup" and _is_unsupported(cell, context)
+            if unsupported or not context.stopping.wants(group):
+                progress.skip(len(group))
+            elif skipped := await _run_group(group, plan, context, progress):
+                progress.skip(skipped + left)
+                return
 
 
 def _is_unsupported(cell: Cell, context: Context) -> bool:
@@ -125,26 +135,38 @@ def _is_unsupported(cell: Cell, context: Context) -> bool:
     return bool(reason)
 
 
-async def _run_group(group: Sequence[PlannedTrial], plan: Plan, context: Context, progress: Progress) -> None:
-    """One pair at concurrency 1, or a segment: each worker takes the next pair when its last is done."""
+async def _run_group(group: Sequence[PlannedTrial], plan: Plan, context: Context, progress: Progress) -> int:
+    """One pair at concurrency 1, or a segment: each worker takes the next pair when its last is done.
+
+    Returns how many of its trials were not begun, for the budget is spent: 0 where all were.
+    """
     cell = plan.cells[group[0].cell]
     pairs = iter(_pairs(group))
     wall, cpu = perf_counter_ns(), process_time_ns()
-    events = 0
+    events = skipped = 0
 
     async def worker() -> None:
-        nonlocal events
+        nonlocal events, skipped
         for pair in pairs:
+            if skipped or not context.stopping.allows(pair):
+                skipped += len(pair)
+                continue
             for planned in pair:
                 seen = await _run_planned(planned, cell, context, progress, alone=plan.concurrency == 1)
                 events += seen  # not `+= await`: that adds to what stood there before the wait
 
+    context.guard.begin(cell.cell)
     await _all([worker() for _ in range(plan.concurrency)])
+    probes = context.guard.end()
+    if group[0].phase == "warmup":
+        return skipped
+    context.journal.write({"probes": columns_of("probes", [{**row, "t": row["t"] - context.t0} for row in probes])})
     if group[0].phase == "measure":
         spent = {"cpu_ns": process_time_ns() - cpu, "wall_ns": perf_counter_ns() - wall, "events": events}
         orphans = _drain_orphans(context.links[cell.target], context)
         context.tally.orphans += orphans
         context.journal.write({"cells": columns_of("cells", [{"cell": cell.cell, **spent, "orphans": orphans}])})
+    return skipped
 
 
 async def _all(workers: Sequence[Coroutine[Any, Any, None]]) -> None:
@@ -181,8 +203,9 @@ async def _run_planned(planned: PlannedTrial, cell: Cell, context: Context, prog
     context.journal.write(redacted(rows, context.redact))
     if planned.phase == "measure":
         context.tally.statuses[outcome.status] += 1
-    else:
+    elif planned.phase == "warmup":
         context.tally.refusals.add(cell.cell, refusal(trial, exchanges, outcome))
+    context.stopping.ended(planned, cell, {name: values[0] for name, values in rows["trials"].items()})
     progress.trial_done(cell, planned, outcome, (trial.t_end - trial.t_origin) / 1e6)
     _stop_on_plugin_error(outcome, cell, planned, context.redact)
     if isinstance(trial.error, asyncio.CancelledError):
@@ -310,7 +333,7 @@ def _checked(outcome: Outcome, trial: Trial, scenario: Scenario) -> Outcome:
 
 def _planned_columns(planned: PlannedTrial, cell: Cell, context: Context) -> dict[str, Any]:
     """What the plan already knew of the trial."""
-    of_trial = ("trial_id", "cell", "pair", "block", "order", "phase", "delivery", "ask", "nonce")
+    of_trial = ("trial_id", "cell", "pair", "block", "order", "phase", "arm", "delivery", "ask", "nonce")
     of_cell = ("scenario", "params", "api", "target", "model", "client", "load")
     prompt = context.prompts[cell.scenario][planned.ask]
     return {

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-SCHEMA_VERSION = "1.1"
+SCHEMA_VERSION = "1.2"
 """Major: a meaning changed; minor: a column was added. Readers accept their own major."""
 
 Type = Literal["int64", "float64", "string", "bool", "label"]
@@ -61,7 +61,13 @@ TABLES: Mapping[str, Sequence[Column]] = {
         _c("pair", "int64", "", "Trials of one pair share it; unique in the run"),
         _c("block", "int64", "", "Block (or segment) of the plan that it ran in"),
         _c("order", "int64", "", "0 or 1: first or second of its pair"),
-        _c("phase", "label", "", "`warmup` (kept, in no figure) or `measure`"),
+        _c("phase", "label", "", "`warmup` (kept, in no figure), `measure`, `aa` or `calibrate` (self-checks)"),
+        _c(
+            "arm",
+            "label",
+            "",
+            "Of an A/A pair: `a` in the place of the streamed trial, `b` in that of the blocking one",
+        ),
         _c("scenario", "label", "", "Name of the scenario"),
         _c("params", "label", "", "Its parameters as JSON, or empty"),
         _c("api", "label", "", "`responses` or `chat`"),

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
+
+CALIBRATION = "(calibration)"
+"""`scenario` of the rows that tell the instrument's own floor; no plugin can take the name."""
 
 
 class CellKey(NamedTuple):
@@ -93,6 +96,50 @@ class Cell:
     """Why it has no pairs whatever was asked for; empty where it may have some."""
     unsupported: str = ""
     """What its target said in the warm-up, where it was not measured for that; else empty."""
+    saturated: str = ""
+    """How the client was late, and what helps; empty where it kept up. Such a cell has no verdict."""
+
+
+@dataclass(frozen=True)
+class Trust:
+    """Can the run be believed?"""
+
+    verdict: Literal["VALID", "CAUTION", "INVALID", "UNCHECKED"]
+    """`CAUTION`: read the sentence first; `UNCHECKED`: the run was too short to check itself, or told not to."""
+    sentence: str
+    """Why, for a reader who knows no statistics."""
+    lines: tuple[str, ...]
+    """What it rests on, with numbers, tests and intervals."""
+
+
+@dataclass(frozen=True)
+class ClaimPart:
+    """A claim put to the test on one thing that it is said of."""
+
+    subject: str
+    """A cell, or a way of consuming the stream."""
+    verdict: Literal["HOLDS", "REFUTED", "NOT ENOUGH DATA", "NOT TESTABLE HERE"]
+    estimate: str
+    """With its interval; empty where there is none."""
+    n: int
+    reason: str
+    """Why this verdict, in a sentence: on which side it is outside, what is missing, where it is true."""
+    curve: tuple[tuple[float, float, float, float], ...] = ()
+    """Where it depends on the length: (output tokens, estimate, low, high), by length."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A statement about streaming, and what this run says to it."""
+
+    name: str
+    """Short and stable: `sooner`, `memory`, `usage`, `requests`, `packets`."""
+    statement: str
+    verdict: Literal["HOLDS", "REFUTED", "NOT ENOUGH DATA", "NOT TESTABLE HERE"]
+    """Of all parts: one that is refuted refutes it; else it holds only where every part does."""
+    test: str
+    """The test and its rule, for a reader who knows statistics."""
+    parts: tuple[ClaimPart, ...]
 
 
 @dataclass(frozen=True)
@@ -131,7 +178,8 @@ class Summary:
     headline: str
     """Host, model, and whether it is SIMULATED or real."""
     answer: str
-    trust: tuple[str, ...]
+    """One sentence: does streaming help here, and what does it cost?"""
+    trust: Trust
     notes: tuple[str, ...]
     cells: tuple[Cell, ...]
     rows: tuple[Row, ...]
@@ -139,11 +187,18 @@ class Summary:
     failures: tuple[Failure, ...]
     environment: Mapping[str, str]
     """The manifest's versions and machine, flat and sorted."""
+    claims: tuple[Claim, ...] = ()
 
     def row(self, cell: Cell, delivery: str, metric: str, statistic: str, unit: str = "") -> Row | None:
         """The number of a cell, or None when the run has none; `unit` where a metric comes in two."""
         found = self._index.get((cell.key, delivery, metric, statistic), ())
         return next((row for row in found if unit in {"", row.unit}), None)
+
+    def floor(self, load: str, delivery: str, metric: str, statistic: str = "p50") -> Row | None:
+        """What the instrument itself adds at this load: `floor_…` of the calibration, or None without one."""
+        same = (row for row in self.rows if row.scenario == CALIBRATION and row.metric == metric)
+        wanted = (load, delivery, statistic)
+        return next((row for row in same if (row.load, row.delivery, row.statistic) == wanted), None)
 
     def memory_row(self, cell: Cell, delivery: str, metric: str) -> Row | None:
         """A number of the memory pass: it belongs to the scenario, whatever the target."""

@@ -56,7 +56,7 @@ class Trial:
     delivery: Delivery
     target: str
     model: str
-    phase: Literal["warmup", "measure"]
+    phase: Literal["warmup", "measure", "aa", "calibrate"]
     attempts: list[Attempt] = field(default_factory=list, repr=False)
     pieces: list[tuple[int, Any]] = field(default_factory=list, repr=False)
     metrics: list[tuple[str, str, float]] = field(default_factory=list, repr=False)

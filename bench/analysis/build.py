@@ -11,14 +11,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.analysis import intervals, verdicts
+from bench.analysis import aa, intervals, verdicts
 from bench.analysis.cellrows import Arm, arm_rows, floats, never_useful
+from bench.analysis.claims import claims
+from bench.analysis.drift import connections, order_effect, trend
+from bench.analysis.floor import floor_rows, resolution
 from bench.analysis.frames import RunFrames, load
+from bench.analysis.guard import guard_cell, machine_lines
 from bench.analysis.instrument import cpu_row, read_lag_rows, read_lags
 from bench.analysis.labels import cell_key, cell_labels
 from bench.analysis.memory import memory_curves, memory_rows
 from bench.analysis.pairs import make_pairs, pair_rows
 from bench.analysis.piecerows import piece_gap_rows
+from bench.analysis.trust import trust
 from bench.summary import Cell, Ecdf, Failure, MemoryCurve, Row, Summary
 
 KEEPS_UP = 8
@@ -30,28 +35,38 @@ LATE_MS = 5
 def build(run: Path) -> Summary:
     """Analyse a run folder. BenchError when it is damaged or its figures do not add up."""
     frames = load(run)
-    labels = cell_labels(frames.plan["cells"])
+    labels = cell_labels(frames.cells)
     lags = read_lags(frames.trials, dict(frames.tables))
-    parts = [_cell(frames, cell, label, lags) for cell, label in zip(frames.plan["cells"], labels, strict=True)]
-    memory, more = _memory(frames)
+    parts = [_cell(frames, cell, label, lags) for cell, label in zip(frames.cells, labels, strict=True)]
+    memory, memory_numbers = _memory(frames)
     cells = tuple(cell for cell, _ in parts)
+    floors = floor_rows(frames)
+    checked = aa.check(frames, {cell.key.load: resolution(floors, cell.key.load) for cell in cells})
+    drift = trend(frames)
     summary = Summary(
         manifest=frames.manifest,
         headline=headline(frames.manifest, cells),
         answer="",
-        trust=tuple(trust_lines(frames, cells, lags)),
+        trust=trust(
+            frames, cells, checked, drift, evidence=[*evidence(frames, cells, lags)], machine=machine_lines(frames)
+        ),
         notes=tuple(str(note) for note in frames.manifest.get("notes") or ()),
-        cells=cells,
-        rows=(*(row for _, rows in parts for row in rows), *more),
+        cells=tuple(_invalidated(cell, checked.invalid) for cell in cells),
+        rows=(*(row for _, rows in parts for row in rows), *floors, *checked.rows, *drift.rows, *memory_numbers),
         memory=memory,
         failures=tuple(_failures(frames, dict(zip(_numbers(frames), labels, strict=True)))),
         environment=_environment(frames.manifest),
     )
-    return _with_verdicts(summary)
+    return _with_verdicts(replace(summary, claims=claims(frames, summary)))
+
+
+def _invalidated(cell: Cell, reason: str) -> Cell:
+    """The cell, invalid for what is wrong with the whole run, where it was not so already."""
+    return replace(cell, invalid=cell.invalid or reason)
 
 
 def _numbers(frames: RunFrames) -> list[int]:
-    return [cell["cell"] for cell in frames.plan["cells"]]
+    return [cell["cell"] for cell in frames.cells]
 
 
 def _cell(frames: RunFrames, cell: Mapping[str, Any], label: str, lags: pd.Series[float]) -> tuple[Cell, list[Row]]:
@@ -71,6 +86,11 @@ def _cell(frames: RunFrames, cell: Mapping[str, Any], label: str, lags: pd.Serie
     unsupported = _unsupported(counters)
     paired = bool(len(streamed.trials) and len(blocking.trials))
     rows += pair_rows(pairs, int(frames.plan["seed"])) if paired else []
+    guarded = guard_cell(frames, cell["cell"], key, lags)
+    order = order_effect(pairs, int(frames.plan["seed"]))
+    mixed = connections(frames, cell["cell"], key)
+    rows += [*guarded.rows, *order.rows, *mixed.rows]
+    seen = [*guarded.notes, *filter(None, (order.sentence, mixed.sentence))]
     made = Cell(
         number=cell["cell"],
         key=key,
@@ -84,9 +104,10 @@ def _cell(frames: RunFrames, cell: Mapping[str, Any], label: str, lags: pd.Serie
         blocking_total=_ecdf(blocking, "total"),
         invalid=_invalid(int(counters["orphans"].sum())),
         verdict="",
-        notes=() if unsupported else tuple(_notes(pairs.notes if paired else [], streamed, offered)),
+        notes=() if unsupported else (*_notes(pairs.notes if paired else [], streamed, offered), *seen),
         unpaired=_unpaired(cell, frames.plan),
         unsupported=unsupported,
+        saturated=guarded.saturated,
     )
     return made, rows
 
@@ -125,7 +146,7 @@ def _cell_notes(trials: pd.DataFrame) -> Iterator[str]:
 
 
 def _memory(frames: RunFrames) -> tuple[tuple[MemoryCurve, ...], list[Row]]:
-    apis = {cell["scenario"]: str(cell["api"]) for cell in frames.plan["cells"]}
+    apis = {cell["scenario"]: str(cell["api"]) for cell in frames.cells}
     found = list(memory_curves(frames.tables["memory"]))
     longest = max((tokens for curve, _, _ in found for tokens, _ in curve.points), default=0)
     rows = [row for curve, slope, failed in found for row in memory_rows(curve, slope, failed, longest, apis)]
@@ -157,7 +178,7 @@ def _place(simulated: bool, host: str, models: Sequence[str], profile: object) -
     return f"SIMULATED: {host}, model {', '.join(models)}" + (f", profile {profile}" if profile else "")
 
 
-def trust_lines(frames: RunFrames, cells: Sequence[Cell], lags: pd.Series[float]) -> Iterator[str]:
+def evidence(frames: RunFrames, cells: Sequence[Cell], lags: pd.Series[float]) -> Iterator[str]:
     """What a reader should know before believing a number."""
     yield f"{offered_line(frames.trials)}; warm-up trials, in no figure: {frames.warmup}"
     ended = frames.manifest.get("ended")

@@ -45,8 +45,14 @@ class RunFrames:
 
     manifest: Mapping[str, Any]
     plan: Mapping[str, Any]
+    cells: list[Mapping[str, Any]]
+    """Of the plan, those of scenarios: the rows of the report."""
     trials: pd.DataFrame
     """Offered trials of the measure phase, indexed by trial_id; without a row of their own: `cancelled`."""
+    aa: pd.DataFrame
+    """The same of the A/A pairs: in no figure but that of the check."""
+    calibration: pd.DataFrame
+    """The same of the streams of known send times."""
     warmup: int
     """Warm-up trials that were started: in no figure."""
     tables: Mapping[str, pd.DataFrame]
@@ -64,8 +70,9 @@ def load(run: Path) -> RunFrames:
     tables = {name: to_frame(name, table) for name, table in records.read(run).items()}
     starts, rows = tables.pop("starts"), tables.pop("trials")
     trials = account(run, starts, rows, planned(run, plan))
-    measured = trials[trials["phase"] == MEASURE]
-    return RunFrames(manifest, plan, measured, len(trials) - len(measured), tables)
+    cells = [cell for cell in plan["cells"] if cell.get("role", "scenario") == "scenario"]
+    of = {phase: trials[trials["phase"] == phase] for phase in (MEASURE, "aa", "calibrate", "warmup")}
+    return RunFrames(manifest, plan, cells, of[MEASURE], of["aa"], of["calibrate"], len(of["warmup"]), tables)
 
 
 def check_shape(file: Path, value: object, shape: Mapping[str, type | UnionType], where: str = "") -> None:

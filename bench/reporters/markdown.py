@@ -52,7 +52,7 @@ def _lines(summary: Summary, in_full: int) -> Iterator[str]:
         yield f"… and {len(summary.cells) - MOST_CELLS} more cells, in `summary.csv`. "
     yield from (CAPTION, "")
     yield from _recorded(summary)
-    yield from _section("Can it be trusted?", (f"- {text(line)}" for line in (*summary.trust, *summary.notes)))
+    yield from _section("Can it be trusted?", (f"- {text(line)}" for line in (*summary.trust.lines, *summary.notes)))
     shown = summary.cells[:MOST_CELLS]
     yield from _section("Notes", (f"- {_name(cell)}: {text(n)}" for cell in shown for n in footnotes(summary, cell)))
     yield from _failures(summary.failures)

@@ -32,7 +32,7 @@ def render_json(summary: Summary) -> bytes:
         "schema_version": summary.manifest.get("schema_version"),
         "headline": summary.headline,
         "answer": summary.answer,
-        "trust": summary.trust,
+        "trust": asdict(summary.trust),
         "notes": summary.notes,
         "verdicts": [
             {**cell.key._asdict(), "verdict": cell.verdict, "pairs": cell.pairs, "notes": cell.notes}

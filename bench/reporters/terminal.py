@@ -141,5 +141,5 @@ def _below(summary: Summary) -> Iterator[str]:
         yield f"failed: trial {failure.trial_id} {failure.cell} {failure.delivery}, {what}"
     if len(summary.failures) > MOST_FAILURES:
         yield f"… and {len(summary.failures) - MOST_FAILURES} more failures: report.md lists them"
-    yield from (f"trust: {line}" for line in summary.trust)
+    yield from (f"trust: {line}" for line in summary.trust.lines)
     yield from (f"note: {line}" for line in summary.notes)

@@ -82,7 +82,7 @@ def test_failures_are_offered_and_infinite(tmp_path: Path) -> None:
     assert number(summary, "blocking", "failures.http_429", "sum").estimate == 4
     assert number(summary, "blocking", "attempts", "sum").estimate == 32 + 4 * 3
     assert number(summary, "blocking", "backoff", "sum").estimate == pytest.approx(4 * 900)
-    assert "72 offered = 68 ok + 4 http_429" in summary.trust[0]
+    assert "72 offered = 68 ok + 4 http_429" in summary.trust.lines[0]
     assert summary.failures[0].client_id == f"{summary.failures[0].trial_id:08x}"
 
 
@@ -181,7 +181,7 @@ def test_a_loss_has_its_interval_in_order(tmp_path: Path) -> None:
 )
 def test_a_client_that_cannot_keep_up_is_said(tmp_path: Path, truth: Truth, said: str) -> None:
     """Above 8 at a time anywhere, or with a median read lag above 5 ms, a trust line says that the client is late."""
-    lines = [line for line in build(make_run(tmp_path / "r", [truth], pairs=12)).trust if "at a time" in line]
+    lines = [line for line in build(make_run(tmp_path / "r", [truth], pairs=12)).trust.lines if "at a time" in line]
     assert len(lines) == bool(said)
     assert said in "".join(lines)
 
@@ -190,7 +190,7 @@ def test_warm_up_is_in_no_figure(tmp_path: Path) -> None:
     """Warm-up trials are counted apart and nowhere else."""
     summary = build(make_run(tmp_path / "r", warmup=3, pairs=10))
     assert number(summary, "streamed", "total", "p50").n == 10
-    assert summary.trust[0] == "20 offered = 20 ok; warm-up trials, in no figure: 6"
+    assert summary.trust.lines[0] == "20 offered = 20 ok; warm-up trials, in no figure: 6"
 
 
 def test_a_killed_run_builds(tmp_path: Path) -> None:
@@ -199,8 +199,8 @@ def test_a_killed_run_builds(tmp_path: Path) -> None:
     with (run / records.JOURNAL).open("ab") as journal:
         journal.write(b'{"trials": {"trial_id": [')
     summary = build(run)
-    assert summary.trust[0].startswith("60 offered = 57 ok + 3 cancelled")
-    assert summary.trust[1].startswith("PARTIAL RUN: it was killed")
+    assert summary.trust.lines[0].startswith("60 offered = 57 ok + 3 cancelled")
+    assert summary.trust.lines[1].startswith("PARTIAL RUN: it was killed")
     assert {failure.error for failure in summary.failures} == {"run ended while it was in flight"}
 
 
