@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import manager, selection
+from bench.budget import parse_budget
 from bench.calibration import calibration_cells
 from bench.checks import check_prompt_scripts
 from bench.config import Config, resolve_targets
 from bench.errors import BenchError
 from bench.estimate import Estimate, Part, estimate
 from bench.params import chosen_params, instance
-from bench.plan import Cell, Phase, Plan, make_plan
+from bench.plan import FEWEST_CHECKED, ROUNDS, Cell, Phase, Plan, make_plan
+from bench.precision import FIRST_LOOK
 from bench.progress import say
 from bench.prompts import load_prompts
 from bench.target import Price, Target
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 
 DEFAULT_OUTPUT_TOKENS = 300
 """Asked of a real endpoint when no length is given: without a cap nobody can say what a run costs."""
+DEFAULT_PAIRS = 36
+MOST_PAIRS = 400
+"""With a precision and no number of pairs: at most so many."""
 FREE = Price(input=0, output=0)
 ANY_MODEL = "(no model given)"
 
@@ -50,7 +55,8 @@ class Settings:
     prompt: str | None = None
     prompts: str | None = None
     output_tokens: int | None = None
-    pairs: int = 36
+    pairs: int | None = None
+    """As given; `most_pairs` is what the plan has."""
     warmup: int = 3
     delivery: str = "both"
     concurrency: int = 1
@@ -77,6 +83,16 @@ class Settings:
     plugins_dirs: Sequence[Path] = ()
     config: Config = field(default_factory=Config)
 
+    @property
+    def most_pairs(self) -> int:
+        """Pairs of each cell, at most: as asked for, else 36, or 400 where a precision ends it earlier."""
+        return self.pairs or (DEFAULT_PAIRS if self.precision is None else MOST_PAIRS)
+
+    @property
+    def rounds(self) -> int:
+        """Segments of each cell above concurrency 1: with a precision as small as in a run without, for it may end."""
+        return ROUNDS if self.precision is None else max(ROUNDS, self.most_pairs * ROUNDS // DEFAULT_PAIRS)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
@@ -90,6 +106,8 @@ class Choice:
     params: Mapping[str, Sequence[str]]
     """By scenario: the parameters of each of its cells, as text."""
     seed: int
+    simulator: str | None = None
+    """Where the embedded simulator listens, once it was started."""
 
     def plan(self, settings: Settings, models: Mapping[str, str], notice: Callable[[str], None]) -> Plan:
         """The plan, with the models that preflight found for targets that were asked for none."""
@@ -105,13 +123,19 @@ class Choice:
         known = calibration_cells(len(cells), settings.concurrency) if settings.self_check else []
         return make_plan(
             cells,
-            pairs=settings.pairs,
+            pairs=settings.most_pairs,
             warmup=settings.warmup,
             concurrency=settings.concurrency,
             seed=self.seed,
             calibration=known,
             aa=settings.self_check,
+            rounds=settings.rounds,
         )
+
+
+def calibrates(settings: Settings) -> bool:
+    """Will the plan have calibration streams? They take the simulator, whatever the targets are."""
+    return settings.self_check and settings.most_pairs >= FEWEST_CHECKED
 
 
 def choose(settings: Settings) -> Choice:
@@ -132,6 +156,7 @@ def choose(settings: Settings) -> Choice:
     for line in resolved.notices:
         say(line)
     _check_simulated(settings, [target for target, _ in resolved.choices])
+    _check_stopping(settings, [target for target, _ in resolved.choices])
     scenarios = selection.choose_scenarios(registry, names, files, settings.tags, settings.api)
     if settings.api == "chat" and settings.api not in {scenario.api for scenario in scenarios}:
         say(f"--api {settings.api} changes nothing: it chooses among core scenarios, and others were named")
@@ -166,6 +191,21 @@ def _check_simulated(settings: Settings, targets: Sequence[Target]) -> None:
         from bench.simulator.script_file import read_scripts  # noqa: PLC0415
 
         read_scripts(settings.script)
+
+
+def _check_stopping(settings: Settings, targets: Sequence[Target]) -> None:
+    """A precision that is never looked at, or a budget in money where a price is missing, is a mistake."""
+    if settings.precision is not None and settings.most_pairs < FIRST_LOOK:
+        raise BenchError(
+            f"--precision is looked at from {FIRST_LOOK} pairs on and --pairs is {settings.pairs}; leave --pairs out"
+        )
+    money = any(parse_budget(text).kind == "money" for text in settings.budgets)
+    unknown_price = [target.name for target in targets if not target.free and target.price is None]
+    if money and unknown_price:
+        raise BenchError(
+            f"--budget in money: target {unknown_price[0]} has no price; use one of bench.toml that says "
+            "price = { input = …, output = … }, or give the budget in tokens"
+        )
 
 
 def _own_prompts(settings: Settings) -> Sequence[Prompt]:
@@ -248,15 +288,27 @@ def describe(plan: Plan, choice: Choice, settings: Settings) -> str:
     kinds: dict[Phase, str] = {"measure": "measured", "warmup": "warm-up", "aa": "A/A", "calibrate": "calibration"}
     counted = ", ".join(f"{phases[phase]} {kind}" for phase, kind in kinds.items() if phases[phase])
     trials = f"{len(plan.trials)} trials ({counted})"
+    size = f"{len(cells)} cells × {_at_most(settings)}{plan.pairs} pairs"
     lines = [
         headline(plan),
-        f"{len(cells)} cells × {plan.pairs} pairs, {trials}, {plan.concurrency} at a time, seed {plan.seed}",
+        f"{size}, {trials}, {plan.concurrency} at a time, seed {plan.seed}",
         *(f"  {cell.scenario:<{width}} {'+'.join(cell.deliveries):<18} {_where(cell)}".rstrip() for cell in cells),
         *(asked[where].line(where) for where in sorted(asked)),
+        *_ends_earlier(settings),
         f"order: {', '.join(_short(plan, number) for number in range(min(6, len(plan.trials))))}, …",
         f"plan {plan.hash[:12]}; nothing was sent (--dry-run)",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _at_most(settings: Settings) -> str:
+    return "at most " if settings.precision is not None or settings.budgets else ""
+
+
+def _ends_earlier(settings: Settings) -> list[str]:
+    precision = [f"at a precision of {100 * settings.precision:g} %"] if settings.precision is not None else []
+    budgets = [f"within a budget of {parse_budget(text).text}" for text in settings.budgets]
+    return [f"that is the most; it ends earlier {', '.join([*precision, *budgets])}"] if precision or budgets else []
 
 
 def _where(cell: Cell) -> str:
@@ -269,7 +321,10 @@ def _short(plan: Plan, number: int) -> str:
 
 
 def ask_before_spending(plan: Plan, choice: Choice, settings: Settings, confirm: Callable[[str], bool]) -> None:
-    """Where a target is neither the simulator nor this machine: say what will be asked, and ask."""
+    """Where a target is neither the simulator nor this machine: say what will be asked, and ask.
+
+    A budget in tokens or money is an answer.
+    """
     free = {target.name for target, _ in choice.targets if target.free}
     paid = {cell.target for cell in _of_scenarios(plan)} - free
     if not paid:
@@ -277,5 +332,6 @@ def ask_before_spending(plan: Plan, choice: Choice, settings: Settings, confirm:
     for where, asked in sorted(estimates(plan, choice, settings).items()):
         if where.split("/")[0] in paid:
             say(asked.line(where))
-    if not settings.yes and not confirm("Send them?"):
+    agreed = settings.yes or any(parse_budget(text).kind != "time" for text in settings.budgets)
+    if not agreed and not confirm("Send them?"):
         raise BenchError("nothing was sent; --yes says yes in advance")

@@ -11,13 +11,14 @@ import click
 
 import bench
 from bench.errors import EXIT_INTERRUPTED, BenchError
-from bench.optiontypes import RUN_TYPES
+from bench.optiontypes import RUN_TYPES, Levels
 
 EPILOG_RUN = """\b
 Examples:
   bench run                                  the core scenarios on the embedded simulator
   bench run text --pairs 100                 one scenario, more pairs, narrower intervals
   bench run all                              every scenario
+  bench run --precision 5% --budget 10m      until the intervals are narrow enough, for 10 minutes at most
   bench run -t recovery                      those with a tag
   bench run --api chat                       the core scenarios over Chat Completions
   bench run ./rag.py -P rag.top_k=3,10       a scenario of your own, with two values of its parameter
@@ -28,6 +29,13 @@ Examples:
 FAULT = "KIND[:VALUE]=PROBABILITY"
 FAULT_HELP = "Let the simulator's answers go wrong: cut=0.1, 429:1=0.05, stall:300=0.1 and more. Repeatable."
 SCRIPT_HELP = "Let the simulator answer what this file says, by model."
+
+EPILOG_CALIBRATE = """\b
+Examples:
+  bench calibrate                            1, 8 and 32 trials at a time
+  bench calibrate --concurrency 4            the load that you want to run with
+  bench calibrate --trials 400               enough for every p99
+"""
 
 EPILOG_CONFORMANCE = """\b
 Exit codes:
@@ -158,6 +166,22 @@ def cli() -> None:
     help="Streamed/blocking pairs of each cell; p90 needs 36, p95 72, p99 368. [default: 36]",
 )
 @click.option(
+    "--precision",
+    type=RUN_TYPES["precision"],
+    metavar="P",
+    help="End a cell once its intervals are as narrow as ±P, for instance 5% or 0.05; at most 400 pairs unless --pairs "
+    "says more or less.",
+)
+@click.option(
+    "--budget",
+    "budgets",
+    multiple=True,
+    type=RUN_TYPES["budget"],
+    metavar="LIMIT",
+    help="End the run before the pair that could exceed this: 10m, 90s or 1h, 200k-tokens, 2usd. Tokens or money are "
+    "consent to spend as much. Repeatable.",
+)
+@click.option(
     "--warmup", type=RUN_TYPES["warmup"], metavar="N", help="Pairs before that, kept but in no figure. [default: 3]"
 )
 @click.option(
@@ -195,6 +219,12 @@ def cli() -> None:
     "--memory/--no-memory",
     default=True,
     help="Measure client memory in a pass of its own (20 s, always on a simulator). [default: --memory]",
+)
+@click.option(
+    "--self-check/--no-self-check",
+    default=None,
+    help="Let the run check itself in between: A/A pairs (a fifth more trials, at least 11 pairs in all; they cost "
+    "tokens) and calibration streams (8 s, always on a simulator, free). From 10 pairs on. [default: --self-check]",
 )
 @click.option("--store-text", is_flag=True, help="Keep prompts' results as text; else only their length and hash.")
 @click.option(
@@ -234,9 +264,12 @@ NOT_OF_TRY = {
     "tags",
     "api",
     "pairs",
+    "precision",
+    "budgets",
     "warmup",
     "concurrency",
     "memory",
+    "self_check",
     "store_text",
     "out",
     "name",
@@ -398,6 +431,36 @@ def conformance(names: Sequence[str], repeat: int, *, as_json: bool) -> None:
     from bench.conformance.command import conformance as run_it
 
     sys.exit(run_it(names, repeat, json=as_json))
+
+
+@cli.command(epilog=EPILOG_CALIBRATE)
+@click.option(
+    "--concurrency",
+    "levels",
+    default="1,8,32",
+    type=Levels(),
+    metavar="N,N,…",
+    help="Trials at a time: a column for each. [default: 1,8,32]",
+)
+@click.option(
+    "--trials",
+    default=100,
+    type=click.IntRange(min=6),
+    metavar="N",
+    help="Streamed trials at each, and as many blocking ones; a p99 needs 368. [default: 100]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the table.")
+def calibrate(levels: Sequence[int], trials: int, *, as_json: bool) -> None:
+    """Show what this instrument itself adds on this machine, and how many streams at a time it can follow.
+
+    The SDK client reads streams whose send times are known, because the simulator stamps each event as it sends it,
+    on the same clock. The difference is the instrument's floor: it stands beside results and is never subtracted. A
+    difference below three floors is below what the instrument resolves. Every `bench run` of 10 pairs or more does a
+    short form of this in between, at its own load. Nothing is written; takes about half a minute.
+    """
+    from bench.calibrating import calibrate as run_it
+
+    sys.exit(run_it(levels, trials, json=as_json))
 
 
 def main() -> None:

@@ -34,7 +34,10 @@ _RUN: Types = {
     "deadline": (int, float),
     "max-retries": (int,),
     "output-tokens": (int,),
+    "precision": (str, int, float),
+    "budget": (str, list),
     "plugins-dir": (str,),
+    "self-check": (bool,),
 }
 _TARGET: Types = {
     "base_url": (str,),
@@ -46,7 +49,14 @@ _TARGET: Types = {
     "lacks": (list,),
 }
 _PRICE: Types = {"input": (int, float), "output": (int, float)}
-_WORDS = {int: "a whole number", float: "a number", str: "text", list: "a list of texts", dict: "a table"}
+_WORDS = {
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    list: "a list of texts",
+    dict: "a table",
+    bool: "true or false",
+}
 
 _CHOOSES_TARGET = {"target", "default-target", "default_target", "base-url", "base_url"}
 _HOLDS_KEY = {"api_key", "api-key", "apikey", "key", "token", "secret"}
@@ -126,8 +136,8 @@ def _run_defaults(table: Table, file: Path) -> dict[str, Any]:
     where = f"{file}: [run]"
     run = dict(_check(table, _RUN, where))
     for name, type_ in RUN_TYPES.items():
-        if name in run:
-            _check_option(type_, run[name], f"{where}: {name}")
+        for value in (run[name] if isinstance(run.get(name), list) else [run[name]]) if name in run else ():
+            _check_option(type_, value, f"{where}: {name}")
     if "plugins-dir" in run:
         run["plugins-dir"] = str(file.parent / Path(run["plugins-dir"]).expanduser())
     return run
@@ -220,7 +230,7 @@ def _check(table: object, types: Types, where: str) -> Table:
     for key, value in table.items():
         if key not in types:
             raise _refused(key, value, types, where)
-        if not isinstance(value, types[key]) or isinstance(value, bool):
+        if not isinstance(value, types[key]) or (isinstance(value, bool) and bool not in types[key]):
             raise BenchError(f"{where}: {key} must be {' or '.join(_WORDS[type_] for type_ in types[key])}")
     return table
 

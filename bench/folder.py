@@ -22,6 +22,7 @@ from bench.redact import redact_argv
 from bench.runner import Tally
 from bench.schema import SCHEMA_VERSION
 from bench.simulator.truth import read_truth
+from bench.stopping import Stopping
 from bench.target import Target
 
 
@@ -33,6 +34,7 @@ class Run:
     t0: int
     manifest: dict[str, Any]
     tally: Tally = field(default_factory=Tally)
+    stopping: Stopping = field(default_factory=Stopping)
 
     def save(self) -> None:
         """Write the manifest as it now stands."""
@@ -64,11 +66,12 @@ def begin(
     argv: Sequence[str],
     notes: Sequence[str],
     sent: Mapping[str, Options],
+    wire: Mapping[str, Mapping[str, Any]],
     redact: Callable[[str], str],
 ) -> Run:
     """The run folder with its plan and manifest: on disk before the first measured request.
 
-    `sent`: what every request asks for, by target.
+    By target: `sent`, what every request asks for; `wire`, what preflight saw of the way there.
     """
     folder = new_folder(settings.out)
     run = Run(folder=folder, t0=perf_counter_ns(), manifest={})
@@ -83,12 +86,14 @@ def begin(
         "duration_s": None,
         "command": list(map(redact, redact_argv(argv))),
         "versions": environment.versions(),
-        "environment": environment.machine(),
+        "environment": {**environment.machine(), **environment.project(Path.cwd())},
+        "targets": {name: dict(seen) for name, seen in wire.items()},
         "simulator": {"profile": settings.profile}
         if any(cell.simulated and cell.role == "scenario" for cell in plan.cells)
         else None,
         "notes": list(map(redact, notes)),
         "plan_sha256": plan.hash,
+        "stopping": None,
         "settings": {**_of_run(settings), "sent": {name: asdict(options) for name, options in sent.items()}},
     }
     write_json(folder / PLAN, _stored_plan(plan, choice, settings))
@@ -101,6 +106,8 @@ def _of_run(settings: Settings) -> dict[str, Any]:
         "deadline_s": settings.deadline,
         "max_retries": settings.max_retries,
         "store_text": settings.store_text,
+        "precision": settings.precision,
+        "budgets": list(settings.budgets),
     }
 
 
@@ -116,13 +123,25 @@ def _target(target: Target) -> dict[str, Any]:
     return {"name": target.name, "host": target.host, "simulated": target.simulated, "price": price}
 
 
-def end(run: Run, journal: Journal, truth: Path, *, ended: str, notes: Sequence[str]) -> None:
-    """Add the simulator's send log, close the journal, turn it into Parquet, complete the manifest."""
+def end(
+    run: Run,
+    journal: Journal,
+    truth: Path,
+    *,
+    ended: str,
+    stopping: Mapping[str, Any] | None = None,
+    notes: Sequence[str],
+) -> None:
+    """Add the simulator's send log, close the journal, turn it into Parquet, complete the manifest.
+
+    `stopping`: what ended it and what it cost, as `bench.ending` says.
+    """
     if truth.exists():
         for sent in read_truth(truth):
             journal.write({"truth": _truth_columns(sent, run.t0)})
     journal.close()
     run.manifest["ended"] = ended
+    run.manifest["stopping"] = stopping
     run.manifest["duration_s"] = round((perf_counter_ns() - run.t0) / 1e9, 1)
     run.manifest["notes"] += notes
     finish(run.folder)

@@ -126,15 +126,21 @@ def make_plan(
     seed: int,
     calibration: Sequence[Cell] = (),
     aa: bool = False,
+    rounds: int = ROUNDS,
 ) -> Plan:
     """The plan: warm-up of every cell first, then the measured blocks, and the self-checks among them.
 
     `calibration`: its cells, numbered after the others; `aa`: with A/A pairs. Neither below `FEWEST_CHECKED` pairs.
+    `rounds`: segments of each cell, above concurrency 1.
     """
     rng = Random(seed)  # noqa: S311  (a design, not a secret)
     checked = pairs >= FEWEST_CHECKED
     checks = Checks(calibration if checked else (), aa_pairs(cells, pairs) if aa and checked else 0)
-    blocks = (_alone if concurrency == 1 else _segments)(cells, checks, pairs, warmup, concurrency, rng)
+    blocks = (
+        _alone(cells, checks, pairs, warmup, rng)
+        if concurrency == 1
+        else _segments(cells, checks, pairs, warmup, concurrency, rounds, rng)
+    )
     return Plan(
         seed=seed,
         pairs=pairs,
@@ -165,10 +171,9 @@ _Block = tuple[Phase, Cell, range]
 """A cell's pairs that run together: phase, cell, numbers of the pairs within the cell (for the choice of the ask)."""
 
 
-def _alone(
-    cells: Sequence[Cell], checks: Checks, pairs: int, warmup: int, _concurrency: int, rng: Random
-) -> Iterator[list[_Block]]:
-    """Lists of blocks that share a block number: one pair of every cell, in random order; a calibration in each."""
+def _alone(cells: Sequence[Cell], checks: Checks, pairs: int, warmup: int, rng: Random) -> Iterator[list[_Block]]:
+    """Lists of blocks that share a block number: one pair of every cell, in random order; a calibration in each that
+    is measured."""
     for cell in (*cells, *checks.cells[:1]):
         yield [("warmup", cell, range(warmup))]
     both = [cell for cell in cells if len(cell.deliveries) > 1]
@@ -177,7 +182,10 @@ def _alone(
         number = numbers[phase]
         numbers[phase] += 1
         one = range(number, number + 1)
-        calibrations = checks.cells if place % PACKETS_EVERY == 0 else checks.cells[:1]
+        calibrations = [
+            *(checks.cells[:1] if phase == "measure" else ()),
+            *(checks.cells[1:] if place % PACKETS_EVERY == 0 else ()),
+        ]
         parts: list[_Block] = [(phase, cell, one) for cell in (cells if phase == "measure" else both)]
         parts += [("calibrate", cell, range(place, place + 1)) for cell in calibrations]
         yield rng.sample(parts, len(parts))
@@ -192,12 +200,12 @@ def _spread(pairs: int, aa: int, rng: Random) -> Iterator[Phase]:
 
 
 def _segments(
-    cells: Sequence[Cell], checks: Checks, pairs: int, warmup: int, concurrency: int, rng: Random
+    cells: Sequence[Cell], checks: Checks, pairs: int, warmup: int, concurrency: int, rounds: int, rng: Random
 ) -> Iterator[list[_Block]]:
     """One segment of a cell each; the calibration has one in every round, as large as two of each at a time."""
     for cell in (*cells, *checks.cells[:1]):
         yield [("warmup", cell, range(max(warmup, concurrency)))]
-    size = max(2 * concurrency, ceil(pairs / ROUNDS))
+    size = max(2 * concurrency, ceil(pairs / rounds))
     starts = range(0, pairs, size)
     for turn, start in enumerate(starts):
         known = range(turn * 2 * concurrency, (turn + 1) * 2 * concurrency)

@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import httpx2
 
 from bench.answers import content, error_field, from_web_page, names_model, said
+from bench.clients.tap import proxy_for
 from bench.errors import BenchError
 from bench.nearest import unknown
 from bench.redact import Redactor
 from bench.scenario import API_NAMES, OTHER_API
 from bench.target import Target
 from bench.unreachable import why_unreachable
+from bench.wireinfo import WireInfo
 
 if TYPE_CHECKING:
     from bench.scenario import Api
@@ -51,6 +54,8 @@ class Checked:
     """Its `server` header."""
     missing: frozenset[Api] = frozenset()
     """APIs that it has no route for."""
+    wire: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    """What the way there is like, by the names of `WireInfo.found`; no secret in it."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,7 @@ class _Server:
     target: Target
     redact: Redactor
     timeout_s: float
+    wire: WireInfo
 
     def error(self, what: str) -> BenchError:
         return BenchError(self.redact(f"target {self.target.name} ({self.target.base_url}): {what}"))
@@ -75,9 +81,11 @@ class _Server:
     async def _send(self, method: str, path: str, body: Mapping[str, Any] | None) -> httpx2.Response:
         try:
             async with asyncio.timeout(2 * self.timeout_s):
-                return await self.client.request(method, f"{self.target.base_url}{path}", json=body)
+                answer = await self.client.request(method, f"{self.target.base_url}{path}", json=body)
         except TimeoutError as error:
             raise httpx2.ReadTimeout(f"no whole answer within {2 * self.timeout_s:g} s") from error
+        self.wire.on_answer(answer)
+        return answer
 
 
 @dataclass(frozen=True)
@@ -109,7 +117,9 @@ async def preflight(
     # A proxy of the environment cannot reach the simulator: it listens on this machine's loopback.
     direct = target.simulated
     async with httpx2.AsyncClient(headers=sent, timeout=timeout, limits=_NO_REUSE, trust_env=not direct) as client:
-        server = _Server(client, target, redact, timeout_s)
+        wire = WireInfo()
+        client.event_hooks = {"response": [wire.on_response]}
+        server = _Server(client, target, redact, timeout_s, wire)
         listing = await _list_models(server)
         asked = list(models or [_only_model(server, listing)])
         taken = {"temperature", "length"}
@@ -123,6 +133,8 @@ async def preflight(
                     missing.add(api)
                     break
                 taken &= of_model
+    proxied = not direct and proxy_for(target.base_url or "") is not None
+    await wire.time_it(urlsplit(target.base_url or "").hostname or "", proxied=proxied)
     return Checked(
         models=asked,
         temperature=0.0 if "temperature" in taken else None,
@@ -130,6 +142,7 @@ async def preflight(
         notices=[redact(text) for text in notices],
         server=listing.server,
         missing=frozenset(missing),
+        wire={name: redact(value) if isinstance(value, str) else value for name, value in wire.found.items()},
     )
 
 

@@ -21,8 +21,9 @@ LINE_EVERY_S = 5.0
 class Reporter:
     """Counts trials and says so. One for the trials, then one for the memory pass."""
 
-    def __init__(self, total: int, what: str, bar: Bar | None) -> None:
+    def __init__(self, total: int, what: str, bar: Bar | None, *, most: bool = False) -> None:
         self.total, self.what, self.done, self.failed = total, what, 0, 0
+        self._most = "at most " if most else ""
         self._bar, self._started, self._said = bar, monotonic(), monotonic()
         self._task: TaskID | None = bar.add_task(what, total=total) if bar else None
 
@@ -38,7 +39,8 @@ class Reporter:
             self._bar.update(self._task, advance=done, description=f"{self.what}: {text}")
         elif monotonic() - self._said >= LINE_EVERY_S or self.done >= self.total:
             self._said = monotonic()
-            say(f"{self.what}: {self.done} of {self.total}{self._failures()}{self._left()}")
+            most = self._most if self.done < self.total else ""
+            say(f"{self.what}: {self.done} of {most}{self.total}{self._failures()}{self._left()}")
 
     def skip(self, number: int) -> None:
         """So many need no doing: they do not count."""
@@ -55,7 +57,7 @@ class Reporter:
         if not self.done or self.done >= self.total:
             return ""
         seconds = (monotonic() - self._started) / self.done * (self.total - self.done)
-        return f", about {seconds:.0f} s left"
+        return f", {self._most or 'about '}{seconds:.0f} s left"
 
 
 class Silent:
@@ -74,14 +76,14 @@ def say(line: str) -> None:
 
 
 @contextmanager
-def progress(total: int, what: str) -> Iterator[Reporter]:
-    """A reporter for so many steps; its bar goes when the work is done or breaks off."""
+def progress(total: int, what: str, *, most: bool = False) -> Iterator[Reporter]:
+    """A reporter for so many steps, or at `most` so many; its bar goes when the work is done or breaks off."""
     if not sys.stderr.isatty():
-        yield Reporter(total, what, None)
+        yield Reporter(total, what, None, most=most)
         return
     from rich.console import Console  # noqa: PLC0415  (start-up time)
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
 
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        yield Reporter(total, what, bar)
+        yield Reporter(total, f"{what}, at most" if most else what, bar)

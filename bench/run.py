@@ -9,10 +9,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench import folder, session
+from bench.analysis.ending import stopping_line
 from bench.choice import Choice, Settings, ask_before_spending, choose, describe, headline, of_simulator
+from bench.ending import ending
 from bench.errors import EXIT_INTERRUPTED, BenchError, NotEnough, RunInvalid
+from bench.limits import stopping_for
+from bench.plan import FEWEST_CHECKED
 from bench.progress import say
 from bench.records import Journal
+from bench.summary import Trust
 
 
 def run(settings: Settings, argv: Sequence[str], *, confirm: Callable[[str], bool]) -> int:
@@ -48,6 +53,8 @@ def _measure(choice: Choice, settings: Settings, argv: Sequence[str], notes: Seq
         reachable = session.without_missing(addressed, endpoints)
         models = {name: endpoint.checked.models[0] for name, endpoint in endpoints.items()}
         plan = reachable.plan(settings, models, lambda _: None)
+        capped = {name: endpoint.checked.length for name, endpoint in endpoints.items()}
+        stopping = stopping_for(plan, reachable, settings, capped)
         run = folder.begin(
             plan,
             reachable,
@@ -55,30 +62,36 @@ def _measure(choice: Choice, settings: Settings, argv: Sequence[str], notes: Seq
             argv=argv,
             notes=[*notes, *session.notices_of(endpoints)],
             sent={name: session.options_for(endpoint, settings) for name, endpoint in endpoints.items()},
+            wire={name: endpoint.checked.wire for name, endpoint in endpoints.items()},
             redact=session.redactor(reachable),
         )
-        say(f"{headline(plan)}: {len(plan.trials)} trials into {run.folder}")
+        run.stopping = stopping
+        most = "at most " if settings.precision is not None or settings.budgets else ""
+        say(f"{headline(plan)}: {most}{len(plan.trials)} trials into {run.folder}")
         journal = Journal(run.folder)
         try:
             whole = session.measure_trials(run, plan, reachable, endpoints, settings, journal)
         except BenchError:
             folder.discard_unmeasured(run, journal)
             raise
+    ended = ending(stopping, plan, [target for target, _ in choice.targets], whole=whole)
+    if ended["reason"] in {"precision", "budget"}:
+        say(stopping_line({"stopping": ended}))
     missing: list[str] = []
     if whole and settings.memory:
-        whole, missing = session.measure_memory(choice, journal)
+        whole, missing = session.measure_memory(choice, journal, consumers=plan.pairs >= FEWEST_CHECKED)
     notes = [*run.tally.unsupported.values(), *missing]
-    folder.end(run, journal, truth, ended="finished" if whole else "interrupted", notes=notes)
+    folder.end(run, journal, truth, ended="finished" if whole else "interrupted", stopping=ended, notes=notes)
     from bench.show import show  # noqa: PLC0415  (pandas and its like have no place in a process that measures)
 
-    show(run.folder, [reporter for reporter, _ in choice.registry.reporters.values()])
+    summary = show(run.folder, [reporter for reporter, _ in choice.registry.reporters.values()])
     if not whole:
         return EXIT_INTERRUPTED
-    _judge(run)
+    _judge(run, summary.trust)
     return 0
 
 
-def _judge(run: folder.Run) -> None:
+def _judge(run: folder.Run, trust: Trust) -> None:
     """The report stands either way; these say in the exit code that it does not answer the question."""
     tally = run.tally
     if tally.orphans:
@@ -88,6 +101,10 @@ def _judge(run: folder.Run) -> None:
             f"{'; '.join(tally.unsupported.values())}: nothing was left to measure; try another --model or --api, or "
             "say `lacks` for that target in bench.toml"
         )
+    if run.stopping.out_of and not tally.statuses:
+        raise NotEnough(f"the budget of {run.stopping.out_of.text} ended the run in its warm-up; give more")
     if tally.statuses and not tally.statuses["ok"]:
         counts = ", ".join(f"{count} {status}" for status, count in sorted(tally.statuses.items()))
         raise NotEnough(f"no trial was ok ({counts}); {run.folder}/report.md lists them")
+    if trust.verdict == "INVALID":
+        raise RunInvalid(f"the run is INVALID: {trust.sentence} {run.folder}/report.md says more")

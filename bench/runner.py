@@ -23,6 +23,7 @@ from bench.clients.decode import decode
 from bench.clients.sync_tap import SyncTapTransport
 from bench.clients.tap import TapTransport, current_trial
 from bench.errors import BenchError
+from bench.ledger import untold
 from bench.meters.guard import Guard
 from bench.outcome import Deadline, Exchange, Outcome, invalid, judge, plugin_fault
 from bench.own import judge_own
@@ -148,6 +149,9 @@ async def _run_group(group: Sequence[PlannedTrial], plan: Plan, context: Context
     async def worker() -> None:
         nonlocal events, skipped
         for pair in pairs:
+            if not skipped and not context.stopping.wants(pair):
+                progress.skip(len(pair))
+                continue
             if skipped or not context.stopping.allows(pair):
                 skipped += len(pair)
                 continue
@@ -161,7 +165,7 @@ async def _run_group(group: Sequence[PlannedTrial], plan: Plan, context: Context
     if group[0].phase == "warmup":
         return skipped
     context.journal.write({"probes": columns_of("probes", [{**row, "t": row["t"] - context.t0} for row in probes])})
-    if group[0].phase == "measure":
+    if group[0].phase in {"measure", "calibrate"}:  # A/A trials have the cell's number, and no part in its figures
         spent = {"cpu_ns": process_time_ns() - cpu, "wall_ns": perf_counter_ns() - wall, "events": events}
         orphans = _drain_orphans(context.links[cell.target], context)
         context.tally.orphans += orphans
@@ -205,7 +209,8 @@ async def _run_planned(planned: PlannedTrial, cell: Cell, context: Context, prog
         context.tally.statuses[outcome.status] += 1
     elif planned.phase == "warmup":
         context.tally.refusals.add(cell.cell, refusal(trial, exchanges, outcome))
-    context.stopping.ended(planned, cell, {name: values[0] for name, values in rows["trials"].items()})
+    row = {name: values[0] for name, values in rows["trials"].items()}
+    context.stopping.ended(planned, cell, row, untold(exchanges))
     progress.trial_done(cell, planned, outcome, (trial.t_end - trial.t_origin) / 1e6)
     _stop_on_plugin_error(outcome, cell, planned, context.redact)
     if isinstance(trial.error, asyncio.CancelledError):

@@ -198,7 +198,13 @@ TABLES: Mapping[str, Sequence[Column]] = {
     "probes": (
         _c("t", "int64", "ns", "When"),
         _c("cell", "int64", "", "Cell that was running"),
-        _c("name", "label", "", "What was probed"),
+        _c(
+            "name",
+            "label",
+            "",
+            "`loop_lag` (of a heartbeat every 10 ms), `gc_pause` (over 1 ms); of the whole machine, counted up: "
+            "`pressure` (PSI: a process waited for a CPU), `cpu_time` (all CPUs, idle or not), `steal`",
+        ),
         _c("value", "float64", "", "The reading"),
         _c("unit", "label", "", "Its unit"),
     ),

@@ -10,13 +10,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from bench import calibration
 from bench.asks import Options
 from bench.call import is_sync
-from bench.choice import Choice, Settings, output_tokens
+from bench.choice import Choice, Settings, calibrates, output_tokens
 from bench.clients.sdk import sdk_client, sync_client
 from bench.endpoint import expanded_headers, key_for, secrets_of
 from bench.folder import Run
-from bench.meters.memory import LENGTHS, Job, measure
+from bench.meters import consuming
+from bench.meters.memory import LENGTHS, METERS, WORKERS, Job, measure
 from bench.params import default_text
 from bench.plan import Plan
 from bench.preflight import Checked, preflight
@@ -28,7 +30,7 @@ from bench.scenario import Api, Scenario
 from bench.scenario import Endpoint as OwnEndpoint
 from bench.selection import CORE
 from bench.simulator.process import running
-from bench.target import OPENAI, Target
+from bench.target import DUMMY_KEY, OPENAI, Target
 
 MEMORY_SECONDS = 20.0
 
@@ -45,11 +47,11 @@ class Endpoint:
 
 @contextmanager
 def simulator_for(choice: Choice, settings: Settings, truth: Path) -> Iterator[Choice]:
-    """Start the simulator where a chosen target is `sim`: the choice with its address in that target.
+    """Start the simulator where a chosen target is `sim`, or the run calibrates itself: the choice with its address.
 
     It logs its send times to `truth`, whole only when the block has been left.
     """
-    if not any(target.simulated for target, _ in choice.targets):
+    if not (calibrates(settings) or any(target.simulated for target, _ in choice.targets)):
         yield choice
         return
     with running(profile=settings.profile, truth=truth, script=settings.script) as simulator:
@@ -57,7 +59,7 @@ def simulator_for(choice: Choice, settings: Settings, truth: Path) -> Iterator[C
             (replace(target, base_url=simulator.base_url) if target.simulated else target, model)
             for target, model in choice.targets
         ]
-        yield replace(choice, targets=targets)
+        yield replace(choice, targets=targets, simulator=simulator.base_url)
 
 
 def check_endpoints(choice: Choice) -> dict[str, Endpoint]:
@@ -98,7 +100,8 @@ def measure_trials(
     run: Run, plan: Plan, choice: Choice, endpoints: Mapping[str, Endpoint], settings: Settings, journal: Journal
 ) -> bool:
     """Carry the plan out; what came of it is counted in `run.tally`. False: it was interrupted."""
-    with progress(len(plan.trials), "trials") as reporter:
+    most = settings.precision is not None or bool(settings.budgets)
+    with progress(len(plan.trials), "trials", most=most) as reporter:
         try:
             asyncio.run(carry_out_in(run, plan, choice, endpoints, settings, journal, reporter))
         except (KeyboardInterrupt, asyncio.CancelledError):
@@ -119,9 +122,12 @@ async def carry_out_in(
     async with AsyncExitStack() as stack:
         sync = any(map(is_sync, choice.scenarios))
         links = {name: await open_link(endpoint, settings, stack, sync=sync) for name, endpoint in endpoints.items()}
+        known = calibration.calibration_scenarios() if any(cell.role == "calibration" for cell in plan.cells) else []
+        if known:
+            links[calibration.TARGET] = await open_calibration(str(choice.simulator), stack)
         context = Context(
-            scenarios={scenario.name: scenario for scenario in choice.scenarios},
-            prompts=choice.prompts,
+            scenarios={scenario.name: scenario for scenario in (*choice.scenarios, *known)},
+            prompts={**choice.prompts, **{scenario.name: scenario.prompts for scenario in known}},
             links=links,
             hooks=choice.registry.manager.hook,
             journal=journal,
@@ -130,6 +136,7 @@ async def carry_out_in(
             store_text=settings.store_text,
             redact=redactor(choice),
             tally=run.tally,
+            stopping=run.stopping,
         )
         await carry_out(plan, context, reporter)
 
@@ -160,6 +167,14 @@ async def open_link(endpoint: Endpoint, settings: Settings, stack: AsyncExitStac
     return replace(link, sync_client=other, sync_tap=sync_tap)
 
 
+async def open_calibration(base_url: str, stack: AsyncExitStack) -> Link:
+    """The way to the simulator at that address for calibration streams: connections that no other cell uses."""
+    client, tap = sdk_client(base_url, key=DUMMY_KEY, headers={}, max_retries=0, own_environment=False, direct=True)
+    await stack.enter_async_context(client)
+    target = Target(name=calibration.TARGET, base_url=base_url)
+    return Link(target=target, client=client, tap=tap, options=Options())
+
+
 def options_for(endpoint: Endpoint, settings: Settings) -> Options:
     """What every request to this endpoint asks for: kept in the manifest as well."""
     return Options(
@@ -178,13 +193,17 @@ def notices_of(endpoints: Mapping[str, Endpoint]) -> list[str]:
     return [notice for endpoint in endpoints.values() for notice in endpoint.checked.notices]
 
 
-def measure_memory(choice: Choice, journal: Journal) -> tuple[bool, list[str]]:
-    """The memory pass, always on a simulator of its own. (Was it carried through?, notes on what is missing)."""
+def measure_memory(choice: Choice, journal: Journal, *, consumers: bool = True) -> tuple[bool, list[str]]:
+    """The memory pass, always on a simulator of its own. (Was it carried through?, notes on what is missing).
+
+    `consumers`: the ways of consuming an answer too, after the first scenarios.
+    """
     scenarios = sorted((scenario for scenario in choice.scenarios if scenario.memory), key=memory_rank)
     if not scenarios:
         return True, ["no memory pass: no chosen scenario takes part in it"]
     jobs = [Job(scenario.name, _source(choice, scenario), _params(choice, scenario)) for scenario in scenarios]
-    with progress(_points(scenarios), "memory") as reporter:
+    jobs[WORKERS:WORKERS] = consuming.consumer_jobs() if consumers else []
+    with progress(_points(scenarios, consumers=consumers), "memory") as reporter:
         try:
             rows, notes = measure(jobs, seconds=MEMORY_SECONDS, on_progress=lambda row: reporter.step(row["scenario"]))
         except KeyboardInterrupt:
@@ -200,9 +219,12 @@ def memory_rank(scenario: Scenario) -> tuple[bool, bool]:
     return CORE not in scenario.tags, scenario.api != "responses"
 
 
-def _points(scenarios: Sequence[Scenario]) -> int:
+def _points(scenarios: Sequence[Scenario], *, consumers: bool) -> int:
     deliveries = sum(2 if scenario.blocking else 1 for scenario in scenarios)
-    return deliveries * len(LENGTHS) * 2  # tracemalloc and RSS
+    ways = (
+        (len(consuming.CONSUMERS) + 1) * len(consuming.LENGTHS) if consumers else 0
+    )  # one of them is blocking as well
+    return deliveries * len(LENGTHS) * len(METERS) + ways
 
 
 def _params(choice: Choice, scenario: Scenario) -> str:

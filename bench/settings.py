@@ -13,6 +13,7 @@ from bench.config import parse_extra_body
 from bench.configfile import load_config
 from bench.endpoint import parse_header
 from bench.errors import BenchError
+from bench.optiontypes import RUN_TYPES
 
 _FINDABLE = re.compile(r"(?!latest(~\d*)?$)[^-/\\][^/\\]*")
 """A name that `bench report NAME` takes neither for an option, a path nor the latest run."""
@@ -25,6 +26,10 @@ def settings_from(options: Mapping[str, Any]) -> Settings:
     given.pop("config_file", None)
     _check_texts(given)
     defaults = {name.replace("-", "_"): value for name, value in config.run.items()}
+    if "precision" in defaults:
+        defaults["precision"] = RUN_TYPES["precision"].convert(str(defaults["precision"]), None, None)
+    if budget := defaults.pop("budget", None):
+        defaults["budgets"] = (budget,) if isinstance(budget, str) else tuple(budget)
     if folder := defaults.pop("plugins_dir", None):
         defaults["plugins_dirs"] = (Path(folder),)
     if "headers" in given:

@@ -2,29 +2,103 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from time import perf_counter_ns
 from typing import Any
 
-from bench.plan import Cell, PlannedTrial
+from bench.budget import Budget
+from bench.ledger import Ledger
+from bench.plan import FEWEST_AA, Cell, PlannedTrial
+from bench.precision import CellWidth, seen
 
 
 @dataclass
 class Stopping:
-    """Asked by the runner before each group and each pair, told of each trial that ended."""
+    """Asked by the runner before each group and each pair, told of each trial that ended.
 
-    said: list[str] = field(default_factory=list)
-    """What ended the run, or cells of it, early: sentences for the report."""
+    As it is made without arguments it stops nothing, and counts only the time.
+    """
+
+    precision: float | None = None
+    """Half-width of a cell's intervals that is narrow enough, as a fraction; None: the plan is carried out."""
+    budgets: Sequence[Budget] = ()
+    ledger: Ledger = field(default_factory=Ledger)
+    clock: Callable[[], int] = field(default=perf_counter_ns, repr=False)
+    widths: dict[int, CellWidth] = field(default_factory=dict)
+    """By cell that has measured trials."""
+    out_of: Budget | None = None
+    """The budget that ended the run."""
+    _aa: int = 0
+    """A/A pairs begun."""
+    _first: int | None = None
+    _last: int = 0
+    _open: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """By pair in flight: when it began, and how many of its trials are left."""
+    _longest: dict[int, int] = field(default_factory=dict)
+    """By cell, ns of its longest pair."""
+
+    def __post_init__(self) -> None:
+        if self.precision is not None:
+            import bench.analysis.serial  # noqa: F401, PLC0415  (now, not in the middle of a run)
 
     def wants(self, group: Sequence[PlannedTrial]) -> bool:
-        """Is this group (a pair, or a segment) of any use still? False: its cell has been measured closely enough."""
-        del group
-        return True
+        """Is this group (a pair, or a segment) of any use still? False: its cell has been measured closely enough.
+
+        A/A pairs of such a cell go on where the whole run would have too few to decide; the calibration ends with the
+        last cell.
+        """
+        first = group[0]
+        if self.precision is None or first.phase == "warmup":
+            return True
+        if first.phase == "calibrate":
+            return not self.widths or not all(width.met for width in self.widths.values())
+        if first.cell not in self.widths or not self.widths[first.cell].met:
+            return True
+        return first.phase == "aa" and self._aa < FEWEST_AA
 
     def allows(self, pair: Sequence[PlannedTrial]) -> bool:
         """May this pair be sent? False ends the run: it could exceed the budget. What it may cost is set aside."""
-        del pair
+        now = self.clock()
+        if self._first is None:
+            self._first = self._last = now
+        self.out_of = self.out_of or self._late(now, pair[0].cell) or self.ledger.exceeded_by(pair)
+        if self.out_of:
+            return False
+        self.ledger.set_aside(pair)
+        self._open[pair[0].pair] = now, len(pair)
+        self._aa += pair[0].phase == "aa"
         return True
 
-    def ended(self, planned: PlannedTrial, cell: Cell, row: Mapping[str, Any]) -> None:
-        """A trial has ended; `row` is its row of the table `trials`."""
+    def ended(self, planned: PlannedTrial, cell: Cell, row: Mapping[str, Any], untold: int = 0) -> None:
+        """A trial has ended; `row` is its row of the table `trials`.
+
+        `untold`: its answers that may be charged and did not say what they used.
+        """
+        self._last = self.clock()
+        self._time(planned)
+        self.ledger.settle(planned, row, untold)
+        if planned.phase != "measure":
+            return
+        width = self.widths.setdefault(cell.cell, CellWidth(cell.simulated, len(cell.deliveries)))
+        if width.add(planned.pair, seen(row)) and self.precision is not None:
+            width.look(self.precision)
+
+    @property
+    def seconds(self) -> float:
+        """From the first trial to the end of the last."""
+        return (self._last - (self._first or self._last)) / 1e9
+
+    def _late(self, now: int, cell: int) -> Budget | None:
+        """The budget in time that a pair of this cell could exceed, if it takes as long as the longest so far."""
+        seconds = (now - (self._first or now) + self._longest.get(cell, 0)) / 1e9
+        return next((one for one in self.budgets if one.kind == "time" and seconds > one.amount), None)
+
+    def _time(self, planned: PlannedTrial) -> None:
+        if planned.pair not in self._open:
+            return
+        began, left = self._open.pop(planned.pair)
+        if left > 1:
+            self._open[planned.pair] = began, left - 1
+        else:
+            self._longest[planned.cell] = max(self._longest.get(planned.cell, 0), self._last - began)

@@ -37,8 +37,8 @@ A run is a folder, `reports/RUN-ID/`. Everything in a report comes from these fi
 | file | |
 | --- | --- |
 | `plan.json` | cells, and all trials in their order with their nonces; written before the first measured request |
-| `manifest.json` | schema version ({SCHEMA_VERSION}), versions, machine, settings, redacted command line; `ended` is \
-null while the run lasts and when it was killed |
+| `manifest.json` | schema version ({SCHEMA_VERSION}), versions, machine, targets, settings, redacted command \
+line; `ended` is null while the run lasts and when it was killed |
 | `journal.jsonl` | only during a run, and after a killed one: a line for each finished trial, with its rows of all \
 tables |
 | `TABLE.parquet` | the tables below, made of the journal when the run ends |
@@ -48,6 +48,15 @@ tables |
 Times are int64 nanoseconds since the run's start (`manifest.json: t0_mono_ns`, on `time.perf_counter_ns`). Missing is
 null, never 0 or NaN. A `label` is a string that repeats, stored as a dictionary. Prompts are not stored; results only
 with `--store-text`, else their length and hash.
+
+The manifest discloses what may explain a number, and only what is listed here. `environment`: processors (model,
+number, governor, turbo), memory, limits of the control group, load and pressure at the start, clock and its smallest
+step, event loop, Python's build, the names of proxy variables that are set, and commit and state of the git repository
+of the current folder (`project_commit`, `project_dirty`). `versions`: Python, OpenSSL and the packages that matter.
+`targets`: by target what preflight saw: HTTP and TLS version, cipher, address family, whether there is a proxy, the
+median time of three plain TCP connects (about a round trip), the time to look the name up (perhaps from a cache), the
+headers `server`, `via`, `x-powered-by` and `openai-version`, and `system_fingerprint`. No value of an environment
+variable, no header that is sent, no address and no host name of this machine is stored.
 """
 
 CSV_HEAD = """## summary.csv

@@ -45,6 +45,21 @@ class Truth:
     """Pairs within the cell whose streamed answer is reasoning only."""
     read_lag_ms: float = 0.3
     load: str = "c=1"
+    aa_bias: float = 0.0
+    """In A/A pairs arm a takes this fraction longer."""
+    drift: float = 0.0
+    """At the end of the run all times are this fraction longer than at its start."""
+    second_by: float = 0.0
+    """The second trial of a pair takes this fraction longer."""
+    new_connection: frozenset[int] | None = None
+    """Pairs within the cell whose streamed trial opened a connection; None: connections were not recorded."""
+    connect_ms: float = 41
+    loop_lag_ms: float | None = None
+    """Every heartbeat comes this late; None: none was taken."""
+    pauses: Mapping[int, float] = field(default_factory=dict)
+    """Pair within the cell → ms for which the event loop stood still, 20 ms after the origin of both its trials."""
+    send_lag_ms: float | None = None
+    cpu_share: float = 0.024
 
 
 def make_run(
@@ -58,11 +73,20 @@ def make_run(
     in_flight: int = 0,
     finish: bool = True,
     memory: bool = True,
+    aa: int = 0,
+    coin: bool = False,
+    pressure: float | None = None,
+    steal: float = 0.0,
     manifest: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Write a run folder; `in_flight` of the last trials are started but leave no result."""
+    """Write a run folder; `in_flight` of the last trials are started but leave no result.
+
+    `aa`: A/A pairs of each cell, spread over the run, the deliveries taking turns. `coin`: the order within pairs is
+    random, else it is that of the deliveries. `pressure`: share of the time in which a process waited for a CPU,
+    `steal` that of the CPU time which the host took; None: the system told neither.
+    """
     run.mkdir(parents=True)
-    trials = list(_trials(len(cells), pairs, warmup, deliveries))
+    trials = list(_trials(len(cells), pairs, warmup, deliveries, aa, np.random.default_rng(seed + 1) if coin else None))
     records.write_json(run / records.MANIFEST, {**_MANIFEST, "run_id": run.name, **(manifest or {})})
     records.write_json(run / records.PLAN, _plan(cells, trials, pairs, warmup, seed, deliveries))
     journal, rng = Journal(run), np.random.default_rng(seed)
@@ -70,8 +94,11 @@ def make_run(
         start = {"trial_id": trial["trial_id"], "t_start": place * 1000 * MS}
         journal.write({"starts": columns_of("starts", [start])})
         if place < len(trials) - in_flight:
-            journal.write(_rows(cells[trial["cell"]], trial, place * 1000 * MS, rng))
-    journal.write({"cells": columns_of("cells", [_cell_row(number) for number in range(len(cells))])})
+            factor = _factor(cells[trial["cell"]], trial, place / len(trials))
+            journal.write(_rows(cells[trial["cell"]], trial, place * 1000 * MS, rng, factor))
+    if pressure is not None:
+        journal.write({"probes": columns_of("probes", list(_machine(len(trials), pressure, steal)))})
+    journal.write({"cells": columns_of("cells", [_cell_row(*cell) for cell in enumerate(cells)])})
     if memory:
         journal.write({"memory": columns_of("memory", list(_memory({cell.scenario for cell in cells}, deliveries)))})
     journal.close()
@@ -96,24 +123,38 @@ _MANIFEST = {
 }
 
 
-def _trials(cells: int, pairs: int, warmup: int, deliveries: Sequence[str]) -> Iterator[dict[str, Any]]:
+def _trials(
+    cells: int, pairs: int, warmup: int, deliveries: Sequence[str], aa: int, coin: np.random.Generator | None
+) -> Iterator[dict[str, Any]]:
     trial_id = pair = 0
+    checked = {(i + 1) * pairs // (aa + 1): i for i in range(aa)}
     for number in range(-warmup, pairs):
-        for cell in range(cells):
-            for order, delivery in enumerate(deliveries):
+        parts = [("measure" if number >= 0 else "warmup", cell, number) for cell in range(cells)]
+        parts += [("aa", cell, checked[number]) for cell in range(cells) if number in checked]
+        for phase, cell, ask in parts:
+            both = [(deliveries[(ask + cell) % len(deliveries)], arm) for arm in ("a", "b")]
+            slots = both if phase == "aa" else [(delivery, None) for delivery in deliveries]
+            for order, (delivery, arm) in enumerate(slots[::-1] if coin and coin.random() < 0.5 else slots):
                 yield {
                     "trial_id": trial_id,
                     "cell": cell,
                     "pair": pair,
                     "block": number + warmup,
                     "order": order,
-                    "phase": "measure" if number >= 0 else "warmup",
+                    "phase": phase,
+                    "arm": arm,
                     "delivery": delivery,
-                    "ask": number,
+                    "ask": ask,
                     "nonce": f"[{trial_id:016x}]",
                 }
                 trial_id += 1
             pair += 1
+
+
+def _factor(cell: Truth, trial: Mapping[str, Any], progress: float) -> float:
+    """By how much everything in this trial takes longer."""
+    second, a = bool(trial["order"] == 1), bool(trial["arm"] == "a")
+    return float((1 + cell.drift) ** progress * (1 + cell.second_by * second) * (1 + cell.aa_bias * a))
 
 
 def _plan(
@@ -150,11 +191,13 @@ def _key(cell: Truth) -> dict[str, Any]:
     return {"scenario": cell.scenario, "target": cell.target, "model": cell.model, **plain}
 
 
-def _rows(cell: Truth, trial: Mapping[str, Any], origin: int, rng: np.random.Generator) -> records.Rows:
+def _rows(
+    cell: Truth, trial: Mapping[str, Any], origin: int, rng: np.random.Generator, factor: float = 1
+) -> records.Rows:
     """All tables of one trial."""
     number, streamed = trial["ask"], trial["delivery"] == "streamed"
     status = cell.fail.get((trial["delivery"], number), "ok") if trial["phase"] == "measure" else "ok"
-    stretch = float(np.exp(rng.normal(0, cell.noise)))
+    stretch = float(np.exp(rng.normal(0, cell.noise))) * factor
     deltas = cell.tokens // cell.tokens_per_delta
     first = int(cell.useful_ms * stretch * MS)
     stamps = [origin + first + int(i * cell.token_ms * cell.tokens_per_delta * stretch * MS) for i in range(deltas)]
@@ -190,15 +233,52 @@ def _rows(cell: Truth, trial: Mapping[str, Any], origin: int, rng: np.random.Gen
     }
     client_id = f"{trial['trial_id']:08x}"
     attempt = {"trial_id": trial["trial_id"], "request": 0, "attempt": 0, "client_id": client_id}
+    attempt["server_id"] = f"req_{client_id}"
     lag = int(cell.read_lag_ms * MS)
     return {
         "trials": columns_of("trials", [row]),
-        "attempts": columns_of("attempts", [{**attempt, "server_id": f"req_{client_id}"}]),
+        "attempts": columns_of("attempts", [attempt | _connection(cell, trial, origin) | _sent(cell, origin)]),
+        "probes": columns_of("probes", list(_beats(cell, trial, origin, end))),
         "events": columns_of("events", list(_events(trial["trial_id"], stamps)) if streamed else []),
         "pieces": columns_of("pieces", list(_pieces(trial["trial_id"], stamps)) if streamed else []),
         "metrics": columns_of("metrics", [_metric(trial["trial_id"], 40 * stretch)]),
         "truth": columns_of("truth", list(_truth(client_id, stamps, lag)) if streamed and cell.simulated else []),
     }
+
+
+def _connection(cell: Truth, trial: Mapping[str, Any], origin: int) -> dict[str, Any]:
+    if cell.new_connection is None:
+        return {}
+    if trial["delivery"] != "streamed" or trial["ask"] not in cell.new_connection:
+        return {"method": "POST", "reused": True}
+    connected = origin + int(cell.connect_ms * MS)
+    return {"method": "POST", "reused": False, "t_connect": origin, "t_connected": connected}
+
+
+def _sent(cell: Truth, origin: int) -> dict[str, Any]:
+    if cell.send_lag_ms is None:
+        return {}
+    return {"reused": True, "t_start": origin, "t_sent": origin + int(cell.send_lag_ms * MS)}
+
+
+def _beats(cell: Truth, trial: Mapping[str, Any], origin: int, end: int) -> Iterator[dict[str, Any]]:
+    """Heartbeats every 10 ms; after a pause the next is again in time."""
+    if cell.loop_lag_ms is None:
+        return
+    pause, due = cell.pauses.get(trial["ask"], 0.0), origin
+    while due < end:
+        lag = max(cell.loop_lag_ms, pause if due == origin + 20 * MS else 0.0)
+        row = {"cell": trial["cell"], "name": "loop_lag", "value": lag, "unit": "ms"}
+        yield {**row, "t": due + int(lag * MS)}
+        due += 10 * MS * (1 + int(lag / 10))
+
+
+def _machine(trials: int, pressure: float, steal: float) -> Iterator[dict[str, Any]]:
+    """What the machine, with two CPUs, had counted at the start of each trial."""
+    for second in range(trials):
+        read = {"pressure": 1000 * second * pressure, "cpu_time": 2000.0 * second, "steal": 2000 * second * steal}
+        for name, value in read.items():
+            yield {"t": second * 1000 * MS, "cell": 0, "name": name, "value": value, "unit": "ms"}
 
 
 _DELTA = "response.output_text.delta"
@@ -237,8 +317,9 @@ def _metric(trial_id: int, value: float) -> dict[str, Any]:
     return {"trial_id": trial_id, "name": "mark.searched", "unit": "ms", "value": value}
 
 
-def _cell_row(number: int) -> dict[str, Any]:
-    return {"cell": number, "cpu_ns": 720 * MS, "wall_ns": 30_000 * MS, "events": 2160, "orphans": 0}
+def _cell_row(number: int, cell: Truth) -> dict[str, Any]:
+    spent = {"cpu_ns": int(cell.cpu_share * 30_000 * MS), "wall_ns": 30_000 * MS}
+    return {"cell": number, **spent, "events": 2160, "orphans": 0}
 
 
 BYTES_PER_TOKEN = {"streamed": 1.5, "blocking": 12.0}

@@ -12,24 +12,25 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis import aa, intervals, verdicts
+from bench.analysis.answer import answer
 from bench.analysis.cellrows import Arm, arm_rows, floats, never_useful
 from bench.analysis.claims import claims
 from bench.analysis.drift import connections, order_effect, trend
-from bench.analysis.floor import floor_rows, resolution
+from bench.analysis.ending import stopping_line
+from bench.analysis.floor import Resolution, floor_rows, resolution
 from bench.analysis.frames import RunFrames, load
 from bench.analysis.guard import guard_cell, machine_lines
-from bench.analysis.instrument import cpu_row, read_lag_rows, read_lags
+from bench.analysis.instrument import cpu_rows, read_lag_rows, read_lags
 from bench.analysis.labels import cell_key, cell_labels
 from bench.analysis.memory import memory_curves, memory_rows
 from bench.analysis.pairs import make_pairs, pair_rows
 from bench.analysis.piecerows import piece_gap_rows
-from bench.analysis.trust import trust
+from bench.analysis.trust import floor_lines, trust
+from bench.meters.consuming import CONSUMERS
 from bench.summary import Cell, Ecdf, Failure, MemoryCurve, Row, Summary
 
-KEEPS_UP = 8
-"""Streams at a time up to which the SDK's stamps were seen to be on time (docs/architecture.md)."""
-LATE_MS = 5
-"""A median read lag above this is no small change."""
+LATE_NOTE = "SATURATED: the client was late"
+"""Before the note of every number of such a cell: the numbers stay for programs, and are in no table."""
 
 
 def build(run: Path) -> Summary:
@@ -37,18 +38,25 @@ def build(run: Path) -> Summary:
     frames = load(run)
     labels = cell_labels(frames.cells)
     lags = read_lags(frames.trials, dict(frames.tables))
-    parts = [_cell(frames, cell, label, lags) for cell, label in zip(frames.cells, labels, strict=True)]
+    floors = floor_rows(frames)
+    parts = [_cell(frames, cell, label, lags, floors) for cell, label in zip(frames.cells, labels, strict=True)]
     memory, memory_numbers = _memory(frames)
     cells = tuple(cell for cell, _ in parts)
-    floors = floor_rows(frames)
-    checked = aa.check(frames, {cell.key.load: resolution(floors, cell.key.load) for cell in cells})
+    resolutions = {cell.key.load: resolution(floors, cell.key.load) for cell in cells}
+    checked = aa.check(frames, resolutions)
     drift = trend(frames)
     summary = Summary(
         manifest=frames.manifest,
         headline=headline(frames.manifest, cells),
         answer="",
         trust=trust(
-            frames, cells, checked, drift, evidence=[*evidence(frames, cells, lags)], machine=machine_lines(frames)
+            frames,
+            cells,
+            checked,
+            drift,
+            evidence=list(evidence(frames)),
+            machine=machine_lines(frames),
+            further=[*floor_lines(floors), stopping_line(frames.manifest), *further(frames, cells, lags)],
         ),
         notes=tuple(str(note) for note in frames.manifest.get("notes") or ()),
         cells=tuple(_invalidated(cell, checked.invalid) for cell in cells),
@@ -57,7 +65,7 @@ def build(run: Path) -> Summary:
         failures=tuple(_failures(frames, dict(zip(_numbers(frames), labels, strict=True)))),
         environment=_environment(frames.manifest),
     )
-    return _with_verdicts(replace(summary, claims=claims(frames, summary)))
+    return _with_verdicts(replace(summary, claims=claims(frames, summary)), resolutions)
 
 
 def _invalidated(cell: Cell, reason: str) -> Cell:
@@ -69,7 +77,9 @@ def _numbers(frames: RunFrames) -> list[int]:
     return [cell["cell"] for cell in frames.cells]
 
 
-def _cell(frames: RunFrames, cell: Mapping[str, Any], label: str, lags: pd.Series[float]) -> tuple[Cell, list[Row]]:
+def _cell(
+    frames: RunFrames, cell: Mapping[str, Any], label: str, lags: pd.Series[float], floors: list[Row]
+) -> tuple[Cell, list[Row]]:
     """One cell with its numbers; the verdict comes when all numbers are there."""
     key, simulated = cell_key(cell), bool(cell["simulated"])
     offered = frames.trials[frames.trials["cell"] == cell["cell"]]
@@ -80,14 +90,14 @@ def _cell(frames: RunFrames, cell: Mapping[str, Any], label: str, lags: pd.Serie
     ]
     counters = frames.tables["cells"][frames.tables["cells"]["cell"] == cell["cell"]]
     if len(streamed.trials):
-        rows += [*piece_gap_rows(streamed, frames.tables["pieces"]), cpu_row(streamed, counters)]
+        rows += [*piece_gap_rows(streamed, frames.tables["pieces"]), *cpu_rows(streamed, counters)]
         rows += read_lag_rows(streamed, lags)
     pairs = make_pairs(key, streamed, blocking, simulated=simulated)
     unsupported = _unsupported(counters)
     paired = bool(len(streamed.trials) and len(blocking.trials))
     rows += pair_rows(pairs, int(frames.plan["seed"])) if paired else []
     guarded = guard_cell(frames, cell["cell"], key, lags)
-    order = order_effect(pairs, int(frames.plan["seed"]))
+    order = order_effect(pairs, int(frames.plan["seed"]), resolution(floors, key.load).total_ms)
     mixed = connections(frames, cell["cell"], key)
     rows += [*guarded.rows, *order.rows, *mixed.rows]
     seen = [*guarded.notes, *filter(None, (order.sentence, mixed.sentence))]
@@ -148,14 +158,25 @@ def _cell_notes(trials: pd.DataFrame) -> Iterator[str]:
 def _memory(frames: RunFrames) -> tuple[tuple[MemoryCurve, ...], list[Row]]:
     apis = {cell["scenario"]: str(cell["api"]) for cell in frames.cells}
     found = list(memory_curves(frames.tables["memory"]))
-    longest = max((tokens for curve, _, _ in found for tokens, _ in curve.points), default=0)
-    rows = [row for curve, slope, failed in found for row in memory_rows(curve, slope, failed, longest, apis)]
+    of_scenarios = [one for one in found if one[0].scenario not in CONSUMERS]  # those have claims, and no rows
+    longest = max((tokens for curve, _, _ in of_scenarios for tokens, _ in curve.points), default=0)
+    rows = [row for curve, slope, failed in of_scenarios for row in memory_rows(curve, slope, failed, longest, apis)]
     return tuple(curve for curve, _, _ in found), rows
 
 
-def _with_verdicts(summary: Summary) -> Summary:
-    cells = tuple(replace(cell, verdict=verdicts.cell_verdict(summary.row, cell)) for cell in summary.cells)
-    return replace(summary, cells=cells, answer=verdicts.answer(summary.row, cells))
+def _with_verdicts(summary: Summary, resolutions: Mapping[str, Resolution]) -> Summary:
+    cells = tuple(
+        replace(cell, verdict=verdicts.cell_verdict(summary.row, cell, resolutions[cell.key.load]))
+        for cell in summary.cells
+    )
+    late = {cell.key for cell in cells if cell.saturated}
+    rows = tuple(_of_late_client(row) if row.key in late else row for row in summary.rows)
+    judged = replace(summary, cells=cells, rows=rows)
+    return replace(judged, answer=answer(judged, resolutions))
+
+
+def _of_late_client(row: Row) -> Row:
+    return replace(row, note="; ".join(filter(None, (LATE_NOTE, row.note))))
 
 
 def _invalid(orphans: int) -> str:
@@ -178,14 +199,17 @@ def _place(simulated: bool, host: str, models: Sequence[str], profile: object) -
     return f"SIMULATED: {host}, model {', '.join(models)}" + (f", profile {profile}" if profile else "")
 
 
-def evidence(frames: RunFrames, cells: Sequence[Cell], lags: pd.Series[float]) -> Iterator[str]:
-    """What a reader should know before believing a number."""
+def evidence(frames: RunFrames) -> Iterator[str]:
+    """What was counted, and whether the run is whole."""
     yield f"{offered_line(frames.trials)}; warm-up trials, in no figure: {frames.warmup}"
     ended = frames.manifest.get("ended")
     if ended != "finished":
         yield f"PARTIAL RUN: {ended or 'it was killed'}; the figures are of what was measured until then"
+
+
+def further(frames: RunFrames, cells: Sequence[Cell], lags: pd.Series[float]) -> Iterator[str]:
+    """What else a reader should know before believing a number."""
     yield from _lag_line(floats(lags))
-    yield from _late_client(cells, floats(lags))
     if frames.tables["memory"].empty:
         yield "no memory pass in this run: memory is n/a"
     loops = sorted({cell.key.load for cell in cells})
@@ -203,16 +227,6 @@ def _lag_line(lags: Any) -> Iterator[str]:
     if lags.size:
         shown = ", ".join(f"{name} {_ms(intervals.quantile_ci(lags, q))}" for name, q in (("p50", 0.5), ("p99", 0.99)))
         yield f"read lag against the simulator's send log, {lags.size} trials: {shown}"
-
-
-def _late_client(cells: Sequence[Cell], lags: Any) -> Iterator[str]:
-    """A warning where the client could not keep up with what it read, or could not be seen to."""
-    loads = (cell.key.load.removeprefix("c=") for cell in cells)
-    most = max((int(load) for load in loads if load.isdecimal()), default=0)
-    median = intervals.quantile_ci(lags, 0.5).value
-    if most > KEEPS_UP or (median is not None and median > LATE_MS):
-        delays = "the SDK's own work delays what it reads (docs/architecture.md)"
-        yield f"{most} at a time: {delays}; the client's lag is inside these numbers"
 
 
 def _ms(estimate: intervals.Estimate) -> str:
@@ -237,9 +251,15 @@ def printable(text: str | None) -> str:
 
 
 def _environment(manifest: Mapping[str, Any]) -> dict[str, str]:
-    found = {**(manifest.get("environment") or {}), **(manifest.get("versions") or {})}
-    return {name: _flat(value) for name, value in sorted(found.items())}
+    targets = {f"target {name}": seen for name, seen in (manifest.get("targets") or {}).items()}
+    found = {**(manifest.get("environment") or {}), **(manifest.get("versions") or {}), **targets}
+    return dict(sorted(pair for name, value in found.items() for pair in _flat(name, value)))
 
 
-def _flat(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+def _flat(name: str, value: object) -> Iterator[tuple[str, str]]:
+    """The value as text; of a mapping each member as `NAME: KEY`. What could not be read is left out."""
+    if isinstance(value, Mapping):
+        for key, member in value.items():
+            yield from _flat(f"{name}: {key}", member)
+    elif value is not None:
+        yield name, value if isinstance(value, str) else json.dumps(value, sort_keys=True)

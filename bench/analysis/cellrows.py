@@ -76,7 +76,8 @@ OWN = "own"
 OWN_CLIENT = "n/a (own client)"
 ON_THE_WIRE = frozenset(
     (
-        *("ttft", "ttft_visible", "first_event", "gap", "itl", "tpot", "stall_share", "stalls", "tokens_per_s"),
+        *("ttft", "ttft_visible", "first_event", "gap", "itl", "tpot", "stall_share", "stall_ms", "stalls"),
+        "tokens_per_s",
         *("input_tokens", "cached_tokens", "output_tokens", "attempts", "backoff", "cpu_per_event"),
     )
 )

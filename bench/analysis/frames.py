@@ -25,6 +25,7 @@ MANIFEST_SHAPE: Mapping[str, type | UnionType] = {
     "command": list,
     "versions": dict,
     "environment": dict | None,
+    "targets": dict | None,
     "simulator": dict | None,
     "notes": list | None,
 }

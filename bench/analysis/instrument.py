@@ -2,32 +2,57 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pandas as pd
 
 from bench.analysis import intervals
 from bench.analysis.cellrows import OWN, OWN_CLIENT, Arm, floats
 from bench.analysis.intervals import Estimate
 from bench.analysis.metrics import QUANTILES
+from bench.analysis.resampling import cluster_bootstrap
 from bench.analysis.trials import MS
 from bench.summary import Row
 
 _FRAME = ["trial_id", "client_id", "seq", "type", "t_read"]
 
 
-def cpu_row(streamed: Arm, cells: pd.DataFrame) -> Row:
-    """CPU per event: of the streamed trials where each was measured alone, else of the cell's process."""
+def cpu_rows(streamed: Arm, cells: pd.DataFrame) -> Iterator[Row]:
+    """CPU per event: of the streamed trials where each was measured alone, else of the cell's process.
+
+    Σ CPU / Σ events with the interval of a bootstrap over trials, and the median trial; of a process neither is known.
+    """
     if streamed.key.client == OWN:
-        return streamed.row("cpu_per_event", "mean", Estimate(note=OWN_CLIENT), 0)
-    if streamed.ok.empty:
-        return streamed.row("cpu_per_event", "mean", Estimate(note="n/a (no streamed trial was ok)"), 0)
-    own = streamed.ok.dropna(subset=["cpu_ns", "events"])
-    if len(own) == len(streamed.ok) and own["events"].sum() > 0:
-        cpu, events, n, note = own["cpu_ns"].sum(), own["events"].sum(), len(own), "streamed trials alone"
+        yield from _no_cpu(streamed, OWN_CLIENT)
+    elif streamed.ok.empty:
+        yield from _no_cpu(streamed, "n/a (no streamed trial was ok)")
     else:
-        cpu, events = cells["cpu_ns"].sum(), cells["events"].sum()
-        n, note = len(streamed.trials), "whole process, blocking trials included"
-    value = Estimate(float(cpu) / float(events) / MS) if events > 0 else Estimate(note="n/a (no events)")
-    return streamed.row("cpu_per_event", "mean", value, n, note=note)
+        own = streamed.ok.dropna(subset=["cpu_ns", "events"])
+        alone = len(own) == len(streamed.ok) and own["events"].sum() > 0
+        yield from _trials_cpu(streamed, own) if alone else _process_cpu(streamed, cells)
+
+
+def _no_cpu(streamed: Arm, why: str) -> Iterator[Row]:
+    for statistic in ("mean", "p50"):
+        yield streamed.row("cpu_per_event", statistic, Estimate(note=why), 0)
+
+
+def _trials_cpu(streamed: Arm, own: pd.DataFrame) -> Iterator[Row]:
+    cpu, events = floats(own["cpu_ns"]) / MS, floats(own["events"])
+    of_all, note = cluster_bootstrap(cpu, events), "streamed trials alone"
+    if of_all.value is None:
+        of_all, note = Estimate(float(cpu.sum() / events.sum())), f"{note}; interval {of_all.note}"
+    yield streamed.row("cpu_per_event", "mean", of_all, len(own), note=note)
+    read = events > 0
+    median = intervals.quantile_ci(cpu[read] / events[read], 0.5)
+    yield streamed.row("cpu_per_event", "p50", median, int(read.sum()), note="streamed trials alone")
+
+
+def _process_cpu(streamed: Arm, cells: pd.DataFrame) -> Iterator[Row]:
+    cpu, events, n = cells["cpu_ns"].sum() / MS, cells["events"].sum(), len(streamed.trials)
+    value = Estimate(float(cpu) / float(events)) if events > 0 else Estimate(note="n/a (no events)")
+    yield streamed.row("cpu_per_event", "mean", value, n, note="whole process, blocking trials included")
+    yield streamed.row("cpu_per_event", "p50", Estimate(note="n/a (known of the whole process only)"), n)
 
 
 def read_lags(trials: pd.DataFrame, tables: dict[str, pd.DataFrame]) -> pd.Series[float]:

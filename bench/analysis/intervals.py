@@ -1,13 +1,13 @@
 """Estimates with their 95 % intervals. Pure functions on arrays; the same seed gives the same answer.
 
-Checked by simulation in `tests/unit/test_intervals.py`. Only `scipy.special` is used: `scipy.stats` costs half a
-second to import.
+Checked by simulation in `tests/unit/test_coverage.py`; docs/statistics.md shows the figures. Only `scipy.special` is
+used: `scipy.stats` costs half a second to import.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -72,25 +72,41 @@ def _ranks(n: int, q: float, alpha: float) -> tuple[int, int]:
 
 
 def hodges_lehmann(d: ArrayLike, alpha: float = ALPHA, seed: int = 0) -> Estimate:
-    """Shift of paired differences: the median of the Walsh averages, with the interval of the signed-rank test."""
+    """Shift of paired differences: the median of the Walsh averages, with the interval of the signed-rank test.
+
+    Exact for differences that scatter alike to both sides; of skewed ones (log-normal) it covers 94 % of what it
+    estimates, the median of the mean of two.
+    """
     values = np.asarray(d, float)
     n = values.size
     if n < minimum_n(0.5, alpha):
         return too_few(n, minimum_n(0.5, alpha))
-    if n > LARGEST_HL:
+    walsh, n = walsh_averages(values, seed)
+    walsh.sort()
+    c = signed_rank_critical(n, alpha)
+    if c < 1:
+        return too_few(n, minimum_n(0.5, alpha))
+    return Estimate(float(np.median(walsh)), float(walsh[c - 1]), float(walsh[-c]))
+
+
+def walsh_averages(values: NDArray[np.float64], seed: int = 0) -> tuple[NDArray[np.float64], int]:
+    """The mean of each value with each, itself included, in no order; and of how many values: 2,000 at most."""
+    if values.size > LARGEST_HL:
         values = np.random.default_rng(seed).choice(values, LARGEST_HL, replace=False)
     i, j = np.triu_indices(values.size)
-    walsh = np.sort((values[i] + values[j]) / 2)
-    c = signed_rank_critical(values.size, alpha)
-    return Estimate(float(np.median(walsh)), float(walsh[c - 1]), float(walsh[-c]))
+    return (values[i] + values[j]) / 2, values.size
 
 
 def log_ratio(a: ArrayLike, b: ArrayLike, alpha: float = ALPHA, seed: int = 0) -> Estimate:
     """How much larger a is than b, paired, as a fraction: exp of the shift of log(a/b), minus 1. All positive."""
-    shift = hodges_lehmann(np.log(np.asarray(a, float)) - np.log(np.asarray(b, float)), alpha, seed)
+    return as_ratio(hodges_lehmann(np.log(np.asarray(a, float)) - np.log(np.asarray(b, float)), alpha, seed))
+
+
+def as_ratio(shift: Estimate) -> Estimate:
+    """A shift of logarithms as a fraction: exp - 1."""
     if shift.value is None or shift.low is None or shift.high is None:
         return shift
-    return Estimate(math.expm1(shift.value), math.expm1(shift.low), math.expm1(shift.high))
+    return replace(shift, value=math.expm1(shift.value), low=math.expm1(shift.low), high=math.expm1(shift.high))
 
 
 @lru_cache(maxsize=64)
@@ -100,12 +116,12 @@ def signed_rank_critical(n: int, alpha: float = ALPHA) -> int:
     Hollander, Wolfe & Chicken, Nonparametric Statistical Methods, 3.3.
     """
     if n <= EXACT_SIGNED_RANK:
-        return int(np.searchsorted(np.cumsum(_signed_rank_pmf(n)), alpha / 2, side="right"))
+        return int(np.searchsorted(np.cumsum(signed_rank_pmf(n)), alpha / 2, side="right"))
     mean, sd = n * (n + 1) / 4, math.sqrt(n * (n + 1) * (2 * n + 1) / 24)
     return math.floor(mean + 0.5 + float(special.ndtri(alpha / 2)) * sd)
 
 
-def _signed_rank_pmf(n: int) -> NDArray[np.float64]:
+def signed_rank_pmf(n: int) -> NDArray[np.float64]:
     """P(T = t) for t = 0 … n(n+1)/2: every rank is in the sum or not, with probability ½."""
     pmf = np.zeros(n * (n + 1) // 2 + 1)
     pmf[0] = 1
@@ -156,7 +172,7 @@ def clustered_quantile(values: ArrayLike, cluster: ArrayLike, q: float, alpha: f
     """The q-quantile of pooled values that come in clusters (gaps of trials), where only the clusters are independent.
 
     Woodruff's interval (1952): q ± t·se of the share below the estimate, read back on the ECDF; se from the residuals
-    of the clusters. Simulated coverage is 90-97 % (a percentile bootstrap over clusters: 88-95 %), so it is nominal.
+    of the clusters. Simulated coverage is 93-97 % (a percentile bootstrap over clusters: 88-95 %), so it is nominal.
     As many clusters are asked for as `quantile_ci` asks samples.
     """
     x, owner = np.asarray(values, float), np.unique(np.asarray(cluster), return_inverse=True)[1]

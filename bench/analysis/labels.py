@@ -10,6 +10,8 @@ from bench.summary import CellKey
 
 OF_THE_SCENARIO = ("api", "client")
 """They belong to a scenario: said only where one scenario has several."""
+WHOLE_RUN = "(all)"
+"""`scenario` of the rows that belong to all cells together; no plugin can take the name."""
 
 
 def cell_key(cell: Mapping[str, Any]) -> CellKey:
@@ -17,6 +19,14 @@ def cell_key(cell: Mapping[str, Any]) -> CellKey:
     params = cell.get("params") or ""
     text = params if isinstance(params, str) else json.dumps(params, sort_keys=True)
     return CellKey(**{**{name: str(cell[name]) for name in CellKey._fields if name != "params"}, "params": text})
+
+
+def whole_run_key(cells: Sequence[Mapping[str, Any]]) -> CellKey:
+    """The key of all cells together: what they share, and empty what they do not."""
+    keys = [cell_key(cell) for cell in cells]
+    values = {name: {getattr(key, name) for key in keys} for name in CellKey._fields}
+    shared = {name: found.pop() if len(found) == 1 else "" for name, found in values.items()}
+    return CellKey(**{**shared, "scenario": WHOLE_RUN})
 
 
 def cell_labels(cells: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -141,8 +141,8 @@ METRICS = (
     Metric(
         "cpu_per_event",
         "ms/event",
-        "CPU time of the client process / SSE events read. At c=1 of the streamed trials alone; above, of all "
-        "measured trials of the cell.",
+        "CPU time of the client process / SSE events read: the ratio of the sums, and the median trial's ratio. At "
+        "c=1 of the streamed trials alone; above, of all measured trials of the cell (no median).",
         of="cell",
         deliveries=STREAMED,
     ),
@@ -195,11 +195,120 @@ METRICS = (
         "Theil-Sen slope of the resident size over the output length.",
         of="memory",
     ),
+    Metric(
+        "floor_ttft",
+        "ms",
+        "Calibration: read of the first token's event - the simulator's send of it. As all floors, what the instrument "
+        "itself adds, by load; never subtracted.",
+        deliveries=STREAMED,
+    ),
+    Metric(
+        "floor_ttfu",
+        "ms",
+        "Calibration: first useful piece at the caller - the simulator's send of its event.",
+        deliveries=STREAMED,
+    ),
+    Metric(
+        "floor_gap",
+        "ms",
+        "Calibration: gap between two successive deltas as read - as sent, without its sign, over all gaps of all ok "
+        "trials.",
+        deliveries=STREAMED,
+    ),
+    Metric(
+        "floor_total",
+        "ms",
+        "Calibration: the scenario's function was through - the simulator's send of the terminal event, or of the "
+        "blocking body.",
+    ),
+    Metric(
+        "floor_cpu_per_event",
+        "ms/event",
+        "Calibration: CPU time of the client process / SSE events, by trial. Above c=1 only the mean of the whole "
+        "process is known, blocking trials included.",
+        deliveries=STREAMED,
+    ),
+    Metric(
+        "stall_ms",
+        "ms",
+        "Σ (gap - median gap) over stalled gaps: what the pauses cost a trial; 0 where no gap is stalled.",
+        deliveries=STREAMED,
+    ),
+    Metric(
+        "loop_lag",
+        "ms",
+        "For how long the client's event loop kept a trial waiting: lateness of a heartbeat due every 10 ms, "
+        "those missed in a long pause counted. Idle loops are 1-2 ms late.",
+        of="cell",
+        deliveries=PAIRED,
+    ),
+    Metric(
+        "send_lag",
+        "ms",
+        "Last byte of the request written - request handed to the transport, on connections that were open.",
+        of="cell",
+        deliveries=PAIRED,
+    ),
+    Metric(
+        "cpu_share",
+        "share",
+        "CPU time of the client process / wall time, while the cell's trials ran; 1 is a whole CPU.",
+        of="cell",
+        deliveries=PAIRED,
+    ),
+    Metric(
+        "gc_pause",
+        "ms",
+        "Pauses of Python's garbage collector over 1 ms while the cell's trials ran, summed; n counts pauses.",
+        of="cell",
+        deliveries=PAIRED,
+    ),
+    Metric(
+        "aa",
+        "ratio",
+        "A/A pairs, in which both trials are of the same delivery: total of arm a / total of arm b - 1, Hodges-Lehmann "
+        "on the log scale, by cell and of all cells together.",
+        better="neither",
+        of="pairs",
+        deliveries=PAIRED,
+    ),
+    Metric(
+        "aa_ttfu",
+        "ratio",
+        "The same of the first useful output, of the streamed A/A pairs of all cells together.",
+        better="neither",
+        of="pairs",
+        deliveries=PAIRED,
+    ),
+    Metric(
+        "trend",
+        "ratio",
+        "By what fraction the total changed from the start of the run to its end: Theil-Sen slope of log(total) minus "
+        "its median in the same cell and delivery, over the run's time as 0 to 1, by cell and of all cells together.",
+        better="neither",
+        deliveries=("streamed", "blocking", "paired"),
+    ),
+    Metric(
+        "order_effect",
+        "ratio",
+        "By what fraction the second trial of a pair takes longer than it would as the first: half of the shift "
+        "(Hodges-Lehmann, Mann-Whitney) of log(streamed total / blocking total) between the two orders.",
+        better="neither",
+        of="pairs",
+        deliveries=PAIRED,
+    ),
+    Metric(
+        "reused",
+        "share",
+        "First attempts over a connection that had carried a request before / all first attempts over HTTP.",
+        better="neither",
+        of="cell",
+    ),
 )
 
 BY_NAME = {metric.name: metric for metric in METRICS}
 LATENCIES = ("ttft", "ttft_visible", "ttfu", "first_event", "total")
-PACES = ("tpot", "stall_share", "tokens_per_s")
+PACES = ("tpot", "stall_share", "stall_ms", "tokens_per_s")
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 FLAG = "0 or 1"
 """The unit of a recorded no or yes: beside its quantiles it has the share of yes, as a median would hide the few."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from bench.analysis import intervals
 from bench.analysis.cellrows import Arm
 from bench.analysis.intervals import Estimate
+from bench.analysis.serial import ratio_in_time, shift_in_time
 from bench.summary import CellKey, Row
 
 MOST_EXCLUDED = 0.05
@@ -30,7 +30,8 @@ class Pairs:
     ok: int
     """Of these, the streamed one with a useful piece."""
     same: pd.DataFrame
-    """Of these, both did the same work: ms in `ttfu_s`, `total_s` and `total_b` (s: streamed, b: blocking)."""
+    """Of these, both did the same work, in the order of time: ms in `ttfu_s`, `total_s` and `total_b` (s: streamed,
+    b: blocking), the place in its pair in `order_s` and `order_b`."""
 
     @property
     def excluded(self) -> int:
@@ -67,12 +68,14 @@ def make_pairs(key: CellKey, streamed: Arm, blocking: Arm, *, simulated: bool) -
     joined = _columns(streamed).add_suffix("_s").join(_columns(blocking).add_suffix("_b"), how="inner")
     both_ok = (joined["status_s"] == "ok") & (joined["status_b"] == "ok")
     ok = joined[both_ok & joined[["ttfu_s", "total_s", "total_b"]].notna().all(axis=1)]
-    return Pairs(key, len(joined), int(both_ok.sum()), len(ok), ok[same_work(ok, simulated=simulated)])
+    same = ok[same_work(ok, simulated=simulated)].sort_values("t_origin_s")
+    return Pairs(key, len(joined), int(both_ok.sum()), len(ok), same)
 
 
 def _columns(arm: Arm) -> pd.DataFrame:
     values = arm.values[["ttfu", "total"]]
-    return arm.trials[["pair", "status", "result_sha256", "output_tokens"]].join(values).set_index("pair").sort_index()
+    known = arm.trials[["pair", "status", "order", "t_origin", "result_sha256", "output_tokens"]]
+    return known.join(values).set_index("pair").sort_index()
 
 
 def same_work(ok: pd.DataFrame, *, simulated: bool) -> pd.Series[bool]:
@@ -89,10 +92,10 @@ def pair_rows(pairs: Pairs, seed: int) -> Iterator[Row]:
     """Gain and overhead, in ms and as ratios."""
     s, b = _ms(pairs, "total_s"), _ms(pairs, "total_b")
     useful = _ms(pairs, "ttfu_s")
-    yield _row(pairs, "gain", "ms", intervals.hodges_lehmann(b - useful, seed=seed))
-    yield _row(pairs, "gain", "ratio", _negated(intervals.log_ratio(useful, b, seed=seed)))
-    yield _row(pairs, "overhead", "ms", intervals.hodges_lehmann(s - b, seed=seed))
-    yield _row(pairs, "overhead", "ratio", intervals.log_ratio(s, b, seed=seed))
+    yield _row(pairs, "gain", "ms", shift_in_time(b - useful, seed=seed))
+    yield _row(pairs, "gain", "ratio", _negated(ratio_in_time(useful, b, seed=seed)))
+    yield _row(pairs, "overhead", "ms", shift_in_time(s - b, seed=seed))
+    yield _row(pairs, "overhead", "ratio", ratio_in_time(s, b, seed=seed))
 
 
 def _ms(pairs: Pairs, column: str) -> pd.Series[float]:
@@ -102,10 +105,10 @@ def _ms(pairs: Pairs, column: str) -> pd.Series[float]:
 def _negated(e: Estimate) -> Estimate:
     if e.value is None or e.low is None or e.high is None:
         return e
-    return Estimate(-e.value, -e.high, -e.low)
+    return replace(e, value=-e.value, low=-e.high, high=-e.low)
 
 
 def _row(pairs: Pairs, metric: str, unit: str, e: Estimate) -> Row:
     e = Estimate(note=pairs.hindrance) if pairs.hindrance else e
-    note = e.note or "; ".join(pairs.notes)
+    note = e.note if e.value is None else "; ".join(filter(None, (e.note, *pairs.notes)))
     return Row(*pairs.key, "paired", metric, unit, "hl", len(pairs.same), pairs.excluded, e.value, e.low, e.high, note)

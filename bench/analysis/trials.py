@@ -18,6 +18,7 @@ def per_trial(trials: pd.DataFrame) -> pd.DataFrame:
             **since,
             "tpot": _ratio(stream_ms, trials["output_tokens"] - 1),
             "stall_share": _ratio(trials["stall_ns"] / MS, stream_ms),
+            "stall_ms": trials["stall_ns"] / MS,
             "tokens_per_s": _ratio(trials["output_tokens"], since["total"] / 1000),
             "backoff": trials["backoff_ns"] / MS,
             **{name: trials[name] for name in ("stalls", "attempts", "input_tokens", "cached_tokens", "output_tokens")},

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 
 from bench.summary import Row
 
@@ -42,6 +44,24 @@ def reason(row: Row | None) -> str:
 def both(row: Row | None, *, unit: bool = True) -> str:
     """Estimate and interval in one string; `n/a` without one."""
     return f"{value(row, unit=unit)} {interval(row)}".strip()
+
+
+def span(rows: Sequence[Row]) -> str:
+    """From the smallest to the largest estimate, the unit said once: `83.2 to 296 ms`; changes without their sign."""
+    known = sorted((row for row in rows if row.estimate is not None), key=lambda row: row.estimate or 0)
+    texts = list(dict.fromkeys(value(row).lstrip("+") for row in (known[0], known[-1]))) if known else [NA]
+    (first, _, unit), (_, _, last) = (text.partition(" ") for text in (texts[0], texts[-1]))
+    return " to ".join([first, *texts[1:]] if unit == last and len(texts) > 1 else texts)
+
+
+def ends(row: Row) -> str:
+    """The interval in words: `298 to 304 ms`."""
+    return span([replace(row, estimate=bound) for bound in (row.low, row.high)])
+
+
+def milliseconds(x: float) -> str:
+    """A plain time, such as `0.35 ms`, `1.2 ms`, `120 ms`."""
+    return f"{x:.{2 if x < 1 else 1 if x < 100 else 0}f} ms"
 
 
 def _scale(row: Row) -> tuple[float, str]:

@@ -12,6 +12,7 @@ import httpx2
 
 from bench.clients.lease import current_lease
 from bench.clients.net import current_attempt
+from bench.clients.pools import Pools
 from bench.clients.sync_net import SyncTapBackend
 from bench.clients.tap import (
     Ledger,
@@ -34,10 +35,8 @@ class SyncTapTransport(httpx2.BaseTransport):
     def __init__(self, base_url: str, ledger: Ledger, *, direct: bool = False) -> None:
         """`ledger`: the target's. `direct`: no proxy, whatever the environment says."""
         self._ledger = ledger
-        self._new_pool = partial(_pool, httpx2.create_ssl_context(), None if direct else proxy_for(base_url))
-        self._pool = self._new_pool()
-        self._cold: dict[int, httpcore2.ConnectionPool] = {}
-        """By trial: the pools of those that begin without an open connection."""
+        new_pool = partial(_pool, httpx2.create_ssl_context(), None if direct else proxy_for(base_url))
+        self._pools = Pools(new_pool)
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         if lease := current_lease.get():
@@ -46,28 +45,19 @@ class SyncTapTransport(httpx2.BaseTransport):
         current_attempt.set(attempt)
         try:
             with as_httpx2():
-                response = self._pool_of_trial().handle_request(to_core(request))
+                response = self._pools.of(cold_trial()).handle_request(to_core(request))
         except BaseException as error:
             attempt.error, attempt.t_end = name_of(error), perf_counter_ns()
             raise
         return answered(attempt, response, _TapBody(response.stream, attempt))  # type: ignore[arg-type]
 
     def close(self) -> None:
-        for pool in (self._pool, *self._cold.values()):
+        for pool in self._pools:
             pool.close()
-
-    def _pool_of_trial(self) -> httpcore2.ConnectionPool:
-        """The pool that all share, or the trial's own where it is to begin cold."""
-        trial = cold_trial()
-        if trial is None:
-            return self._pool
-        if trial.trial_id not in self._cold:
-            self._cold[trial.trial_id] = self._new_pool()
-        return self._cold[trial.trial_id]
 
     def close_cold(self, trial: Trial) -> None:
         """Close the connections that only this trial could use, if it had any."""
-        if pool := self._cold.pop(trial.trial_id, None):
+        if pool := self._pools.take(trial):
             pool.close()
 
 

@@ -23,6 +23,7 @@ import httpcore2
 import httpx2
 
 from bench.clients.net import TapBackend, current_attempt
+from bench.clients.pools import Pools
 from bench.errors import BenchError
 from bench.trial import Attempt, Trial
 
@@ -93,38 +94,27 @@ class TapTransport(Ledger, httpx2.AsyncBaseTransport):
     def __init__(self, base_url: str, *, direct: bool = False) -> None:
         """`direct`: no proxy, whatever the environment says."""
         super().__init__()
-        self._new_pool = partial(_pool, httpx2.create_ssl_context(), None if direct else proxy_for(base_url))
-        self._pool = self._new_pool()
-        self._cold: dict[int, httpcore2.AsyncConnectionPool] = {}
-        """By trial: the pools of those that begin without an open connection."""
+        new_pool = partial(_pool, httpx2.create_ssl_context(), None if direct else proxy_for(base_url))
+        self._pools = Pools(new_pool)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         attempt = self.begin(request)
         current_attempt.set(attempt)
         try:
             with as_httpx2():
-                response = await self._pool_of_trial().handle_async_request(to_core(request))
+                response = await self._pools.of(cold_trial()).handle_async_request(to_core(request))
         except BaseException as error:
             attempt.error, attempt.t_end = name_of(error), perf_counter_ns()
             raise
         return answered(attempt, response, _TapBody(response.stream, attempt))  # type: ignore[arg-type]
 
     async def aclose(self) -> None:
-        for pool in (self._pool, *self._cold.values()):
+        for pool in self._pools:
             await pool.aclose()
-
-    def _pool_of_trial(self) -> httpcore2.AsyncConnectionPool:
-        """The pool that all share, or the trial's own where it is to begin cold."""
-        trial = cold_trial()
-        if trial is None:
-            return self._pool
-        if trial.trial_id not in self._cold:
-            self._cold[trial.trial_id] = self._new_pool()
-        return self._cold[trial.trial_id]
 
     async def close_cold(self, trial: Trial) -> None:
         """Close the connections that only this trial could use, if it had any."""
-        if pool := self._cold.pop(trial.trial_id, None):
+        if pool := self._pools.take(trial):
             await pool.aclose()
 
 

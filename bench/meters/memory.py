@@ -18,6 +18,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from time import monotonic, sleep
 from typing import IO, Any
@@ -27,8 +28,14 @@ from bench.errors import BenchError
 LENGTHS = (250, 500, 1000, 2000, 4000, 8000)
 """Output tokens."""
 
+WORKERS = 3
+"""Measuring processes at a time. Memory is not timing, so there may be more than cores: three keep two cores busy."""
+
 START = "fork" if sys.platform == "linux" else "spawn"
 """Elsewhere a forked process may not use the system's libraries: each point is a new Python, a second slower."""
+
+METERS = ("rss", "tracemalloc")
+"""The quick one first: tracemalloc makes the SDK three times slower, so it is what is left out when time is short."""
 
 ENDING = 0.5
 """Seconds that a measuring process has for ending by itself, before it is killed at the end of its share."""
@@ -39,18 +46,25 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Job:
-    """One scenario to measure: its name, the file (or module name) of its plugin, its parameters as rows show them."""
+    """What one process measures: a scenario, the file (or module name) of its plugin, its parameters as rows show them.
+
+    Of a plugin without parameters there may be several scenarios, with commas between them.
+    """
 
     scenario: str
     plugin: Path | str
     params: str = ""
+    arguments: tuple[str, ...] = ()
+    """Of the measuring process, before those that all have."""
+    seconds: float | None = None
+    """About what it takes; None: not known. Jobs that say so are not mixed with others."""
 
 
 def measure(
     jobs: Sequence[Job],
     *,
     seconds: float,
-    workers: int = 3,
+    workers: int = WORKERS,
     lengths: Sequence[int] = LENGTHS,
     reps: int = 1,
     on_progress: Callable[[Row], None] = lambda _: None,
@@ -58,33 +72,43 @@ def measure(
     """Measure every job, in at most `seconds`: the rows, and a note on whatever is missing from them.
 
     Each job has a process of its own, at most `workers` at a time, the first ones first. Rather a few jobs whole than
-    all in part: when a next batch would not fit, going by the longest one before, it is left out and one note names
-    it. Memory is not timing, so there may be more workers than cores: three jobs keep two cores busy to the end.
-    `on_progress` is called with each row as it comes. However this is left (Ctrl-C too), no process stays behind.
+    all in part: when a next batch would not fit, going by what it says or by the longest one before, it is left out
+    and one note names it. `on_progress` is called with each row as it comes. However this is left (Ctrl-C too), no
+    process stays behind.
     """
     from bench.simulator.process import running  # noqa: PLC0415  (the measuring process imports this module as well)
 
     deadline = monotonic() + seconds
-    batches = [jobs[start : start + workers] for start in range(0, len(jobs), workers)]
-    rows, notes, longest = list[Row](), list[str](), 0.0
+    batches = list(_batches(jobs, workers))
+    rows, notes, skipped, longest = list[Row](), list[str](), list[Job](), 0.0
     with running(profile="flood") as simulator:
         for number, batch in enumerate(batches):
             began = monotonic()
             share = deadline - began
-            if number and share < longest:
-                notes.append(left_out([job.scenario for later in batches[number:] for job in later], seconds))
-                break
+            if number and share < max(longest if job.seconds is None else job.seconds for job in batch):
+                skipped += batch
+                continue
             asked = ["--base-url", simulator.base_url, *_arguments(lengths, reps, share - ENDING)]
             for row in _side_by_side(batch, asked, share, notes):
                 rows.append(row)
                 on_progress(row)
             longest = max(longest, monotonic() - began)
-    return rows, notes
+    return rows, [*notes, *left_out(skipped, seconds)]
 
 
-def left_out(scenarios: Sequence[str], seconds: float) -> str:
-    """The note on what there was no time for."""
-    return f"memory of {', '.join(scenarios)}: not measured in {seconds:g} s; run them by name"
+def _batches(jobs: Sequence[Job], workers: int) -> Iterator[Sequence[Job]]:
+    """At most so many jobs at a time, in their order."""
+    for _, group in groupby(jobs, key=lambda job: job.seconds):
+        alike = list(group)
+        yield from (alike[start : start + workers] for start in range(0, len(alike), workers))
+
+
+def left_out(jobs: Sequence[Job], seconds: float) -> Iterator[str]:
+    """The notes on what there was no time for."""
+    if names := [job.scenario for job in jobs if job.seconds is None]:
+        yield f"memory of {', '.join(names)}: not measured in {seconds:g} s; run them by name"
+    if len(names) < len(jobs):
+        yield f"memory by the way of consuming: not measured in {seconds:g} s; run fewer scenarios at once"
 
 
 def _arguments(lengths: Sequence[int], reps: int, seconds: float) -> list[str]:
@@ -156,7 +180,7 @@ COMMAND = [sys.executable, "-P", "-m", "bench.meters.memory"]
 def _started(job: Job, asked: Sequence[str]) -> Iterator[_Process]:
     """A measuring process in a group of its own: Ctrl-C reaches only us, and we can end it with all its children."""
     plugin = ["--plugin" if isinstance(job.plugin, Path) else "--module", str(job.plugin)]
-    command = [*COMMAND, *plugin, "--scenario", job.scenario, "--params", job.params, *asked]
+    command = [*COMMAND, *plugin, "--scenario", job.scenario, "--params", job.params, *asked, *job.arguments]
     with tempfile.TemporaryDirectory() as folder:
         output, errors = Path(folder) / "output", Path(folder) / "errors"
         with output.open("wb") as out, errors.open("wb") as err:
@@ -191,31 +215,45 @@ def main() -> None:
 
 def _run(options: argparse.Namespace, rows: IO[str], deadline: float) -> None:
     from bench.meters import memory_points as points  # noqa: PLC0415  (the SDK: only in the measuring process)
-    from bench.meters.memory_call import Endpoint  # noqa: PLC0415
+    from bench.meters.memory_call import TOKENS_PER_EVENT, Endpoint, read_at_most  # noqa: PLC0415
 
-    scenario = points.find_scenario(options.plugin or options.module, options.scenario)
-    spawn = None if options.start == "fork" else [*COMMAND, *sys.argv[1:], "--point"]
-    endpoint = Endpoint(base_url=options.base_url, model=options.model, params=options.params)
-    measurer = points.Measurer(scenario, endpoint, spawn)
-    measurer.prepare()
+    if options.read_at_most:
+        read_at_most(options.read_at_most)
+    endpoint = Endpoint(
+        base_url=options.base_url,
+        model=options.model,
+        params=options.params,
+        tokens_per_event=options.tokens_per_event or TOKENS_PER_EVENT,
+    )
+    measurers = {}
+    for name in options.scenario.split(","):
+        scenario = points.find_scenario(options.plugin or options.module, name)
+        spawn = None if options.start == "fork" else [*COMMAND, *sys.argv[1:], "--scenario", name, "--point"]
+        measurers[name] = points.Measurer(scenario, endpoint, spawn)
+        measurers[name].prepare()
     if options.point:
-        print(json.dumps(measurer.here(points.Point(**json.loads(options.point)))), file=rows, flush=True)
+        point = points.Point(**json.loads(options.point))
+        print(json.dumps(measurers[options.scenario].here(point)), file=rows, flush=True)
         return
-    todo = list(points.plan(scenario, options.lengths, options.reps))
-    missing = sum(point.rep == 0 for point in todo)
-    for point in todo:
-        reading = measurer.read(point, deadline)
+    todo = [
+        (name, point)
+        for name, measurer in measurers.items()
+        for point in points.plan(measurer.scenario, options.lengths, options.reps, options.meters)
+    ]
+    missing = sum(point.rep == 0 for _, point in todo)
+    for name, point in todo:
+        reading = measurers[name].read(point, deadline)
         if reading is None:
             break
         missing -= point.rep == 0
-        print(json.dumps(_row(options, vars(point), reading)), file=rows, flush=True)
+        print(json.dumps(_row(name, options.params, vars(point), reading)), file=rows, flush=True)
     if missing:
         print(f"{NOTE}{missing} of {len(todo) // options.reps} points did not fit into the time", file=sys.stderr)  # noqa: T201
 
 
-def _row(options: argparse.Namespace, point: Row, reading: Row) -> Row:
+def _row(scenario: str, params: str, point: Row, reading: Row) -> Row:
     unread = {"output_tokens": None, "base_bytes": None, "peak_bytes": None, "error": None}
-    return {"scenario": options.scenario, "params": options.params, **point, **unread, **reading}
+    return {"scenario": scenario, "params": params, **point, **unread, **reading}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -224,10 +262,13 @@ def _parser() -> argparse.ArgumentParser:
     plugin.add_argument("--plugin", type=Path, metavar="FILE", help="file of the plugin")
     plugin.add_argument("--module", metavar="NAME", help="module of the plugin")
     parser.add_argument("--base-url", required=True, help="of a simulator")
-    parser.add_argument("--scenario", required=True, help="name of the scenario")
+    parser.add_argument("--scenario", required=True, help="name of the scenario; or of several, a,b")
     parser.add_argument("--params", default="", help="its parameters, as the rows shall show them")
     parser.add_argument("--model", default="sim-1", help="name of the model")
     parser.add_argument("--lengths", type=_lengths, default=LENGTHS, help="output tokens, for instance 250,500")
+    parser.add_argument("--meters", type=_names, default=METERS, help="which, and in which order")
+    parser.add_argument("--tokens-per-event", type=int, help="tokens that each event carries")
+    parser.add_argument("--read-at-most", type=int, help="bytes that asyncio asks for at once")
     parser.add_argument("--reps", type=int, default=1, help="repetitions of every point, while there is time")
     parser.add_argument("--seconds", type=float, default=20.0, help="time for all of it")
     parser.add_argument("--start", choices=("fork", "spawn"), default=START, help="how the process of a point is made")
@@ -237,6 +278,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def _lengths(text: str) -> list[int]:
     return [int(length) for length in text.split(",")]
+
+
+def _names(text: str) -> list[str]:
+    return text.split(",")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import socket
 import ssl
 import sys
 import tracemalloc
+from asyncio import selector_events
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
@@ -65,6 +66,13 @@ class Endpoint:
     model: str
     params: str = ""
     """The scenario's parameters there, as `bench.params` writes them."""
+    tokens_per_event: int = TOKENS_PER_EVENT
+
+
+def read_at_most(size: int) -> None:
+    """Let asyncio ask for so many bytes at a time in this process, and not for 256 KiB."""
+    transports: Any = selector_events
+    transports._SelectorSocketTransport.max_size = size  # there is no public way
 
 
 class NoRecorder:
@@ -210,7 +218,9 @@ def _ask(scenario: Scenario, tokens: int, endpoint: Endpoint) -> Ask:
         nonce=nonce_text(secrets.randbits(64)),
         seed=0,
         recorder=NoRecorder(),
-        options=Options(output_tokens=tokens, control={"profile": "flood", "tokens_per_event": TOKENS_PER_EVENT}),
+        options=Options(
+            output_tokens=tokens, control={"profile": "flood", "tokens_per_event": endpoint.tokens_per_event}
+        ),
         api=scenario.api,
         params=instance(scenario, endpoint.params),
         sim=scenario.sim,

@@ -30,9 +30,6 @@ from bench.trial import Delivery
 Reading = dict[str, Any]
 """The measured columns of a row: output_tokens, base_bytes and peak_bytes, or error in their place."""
 
-QUICK_FIRST: tuple[Meter, ...] = ("rss", "tracemalloc")
-"""tracemalloc makes the SDK three times slower: when time is short, it is what is left out."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
@@ -150,12 +147,12 @@ def deliveries(scenario: Scenario) -> list[Delivery]:
     return [d for d in get_args(Delivery) if d == "streamed" or scenario.blocking is not None]
 
 
-def plan(scenario: Scenario, lengths: Sequence[int], reps: int) -> Iterator[Point]:
-    """Every point, repetition by repetition: first all of the quick meter, then all of the slow one.
+def plan(scenario: Scenario, lengths: Sequence[int], reps: int, meters: Sequence[Meter]) -> Iterator[Point]:
+    """Every point, repetition by repetition: first all of the first meter, then all of the second one.
 
     Within those the order is shuffled, from a fixed seed: drift shall not look like length or delivery.
     """
-    for rep, meter in product(range(reps), QUICK_FIRST):
+    for rep, meter in product(range(reps), meters):
         points = list(product(deliveries(scenario), lengths))
         random.Random(rep).shuffle(points)  # noqa: S311  (an order, not a secret)
         for delivery, tokens in points:

@@ -64,6 +64,25 @@ def memory_chart(curves: Sequence[MemoryCurve]) -> dict[str, Any]:
     )
 
 
+def curve_chart(
+    curve: Sequence[tuple[float, float, float, float]], low: float | None, high: float | None
+) -> dict[str, Any]:
+    """A share by length of the answer (log scale), with its interval, above the band from `low` to `high`."""
+    rows = [{"tokens": x, "share": y, "low": a, "high": b} for x, y, a, b in curve if np.isfinite((y, a, b)).all()]
+    base = alt.Chart(alt.InlineData(values=rows))
+    x = alt.X("tokens:Q", title="output tokens", scale=alt.Scale(type="log", nice=False))
+    share = alt.Y("share:Q", title="sooner by", axis=alt.Axis(format="%"), scale=alt.Scale(zero=True))
+    color = COLORS["streamed"]
+    layers = [
+        base.mark_area(opacity=0.25, color=color).encode(x=x, y=alt.Y("low:Q", title="sooner by"), y2="high:Q"),
+        base.mark_line(color=color, strokeWidth=2.5, point=alt.OverlayMarkDef(color=color)).encode(x=x, y=share),
+    ]
+    if low is not None and high is not None:
+        band = alt.Chart(alt.InlineData(values=[{"low": low, "high": high}]))
+        layers.insert(0, band.mark_rect(opacity=0.2, color=COLORS["blocking"]).encode(y="low:Q", y2="high:Q"))
+    return _finished(alt.layer(*layers))
+
+
 def _line(curve: MemoryCurve) -> Iterator[dict[str, Any]]:
     if curve.slope is None or curve.intercept is None:
         return

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.analysis.metrics import QUANTILES
 from bench.analysis.wording import both
-from bench.reporters import recorded
+from bench.reporters import claims, floors, recorded
+from bench.reporters.checks import checks
 from bench.reporters.markdown import MOST_FAILURES
 from bench.reporters.table import (
     CAPTION,
@@ -25,14 +26,17 @@ from bench.reporters.table import (
     footnotes,
     pairs_text,
     time_entries,
+    unfit,
 )
 from bench.reporters.terminal import title
-from bench.summary import Cell, Ecdf, MemoryCurve, Summary
+from bench.summary import Cell, Claim, ClaimPart, Ecdf, MemoryCurve, Summary
 
 if TYPE_CHECKING:
     import jinja2
 
 TEMPLATES = Path(__file__).parent / "templates"
+CLAIMED = {"sooner": (0.2, 0.4)}
+"""The range that a claim with a curve names."""
 METERS = {"tracemalloc": "Python's own blocks", "rss": "resident size of the process"}
 
 
@@ -47,8 +51,9 @@ class Chart(NamedTuple):
 
 def render_html(summary: Summary) -> str:
     """The whole page. Scripts are allowed by their hashes alone, so nothing that a server sent can run."""
-    sections = list(_sections(summary))
-    scripts = [vega(), (TEMPLATES / "charts.js").read_text("utf-8")] if any(s.charts for s in sections) else []
+    sections, cards = list(_sections(summary)), [_card(claim) for claim in summary.claims]
+    drawn = any(s.charts for s in sections) or any(card.charts for card in cards)
+    scripts = [vega(), (TEMPLATES / "charts.js").read_text("utf-8")] if drawn else []
     return _environment().get_template("report.html.j2").render(
         summary=summary,
         title=title(summary),
@@ -56,6 +61,11 @@ def render_html(summary: Summary) -> str:
         scripts=scripts,
         policy=policy(scripts),
         sections=sections,
+        cards=cards,
+        claims_title=claims.TITLE,
+        floors=list(floors.floors(summary)),
+        floors_words=floors,
+        unfit=unfit,
         time=TIME,
         cost=COST,
         caption=CAPTION,
@@ -103,12 +113,38 @@ class Section(NamedTuple):
     charts: list[tuple[Chart, str]]
     """Each with its specification as JSON that cannot end a script element."""
     details: list[Detail]
+    checks: list[str]
+
+
+class Card(NamedTuple):
+    """One claim's part of the page."""
+
+    claim: Claim
+    charts: list[tuple[Chart, str]]
+
+
+def _card(claim: Claim) -> Card:
+    charts = [claim_chart(claim, part) for part in claim.parts if len(part.curve) > 1]
+    return Card(claim, [(chart, script_json(chart.spec)) for chart in charts])
+
+
+def claim_chart(claim: Claim, part: ClaimPart) -> Chart:
+    """The curve of a claim that depends on the length of the answer; of `sooner` with the range that is claimed."""
+    from bench.reporters.charts import curve_chart  # noqa: PLC0415
+
+    low, high = CLAIMED.get(claim.name, (None, None))
+    (first, *_), (last, *_) = part.curve[0], part.curve[-1]
+    shown = f"{part.curve[0][1]:.0%} at {first:.0f} output tokens, {part.curve[-1][1]:.0%} at {last:.0f}"
+    caption = "By length of the answer, with the 95 % interval" + ("; the band is what is claimed." if low else ".")
+    return Chart(part.subject, caption, f"{shown}.", curve_chart(part.curve, low, high))
 
 
 def _sections(summary: Summary) -> Iterator[Section]:
     for cell in summary.cells:
         charts = [(chart, script_json(chart.spec)) for chart in cell_charts(summary, cell)]
-        yield Section(cell, list(footnotes(summary, cell)), charts, list(details(summary, cell)))
+        yield Section(
+            cell, list(footnotes(summary, cell)), charts, list(details(summary, cell)), list(checks(summary, cell))
+        )
 
 
 def script_json(value: object) -> str:

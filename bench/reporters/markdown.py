@@ -7,7 +7,8 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 
 from bench.analysis.metrics import QUANTILES
-from bench.reporters import recorded
+from bench.reporters import claims, floors, recorded
+from bench.reporters.checks import checks
 from bench.reporters.table import (
     CAPTION,
     COST,
@@ -27,6 +28,8 @@ LARGEST = 60_000
 """Bytes."""
 MOST_CELLS = 60
 MOST_RECORDED = 120
+MOST_PARTS = 12
+"""Of each claim."""
 MOST_DETAILS = 20
 """Cells shown in full; the numbers of all are in `summary.csv`."""
 LONGEST_ERROR = 200
@@ -45,14 +48,17 @@ def render_markdown(summary: Summary) -> str:
 def _lines(summary: Summary, in_full: int) -> Iterator[str]:
     run = summary.manifest
     yield f"# streambench: {text(str(run.get('name') or run['run_id']))}"
-    yield from ("", f"**{text(summary.headline)}**", "", text(summary.answer), "")
+    yield from ("", f"**{text(summary.headline)}**", "")
+    yield from (f"**{summary.trust.verdict}:** {text(summary.trust.sentence)}", "", text(summary.answer), "")
     yield from _time(summary)
     yield from _cost(summary)
     if len(summary.cells) > MOST_CELLS:
         yield f"… and {len(summary.cells) - MOST_CELLS} more cells, in `summary.csv`. "
     yield from (CAPTION, "")
+    yield from _claims(summary)
     yield from _recorded(summary)
     yield from _section("Can it be trusted?", (f"- {text(line)}" for line in (*summary.trust.lines, *summary.notes)))
+    yield from _floors(summary)
     shown = summary.cells[:MOST_CELLS]
     yield from _section("Notes", (f"- {_name(cell)}: {text(n)}" for cell in shown for n in footnotes(summary, cell)))
     yield from _failures(summary.failures)
@@ -113,6 +119,27 @@ def _cost(summary: Summary) -> Iterator[str]:
     return _table(heads, rows, left=2)
 
 
+def _claims(summary: Summary) -> Iterator[str]:
+    if not summary.claims:
+        return
+    yield from (f"## {claims.TITLE}", "")
+    parts = {claim.name: claims.rows(claim) for claim in summary.claims}
+    rows = (map(text, row) for lines in parts.values() for row in lines[:MOST_PARTS])
+    yield from _table(claims.HEADS, map(list, rows), left=len(claims.HEADS))
+    if more := sum(max(len(lines) - MOST_PARTS, 0) for lines in parts.values()):
+        yield from (f"… and {more} more, in `summary.json`.", "")
+    yield from ("<details><summary>How each was tested</summary>", "")
+    yield from (f"- **{text(claim.statement)}** {text(claim.test)}" for claim in summary.claims)
+    yield from ("", "</details>", "")
+
+
+def _floors(summary: Summary) -> Iterator[str]:
+    if lines := list(floors.floors(summary)):
+        yield from (f"## {floors.TITLE}", "")
+        yield from _table(floors.HEADS, ([text(load), *map(_entry, entries)] for load, entries in lines))
+        yield from (floors.CAPTION, "")
+
+
 def _recorded(summary: Summary) -> Iterator[str]:
     lines = list(recorded.recorded(summary))
     if not lines:
@@ -147,4 +174,6 @@ def _details(summary: Summary, cell: Cell) -> Iterator[str]:
     heads = ["metric", "delivery", "n", "failed", *QUANTILES]
     rows = ([f"`{text(d.metric)}`", d.delivery, d.n, d.failed, *map(text, d.quantiles)] for d in details(summary, cell))
     yield from _table(heads, rows, left=2)
+    if lines := list(checks(summary, cell)):
+        yield from (*(f"- {text(line)}" for line in lines), "")
     yield from ("</details>", "")

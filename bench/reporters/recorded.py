@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from bench.analysis.metrics import BY_NAME, FLAG
 from bench.analysis.wording import both, reason
+from bench.reporters.table import NONE, unfit
 from bench.summary import Cell, CellKey, Row, Summary
 
 TITLE = "What the scenarios recorded"
@@ -41,6 +42,9 @@ def recorded(summary: Summary) -> Iterator[Recorded]:
         if row.key in found:
             found[row.key].setdefault((row.metric, row.unit), {})[row.delivery] = row
     for cell in summary.cells:
+        if found[cell.key] and unfit(cell):
+            yield Recorded(cell, unfit(cell), NONE, NONE, NONE)
+            continue
         for (name, _), rows in sorted(found[cell.key].items(), key=lambda line: natural(line[0][0])):
             yield Recorded(cell, name, _text(rows.get("streamed")), _text(rows.get("blocking")), _n(rows))
 

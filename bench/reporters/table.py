@@ -10,6 +10,7 @@ from bench.analysis.metrics import BY_NAME, LATENCIES, PACES, QUANTILES
 from bench.analysis.wording import NA, both, interval, reason, value
 from bench.summary import Cell, Row, Summary
 
+NONE = "–"
 LONGEST_REASON = 16
 """A longer reason stands below the table, not in it."""
 
@@ -54,17 +55,25 @@ CAPTION = (
     "both are ok. In brackets the 95 % interval. Client memory: measured apart on sim (two tokens an event), above "
     "what was there before the call, at the longest answer; Python's own blocks by tracemalloc, and the process (RSS)."
 )
+SHORT_CAPTION = (
+    "Medians of all offered trials (a failure is ∞); seen sooner, finish: shift over pairs with both ok; in brackets "
+    "the 95 % interval. Memory: measured apart, on sim. report.md says how."
+)
 DELIVERIES = ("streamed", "blocking")
+OF_THE_CLIENT = ("loop_lag", "send_lag")
+"""Metrics of a cell's trials of both deliveries together."""
 DETAILED = (*LATENCIES, "gap", "piece_gap", "itl", *PACES, "read_lag")
 
 
 def time_entries(summary: Summary, cell: Cell) -> list[Entry]:
-    """The cell's entries under TIME."""
+    """The cell's entries under TIME; of numbers that may not be believed only the word for it."""
+    if word := unfit(cell):
+        return [Entry(word), *[Entry(NONE)] * (len(TIME) - 1)]
     if cell.unsupported:
         return [Entry(NA, "unsupported"), *[Entry(NA)] * (len(TIME) - 1)]
     own = [entry(summary.row(cell, "streamed", metric, "p50")) for metric in ("ttfu", "ttft", "total")]
     if cell.unpaired:
-        return [*own, Entry("–", "no blocking"), Entry("–"), Entry("–")]
+        return [*own, Entry(NONE, "no blocking"), Entry(NONE), Entry(NONE)]
     return [
         *own,
         entry(summary.row(cell, "blocking", "total", "p50")),
@@ -75,19 +84,28 @@ def time_entries(summary: Summary, cell: Cell) -> list[Entry]:
 
 def pairs_text(cell: Cell) -> str:
     """How many pairs it has, where it may have any."""
-    return "–" if cell.unpaired else str(cell.pairs)
+    return NONE if cell.unpaired else str(cell.pairs)
+
+
+def unfit(cell: Cell) -> str:
+    """The word for a cell whose numbers may not be believed; empty for any other."""
+    return "SATURATED" if cell.saturated else "INVALID" if cell.invalid else ""
 
 
 def cost_texts(summary: Summary, cell: Cell, delivery: str) -> list[str]:
-    """The cell's texts under COST, for one delivery."""
+    """The cell's texts under COST, for one delivery. What is counted stands in any cell, what is timed does not."""
     failed, *sums = [summary.row(cell, delivery, name, "sum") for name in ("failures", "attempts", "backoff")]
     return [
         f"{value(failed)} of {failed.n}" if failed else NA,
-        *map(_cost, sums),
+        *(NONE if unfit(cell) and row and row.unit == "ms" else _cost(row) for row in sums),
         _peaks(summary, cell, delivery),
         both(summary.memory_row(cell, delivery, "memory_slope.rss"), unit=False),
-        _cost(summary.row(cell, delivery, "cpu_per_event", "mean")) if delivery == "streamed" else "",
+        _cpu(summary, cell) if delivery == "streamed" else "",
     ]
+
+
+def _cpu(summary: Summary, cell: Cell) -> str:
+    return NONE if unfit(cell) else _cost(summary.row(cell, "streamed", "cpu_per_event", "mean"))
 
 
 def _cost(row: Row | None) -> str:
@@ -123,10 +141,12 @@ def details(summary: Summary, cell: Cell) -> Iterator[Detail]:
     """What the tables leave out: every quantile of every metric, and what plugins recorded."""
     own = {row.metric for row in summary.rows if row.key == cell.key and row.metric not in BY_NAME}
     recorded = sorted(name for name in own if not name.startswith("failures."))
-    for metric, delivery in product((*DETAILED, *recorded), DELIVERIES):
+    named = (*product((*DETAILED, *recorded), DELIVERIES), *product(OF_THE_CLIENT, ("paired",)))
+    for metric, delivery in named:
         found = [summary.row(cell, delivery, metric, quantile) for quantile in QUANTILES]
         if first := next(filter(None, found), None):
-            yield Detail(metric, delivery, str(first.n), str(first.failed), tuple(map(_quantile, found)))
+            both_of_them = delivery.replace("paired", "both")
+            yield Detail(metric, both_of_them, str(first.n), str(first.failed), tuple(map(_quantile, found)))
 
 
 def _quantile(row: Row | None) -> str:
@@ -143,14 +163,18 @@ def entry(row: Row | None) -> Entry:
 
 def footnotes(summary: Summary, cell: Cell) -> Iterator[str]:
     """What the table has no room for: why a cell is invalid, its notes, long reasons, and trials left out."""
-    if cell.invalid:
+    if cell.invalid and cell.invalid not in summary.trust.sentence:
         yield f"INVALID: {cell.invalid}"
     if cell.unsupported:
         yield f"unsupported there, so not measured: {cell.unsupported}"
         return
     if cell.unpaired:
         yield f"{cell.unpaired}: it has its own columns only"
+    if cell.saturated and cell.saturated not in summary.trust.sentence:
+        yield f"SATURATED: {cell.saturated}"
     yield from cell.notes
+    if unfit(cell):
+        return
     for row in (summary.row(cell, "paired", "gain", "hl", "ms"), summary.row(cell, "streamed", "ttft", "p50")):
         if row and len(reason(row)) > LONGEST_REASON and not any(reason(row) in note for note in cell.notes):
             yield f"{row.metric}: {reason(row)}"

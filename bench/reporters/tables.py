@@ -35,9 +35,17 @@ def render_json(summary: Summary) -> bytes:
         "trust": asdict(summary.trust),
         "notes": summary.notes,
         "verdicts": [
-            {**cell.key._asdict(), "verdict": cell.verdict, "pairs": cell.pairs, "notes": cell.notes}
+            {
+                **cell.key._asdict(),
+                "verdict": cell.verdict,
+                "pairs": cell.pairs,
+                "invalid": cell.invalid,
+                "saturated": cell.saturated,
+                "notes": cell.notes,
+            }
             for cell in summary.cells
         ],
+        "claims": [_json_value(asdict(claim)) for claim in summary.claims],
         "rows": [_json_row(row) for row in summary.rows],
     }
     return orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n"
@@ -45,6 +53,13 @@ def render_json(summary: Summary) -> bytes:
 
 def _json_row(row: Row) -> Mapping[str, object]:
     return {name: _json_number(value) for name, value in asdict(row).items()}
+
+
+def _json_value(value: object) -> object:
+    """The same for what is nested."""
+    if isinstance(value, Mapping):
+        return {name: _json_value(member) for name, member in value.items()}
+    return [_json_value(member) for member in value] if isinstance(value, list | tuple) else _json_number(value)
 
 
 def _json_number(value: object) -> object:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import re
+import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from bench.reporters import recorded
-from bench.reporters.table import CAPTION, COST, TIME, cost_deliveries, cost_texts, footnotes, time_entries
+from bench.reporters import claims, recorded
+from bench.reporters.table import COST, SHORT_CAPTION, TIME, cost_deliveries, cost_texts, footnotes, time_entries, unfit
 from bench.summary import Cell, Summary
 
 if TYPE_CHECKING:
@@ -20,10 +21,15 @@ if TYPE_CHECKING:
 WIDEST = 100
 MOST_FAILURES = 5
 LONGEST_ERROR = 160
+MOST_TRUST = 4
+"""Lines of evidence; the first ones matter to most."""
 MOST_RECORDED = 36
 """Lines."""
 NAME_SHARE = 5
 """A name takes at most this part of the width; a longer one goes on in a line of its own."""
+
+
+STYLES = {"VALID": "bold green", "CAUTION": "bold yellow", "INVALID": "bold red", "UNCHECKED": "bold"}
 
 
 def render_terminal(summary: Summary, width: int = WIDEST, *, color: bool = False) -> str:
@@ -32,14 +38,19 @@ def render_terminal(summary: Summary, width: int = WIDEST, *, color: bool = Fals
     console = _console(out, min(width, WIDEST), color=color)
     console.print(f"{title(summary)}\n{summary.headline}", style="bold")
     console.print()
-    console.print(summary.answer)
+    verdict = summary.trust.verdict
+    console.print(_led("TRUST", f"{verdict}: {summary.trust.sentence}", console.width), style=STYLES[verdict])
+    console.print(_led("ANSWER", summary.answer, console.width))
     console.print()
     longest = console.width // NAME_SHARE
     console.print(_time_table(summary, longest))
     console.print()
     console.print(_cost_table(summary, longest))
-    console.print(CAPTION, style="dim")
+    console.print(SHORT_CAPTION, style="dim")
     console.print()
+    if summary.claims:
+        console.print(_claims_table(summary, console.width))
+        console.print()
     if lines := list(recorded.recorded(summary)):
         console.print(_recorded_table(lines, longest))
         if len(lines) > MOST_RECORDED:
@@ -48,6 +59,11 @@ def render_terminal(summary: Summary, width: int = WIDEST, *, color: bool = Fals
     for line in _below(summary):
         console.print(line)
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
+
+
+def _led(word: str, text: str, width: int) -> str:
+    """A word, and what it says beside it."""
+    return textwrap.fill(text, width, initial_indent=f"{word:8}", subsequent_indent=" " * 8)
 
 
 def title(summary: Summary) -> str:
@@ -78,7 +94,8 @@ def _time_table(summary: Summary, longest: int) -> Table:
     table = _table(("scenario", "pairs"), *TIME)
     for cell in summary.cells:
         entries = time_entries(summary, cell)
-        table.add_row(_label(cell, longest), *(f"{entry.main}\n{entry.below}".rstrip() for entry in entries))
+        texts = (f"{entry.main}\n{entry.below}".rstrip() for entry in entries)
+        table.add_row(_label(cell, longest), *texts, style="dim" if unfit(cell) else "")
     return table
 
 
@@ -87,6 +104,17 @@ def _cost_table(summary: Summary, longest: int) -> Table:
     for cell in summary.cells:
         for place, delivery in enumerate(cost_deliveries(summary, cell)):
             table.add_row("" if place else folded(cell.label, longest), delivery, *cost_texts(summary, cell, delivery))
+    return table
+
+
+def _claims_table(summary: Summary, width: int) -> Table:
+    """Each claim in a line; where it does not simply hold, with the number and why, which report.md has in full."""
+    table = _table(("claims", ""), ("", ""))
+    room = width - max(len(claim.verdict) for claim in summary.claims) - 2
+    for claim in summary.claims:
+        most = room if claim.verdict == "NOT TESTABLE HERE" else 2 * room
+        lines = [textwrap.shorten(line, most, placeholder=" …") for line in claims.in_short(claim)]
+        table.add_row(claim.verdict, "\n".join(lines))
     return table
 
 
@@ -106,7 +134,7 @@ def _table(*heads: tuple[str, str]) -> Table:
 
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold", show_edge=False)
     for top, bottom in heads:
-        left = top in {"scenario", "recorded", "name"} or bottom == "delivery"
+        left = top in {"scenario", "recorded", "name", "claims", ""} and (not bottom or bottom in {"pairs", "delivery"})
         name = top in {"scenario", "recorded"}
         justify: Literal["left", "right"] = "left" if left else "right"
         table.add_column(f"{top}\n{bottom}".rstrip(), justify=justify, overflow="fold", no_wrap=name)
@@ -141,5 +169,8 @@ def _below(summary: Summary) -> Iterator[str]:
         yield f"failed: trial {failure.trial_id} {failure.cell} {failure.delivery}, {what}"
     if len(summary.failures) > MOST_FAILURES:
         yield f"… and {len(summary.failures) - MOST_FAILURES} more failures: report.md lists them"
-    yield from (f"trust: {line}" for line in summary.trust.lines)
+    lines = summary.trust.lines
+    yield from (f"trust: {line}" for line in lines[:MOST_TRUST])
+    if len(lines) > MOST_TRUST:
+        yield f"trust: report.md has {len(lines) - MOST_TRUST} more lines"
     yield from (f"note: {line}" for line in summary.notes)

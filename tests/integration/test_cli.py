@@ -70,7 +70,7 @@ def test_dry_run_sends_nothing(tmp_path: Path) -> None:
     assert first.returncode == 0, first.stderr
     assert first.stdout == second.stdout
     assert "m1 at 127.0.0.1" in first.stdout
-    assert "3 cells × 36 pairs, 234 trials" in first.stdout
+    assert "390 trials (216 measured, 24 warm-up, 48 A/A, 102 calibration)" in first.stdout
     assert "nothing was sent" in first.stdout
     assert list(tmp_path.iterdir()) == []
 
@@ -200,8 +200,8 @@ def test_an_endpoint_that_is_not_the_simulator(tmp_path: Path) -> None:
 
 
 def test_no_secret_reaches_a_file(tmp_path: Path) -> None:
-    """A planted key and header value are sent, come back in an error, and are in no file of the run folder."""
-    key, header = "planted-key-8d1f", "planted-header-77aa"
+    """Planted in variables, headers (they come back in errors and headers), URLs and the command line: in no file."""
+    key, header, other = "planted-key-8d1f", "planted-header-77aa", "planted-elsewhere-3e9c"
 
     def leaky(request: Request) -> Script:
         said = f"you sent {request.headers['authorization']} and {request.headers['x-secret']}"
@@ -209,14 +209,15 @@ def test_no_secret_reaches_a_file(tmp_path: Path) -> None:
 
     def first_well(request: Request) -> Script:
         preflight = request.json.get("input") == "ping"
-        return json_response(e.response(output=[])) if preflight else leaky(request)
+        return json_response(e.response(output=[]), headers={"via": header}) if preflight else leaky(request)
 
     with scripted(routes={"/v1/models": MODELS, "/v1/responses": first_well}) as server:
         done = bench(
             *["run", "text", "--base-url", server.base_url, "--pairs", "2", "--no-memory", "--store-text"],
             *["--api-key-env", "MY_KEY", "-H", f"X-Secret: {header}"],
+            *["--prompt", f"Read https://me:{other}@host.example/x?token={other}"],
             cwd=tmp_path,
-            env={"MY_KEY": key},
+            env={"MY_KEY": key, "SOME_TOKEN": other, "HTTPS_PROXY": f"http://me:{other}@127.0.0.1:9"},
         )
     assert done.returncode == 4, done.stderr
     assert server.requests[-1].headers["authorization"] == f"Bearer {key}"
@@ -224,8 +225,9 @@ def test_no_secret_reaches_a_file(tmp_path: Path) -> None:
         content = path.read_bytes()
         assert key.encode() not in content, path.name
         assert header.encode() not in content, path.name
-    assert key not in done.stdout + done.stderr
-    assert header not in done.stdout + done.stderr
+        assert other.encode() not in content, path.name
+    assert not [secret for secret in (key, header, other) if secret in done.stdout + done.stderr]
+    assert '"HTTPS_PROXY"' in (only_run(tmp_path) / "manifest.json").read_text()
 
 
 def test_notices_of_never_by_accident(tmp_path: Path) -> None:

@@ -78,6 +78,8 @@ def test_the_documented_example(tmp_path: Path) -> None:
     assert (local.models, local.lacks) == ((), ("json_schema",))
     assert config.run == {
         "pairs": 72,
+        "precision": "5%",
+        "budget": ["10m", "200k-tokens"],
         "warmup": 3,
         "concurrency": 1,
         "seed": 7,

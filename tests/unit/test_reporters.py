@@ -8,17 +8,21 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import re
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bench.analysis.build import build
+from bench.analysis.wording import value
 from bench.reporters import register_reporters
 from bench.reporters.charts import steps
 from bench.reporters.html import render_html, script_json
@@ -26,22 +30,34 @@ from bench.reporters.markdown import render_markdown
 from bench.reporters.markdown import text as markdown_text
 from bench.reporters.tables import render_csv, render_json
 from bench.reporters.terminal import render_terminal
-from bench.summary import COLUMNS, Ecdf, Summary
+from bench.summary import CALIBRATION, COLUMNS, Claim, ClaimPart, Ecdf, Row, Summary
 from tests.synthetic import Truth, make_run
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 CELLS = (
-    Truth(),
-    Truth(scenario="function_call", slower_by=0.03, fail={("blocking", 3): "timeout"}, error="no answer in 60 s"),
-    Truth(scenario="structured_output", tokens_per_delta=3, fail={("streamed", pair): "malformed" for pair in (1, 2)}),
+    Truth(loop_lag_ms=0.1),
+    Truth(
+        scenario="function_call",
+        slower_by=0.03,
+        fail={("blocking", 3): "timeout"},
+        error="no answer in 60 s",
+        loop_lag_ms=0.1,
+    ),
+    Truth(
+        scenario="structured_output",
+        tokens_per_delta=3,
+        fail={("streamed", pair): "malformed" for pair in (1, 2)},
+        loop_lag_ms=0.1,
+    ),
 )
+CHECKED: dict[str, Any] = {"aa": 8, "coin": True, "pressure": 0.03}
 RENDERERS = {"terminal.txt": render_terminal, "report.md": render_markdown, "summary.csv": render_csv}
 EVIL = "<script>alert(1)</script> | `x` [a](http://b) </details>"
 
 
 def example(folder: Path) -> Summary:
-    """Three scenarios, some failures."""
-    return build(make_run(folder / "example", CELLS))
+    """Three scenarios, some failures, and a run that checked itself."""
+    return build(make_run(folder / "example", CELLS, **CHECKED))
 
 
 @pytest.fixture(scope="module")
@@ -67,15 +83,15 @@ def test_golden(name: str, summary: Summary) -> None:
 @pytest.mark.parametrize("reporter", tuple(register_reporters()), ids=lambda r: r.name)
 def test_rebuilt_byte_for_byte(reporter: object, summary: Summary, tmp_path: Path) -> None:
     """A second build of the same records gives the same bytes, Parquet or journal."""
-    again = build(make_run(tmp_path / "example", CELLS, finish=False))
+    again = build(make_run(tmp_path / "example", CELLS, finish=False, **CHECKED))
     render = reporter.render  # type: ignore[attr-defined]
     assert render(again) == render(summary)
 
 
 def test_terminal_fits(summary: Summary) -> None:
-    """Three cells, and a number that each recorded, take at most 45 lines of at most 100 columns, plain when asked."""
+    """Three cells with failures, claims and recorded numbers: 60 lines of 100 columns at most, plain if asked."""
     lines = render_terminal(summary).splitlines()
-    assert len(lines) <= 45
+    assert len(lines) <= 60
     assert max(map(len, lines)) <= 100
     assert "\x1b" not in "".join(lines)
     assert "\x1b[1m" in render_terminal(summary, color=True)
@@ -88,10 +104,126 @@ def test_terminal_says_where_it_was_measured(summary: Summary) -> None:
     assert second == "SIMULATED: embedded simulator, model sim-1, profile quick"
 
 
+def test_the_order_is_trust_answer_table(summary: Summary) -> None:
+    """After the title come whether to trust the run, then the answer, then the numbers, wherever people read."""
+    for render in (render_terminal, render_markdown, render_html):
+        report = render(summary)
+        report = " ".join(report[max(report.find("<body>"), 0) :].replace("*", "").split())
+        places = [report.index(text) for text in ("SIMULATED", "CAUTION", "Streaming shows", "seen sooner")]
+        assert places == sorted(places)
+
+
 def test_terminal_at_60_columns_loses_no_number(summary: Summary) -> None:
     """On a narrow terminal the table folds; no line is longer."""
     lines = render_terminal(summary, 60).splitlines()
     assert max(map(len, lines)) <= 60
+
+
+CURVE = ((5.0, 0.1, 0.05, 0.15), (10.0, 0.3, 0.25, 0.35), (60.0, 0.7, 0.65, math.inf))
+CLAIMS = (
+    Claim(
+        "sooner",
+        "The first token comes 20 to 40 % sooner",
+        "REFUTED",
+        "95 % interval within 20 to 40 %",
+        (
+            ClaimPart("a short one", "HOLDS", "30.0 % [25, 35]", 12, "inside"),
+            ClaimPart("text", "REFUTED", "71.4 % [71.1, 71.8]", 36, f"larger {EVIL}", CURVE),
+        ),
+    ),
+    Claim("usage", "Usage is the same", "HOLDS", "exact", (ClaimPart("text", "HOLDS", "0 differ", 36, "equal"),)),
+    Claim("packets", "Smaller packets are sooner", "NOT TESTABLE HERE", "trend", ()),
+)
+
+
+@pytest.fixture
+def claimed(summary: Summary) -> Summary:
+    """The example with claims, one cell in which the client was late, and a floor."""
+    late = replace(summary.cells[1], saturated="loop lag p99 61 ms")
+    key = (CALIBRATION, "", "responses", CALIBRATION, "m", "sdk", "c=1", "streamed")
+    floor = Row(*key, "floor_ttfu", "ms", "p50", 36, 0, 0.41, 0.37, 0.45, "")
+    cells = (summary.cells[0], late, summary.cells[2])
+    return replace(summary, claims=CLAIMS, cells=cells, rows=(*summary.rows, floor))
+
+
+def test_claims_are_lines_on_the_terminal(claimed: Summary) -> None:
+    """Verdict, statement and the number of the part that decided; and why, where it does not simply hold."""
+    lines = render_terminal(claimed).splitlines()
+    place = lines.index("claims")
+    assert lines[place + 1].split(maxsplit=1) == [
+        "REFUTED",
+        "The first token comes 20 to 40 % sooner: text: 71.4 % [71.1, 71.8], n=36",
+    ], "the part that decided"
+    assert lines[place + 2].strip().startswith("larger <script>")
+    assert [line.split("  ")[0] for line in lines[place + 3 : place + 5]] == ["HOLDS", "NOT TESTABLE HERE"]
+    assert max(map(len, lines)) <= 100
+
+
+def test_claims_are_a_table_in_markdown(claimed: Summary) -> None:
+    """A line for each part with its own verdict; the rule of the test once; no markup of a server."""
+    lines = [line for line in render_markdown(claimed).splitlines() if "REFUTED" in line or "HOLDS" in line]
+    assert len(lines) == 3
+    assert lines[0].startswith(
+        "| The first token comes 20 to 40 % sooner (a short one) | HOLDS | 30.0 % [25, 35] | 12 |"
+    )
+    assert "<script" not in render_markdown(claimed)
+
+
+def test_a_claim_of_many_cells_is_cut_in_markdown(claimed: Summary) -> None:
+    """A comment has room for some parts of a claim, and says how many there are more."""
+    part = CLAIMS[0].parts[0]
+    many = replace(CLAIMS[0], parts=tuple(replace(part, subject=f"cell {number}") for number in range(30)))
+    report = render_markdown(replace(claimed, claims=(many,)))
+    assert "(cell 11)" in report
+    assert "(cell 12)" not in report
+    assert "… and 18 more, in `summary.json`" in report
+
+
+def test_claims_are_cards_with_their_curve_in_html(claimed: Summary) -> None:
+    """A card for each claim; a part that depends on the length has a chart, and its words for those who do not see."""
+    page = Page(render_html(claimed))
+    assert len([a for a in page.all("article") if str(a.get("class")).startswith("card")]) == len(CLAIMS)
+    charts = [a for a in page.all("div") if str(a.get("data-chart", "")).startswith("claim-")]
+    assert len(charts) == 1
+    assert "10% at 5 output tokens, 70% at 60" in str(charts[0]["aria-label"])
+
+
+def test_json_has_claims_trust_and_what_was_late(claimed: Summary) -> None:
+    """For programs: every part, with infinity as text, the verdict on the run, and the reason in each cell."""
+    read = json.loads(render_json(claimed))
+    assert read["claims"][0]["parts"][1]["curve"][2] == [60.0, 0.7, 0.65, "inf"]
+    assert [verdict["saturated"] for verdict in read["verdicts"]] == ["", "loop lag p99 61 ms", ""]
+    assert read["trust"]["verdict"] == claimed.trust.verdict
+
+
+@pytest.mark.parametrize("render", [render_terminal, render_markdown, render_html])
+def test_a_late_cell_shows_the_word_and_no_time(render: Callable[[Summary], str], claimed: Summary) -> None:
+    """Its timed numbers are out of the tables; what is counted stays; how it was late is below."""
+    report = render(claimed)
+    assert "SATURATED" in report
+    assert "loop lag p99 61 ms" in report
+    assert "1 of 36" in report, "failures are counted all the same"
+    assert value(claimed.row(claimed.cells[1], "paired", "overhead", "hl", "ratio")) not in visible(report)
+
+
+def visible(report: str) -> str:
+    """The report up to the details of the cells."""
+    return report.split("<details>", maxsplit=1)[0]
+
+
+def test_a_late_cell_is_grey(claimed: Summary) -> None:
+    """Dim on a terminal with colours, a class of its own in HTML."""
+    assert "\x1b[2m" in render_terminal(claimed, color=True)
+    assert len([a for a in Page(render_html(claimed)).all("tr") if a.get("class") == "unfit"]) == 4
+
+
+@pytest.mark.parametrize("render", [render_markdown, render_html])
+def test_the_floor_is_a_table_of_its_own(render: Callable[[Summary], str], claimed: Summary) -> None:
+    """What the instrument adds stands by load, and is no cell."""
+    report = render(claimed)
+    assert "What the instrument adds" in report
+    assert "0.41 ms" in report
+    assert "(calibration)" not in report
 
 
 @pytest.mark.parametrize("render", [render_terminal, render_markdown, render_html])
@@ -187,7 +319,7 @@ def test_html_is_one_file_without_network(summary: Summary) -> None:
 
 def test_html_has_a_chart_and_its_words_for_each_cell(summary: Summary) -> None:
     """Three charts per scenario, each with a text for those who do not see it and data that parse."""
-    html = render_html(summary)
+    html = render_html(replace(summary, claims=()))
     charts = [attrs for attrs in Page(html).all("div") if "data-chart" in attrs]
     assert len(charts) == 9
     assert all("arrived" in str(c["aria-label"]) or "slope" in str(c["aria-label"]) for c in charts)

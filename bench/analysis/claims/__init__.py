@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from bench.analysis.claims import consuming, packets, requests, sooner, usage
 from bench.analysis.frames import RunFrames
 from bench.summary import Claim, Summary
 
 
 def claims(frames: RunFrames, summary: Summary) -> tuple[Claim, ...]:
     """Each statement with its verdict; `summary` has the run's numbers and cells, without claims and verdicts."""
-    del frames, summary
-    return ()
+    return (
+        sooner.claim(frames, summary),
+        consuming.claim(summary),
+        usage.claim(frames, summary),
+        requests.claim(frames, summary),
+        packets.claim(frames, summary),
+    )

@@ -1,0 +1,109 @@
+"""Streaming takes constant memory, and blocking grows with the length."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from bench.analysis import intervals
+from bench.analysis.claims.parts import HOLDS, REFUTED, UNDECIDED, Draft, Verdict, make_claim, number, untestable
+from bench.analysis.claims.trends import beyond
+from bench.analysis.intervals import Estimate
+from bench.meters.consuming import CONSUMERS, DISCARD, LARGEST_READ, NOTHING, TOKENS_PER_EVENT
+from bench.summary import Claim, ClaimPart, MemoryCurve, Summary
+
+LEAST_EPS = 2.0
+"""Bytes per token that nobody would call growth."""
+NULLS = 3
+METER = "tracemalloc"
+STATEMENT = "Streaming takes constant client memory, while blocking grows with the length of the answer."
+TEST = (
+    f"Peak of Python's own blocks (tracemalloc) by answer length, on the simulator, {TOKENS_PER_EVENT} tokens an "
+    f"event, read by at most {LARGEST_READ // 1024} KiB at once: asyncio by itself asks for 256 KiB, which hides all "
+    "below. Theil-Sen slope with Sen's interval; eps is the larger of 2 bytes a token and three times the slope of a "
+    "reader that keeps nothing. Streamed HOLDS: the interval lies within ±eps; REFUTED: above. Blocking HOLDS: above "
+    "eps; REFUTED: within ±eps. Kendall's test against eps, Holm over the parts."
+)
+Way = tuple[str, str]
+"""Scenario and delivery."""
+
+
+def claim(summary: Summary) -> Claim:
+    """A part for each way of consuming, and one for blocking."""
+    return of_curves({(c.scenario, c.delivery): c for c in summary.memory if c.meter == METER})
+
+
+def of_curves(found: Mapping[Way, MemoryCurve]) -> Claim:
+    """By the curves of the ways of consuming among these."""
+    curves = {way: curve for way, curve in found.items() if way[0] in CONSUMERS}
+    if not curves:
+        why = "no memory pass of the ways of consuming in this run: `bench run` with 10 pairs or more makes one"
+        return make_claim("memory", STATEMENT, TEST, [untestable("memory", why)])
+    null = _slope(curves[NOTHING, "streamed"]).value if (NOTHING, "streamed") in curves else None
+    eps = max(LEAST_EPS, NULLS * abs(null or 0))
+    drafts = [_part(way, curves.get(way), eps, curves) for way in _ways()]
+    return make_claim("memory", STATEMENT, TEST, drafts)
+
+
+def _ways() -> Iterator[Way]:
+    yield from ((name, "streamed") for name in CONSUMERS if name != NOTHING)
+    yield DISCARD, "blocking"
+
+
+def _slope(curve: MemoryCurve) -> Estimate:
+    tokens, peaks = zip(*curve.points, strict=True) if curve.points else ((), ())
+    return intervals.theil_sen(np.array(tokens, float), np.array(peaks, float))[0]
+
+
+def _part(way: Way, curve: MemoryCurve | None, eps: float, curves: dict[Way, MemoryCurve]) -> Draft:
+    name, delivery = way
+    subject = "blocking" if delivery == "blocking" else f"streamed {name}"
+    if curve is None or not curve.points:
+        return untestable(subject, "it was not measured: the memory pass had no time for it")
+    slope = _slope(curve)
+    tokens, peaks = (np.array(values, float) for values in zip(*curve.points, strict=True))
+    where, p = beyond(tokens, peaks, slope, eps)
+    verdict = _verdict(where, delivery)
+    words = "the whole answer is parsed" if delivery == "blocking" else CONSUMERS[name]
+    reason = "; ".join([words, _said(where, slope, eps), *_compared(curve, curves)])
+    return Draft(ClaimPart(subject, verdict, _text(slope), len(peaks), reason), p if where else None)
+
+
+def _verdict(where: str, delivery: str) -> Verdict:
+    expected = "above" if delivery == "blocking" else "within"
+    if not where:
+        return UNDECIDED
+    return HOLDS if where == expected or (where == "below" and delivery == "streamed") else REFUTED
+
+
+def _text(slope: Estimate) -> str:
+    if slope.value is None or slope.low is None or slope.high is None:
+        return ""
+    return f"{number(slope.value)} B/tok [{number(slope.low)}, {number(slope.high)}]"
+
+
+def _said(where: str, slope: Estimate, eps: float) -> str:
+    if slope.value is None:
+        return slope.note
+    limit = f"{number(eps)} B/tok"
+    words = {
+        "above": f"it grows with the answer, by more than {limit}",
+        "within": f"it does not grow by more than {limit}",
+        "below": f"it falls by more than {limit}",
+    }
+    return words.get(where, f"whether it grows by more than {limit} cannot be told")
+
+
+def _compared(curve: MemoryCurve, curves: dict[Way, MemoryCurve]) -> Iterator[str]:
+    """Beside the blocking call at the same length: a stream may take more."""
+    blocking = curves.get((DISCARD, "blocking"))
+    if curve.delivery == "blocking" or blocking is None:
+        return
+    both = dict(curve.points).keys() & dict(blocking.points).keys()
+    if both:
+        tokens = max(both)
+        peaks = [f"{dict(one.points)[tokens] / 1000:.0f} kB" for one in (curve, blocking)]
+        yield f"at {tokens:,} tokens {peaks[0]}, blocking {peaks[1]}"
+        if curve.scenario == DISCARD:
+            yield "the last events of a stream of the Responses API repeat the whole answer"

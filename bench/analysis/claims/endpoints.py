@@ -1,0 +1,46 @@
+"""What counts and limits requests is an endpoint, not a scenario: the cells of each one together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.analysis.claims.parts import unusable
+from bench.summary import Cell
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A model at a target, by one API."""
+
+    name: str
+    target: str
+    model: str
+    simulated: bool
+    cells: tuple[int, ...]
+    """Numbers of the cells from which something may be concluded."""
+    loads: frozenset[str]
+    left_out: str
+    """Which cells were left out, and why; or empty."""
+
+
+def endpoints(cells: Sequence[Cell]) -> list[Endpoint]:
+    """The endpoints of these cells, in their order."""
+    groups: dict[tuple[str, str, str], list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault((cell.key.target, cell.key.model, cell.key.api), []).append(cell)
+    return [_endpoint(f"{model} at {target} ({api})", group) for (target, model, api), group in groups.items()]
+
+
+def _endpoint(name: str, cells: Sequence[Cell]) -> Endpoint:
+    usable = tuple(cell for cell in cells if not unusable(cell))
+    reasons = [f"{cell.label} is left out: {unusable(cell)}" for cell in cells if unusable(cell)]
+    return Endpoint(
+        name=name,
+        target=cells[0].key.target,
+        model=cells[0].key.model,
+        simulated=cells[0].simulated,
+        cells=tuple(cell.number for cell in usable),
+        loads=frozenset(cell.key.load for cell in usable),
+        left_out="; ".join(reasons),
+    )

@@ -1,0 +1,82 @@
+"""How much sooner by the length of the answer, as the streams of one length tell it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bench.analysis import intervals
+from bench.clients.events import TOKEN_KINDS
+
+Curve = tuple[tuple[float, float, float, float], ...]
+"""(output tokens, estimate, low, high), by length."""
+
+EACH = 32
+"""Up to so many tokens every length is a point."""
+STEP = 1.15
+"""Above, each length is so much longer than the one before."""
+REACHED = 0.5
+"""Lengths that fewer of the trials reach are left out: those few are not like the others."""
+
+
+def gain_curve(ok: pd.DataFrame, events: pd.DataFrame) -> Curve:
+    """1 - TTFU / (when token k came), the median over trials with its interval, by k. `ok`: streamed trials.
+
+    Had the answer ended with token k, a blocking call would have brought it at about that time. A delta stands for
+    output tokens / deltas of its trial. Trials of several requests or attempts have other waits in them: left out.
+    """
+    plain = ok[(ok["requests"] == 1) & (ok["attempts"] == 1) & (ok["deltas"] > 0) & (ok["output_tokens"] > 0)]
+    plain = plain.dropna(subset=["t_first_useful", "t_first_token"])
+    if plain.empty:
+        return ()
+    stamps = _delta_times(events, plain.index)
+    gains = [_gains(trial, stamps[number]) for number, trial in plain.iterrows() if number in stamps]
+    return tuple(_points(gains))
+
+
+def _delta_times(events: pd.DataFrame, trials: pd.Index[int]) -> dict[object, NDArray[np.float64]]:
+    """When each delta of a trial was read, by trial; `.done` only repeats them."""
+    mine = events[events["trial_id"].isin(trials) & events["kind"].isin(TOKEN_KINDS) & (events["chars"] > 0)]
+    repeats = mine["type"].str.endswith(".done").fillna(value=False).astype(bool)
+    deltas = mine[~repeats].sort_values(["trial_id", "seq"])
+    return {number: group["t_read"].to_numpy(float) for number, group in deltas.groupby("trial_id")}
+
+
+def _gains(trial: pd.Series[float], stamps: NDArray[np.float64]) -> NDArray[np.float64]:
+    """For k = 1, 2, … tokens of one trial. Before the first useful piece there is nothing to be sooner with."""
+    tokens = np.arange(1, int(trial["output_tokens"]) + 1)
+    delta = np.ceil(tokens * stamps.size / tokens.size).astype(int) - 1
+    whole = stamps[delta] - float(trial["t_origin"])
+    useful = float(trial["t_first_useful"] - trial["t_origin"])
+    gains: NDArray[np.float64] = 1 - useful / np.maximum(whole, useful)
+    return gains
+
+
+def _points(gains: list[NDArray[np.float64]]) -> Iterator[tuple[float, float, float, float]]:
+    sizes = np.array([one.size for one in gains])
+    for k in _grid(int(sizes.max(initial=0))):
+        there = [float(one[k - 1]) for one in gains if one.size >= k]
+        if len(there) < REACHED * len(gains):
+            return
+        e = intervals.quantile_ci(there, 0.5)
+        if e.value is not None and e.low is not None and e.high is not None:
+            yield float(k), e.value, e.low, e.high
+
+
+def _grid(most: int) -> Iterator[int]:
+    """Every length first, then ever wider apart; the longest is one of them."""
+    k = 1
+    while k < most:
+        yield k
+        k = k + 1 if k < EACH else int(np.ceil(k * STEP))
+    if most:
+        yield most
+
+
+def true_range(curve: Curve, least: float, most: float) -> tuple[float, float] | None:
+    """The shortest and the longest length whose interval lies within; None if there is none."""
+    inside = [tokens for tokens, _, low, high in curve if low >= least and high <= most]
+    return (inside[0], inside[-1]) if inside else None

@@ -1,0 +1,90 @@
+"""From the parts of a claim to its verdict: what all claims have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from bench.analysis.hypotheses import holm_adjusted
+from bench.analysis.intervals import ALPHA
+from bench.summary import Cell, Claim, ClaimPart
+
+Verdict = Literal["HOLDS", "REFUTED", "NOT ENOUGH DATA", "NOT TESTABLE HERE"]
+HOLDS: Verdict = "HOLDS"
+REFUTED: Verdict = "REFUTED"
+UNDECIDED: Verdict = "NOT ENOUGH DATA"
+UNTESTABLE: Verdict = "NOT TESTABLE HERE"
+DECIDED = (HOLDS, REFUTED)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A part before it is known how many others were tested."""
+
+    part: ClaimPart
+    p: float | None = None
+    """Two-sided, of the test that decides its verdict; None: no test, or an exact count."""
+
+
+def make_claim(name: str, statement: str, test: str, drafts: Sequence[Draft]) -> Claim:
+    """The claim with its parts, those that do not stand beside so many others undecided."""
+    parts = settled(drafts)
+    return Claim(name, statement, overall(parts), test, parts)
+
+
+def settled(drafts: Sequence[Draft]) -> tuple[ClaimPart, ...]:
+    """The parts; what was decided by a p that Holm's correction over all of them puts above 5 % is not decided."""
+    tested = [draft.p for draft in drafts if draft.p is not None]
+    adjusted = iter(holm_adjusted(tested))
+    return tuple(
+        _settled(draft, next(adjusted), len(tested)) if draft.p is not None else draft.part for draft in drafts
+    )
+
+
+def _settled(draft: Draft, p: float, tests: int) -> ClaimPart:
+    part = draft.part
+    if part.verdict not in DECIDED or p <= ALPHA:
+        return part
+    doubt = f"it would be {part.verdict}, but not beyond doubt where {tests} are tested (Holm p = {p:.2f})"
+    return ClaimPart(part.subject, UNDECIDED, part.estimate, part.n, f"{doubt}; {part.reason}", part.curve)
+
+
+def overall(parts: Sequence[ClaimPart]) -> Verdict:
+    """One that is refuted refutes the claim; else it holds only where every part does."""
+    found = {part.verdict for part in parts}
+    if REFUTED in found:
+        return REFUTED
+    if found <= {UNTESTABLE}:
+        return UNTESTABLE
+    return HOLDS if found == {HOLDS} else UNDECIDED
+
+
+def untestable(subject: str, reason: str) -> Draft:
+    """A part of which nothing can be seen in this run."""
+    return Draft(ClaimPart(subject, UNTESTABLE, "", 0, reason))
+
+
+def unusable(cell: Cell) -> str:
+    """Why nothing may be concluded from this cell; empty where something may."""
+    if cell.unsupported:
+        return f"the target does not do it: {cell.unsupported}"
+    if cell.invalid:
+        return f"its numbers are invalid: {cell.invalid}"
+    return f"the client was late, so it shows the client: {cell.saturated}" if cell.saturated else ""
+
+
+def number(x: float) -> str:
+    """Three digits, never in powers of ten."""
+    return f"{x:.0f}" if abs(x) >= 100 else f"{x:.1f}" if abs(x) >= 10 else f"{x:.2f}"
+
+
+def counted(n: int, what: str) -> str:
+    """`1 pair`, `1,200 pairs`."""
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
+
+
+def some(trial_ids: Sequence[int], shown: int = 5) -> str:
+    """`trials 3, 8 and 12 more`."""
+    more = f" and {len(trial_ids) - shown} more" if len(trial_ids) > shown else ""
+    return f"trial{'' if len(trial_ids) == 1 else 's'} {', '.join(map(str, trial_ids[:shown]))}{more}"

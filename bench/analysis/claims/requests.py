@@ -1,0 +1,113 @@
+"""Chunks are not requests."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from bench.analysis.claims.endpoints import Endpoint, endpoints
+from bench.analysis.claims.parts import HOLDS, REFUTED, UNDECIDED, Draft, counted, make_claim, some, untestable
+from bench.analysis.frames import RunFrames
+from bench.summary import Claim, ClaimPart, Summary
+
+FEWEST = 10
+"""Streamed trials, and blocking ones where a rate limit is read."""
+CREATING = ("POST", "WS")
+ALONE = "c=1"
+STATEMENT = "The chunks of a stream are not requests: a streamed call counts as one."
+TEST = (
+    "Exact, for each endpoint. On the simulator: the answers in its own log for the ids of a streamed trial are as "
+    "many as the requests that were sent, however many events came. Elsewhere: x-ratelimit-remaining-requests falls by "
+    "as much with a streamed request as with a blocking one (medians, in the order of time, one request at a time, "
+    f"without the steps at which the window began anew), with {FEWEST} of each and more."
+)
+
+
+def claim(frames: RunFrames, summary: Summary) -> Claim:
+    """A part for each endpoint."""
+    drafts = [_part(endpoint, frames) for endpoint in endpoints(summary.cells)]
+    return make_claim("requests", STATEMENT, TEST, drafts or [untestable("requests", "there is no cell")])
+
+
+def _part(endpoint: Endpoint, frames: RunFrames) -> Draft:
+    if not endpoint.cells:
+        return untestable(endpoint.name, endpoint.left_out)
+    part = (_logged if endpoint.simulated else _limited)(endpoint, frames)
+    if not endpoint.left_out:
+        return part
+    before = part.part
+    reason = f"{before.reason}; {endpoint.left_out}"
+    return Draft(ClaimPart(before.subject, before.verdict, before.estimate, before.n, reason))
+
+
+def _logged(endpoint: Endpoint, frames: RunFrames) -> Draft:
+    """By the simulator's log of what it answered."""
+    truth = frames.tables["truth"]
+    if truth.empty:
+        return untestable(endpoint.name, "the simulator's log is missing: the run was killed")
+    trials = frames.trials
+    mine = trials[trials["cell"].isin(endpoint.cells) & (trials["delivery"] == "streamed") & (trials["status"] == "ok")]
+    sent = _sent(frames.tables["attempts"], mine.index)
+    answers = sent["client_id"].map(truth.groupby("client_id")["server_id"].nunique(dropna=False)).fillna(0)
+    by_trial = pd.DataFrame({"trial_id": sent["trial_id"], "sent": 1, "answers": answers}).groupby("trial_id").sum()
+    if by_trial.empty:
+        return untestable(endpoint.name, "no streamed request of an ok trial went through the client")
+    other = by_trial.index[by_trial["sent"] != by_trial["answers"]]
+    total, events = int(by_trial["answers"].sum()), int(mine["events"].fillna(0).sum())
+    estimate = f"{counted(total, 'answer')} to {counted(len(sent), 'request')}, in {counted(events, 'event')}"
+    hidden = _hidden(mine)
+    if len(other):
+        where = some([int(number) for number in other])
+        return Draft(ClaimPart(endpoint.name, REFUTED, estimate, len(by_trial), f"another number in {where}{hidden}"))
+    if len(by_trial) < FEWEST:
+        few = f"as many, but {counted(len(by_trial), 'trial')} are fewer than {FEWEST}{hidden}"
+        return Draft(ClaimPart(endpoint.name, UNDECIDED, estimate, len(by_trial), few))
+    held = f"the simulator's log has one answer for each request{hidden}"
+    return Draft(ClaimPart(endpoint.name, HOLDS, estimate, len(by_trial), held))
+
+
+def _sent(attempts: pd.DataFrame, trials: pd.Index[int]) -> pd.DataFrame:
+    """What these trials asked for: to read or cancel an answer is no request for one. Older files have no method."""
+    made = attempts["method"].isna() | attempts["method"].isin(CREATING)
+    path = attempts["path"].fillna("").astype(str)
+    return attempts[attempts["trial_id"].isin(trials) & made & ~path.str.endswith("/cancel")]
+
+
+def _hidden(trials: pd.DataFrame) -> str:
+    """The SDK's own retries are requests, though no code asks for them."""
+    more = int((trials["attempts"].fillna(0) - trials["requests"].fillna(0)).sum())
+    return f"; {counted(more, 'hidden retry').replace('retrys', 'retries')} of the SDK counted as well" if more else ""
+
+
+def _limited(endpoint: Endpoint, frames: RunFrames) -> Draft:
+    """By what the server says is left of its limit."""
+    attempts = frames.tables["attempts"].dropna(subset=["ratelimit_remaining", "trial_id"])
+    trials = pd.concat([frames.trials, frames.aa])
+    mine = trials[trials["cell"].isin(endpoint.cells)]
+    if not attempts["trial_id"].isin(mine.index).any():
+        return untestable(endpoint.name, "the server sends no x-ratelimit-remaining-requests")
+    if endpoint.loads != {ALONE}:
+        return untestable(endpoint.name, "several requests at a time share the limit: --concurrency 1 tells them apart")
+    sharing = trials[(trials["target"] == endpoint.target) & (trials["model"] == endpoint.model)]
+    falls = _falls(attempts[attempts["trial_id"].isin(sharing.index)], mine)
+    streamed, blocking = (falls[falls["delivery"] == name]["fall"] for name in ("streamed", "blocking"))
+    n = min(len(streamed), len(blocking))
+    if n < FEWEST:
+        few = f"{len(streamed)} streamed and {len(blocking)} blocking requests, fewer than {FEWEST} of each"
+        return Draft(ClaimPart(endpoint.name, UNDECIDED, "", n, few))
+    s, b = float(streamed.median()), float(blocking.median())
+    estimate = f"the limit falls by {s:g} streamed, {b:g} blocking"
+    hidden = _hidden(mine)
+    if s == b:
+        return Draft(
+            ClaimPart(endpoint.name, HOLDS, estimate, n, f"a stream counts as much as a blocking call{hidden}")
+        )
+    side = "more" if s > b else "less"
+    return Draft(ClaimPart(endpoint.name, REFUTED, estimate, n, f"a stream counts {side} than a blocking call{hidden}"))
+
+
+def _falls(attempts: pd.DataFrame, mine: pd.DataFrame) -> pd.DataFrame:
+    """By how much each request of these trials lowered what was left; where it rose, the window began anew."""
+    known = attempts.sort_values("t_start")
+    fall = -known["ratelimit_remaining"].diff()
+    delivery = mine["delivery"].reindex(known["trial_id"]).to_numpy()
+    return pd.DataFrame({"fall": fall.to_numpy(), "delivery": delivery}).dropna().query("fall >= 0")

@@ -1,0 +1,90 @@
+"""Streaming brings the first token 20 to 40 % sooner."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.analysis.cellrows import Arm
+from bench.analysis.claims.lengths import Curve, gain_curve, true_range
+from bench.analysis.claims.parts import HOLDS, REFUTED, UNDECIDED, Draft, make_claim, untestable, unusable
+from bench.analysis.frames import RunFrames
+from bench.analysis.hypotheses import signed_rank_p
+from bench.analysis.pairs import make_pairs
+from bench.analysis.wording import both
+from bench.summary import Cell, Claim, ClaimPart, Row, Summary
+
+LEAST, MOST = 0.2, 0.4
+STATEMENT = "Streaming brings the first useful output 20 to 40 % sooner."
+TEST = (
+    "For each cell: the share of the blocking total that is saved, 1 - streamed TTFU / blocking total, by "
+    "Hodges-Lehmann on the log scale over pairs. HOLDS: its 95 % interval lies within 20 to 40 %; REFUTED: outside; "
+    "Wilcoxon's signed-rank test against 20 and 40 %, Holm over the cells. The curve by length is of the streams "
+    "alone, with order-statistic intervals of the median."
+)
+
+
+def claim(frames: RunFrames, summary: Summary) -> Claim:
+    """A part for each cell; with the curve over shorter answers that its streams tell of."""
+    drafts = [_of_cell(frames, summary, cell) for cell in summary.cells]
+    return make_claim("sooner", STATEMENT, TEST, drafts)
+
+
+def _of_cell(frames: RunFrames, summary: Summary, cell: Cell) -> Draft:
+    if reason := unusable(cell):
+        return untestable(cell.label, reason)
+    row = summary.row(cell, "paired", "gain", "hl", "ratio")
+    if row is None:
+        return untestable(cell.label, cell.unpaired or "it was not measured streamed and blocking")
+    streamed, blocking = (_arm(frames, cell, name) for name in ("streamed", "blocking"))
+    curve = gain_curve(streamed.ok, frames.tables["events"])
+    if row.estimate is None or row.low is None or row.high is None:
+        return Draft(ClaimPart(cell.label, UNDECIDED, "", row.n, row.note, curve))
+    pairs = make_pairs(cell.key, streamed, blocking, simulated=cell.simulated)
+    share = np.log(pairs.same["ttfu_s"].to_numpy(float) / pairs.same["total_b"].to_numpy(float))
+    length = blocking.ok["output_tokens"].dropna().astype(float)
+    tokens = f" at {length.median():.0f} tokens" if len(length) else ""
+    return _judged(cell.label, row, share, tokens, curve, _overhead(summary, cell))
+
+
+def _arm(frames: RunFrames, cell: Cell, delivery: str) -> Arm:
+    trials = frames.trials[(frames.trials["cell"] == cell.number) & (frames.trials["status"] != "cancelled")]
+    return Arm(cell.key, delivery, trials[trials["delivery"] == delivery])
+
+
+def _overhead(summary: Summary, cell: Cell) -> str:
+    return both(summary.row(cell, "paired", "overhead", "hl", "ratio"))
+
+
+def _judged(label: str, row: Row, share: NDArray[np.float64], tokens: str, curve: Curve, overhead: str) -> Draft:
+    """`share`: log(TTFU / blocking total) of each pair."""
+    low, high = float(row.low or 0), float(row.high or 0)
+    less, more = math.log(1 - LEAST), math.log(1 - MOST)  # of the time that is left
+    if low > MOST:
+        verdict, p, words = REFUTED, signed_rank_p(share, more, "less"), f"larger than said{tokens}"
+    elif high < LEAST:
+        verdict, p, words = REFUTED, signed_rank_p(share, less, "greater"), f"smaller than said{tokens}"
+    elif low >= LEAST and high <= MOST:
+        p = max(signed_rank_p(share, less, "less"), signed_rank_p(share, more, "greater"))
+        verdict, words = HOLDS, f"as said{tokens}"
+    else:
+        verdict, p, words = UNDECIDED, None, f"the interval{tokens} reaches over an end of 20 to 40 %: more pairs"
+    reason = "; ".join([words, *_shorter(curve, overhead)])
+    return Draft(ClaimPart(label, verdict, both(row), row.n, reason, curve), None if p is None else min(1.0, 2 * p))
+
+
+def _shorter(curve: Curve, overhead: str) -> Iterator[str]:
+    """What the streams say of other lengths, and what that supposes."""
+    if not curve:
+        return
+    supposed = f"had the answer ended there, and blocking come with its last token: the streamed total is {overhead}"
+    if found := true_range(curve, LEAST, MOST):
+        first, last = found
+        where = f"{first:.0f} tokens" if first == last else f"{first:.0f} to {last:.0f} tokens"
+        yield f"by these streams it is true for answers of {where} ({supposed})"
+    else:
+        longest = f"{curve[0][0]:.0f} to {curve[-1][0]:.0f} tokens"
+        yield f"by these streams it is true for no length of {longest} ({supposed})"

@@ -1,0 +1,85 @@
+"""What Linux says of itself in files: how fast the processors may run, what this process may use, how long it waits.
+
+Elsewhere, and where a file is missing, there is no answer: None, or an empty mapping. `root` is for tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path("/")
+_CPU = "sys/devices/system/cpu"
+_UNLIMITED = 2**60
+"""Memory limits above this (version 1 of cgroups writes a huge number) are none."""
+
+
+def text(path: Path) -> str:
+    """A file's text; empty when it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def governor(root: Path = ROOT) -> str | None:
+    """How the first processor chooses its frequency: `performance`, `powersave`, …"""
+    return text(root / _CPU / "cpu0/cpufreq/scaling_governor") or None
+
+
+def turbo(root: Path = ROOT) -> bool | None:
+    """May processors run above their nominal frequency?"""
+    if off := text(root / _CPU / "intel_pstate/no_turbo"):
+        return off == "0"
+    boost = text(root / _CPU / "cpufreq/boost")
+    return boost == "1" if boost else None
+
+
+def limits(root: Path = ROOT) -> dict[str, float]:
+    """What the control groups of this process allow it: `cpus` and `memory_gib`, each only where there is a limit."""
+    cpus, memory = min(_cpus(root), default=None), min(_memory(root), default=None)
+    found = {"cpus": cpus, "memory_gib": None if memory is None else memory / 2**30}
+    return {name: round(value, 2) for name, value in found.items() if value is not None}
+
+
+def _cpus(root: Path) -> Iterator[float]:
+    """The processor limit of each group, in whole processors."""
+    for group in _groups(root, "cpu"):
+        quota, _, period = text(group / "cpu.max").partition(" ")
+        quota, period = quota or text(group / "cpu.cfs_quota_us"), period or text(group / "cpu.cfs_period_us")
+        if quota.isdecimal() and period.isdecimal() and int(period):
+            yield int(quota) / int(period)
+
+
+def _memory(root: Path) -> Iterator[int]:
+    """The memory limit of each group, in bytes."""
+    for group in _groups(root, "memory"):
+        for name in ("memory.max", "memory.limit_in_bytes"):
+            limit = text(group / name)
+            if limit.isdecimal() and int(limit) < _UNLIMITED:
+                yield int(limit)
+
+
+def _groups(root: Path, controller: str) -> Iterator[Path]:
+    """The folders of this process's control groups, of both versions, and of all groups around them."""
+    top = root / "sys/fs/cgroup"
+    for line in text(root / "proc/self/cgroup").splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers and controller not in controllers.split(","):
+            continue
+        mounted = top / controllers if controllers else top
+        inner = mounted / path.lstrip("/")
+        if ".." not in path:
+            yield inner
+        yield from (around for around in inner.parents if around.is_relative_to(mounted))
+
+
+def pressure(root: Path = ROOT) -> dict[str, float]:
+    """Share of the last 10 s, in percent, in which some task waited for `cpu`, `memory` or `io`; where known."""
+    found = {}
+    for name in ("cpu", "memory", "io"):
+        some = text(root / "proc/pressure" / name).partition("\n")[0]
+        fields = dict(field.split("=", 1) for field in some.split() if "=" in field)
+        if some.startswith("some") and "avg10" in fields:
+            found[name] = float(fields["avg10"])
+    return found

@@ -1,0 +1,26 @@
+"""What the run's checks of itself found in one cell, for a reader who knows statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bench.analysis.wording import both
+from bench.summary import Cell, Summary
+
+CHECKS = (
+    ("a delivery against itself (A/A)", "aa", "hl"),
+    ("first useful against itself (A/A)", "aa_ttfu", "hl"),
+    ("the second of a pair against the first", "order_effect", "hl"),
+    ("from the start of the run to its end", "trend", "slope"),
+    ("requests over a connection that was open", "reused", "share"),
+    ("CPU of the client, of one core", "cpu_share", "mean"),
+    ("pauses for garbage collection", "gc_pause", "sum"),
+)
+
+
+def checks(summary: Summary, cell: Cell) -> Iterator[str]:
+    """A line for each check that has a number; those that looked at both deliveries together."""
+    for words, metric, statistic in CHECKS:
+        row = summary.row(cell, "paired", metric, statistic)
+        if row and row.estimate is not None:
+            yield f"{words}: {both(row)}, n={row.n}"

@@ -1,0 +1,31 @@
+"""What the instrument itself adds, by load: the same table in Markdown and in HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bench.reporters.table import Entry, entry
+from bench.summary import CALIBRATION, Summary
+
+TITLE = "What the instrument adds"
+CAPTION = (
+    "Medians over streams whose send times are known, read in this run at the same load, with 95 % intervals. They are "
+    "inside the numbers above and are never subtracted; an effect below three of them is not called one."
+)
+FLOORS = (
+    ("first token", "streamed", "floor_ttft", "p50"),
+    ("first useful", "streamed", "floor_ttfu", "p50"),
+    ("gap", "streamed", "floor_gap", "p50"),
+    ("whole, streamed", "streamed", "floor_total", "p50"),
+    ("whole, blocking", "blocking", "floor_total", "p50"),
+    ("CPU per event", "streamed", "floor_cpu_per_event", "p50"),
+)
+HEADS = ("load", *(name for name, *_ in FLOORS))
+
+
+def floors(summary: Summary) -> Iterator[tuple[str, list[Entry]]]:
+    """Each load that was calibrated, and the entries under the other HEADS."""
+    metrics = {metric for _, _, metric, _ in FLOORS}
+    loads = dict.fromkeys(r.load for r in summary.rows if r.scenario == CALIBRATION and r.metric in metrics)
+    for load in loads:
+        yield load, [entry(summary.floor(load, delivery, metric, stat)) for _, delivery, metric, stat in FLOORS]
