@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bench.analysis.wording import both
+from bench.reporters.table import DELIVERIES
 from bench.summary import Cell, Summary
 
 CHECKS = (
@@ -12,15 +13,18 @@ CHECKS = (
     ("first useful against itself (A/A)", "aa_ttfu", "hl"),
     ("the second of a pair against the first", "order_effect", "hl"),
     ("from the start of the run to its end", "trend", "slope"),
-    ("requests over a connection that was open", "reused", "share"),
     ("CPU of the client, of one core", "cpu_share", "mean"),
     ("pauses for garbage collection", "gc_pause", "sum"),
 )
 
 
 def checks(summary: Summary, cell: Cell) -> Iterator[str]:
-    """A line for each check that has a number; those that looked at both deliveries together."""
+    """A line for each check that has a number."""
     for words, metric, statistic in CHECKS:
         row = summary.row(cell, "paired", metric, statistic)
         if row and row.estimate is not None:
             yield f"{words}: {both(row)}, n={row.n}"
+    for delivery in DELIVERIES:
+        row = summary.row(cell, delivery, "reused", "share", "share")
+        if row and row.estimate is not None:
+            yield f"{delivery} requests over a connection that was open: {both(row)}, n={row.n}"

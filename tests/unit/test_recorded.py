@@ -47,8 +47,13 @@ def test_what_was_recorded_is_in_every_report(tmp_path: Path) -> None:
 
 def test_a_yes_or_no_is_a_share(tmp_path: Path) -> None:
     """Of a number with the unit `0 or 1` the share of yes is shown, for a median would hide the few."""
-    [line] = [line for line in recorded(run_with(tmp_path, {"reused": ("0 or 1", 1)})) if line.name == "reused"]
+    [line] = [line for line in recorded(run_with(tmp_path, {"resumed": ("0 or 1", 1)})) if line.name == "resumed"]
     assert line.streamed == "100.0 % [63.1, 100.0]"
+
+
+def test_the_name_of_a_metric_of_ours_is_told_apart(tmp_path: Path) -> None:
+    """A number recorded under such a name is shown as recorded, and neither hides the other."""
+    assert "recorded.total" in {line.name for line in recorded(run_with(tmp_path, {"total": ("ms", 7)}))}
 
 
 def test_the_terminal_shows_the_first_lines_only(tmp_path: Path) -> None:
