@@ -29,12 +29,14 @@ ROUNDS = 3
 """Above concurrency 1 every cell comes in this many segments, so that drift is spread over the cells."""
 FEWEST_CHECKED = 10
 """Pairs from which on a run checks itself: with fewer, the checks would say nothing and take as long as the run."""
-AA_SHARE = 5
-"""One A/A pair for so many pairs."""
+AA_SHARE = 6
+"""One A/A pair for so many pairs: with the calibration, the checks take a sixth of the run."""
+FEWEST_CALIBRATED = 12
+"""One at a time, the first calibration cell comes in every second block; in each, where that were fewer than these."""
 FEWEST_AA = 11
 """A/A pairs of a whole run: with fewer there is no two-sided 99.9 % interval (2 · ½ⁿ ≤ 0.001)."""
-PACKETS_EVERY = 3
-"""The calibration cells beyond the first come once in so many blocks: they test a claim, not the instrument."""
+PACKETS_EVERY = 2
+"""The other calibration cells come with every second of it: they test a claim, not the instrument."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,7 +164,7 @@ class Checks:
 
 
 def aa_pairs(cells: Sequence[Cell], pairs: int) -> int:
-    """A/A pairs of each cell: one for five pairs, and more where the whole run would have too few to decide."""
+    """A/A pairs of each cell: one for six pairs, and more where the whole run would have too few to decide."""
     both = sum(len(cell.deliveries) > 1 for cell in cells)
     return max(ceil(pairs / AA_SHARE), ceil(FEWEST_AA / both)) if both else 0
 
@@ -172,19 +174,20 @@ _Block = tuple[Phase, Cell, range]
 
 
 def _alone(cells: Sequence[Cell], checks: Checks, pairs: int, warmup: int, rng: Random) -> Iterator[list[_Block]]:
-    """Lists of blocks that share a block number: one pair of every cell, in random order; a calibration in each that
-    is measured."""
+    """Lists of blocks that share a block number: one pair of every cell, in random order, and the
+    calibration now and then."""
     for cell in (*cells, *checks.cells[:1]):
         yield [("warmup", cell, range(warmup))]
     both = [cell for cell in cells if len(cell.deliveries) > 1]
     numbers: dict[Phase, int] = {"measure": 0, "aa": 0}
+    every = 2 if pairs + checks.aa >= 2 * FEWEST_CALIBRATED else 1
     for place, phase in enumerate(_spread(pairs, checks.aa, rng)):
         number = numbers[phase]
         numbers[phase] += 1
         one = range(number, number + 1)
         calibrations = [
-            *(checks.cells[:1] if phase == "measure" else ()),
-            *(checks.cells[1:] if place % PACKETS_EVERY == 0 else ()),
+            *(checks.cells[:1] if place % every == 0 else ()),
+            *(checks.cells[1:] if place % (every * PACKETS_EVERY) == 0 else ()),
         ]
         parts: list[_Block] = [(phase, cell, one) for cell in (cells if phase == "measure" else both)]
         parts += [("calibrate", cell, range(place, place + 1)) for cell in calibrations]

@@ -67,20 +67,22 @@ class CellWidth:
     _open: dict[int, Seen] = field(default_factory=dict)
     _look: int = FIRST_LOOK
 
-    def add(self, pair: int, trial: Seen) -> bool:
-        """A measured trial of this pair has ended. True: it is time to look."""
+    def add(self, pair: int, trial: Seen) -> None:
+        """A measured trial of this pair has ended."""
         trials = [trial, *([self._open.pop(pair)] if pair in self._open else [])]
         if len(trials) < self.deliveries:
             self._open[pair] = trial
-            return False
-        self.pairs.append(trials)
-        return len(self.pairs) == self._look
+        else:
+            self.pairs.append(trials)
 
     def look(self, precision: float) -> None:
-        """Is it narrow enough? Else the next look is at 1.4 times as many pairs."""
+        """Is it narrow enough? Asked as often as may be: it looks from 30 pairs on, then at 1.4 times as many, …"""
+        if self.met or len(self.pairs) < self._look:
+            return
         width = self.half_width()
         self.met = width is not None and width < math.log1p(precision)
-        self._look = next_look(self._look)
+        while self._look <= len(self.pairs):
+            self._look = next_look(self._look)
 
     def half_width(self) -> float | None:
         """The wider of the two 95 % intervals of the report, as half of a logarithm; None where there are none.

@@ -116,6 +116,7 @@ async def carry_out(plan: Plan, context: Context, progress: Progress) -> None:
                 gc.collect()
                 gc.freeze()  # what was loaded so far is not walked through again in the middle of a trial
                 frozen = True
+            context.stopping.look()
             cell = plan.cells[group[0].cell]
             unsupported = group[0].phase != "warmup" and _is_unsupported(cell, context)
             if unsupported or not context.stopping.wants(group):
@@ -160,17 +161,26 @@ async def _run_group(group: Sequence[PlannedTrial], plan: Plan, context: Context
                 events += seen  # not `+= await`: that adds to what stood there before the wait
 
     context.guard.begin(cell.cell)
-    await _all([worker() for _ in range(plan.concurrency)])
-    probes = context.guard.end()
-    if group[0].phase == "warmup":
-        return skipped
-    context.journal.write({"probes": columns_of("probes", [{**row, "t": row["t"] - context.t0} for row in probes])})
-    if group[0].phase in {"measure", "calibrate"}:  # A/A trials have the cell's number, and no part in its figures
-        spent = {"cpu_ns": process_time_ns() - cpu, "wall_ns": perf_counter_ns() - wall, "events": events}
-        orphans = _drain_orphans(context.links[cell.target], context)
-        context.tally.orphans += orphans
-        context.journal.write({"cells": columns_of("cells", [{"cell": cell.cell, **spent, "orphans": orphans}])})
+    try:
+        await _all([worker() for _ in range(plan.concurrency)])
+    finally:  # of a run that is interrupted too: what was measured until then may have been late
+        probes = context.guard.end()
+        if group[0].phase != "warmup":
+            rows = [{**row, "t": row["t"] - context.t0} for row in probes]
+            context.journal.write({"probes": columns_of("probes", rows)})
+    spent = {"cpu_ns": process_time_ns() - cpu, "wall_ns": perf_counter_ns() - wall, "events": events}
+    _close_group(group, cell, spent, context)
     return skipped
+
+
+def _close_group(group: Sequence[PlannedTrial], cell: Cell, spent: Mapping[str, int], context: Context) -> None:
+    """Journal what a group of this cell took, and its requests of no trial: they have disturbed it, whatever it is."""
+    orphans = _drain_orphans(context.links[cell.target], context)
+    context.tally.orphans += orphans
+    counted = group[0].phase in {"measure", "calibrate"}  # others have the cell's number, and no part in its figures
+    if counted or orphans:
+        row = {"cell": cell.cell, **(spent if counted else {}), "orphans": orphans}
+        context.journal.write({"cells": columns_of("cells", [row])})
 
 
 async def _all(workers: Sequence[Coroutine[Any, Any, None]]) -> None:

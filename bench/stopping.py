@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter_ns
@@ -9,7 +10,7 @@ from typing import Any
 
 from bench.budget import Budget
 from bench.ledger import Ledger
-from bench.plan import FEWEST_AA, Cell, PlannedTrial
+from bench.plan import FEWEST_AA, FEWEST_CHECKED, Cell, PlannedTrial
 from bench.precision import CellWidth, seen
 
 
@@ -31,6 +32,8 @@ class Stopping:
     """The budget that ended the run."""
     _aa: int = 0
     """A/A pairs begun."""
+    _known: Counter[int] = field(default_factory=Counter)
+    """Calibration pairs begun, by cell."""
     _first: int | None = None
     _last: int = 0
     _open: dict[int, tuple[int, int]] = field(default_factory=dict)
@@ -42,17 +45,24 @@ class Stopping:
         if self.precision is not None:
             import bench.analysis.serial  # noqa: F401, PLC0415  (now, not in the middle of a run)
 
+    def look(self) -> None:
+        """Which cells are narrow enough by now? Some ms of work, so it is to be called while no trial is timed."""
+        if self.precision is not None:
+            for width in self.widths.values():
+                width.look(self.precision)
+
     def wants(self, group: Sequence[PlannedTrial]) -> bool:
         """Is this group (a pair, or a segment) of any use still? False: its cell has been measured closely enough.
 
         A/A pairs of such a cell go on where the whole run would have too few to decide; the calibration ends with the
-        last cell.
+        last cell, and not before it has as many pairs as a run that checks itself.
         """
         first = group[0]
         if self.precision is None or first.phase == "warmup":
             return True
         if first.phase == "calibrate":
-            return not self.widths or not all(width.met for width in self.widths.values())
+            few = self._known[first.cell] < FEWEST_CHECKED
+            return few or not all(width.met for width in self.widths.values())
         if first.cell not in self.widths or not self.widths[first.cell].met:
             return True
         return first.phase == "aa" and self._aa < FEWEST_AA
@@ -68,6 +78,7 @@ class Stopping:
         self.ledger.set_aside(pair)
         self._open[pair[0].pair] = now, len(pair)
         self._aa += pair[0].phase == "aa"
+        self._known[pair[0].cell] += pair[0].phase == "calibrate"
         return True
 
     def ended(self, planned: PlannedTrial, cell: Cell, row: Mapping[str, Any], untold: int = 0) -> None:
@@ -81,8 +92,7 @@ class Stopping:
         if planned.phase != "measure":
             return
         width = self.widths.setdefault(cell.cell, CellWidth(cell.simulated, len(cell.deliveries)))
-        if width.add(planned.pair, seen(row)) and self.precision is not None:
-            width.look(self.precision)
+        width.add(planned.pair, seen(row))
 
     @property
     def seconds(self) -> float:

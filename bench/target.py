@@ -55,8 +55,12 @@ class Target:
 
     @property
     def free(self) -> bool:
-        """The simulator or this machine's own loopback: nothing is spent there."""
-        return self.simulated or is_loopback(urlsplit(self.base_url or "").hostname or "")
+        """The simulator, or this machine's own loopback without a price: nothing is spent there.
+
+        With a price it is a gateway, to something that costs.
+        """
+        costs = self.price is not None and self.price.input + self.price.output > 0
+        return self.simulated or (is_loopback(urlsplit(self.base_url or "").hostname or "") and not costs)
 
 
 def is_loopback(host: str) -> bool:

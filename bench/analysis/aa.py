@@ -6,8 +6,8 @@ chance of either sign, whatever the noise, the drift or the caches. So the signe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -60,19 +60,22 @@ class Sample:
         return min(1.0, 2 * min(above, signed_rank_p(self.differences + self.floor, 0, "less")))
 
 
-def check(frames: RunFrames, resolutions: Mapping[str, Resolution]) -> AaCheck:
-    """Judge the A/A pairs; `resolutions` by load."""
-    found = {label: _pairs(frames, cell) for label, cell in zip(cell_labels(frames.cells), frames.cells, strict=True)}
-    found = {label: pairs for label, pairs in found.items() if pairs.offered}
+def check(frames: RunFrames, resolutions: Mapping[str, Resolution], late: Collection[int] = ()) -> AaCheck:
+    """Judge the A/A pairs; `resolutions` by load. `late`: cells in which the client was, which decide nothing."""
+    labels = zip(cell_labels(frames.cells), frames.cells, strict=True)
+    cells = {label: cell for label, cell in labels if cell["cell"] not in late}
+    found = {label: pairs for label, cell in cells.items() if (pairs := _pairs(frames, cell)).offered}
     if not found:
-        return AaCheck(sentence=f"A/A: not checked ({_why_none(frames)})")
+        return AaCheck(sentence=f"A/A: not checked ({_why_none(frames, late)})")
+    frames = replace(frames, cells=list(cells.values()))
     samples = {label: _sample(pairs, resolutions.get(pairs.key.load)) for label, pairs in found.items()}
     together = together_of(samples)
     row = _together_row(frames, list(found.values()), "aa", together.differences)
+    invalid = verdict(samples)
     return AaCheck(
         rows=(*_cell_rows(found, samples), row, *_first_useful_row(frames)),
-        invalid=verdict(samples),
-        sentence=_sentence(row),
+        invalid=invalid,
+        sentence=_sentence(row, list(found.values()), list(_sees(row, _explained(together), bool(invalid)))),
         checked=row.n >= fewest(1),
     )
 
@@ -113,17 +116,22 @@ def together_of(samples: Mapping[str, Sample]) -> Sample:
 def _reason(label: str, sample: Sample) -> str:
     e = intervals.as_ratio(intervals.hodges_lehmann(sample.differences, LEVEL))
     where = "" if label == WHOLE_RUN else f" in {label}"
-    floor = float(np.expm1(np.median(sample.floor)))
-    explains = f"the instrument explains {100 * floor:.2g} %" if floor else "nothing explains it"
+    floor = _explained(sample)
+    explains = f"; the instrument explains {100 * floor:.2g} %" if floor else ""
     return (
-        f"a delivery measured against itself{where} differs by {_percent(e)} "
-        f"(99.9 % interval, {sample.differences.size} pairs; {explains})"
+        f"the same call measured against itself{where} differs by {100 * (e.value or 0):+.1f} %, which is not chance "
+        f"({_percent(e)}, 99.9 % interval, {sample.differences.size} pairs{explains})"
     )
 
 
+def _explained(sample: Sample) -> float:
+    """The largest difference that the instrument itself explains, as a fraction; 0 where it was not calibrated."""
+    return float(np.expm1(np.median(sample.floor))) if sample.floor.size else 0.0
+
+
 def _percent(e: Estimate) -> str:
-    shown = (f"{100 * (x or 0):+.1f}" for x in (e.value, e.low, e.high))
-    return "{} % [{}, {}]".format(*shown)
+    shown = (f"{100 * (x or 0):+.1f}" for x in (e.low, e.high))
+    return "[{}, {}]".format(*shown)
 
 
 def _pairs(frames: RunFrames, cell: Mapping[str, Any], delivery: str | None = None) -> Pairs:
@@ -142,8 +150,10 @@ def _sample(pairs: Pairs, resolution: Resolution | None) -> Sample:
     return Sample(np.log(a / b), np.full(a.size, floor))
 
 
-def _why_none(frames: RunFrames) -> str:
+def _why_none(frames: RunFrames, late: Collection[int]) -> str:
     planned = "aa" in frames.plan["trials"]["phase"]
+    if planned and late:
+        return "the client was late"
     return "the run ended before an A/A pair did" if planned else "no A/A pairs were planned"
 
 
@@ -173,11 +183,23 @@ def _row(key: CellKey, metric: str, differences: Floats, found: Sequence[Pairs])
     return Row(*key, "paired", metric, "ratio", "hl", differences.size, excluded, e.value, e.low, e.high, note)
 
 
-def _sentence(row: Row) -> str:
-    counted = f"{row.n} pairs" + (f", {row.failed} excluded" if row.failed else "")
-    if row.estimate is None or row.low is None or row.high is None:
+def _sentence(row: Row, found: Sequence[Pairs], sees: Sequence[str]) -> str:
+    unlike = sum(pairs.unlike for pairs in found)
+    left = ((row.failed, "excluded"), (unlike, "with other answers left out"))
+    counted = ", ".join([f"{row.n} pairs", *(f"{number} {what}" for number, what in left if number)])
+    if row.estimate is None:
         return f"A/A: {counted}, too few to say anything"
-    seen = f"A/A: a delivery against itself differs by {both(row)} ({counted})"
-    smallest = f"the smallest effect that this run can see is {50 * (row.high - row.low):.2g} %"
-    few = "" if row.n >= fewest(1) else f"; to decide whether the run is biased takes {fewest(1)}"
-    return f"{seen}: {smallest}{few}"
+    return f"A/A: a delivery against itself differs by {both(row)} ({counted}): {'; '.join(sees)}"
+
+
+def _sees(row: Row, floor: float, condemned: bool) -> Iterator[str]:
+    """What this run can show. `floor`: what the instrument itself explains, as a fraction."""
+    if row.low is None or row.high is None:
+        return
+    noise = (row.high - row.low) / 2
+    coarse = f" (what the instrument resolves; the noise alone: {100 * noise:.2g} %)" if floor > noise else ""
+    yield f"the smallest effect that this run can see is {100 * max(noise, floor):.2g} %{coarse}"
+    if row.n < fewest(1):
+        yield f"to decide whether the run is biased takes {fewest(1)}"
+    elif not condemned and (row.low > 0 or row.high < 0):
+        yield "as much is seen in one healthy run of twenty, so it is not held against this one (99.9 % would be)"

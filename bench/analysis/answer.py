@@ -85,12 +85,14 @@ def _share(rows: Sequence[Row], effects: Sequence[Effect]) -> str:
     if len(effects) == 1:
         return ""
     rest = len(effects) - len(rows)
+    if not rest:
+        return f" in {'both' if len(rows) == 2 else f'all {len(rows)}'} {_many(effects).partition(' ')[2]}"
     return f" in {len(rows)} of {_many(effects)}" + (f" (in {rest} that cannot be told)" if rest else "")
 
 
 def _as_seen(effects: Sequence[Effect]) -> str:
     small = all(effect.seen == "unresolved" for effect in effects)
-    return ": the difference is below what this instrument resolves" if small else ", as far as this run can tell"
+    return ": the difference is too small for this instrument to see" if small else ", as far as this run can tell"
 
 
 def _many(effects: Sequence[Effect]) -> str:
@@ -141,21 +143,30 @@ def _absolute(row: Row) -> Row:
 
 def _memory(summary: Summary, effects: Sequence[Effect]) -> Iterator[str]:
     """The ratio of the peaks at the longest answer: of the process, or where that is missing of Python's own blocks."""
-    for metric, name in (("memory_peak.rss", "peak of the process"), ("memory_peak", "peak of Python's own blocks")):
+    for metric, which in (("memory_peak.rss", ""), ("memory_peak", ", of Python's own blocks")):
         ratios = sorted({ratio for effect in effects if (ratio := _peaks(summary, effect.cell, metric))})
         if not ratios:
             continue
         low, high = ratios[0], ratios[-1]
-        factor = " to ".join(dict.fromkeys((f"×{low:.2g}", f"×{high:.2g}")))
+        times = " to ".join(dict.fromkeys((f"{low:.2g}", f"{high:.2g}")))
+        where = f"{_length(summary, effects, metric)}{which}"
         if low > 1 + ALIKE:
-            yield f"it takes more client memory ({factor}; {name})"
+            yield f"it takes more client memory ({times} times as much {where})"
         elif high < 1 - ALIKE:
-            yield f"it takes less client memory ({factor}; {name})"
+            yield f"it takes less client memory ({times} times as much {where})"
         elif low >= 1 - ALIKE and high <= 1 + ALIKE:
-            yield f"it takes as much client memory ({name})"
+            yield f"it takes as much client memory ({where})"
         else:
-            yield f"it takes {factor} the client memory ({name})"
+            yield f"it takes {times} times the client memory ({where})"
         return
+
+
+def _length(summary: Summary, effects: Sequence[Effect], metric: str) -> str:
+    """`at 8,000 tokens`: the length of the answer with these peaks; where they differ in it `at the longest answer`."""
+    rows = [summary.memory_row(effect.cell, "streamed", metric) for effect in effects]
+    loads = {row.load.removeprefix("tokens=") for row in rows if row and row.estimate}
+    tokens = loads.pop() if len(loads) == 1 else ""
+    return f"at {int(tokens):,} tokens" if tokens.isdecimal() else "at the longest answer"
 
 
 def _peaks(summary: Summary, cell: Cell, metric: str) -> float | None:

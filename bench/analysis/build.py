@@ -19,7 +19,7 @@ from bench.analysis.drift import connections, order_effect, trend
 from bench.analysis.ending import stopping_line
 from bench.analysis.floor import Resolution, floor_rows, resolution
 from bench.analysis.frames import RunFrames, load
-from bench.analysis.guard import guard_cell, machine_lines
+from bench.analysis.guard import calibration_lines, guard_cell, machine_lines
 from bench.analysis.instrument import cpu_rows, read_lag_rows, read_lags
 from bench.analysis.labels import cell_key, cell_labels
 from bench.analysis.memory import memory_curves, memory_rows
@@ -43,7 +43,7 @@ def build(run: Path) -> Summary:
     memory, memory_numbers = _memory(frames)
     cells = tuple(cell for cell, _ in parts)
     resolutions = {cell.key.load: resolution(floors, cell.key.load) for cell in cells}
-    checked = aa.check(frames, resolutions)
+    checked = aa.check(frames, resolutions, [cell.number for cell in cells if cell.saturated])
     drift = trend(frames)
     summary = Summary(
         manifest=frames.manifest,
@@ -56,7 +56,12 @@ def build(run: Path) -> Summary:
             drift,
             evidence=list(evidence(frames)),
             machine=machine_lines(frames),
-            further=[*floor_lines(floors), stopping_line(frames.manifest), *further(frames, cells, lags)],
+            further=[
+                *floor_lines(floors),
+                *calibration_lines(frames),
+                stopping_line(frames.manifest),
+                *further(frames, cells, lags),
+            ],
         ),
         notes=tuple(str(note) for note in frames.manifest.get("notes") or ()),
         cells=tuple(_invalidated(cell, checked.invalid) for cell in cells),
@@ -97,7 +102,7 @@ def _cell(
     paired = bool(len(streamed.trials) and len(blocking.trials))
     rows += pair_rows(pairs, int(frames.plan["seed"])) if paired else []
     guarded = guard_cell(frames, cell["cell"], key, lags)
-    order = order_effect(pairs, int(frames.plan["seed"]), resolution(floors, key.load).total_ms)
+    order = order_effect(pairs, int(frames.plan["seed"]), resolution(floors, key.load).total_ms, len(frames.cells))
     mixed = connections(frames, cell["cell"], key)
     rows += [*guarded.rows, *order.rows, *mixed.rows]
     seen = [*guarded.notes, *filter(None, (order.sentence, mixed.sentence))]

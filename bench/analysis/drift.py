@@ -124,11 +124,12 @@ def _trend_sentence(rows: Mapping[str, Row], said: list[str]) -> str:
     )
 
 
-def order_effect(pairs: Pairs, seed: int, resolution_ms: float | None = None) -> Drift:
+def order_effect(pairs: Pairs, seed: int, resolution_ms: float | None = None, cells: int = 1) -> Drift:
     """`order_effect`: by what fraction the second trial of a pair takes longer than it would as the first.
 
     Streamed against blocking differs by order by twice the effect of being second (a crossover design). Said where
-    the 99 % interval excludes zero and it is above 1 % and `resolution_ms`, what the instrument can show.
+    the 99 % interval (Bonferroni: of so many cells) excludes zero and it is above 1 % and `resolution_ms`, what the
+    instrument can show.
     """
     if not pairs.offered:
         return Drift()
@@ -137,7 +138,8 @@ def order_effect(pairs: Pairs, seed: int, resolution_ms: float | None = None) ->
         *(*pairs.key, "paired", "order_effect", "ratio", "hl"),
         *(len(pairs.same), pairs.excluded, e.value, e.low, e.high, e.note),
     )
-    if pairs.hindrance or not matters(_of_order(pairs, seed, SAID), max(ORDER_MATTERS, _share(pairs, resolution_ms))):
+    least = max(ORDER_MATTERS, _share(pairs, resolution_ms))
+    if pairs.hindrance or not matters(_of_order(pairs, seed, SAID / cells), least):
         return Drift((row,))
     change = f"slower ({both(row)})." if (e.value or 0) > 0 else f"faster ({both(row)}): a prefix cache?"
     return Drift((row,), f"the second of a pair is {change} The order is random, so the comparison stands")
@@ -170,7 +172,7 @@ def _share(pairs: Pairs, resolution_ms: float | None) -> float:
 def connections(frames: RunFrames, cell: int, key: CellKey) -> Drift:
     """Whether requests of this cell went partly over new connections, partly over open ones.
 
-    `reused`: of the first attempts of its trials, the share over a connection that had carried a request before.
+    `warm_share`: of the first attempts of its trials, the share over a connection that had carried a request before.
     WebSockets and own clients have none. Said where opening one takes above 1 % of the time of a whole answer.
     """
     trials = frames.trials[(frames.trials["cell"] == cell) & (frames.trials["status"] != "cancelled")]
@@ -196,7 +198,7 @@ def _reused_rows(firsts: pd.DataFrame, key: CellKey) -> Iterator[Row]:
     for delivery, part in firsts.groupby("delivery", sort=True):
         n, reused = len(part), int(part["reused"].sum())
         e = intervals.share_ci(reused, n)
-        yield Row(*key, str(delivery), "reused", "share", "share", n, 0, e.value, e.low, e.high, e.note)
+        yield Row(*key, str(delivery), "warm_share", "share", "share", n, 0, e.value, e.low, e.high, e.note)
 
 
 def _connect_ms(new: pd.DataFrame) -> float:

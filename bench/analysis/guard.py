@@ -32,6 +32,7 @@ AT_WORK = 0.5
 STEAL = 0.02
 PRESSURE = 0.1
 """Shares of the run's time above which the machine was busy. A run alone on two CPUs has a pressure of 0.02-0.05."""
+ALONE = "c=1"
 SHOWN = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 
 
@@ -99,7 +100,7 @@ def _late_reads(lags: Floats) -> str:
 
 def _advice(frames: RunFrames, cell: int, key: CellKey) -> str:
     """What helps, as far as the run tells causes apart: one at a time, other cells in time clear the machine."""
-    if key.load != "c=1":
+    if key.load != ALONE:
         return "use fewer streams at a time (--concurrency) or an idle machine"
     rest = [found for other in _other_cells(frames, cell) if (found := cell_lateness(frames, other)).lags.size]
     if rest and not any(map(often_late, rest)):
@@ -133,7 +134,7 @@ def _rows(frames: RunFrames, cell: int, key: CellKey, trials: pd.DataFrame, met:
     if (sent := send_lags(frames.tables["attempts"], trials)).size:
         yield from (_row(key, "send_lag", name, intervals.quantile_ci(sent, q), sent.size) for name, q in SHOWN.items())
     if (share := cpu_share(frames, cell)) is not None:
-        yield _row(key, "cpu_share", "mean", Estimate(share), len(trials))
+        yield _row(key, "cpu_share", "share", Estimate(share), len(trials))
 
 
 def _beats(lags: Floats, q: float) -> Estimate:
@@ -160,8 +161,16 @@ def _row(key: CellKey, metric: str, statistic: str, e: Estimate, n: int) -> Row:
 
 
 def machine_lines(frames: RunFrames) -> list[str]:
-    """How busy the machine was, where that matters: a sentence each."""
-    return [*_busy_lines(busy(frames)), *_calibration_line(frames)]
+    """How busy the machine was, where that matters: a sentence each.
+
+    One stream at a time is late only where the machine is busy; of several the client itself may have too much to do.
+    """
+    return [*_busy_lines(busy(frames)), *_calibration_lines(frames, alone=True)]
+
+
+def calibration_lines(frames: RunFrames) -> list[str]:
+    """Above one at a time, where the calibration was late: then its floors are those of a late client."""
+    return [f"{line}; so the floors at this load are high" for line in _calibration_lines(frames, alone=False)]
 
 
 def _busy_lines(shares: Mapping[str, float]) -> Iterator[str]:
@@ -171,11 +180,12 @@ def _busy_lines(shares: Mapping[str, float]) -> Iterator[str]:
         yield f"this machine's host was busy: other guests took {_percent(stolen)} of its CPU time (steal)"
 
 
-def _calibration_line(frames: RunFrames) -> Iterator[str]:
-    cells = sorted(set(frames.calibration["cell"].dropna()))
-    late = next(filter(None, (_late(cell_lateness(frames, cell)) for cell in cells)), "")
-    if late:
-        yield f"the calibration was late too: {late}"
+def _calibration_lines(frames: RunFrames, *, alone: bool) -> Iterator[str]:
+    """The first late cell of the calibration at a load of one (or of more) at a time."""
+    known = frames.calibration.dropna(subset=["cell", "load"])  # a trial in flight has no load
+    cells = sorted(set(known[(known["load"] == ALONE) == alone]["cell"]))
+    if late := next(filter(None, (_late(cell_lateness(frames, cell)) for cell in cells)), ""):
+        yield f"the calibration was late: {late}"
 
 
 def _percent(share: float) -> str:

@@ -298,7 +298,7 @@ METRICS = (
         deliveries=PAIRED,
     ),
     Metric(
-        "reused",
+        "warm_share",
         "share",
         "First attempts over a connection that had carried a request before / all first attempts over HTTP.",
         better="neither",

@@ -14,6 +14,10 @@ from bench.summary import CellKey, Row
 
 MOST_EXCLUDED = 0.05
 """Above this share of excluded pairs, those left no longer speak for the cell."""
+MOST_UNLIKE = 0.5
+"""Above this share of pairs with other answers, those left are a choice that the answers made."""
+FEW_ALIKE = "most pairs gave other answers"
+NONE_ALIKE = "no pair did the same work"
 SAME_TOKENS = 0.02
 """Output tokens this close count as the same work on a real endpoint."""
 
@@ -48,7 +52,7 @@ class Pairs:
         """Why the paired numbers may not be printed; empty when they may."""
         if self.excluded > MOST_EXCLUDED * self.offered:
             return f"NOT ENOUGH DATA: {self.excluded} of {self.offered} pairs excluded"
-        return "n/a (no pair did the same work)" if self.ok and self.same.empty else ""
+        return f"n/a ({NONE_ALIKE})" if self.ok and self.same.empty else ""
 
     @property
     def notes(self) -> list[str]:
@@ -60,7 +64,8 @@ class Pairs:
         unlike = (
             f"{self.unlike} of {self.ok} pairs did not do the same work (other answers): left out of the comparison"
         )
-        return [*few, *([unlike] if self.unlike else [])]
+        most = f"{FEW_ALIKE}: " if self.unlike > MOST_UNLIKE * self.ok else ""
+        return [*few, *([f"{most}{unlike}"] if self.unlike else [])]
 
 
 def make_pairs(key: CellKey, streamed: Arm, blocking: Arm, *, simulated: bool) -> Pairs:

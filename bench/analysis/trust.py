@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from bench.analysis.aa import AaCheck
 from bench.analysis.drift import Drift
 from bench.analysis.frames import RunFrames
+from bench.analysis.pairs import FEW_ALIKE, NONE_ALIKE
 from bench.analysis.wording import value
 from bench.plan import FEWEST_CHECKED
 from bench.summary import CALIBRATION, Cell, Row, Trust
@@ -48,7 +49,7 @@ def invalid(cells: Sequence[Cell], aa: AaCheck) -> str:
     if broken or aa.invalid:
         return "; ".join(filter(None, (*broken, aa.invalid)))
     if measured and all(cell.saturated for cell in measured):
-        return f"no number can be trusted, for the client was late: {_plain(measured[0].saturated)}"
+        return "no number can be trusted: the client itself was late in every cell (the notes say how, and what helps)"
     return ""
 
 
@@ -64,10 +65,12 @@ def cautions(
         yield "this machine was busy while it measured, so some of the time may be its own doing"
     if thin := [cell.label for cell in cells if any(note.startswith(THIN) for note in cell.notes)]:
         yield f"too many pairs are missing from {_some(thin, cells)}"
+    if unlike := [cell.label for cell in cells if any(note.startswith((FEW_ALIKE, NONE_ALIKE)) for note in cell.notes)]:
+        yield f"most answers were not alike in {_some(unlike, cells)}, so the comparison rests on few pairs"
     if drift.sentence:
         yield "times changed while the run went on: the comparison stands, but a median is that of a moving target"
     if not aa.checked and "aa" in frames.plan["trials"].get("phase", ()):
-        yield "too few deliveries could be measured against themselves to say whether the method is sound"
+        yield "too few calls could be measured against themselves to say whether the method is sound"
 
 
 def why_unchecked(frames: RunFrames) -> str:
@@ -75,7 +78,7 @@ def why_unchecked(frames: RunFrames) -> str:
     if "aa" in frames.plan["trials"].get("phase", ()):
         return ""
     if int(frames.plan.get("pairs") or 0) < FEWEST_CHECKED:
-        return f"this run was too short to check itself (from {FEWEST_CHECKED} pairs on)"
+        return f"this run was too short to check itself (it does from {FEWEST_CHECKED} pairs on)"
     if all(len(cell.get("deliveries") or ()) == 1 for cell in frames.cells):
         return "this run did not check itself, for it has one delivery only"
     return "this run did not check itself"
@@ -83,7 +86,7 @@ def why_unchecked(frames: RunFrames) -> str:
 
 def _sound(frames: RunFrames) -> str:
     """What was found in order: only what was looked at."""
-    same = "a delivery measured against itself shows no difference beyond chance"
+    same = "the same call measured against itself shows no difference beyond chance"
     return f"the client kept up, and {same}" if len(frames.tables["probes"]) else same
 
 
@@ -106,7 +109,3 @@ def _some(labels: Sequence[str], cells: Sequence[Cell]) -> str:
     """`1 of 3 cells (text)`: the names where they are few."""
     names = f" ({', '.join(labels)})" if len(labels) <= 4 else ""
     return f"{len(labels)} of {len(cells)} cells{names}"
-
-
-def _plain(sentence: str) -> str:
-    return sentence.rstrip(".")

@@ -14,7 +14,7 @@ CONSUMERS: Mapping[str, str] = {
     DISCARD: "each text delta is passed on, nothing is kept",
     JOIN: "the text deltas are kept, and joined in the end",
     KEEP: "every event is kept",
-    HELPER: "`responses.stream()`, its events dropped, its final response taken",
+    HELPER: "responses.stream(), its events dropped, its final response taken",
     CHAT: "Chat Completions: each text delta is passed on, nothing is kept",
     NOTHING: "the bytes of the stream are read and dropped",
 }

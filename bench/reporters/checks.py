@@ -13,7 +13,7 @@ CHECKS = (
     ("first useful against itself (A/A)", "aa_ttfu", "hl"),
     ("the second of a pair against the first", "order_effect", "hl"),
     ("from the start of the run to its end", "trend", "slope"),
-    ("CPU of the client, of one core", "cpu_share", "mean"),
+    ("CPU of the client, of one core", "cpu_share", "share"),
     ("pauses for garbage collection", "gc_pause", "sum"),
 )
 
@@ -25,6 +25,6 @@ def checks(summary: Summary, cell: Cell) -> Iterator[str]:
         if row and row.estimate is not None:
             yield f"{words}: {both(row)}, n={row.n}"
     for delivery in DELIVERIES:
-        row = summary.row(cell, delivery, "reused", "share", "share")
+        row = summary.row(cell, delivery, "warm_share", "share", "share")
         if row and row.estimate is not None:
             yield f"{delivery} requests over a connection that was open: {both(row)}, n={row.n}"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from bench.summary import Claim, ClaimPart
 
 TITLE = "What is said about streaming, put to the test"
-HEADS = ("claim", "verdict", "estimate", "n", "why")
+HEADS = ("claim", "case", "verdict", "estimate", "n", "why")
+UNTESTED = "NOT TESTABLE HERE"
 
 
 def lead(claim: Claim) -> ClaimPart | None:
@@ -13,25 +16,42 @@ def lead(claim: Claim) -> ClaimPart | None:
     return next((part for part in claim.parts if part.verdict == claim.verdict), next(iter(claim.parts), None))
 
 
-def in_short(claim: Claim) -> list[str]:
-    """The statement; where it does not simply hold also the number of the part that decided, and why."""
+def in_short(claim: Claim, room: int) -> list[str]:
+    """The statement; where it does not simply hold, in a second line of `room` characters the number, and why."""
     part, said = lead(claim), claim.statement.rstrip(".")
     if part is None:
         return [said]
     if claim.verdict == "HOLDS":
         return [f"{said} (n={part.n})"]
+    return [said, _fitting(_number(claim, part), part.reason, room)]
+
+
+def _number(claim: Claim, part: ClaimPart) -> str:
+    """`text: +70.3 % [+69.9, +70.8], n=36`, the case only where there are several; empty without an estimate."""
     if not part.estimate:
-        return [f"{said}: {part.reason}"]
-    several = f"{part.subject}: " if len(claim.parts) > 1 else ""
-    return [f"{said}: {several}{part.estimate}, n={part.n}", part.reason]
+        return ""
+    case = f"{part.subject}: " if len(claim.parts) > 1 else ""
+    return f"{case}{part.estimate}, n={part.n}"
 
 
-def rows(claim: Claim) -> list[tuple[str, str, str, str, str]]:
-    """Texts under HEADS: a line for each part."""
+def _fitting(number: str, reason: str, room: int) -> str:
+    """The number and as many clauses of the reason as there is room for: the first ones say most."""
+    first, *rest = [number, *reason.split("; ")] if number else reason.split("; ")
+    line = textwrap.shorten(first, room, placeholder=" …")
+    for clause in rest:
+        if len(line) + len(clause) + 2 > room:
+            break
+        line += f"; {clause}"
+    return line
+
+
+def rows(claim: Claim) -> list[tuple[str, str, str, str, str, str]]:
+    """Texts under HEADS: a line for each part, and where there are several one for the whole above them."""
     if not claim.parts:
-        return [(claim.statement, claim.verdict, "", "", "")]
-    subjects = [claim.statement.rstrip("."), *[""] * (len(claim.parts) - 1)]
-    return [
-        (f"{said} ({part.subject})".strip(), part.verdict, part.estimate, str(part.n) if part.n else "", part.reason)
-        for said, part in zip(subjects, claim.parts, strict=True)
+        return [(claim.statement, "", claim.verdict, "", "", "")]
+    parts = [
+        ("", part.subject, part.verdict, part.estimate, str(part.n) if part.n else "", part.reason)
+        for part in claim.parts
     ]
+    whole = (claim.statement, "all together", claim.verdict, "", "", "")
+    return [whole, *parts] if len(parts) > 1 else [(claim.statement, *parts[0][1:])]

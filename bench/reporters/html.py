@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     import jinja2
 
 TEMPLATES = Path(__file__).parent / "templates"
+MOST_CURVES = 6
+"""Charts of a claim; the numbers of all its parts are in the list above them."""
 CLAIMED = {"sooner": (0.2, 0.4)}
 """The range that a claim with a curve names."""
 METERS = {"tracemalloc": "Python's own blocks", "rss": "resident size of the process"}
@@ -124,7 +126,8 @@ class Card(NamedTuple):
 
 
 def _card(claim: Claim) -> Card:
-    charts = [claim_chart(claim, part) for part in claim.parts if len(part.curve) > 1]
+    curves = [part for part in claim.parts if len(part.curve) > 1]
+    charts = [claim_chart(claim, part) for part in curves[:MOST_CURVES]]
     return Card(claim, [(chart, script_json(chart.spec)) for chart in charts])
 
 

@@ -29,7 +29,7 @@ LARGEST = 60_000
 MOST_CELLS = 60
 MOST_RECORDED = 120
 MOST_PARTS = 12
-"""Of each claim."""
+"""Of each claim, below the line for all of them together."""
 MOST_DETAILS = 20
 """Cells shown in full; the numbers of all are in `summary.csv`."""
 LONGEST_ERROR = 200
@@ -124,9 +124,9 @@ def _claims(summary: Summary) -> Iterator[str]:
         return
     yield from (f"## {claims.TITLE}", "")
     parts = {claim.name: claims.rows(claim) for claim in summary.claims}
-    rows = (map(text, row) for lines in parts.values() for row in lines[:MOST_PARTS])
+    rows = (map(text, row) for lines in parts.values() for row in lines[: MOST_PARTS + 1])
     yield from _table(claims.HEADS, map(list, rows), left=len(claims.HEADS))
-    if more := sum(max(len(lines) - MOST_PARTS, 0) for lines in parts.values()):
+    if more := sum(max(len(lines) - MOST_PARTS - 1, 0) for lines in parts.values()):
         yield from (f"… and {more} more, in `summary.json`.", "")
     yield from ("<details><summary>How each was tested</summary>", "")
     yield from (f"- **{text(claim.statement)}** {text(claim.test)}" for claim in summary.claims)

@@ -52,7 +52,7 @@ COST = (
 )
 CAPTION = (
     "Medians over all offered trials (a failure counts as ∞); seen sooner and finish: shift over the pairs in which "
-    "both are ok. In brackets the 95 % interval. Client memory: measured apart on sim (two tokens an event), above "
+    "both are ok. In brackets the 95 % interval. Client memory: measured apart on sim (four tokens an event), above "
     "what was there before the call, at the longest answer; Python's own blocks by tracemalloc, and the process (RSS)."
 )
 SHORT_CAPTION = (

@@ -49,7 +49,8 @@ def render_terminal(summary: Summary, width: int = WIDEST, *, color: bool = Fals
     console.print(SHORT_CAPTION, style="dim")
     console.print()
     if summary.claims:
-        console.print(_claims_table(summary, console.width))
+        for line in _claims(summary, console.width):
+            console.print(line)
         console.print()
     if lines := list(recorded.recorded(summary)):
         console.print(_recorded_table(lines, longest))
@@ -58,7 +59,14 @@ def render_terminal(summary: Summary, width: int = WIDEST, *, color: bool = Fals
         console.print()
     for line in _below(summary):
         console.print(line)
-    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
+    text = _harmless(out.getvalue(), color=color)
+    return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
+
+
+def _harmless(text: str, *, color: bool) -> str:
+    """Without control characters: a model's name may be the server's. Of escape sequences colours alone are left."""
+    keep = r"(?!\x1b\[[\d;]*m)" if color else ""
+    return re.sub(rf"{keep}[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]", "", text)
 
 
 def _led(word: str, text: str, width: int) -> str:
@@ -107,15 +115,19 @@ def _cost_table(summary: Summary, longest: int) -> Table:
     return table
 
 
-def _claims_table(summary: Summary, width: int) -> Table:
-    """Each claim in a line; where it does not simply hold, with the number and why, which report.md has in full."""
-    table = _table(("claims", ""), ("", ""))
-    room = width - max(len(claim.verdict) for claim in summary.claims) - 2
+def _claims(summary: Summary, width: int) -> Iterator[str]:
+    """One line, or two, for each claim; report.md has them in full."""
+    verdicts = {claim.verdict for claim in summary.claims}
+    column = max(map(len, verdicts)) + 2
+    yield "claims"
+    if verdicts == {claims.UNTESTED}:
+        yield f"{claims.UNTESTED}  none of the {len(summary.claims)}; report.md says why"
+        return
     for claim in summary.claims:
-        most = room if claim.verdict == "NOT TESTABLE HERE" else 2 * room
-        lines = [textwrap.shorten(line, most, placeholder=" …") for line in claims.in_short(claim)]
-        table.add_row(claim.verdict, "\n".join(lines))
-    return table
+        room = width - column
+        statement, *why = claims.in_short(claim, room)
+        yield f"{claim.verdict:{column}}{textwrap.shorten(statement, room, placeholder=' …')}"
+        yield from (f"{'':{column}}{line}" for line in why)
 
 
 def _recorded_table(lines: Sequence[Recorded], longest: int) -> Table:
@@ -134,7 +146,7 @@ def _table(*heads: tuple[str, str]) -> Table:
 
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold", show_edge=False)
     for top, bottom in heads:
-        left = top in {"scenario", "recorded", "name", "claims", ""} and (not bottom or bottom in {"pairs", "delivery"})
+        left = top in {"scenario", "recorded", "name", ""} and (not bottom or bottom in {"pairs", "delivery"})
         name = top in {"scenario", "recorded"}
         justify: Literal["left", "right"] = "left" if left else "right"
         table.add_column(f"{top}\n{bottom}".rstrip(), justify=justify, overflow="fold", no_wrap=name)

@@ -101,7 +101,7 @@ def test_a_run_on_a_real_endpoint_has_floors(real: tuple[Path, list[str]]) -> No
     assert {row["metric"] for row in rows} == METRICS
     medians = [row for row in rows if row["statistic"] == "p50" and row["metric"] != "floor_gap"]
     assert {(row["target"], row["load"], row["n"], row["failed"]) for row in rows if row in medians} == {
-        (TARGET, "c=1", "10", "0")
+        (TARGET, "c=1", "21", "0")
     }
     assert all(float(row["estimate"]) > 0 for row in medians)
     assert asked

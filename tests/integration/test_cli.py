@@ -70,7 +70,7 @@ def test_dry_run_sends_nothing(tmp_path: Path) -> None:
     assert first.returncode == 0, first.stderr
     assert first.stdout == second.stdout
     assert "m1 at 127.0.0.1" in first.stdout
-    assert "390 trials (216 measured, 24 warm-up, 48 A/A, 102 calibration)" in first.stdout
+    assert "340 trials (216 measured, 24 warm-up, 36 A/A, 64 calibration)" in first.stdout
     assert "nothing was sent" in first.stdout
     assert list(tmp_path.iterdir()) == []
 

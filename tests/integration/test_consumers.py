@@ -59,6 +59,6 @@ def test_the_claim_is_judged_by_them(curves: dict[tuple[str, str], MemoryCurve])
     claim = consuming.of_curves(curves)
     verdicts = {part.subject: part.verdict for part in claim.parts}
     assert claim.verdict == "REFUTED"
-    assert verdicts["streamed (keep)"] == "REFUTED"
+    assert verdicts["streamed, keep"] == "REFUTED"
     assert verdicts["blocking"] == "HOLDS"
-    assert verdicts["streamed (chat)"] != "REFUTED"
+    assert verdicts["streamed, chat"] != "REFUTED"

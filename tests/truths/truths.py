@@ -115,7 +115,7 @@ def tight(client: OpenAI, ask: Ask) -> Iterator[str]:
 
 
 def leaking(client: OpenAI, ask: Ask) -> Iterator[str]:
-    """Keeps 100 bytes for each token, the objects' own size counted in; the memory pass has two tokens an event."""
+    """Keeps 100 bytes for each token, the objects' own size counted in; the memory pass has several tokens an event."""
     for piece in tight(client, ask):
         kept[0] = Kept(kept[0], LEAK * TOKENS_PER_EVENT - OF_A_LINK)
         yield piece

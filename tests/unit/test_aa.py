@@ -152,7 +152,7 @@ def test_a_biased_run_is_invalid_with_its_reason(tmp_path: Path) -> None:
     found = check(frames, {})
     assert holds(row(found.rows, "(all)", "aa"), 0.05)
     assert holds(row(found.rows, "(all)", "aa_ttfu"), 0.05)
-    assert "a delivery measured against itself differs by +" in found.invalid
+    assert "the same call measured against itself differs by +" in found.invalid
     assert "99.9 % interval, 20 pairs" in found.invalid
     assert "the instrument explains 0.4" in check(frames, {"c=1": Resolution(total_ms=2)}).invalid
     assert not check(frames, {"c=1": Resolution(total_ms=40)}).invalid
@@ -162,7 +162,7 @@ def test_a_biased_run_has_no_verdict(tmp_path: Path) -> None:
     """What is wrong with the run is wrong with each of its cells."""
     summary = build(make_run(tmp_path / "r", [Truth(aa_bias=0.05)], aa=20, coin=True))
     assert summary.trust.verdict == "INVALID"
-    assert "a delivery measured against itself" in summary.cells[0].invalid
+    assert "the same call measured against itself" in summary.cells[0].invalid
     assert summary.cells[0].verdict.startswith("INVALID")
 
 
@@ -189,3 +189,43 @@ def test_pairs_that_do_not_count_are_counted(tmp_path: Path) -> None:
     together = row(found.rows, "(all)", "aa")
     assert (together.n, together.failed, together.note) == (12, 2, "2 excluded: a trial failed or gave nothing useful")
     assert "(12 pairs, 2 excluded)" in found.sentence
+
+
+def test_other_answers_are_counted_apart(tmp_path: Path) -> None:
+    """Pairs of calls that answered otherwise are no measure of the method, and the sentence says how many they are."""
+    frames = load(make_run(tmp_path / "r", aa=14))
+    frames.aa.loc[frames.aa.index[:4:2], "result_sha256"] = "another"
+    assert "(12 pairs, 2 with other answers left out)" in check(frames, {}).sentence
+
+
+def test_no_effect_below_the_instrument_is_promised(tmp_path: Path) -> None:
+    """Where the instrument resolves less than the noise would let through, that is the smallest effect."""
+    frames = load(make_run(tmp_path / "r", aa=24, coin=True))
+    assert "can see is 2.4 % (what the instrument resolves; the noise alone: " in (
+        check(frames, {"c=1": Resolution(total_ms=10)}).sentence
+    )
+    assert "resolves" not in check(frames, {"c=1": Resolution(total_ms=0.1)}).sentence
+
+
+def test_an_interval_without_zero_is_explained(tmp_path: Path) -> None:
+    """A healthy run in twenty has one: the line says why it is not held against the run; of a condemned one it does
+    not."""
+    chance = check(load(make_run(tmp_path / "r", [Truth(aa_bias=0.005, noise=0.01)], aa=24, coin=True)), {})
+    together = row(chance.rows, "(all)", "aa")
+    assert together.low is not None
+    assert (together.low > 0, chance.invalid) == (True, "")
+    assert "one healthy run of twenty" in chance.sentence
+    biased = check(load(make_run(tmp_path / "b", [Truth(aa_bias=0.2)], aa=24, coin=True)), {})
+    assert biased.invalid
+    assert "healthy" not in biased.sentence
+
+
+def test_cells_of_a_late_client_decide_nothing(tmp_path: Path) -> None:
+    """Their numbers are shown nowhere, so they neither condemn the others nor say what the run can see."""
+    cells = [Truth(scenario="late", aa_bias=0.2), Truth(scenario="fine")]
+    frames = load(make_run(tmp_path / "r", cells, aa=12, coin=True))
+    assert check(frames, {}).invalid
+    found = check(frames, {}, late=[0])
+    assert found.invalid == ""
+    assert [r.scenario for r in found.rows if r.metric == "aa"] == ["fine", "(all)"]
+    assert check(frames, {}, late=[0, 1]).sentence == "A/A: not checked (the client was late)"

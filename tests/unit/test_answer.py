@@ -72,9 +72,9 @@ def run(
         ([(None, None)], "Whether streaming helps cannot be said: NOT ENOUGH DATA."),
         (
             [(SOON, SAME), ((83.2, 82, 84), SAME), ((296, 295, 297), SAME)],
-            "Streaming shows something useful 83.2 to 296 ms sooner in 3 of 3 modes and costs no time on the whole ",
+            "Streaming shows something useful 83.2 to 296 ms sooner in all 3 modes and costs no time on the whole ",
         ),
-        ([((900, 890, 910), SAME), ((1300, 1290, 1310), SAME)], "useful 900 ms to 1.30 s sooner in 2 of 2 modes"),
+        ([((900, 890, 910), SAME), ((1300, 1290, 1310), SAME)], "useful 900 ms to 1.30 s sooner in both modes"),
         (
             [(SOON, SAME), (None, None)],
             (
@@ -102,9 +102,9 @@ def test_the_answer_is_one_sentence(effects: list[tuple[Three | None, Three | No
 @pytest.mark.parametrize(
     ("peaks", "said"),
     [
-        ((410, 100), "; it takes more client memory (×4.1; peak of the process)."),
-        ((25, 100), "; it takes less client memory (×0.25; peak of the process)."),
-        ((105, 100), "; it takes as much client memory (peak of the process)."),
+        ((410, 100), "; it takes more client memory (4.1 times as much at 8,000 tokens)."),
+        ((25, 100), "; it takes less client memory (0.25 times as much at 8,000 tokens)."),
+        ((105, 100), "; it takes as much client memory (at 8,000 tokens)."),
     ],
 )
 def test_memory_is_a_ratio_where_it_was_measured(peaks: tuple[float, float], said: str) -> None:
@@ -123,9 +123,7 @@ def test_an_effect_below_the_instrument_is_none() -> None:
     """What is smaller than three floors is neither sooner nor slower, however narrow its interval."""
     tiny, short = (0.9, 0.8, 1.0), (0.03, 0.025, 0.035)  # the totals differ by 12 ms
     said, (verdict,) = run((tiny, short), resolution=Resolution(gain_ms=1.2, total_ms=13))
-    assert said.startswith(
-        "Streaming shows nothing useful sooner: the difference is below what this instrument resolve"
-    )
+    assert said.startswith("Streaming shows nothing useful sooner: the difference is too small for this instrument to")
     assert (
         "how much sooner the first useful output arrives (0.90 ms [0.80, 1.00]) is below what this" in verdict.lower()
     )

@@ -129,9 +129,9 @@ def test_where_a_slope_lies() -> None:
 @pytest.mark.parametrize(
     ("useful_ms", "noise", "verdict", "words"),
     [
-        (120, 0.02, "REFUTED", "larger than said at 60 tokens"),  # 1 - 120 / 420
+        (120, 0.02, "REFUTED", "more than said at 60 tokens"),  # 1 - 120 / 420
         (690, 0.02, "HOLDS", "as said at 60 tokens"),  # 1 - 690 / 990
-        (3000, 0.02, "REFUTED", "smaller than said at 60 tokens"),  # 1 - 3000 / 3300
+        (3000, 0.02, "REFUTED", "less than said at 60 tokens"),  # 1 - 3000 / 3300
         (455, 0.05, "NOT ENOUGH DATA", "reaches over an end"),  # 1 - 455 / 755
     ],
 )
@@ -151,7 +151,7 @@ def test_sooner_by_length(plain: Run) -> None:
         assert low <= gain <= high
     assert part.curve[-1][0] == 60
     assert "true for answers of 7 to 16 tokens" in part.reason
-    assert "the streamed total is" in part.reason
+    assert "the whole streamed answer took" in part.reason
 
 
 def test_deltas_of_several_tokens_are_no_tokens(tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_deltas_of_several_tokens_are_no_tokens(tmp_path: Path) -> None:
 def test_sooner_for_no_length(tmp_path: Path) -> None:
     """Where even the whole answer saves less than 20 %, no length is named."""
     part = only(sooner.claim(*run_of(tmp_path, Truth(useful_ms=3000, noise=0))))
-    assert "true for no length of 1 to 60 tokens" in part.reason
+    assert "true for no length from 1 to 60 tokens" in part.reason
     assert true_range(part.curve, 0.2, 0.4) is None
 
 
@@ -223,9 +223,9 @@ def test_memory_is_judged_for_each_way_of_consuming(plain: Run) -> None:
     """One way that grows refutes the claim; its part says by how much, the others still hold."""
     claim = consuming.claim(with_memory(plain, {**CONSTANT, ("(keep)", "streamed"): 200.0}))
     assert claim.verdict == "REFUTED"
-    assert [part.subject for part in claim.parts if part.verdict == "REFUTED"] == ["streamed (keep)"]
-    assert part_of(claim, "streamed (keep)").estimate == "200 B/tok [200, 200]"
-    assert "blocking 210 kB" in part_of(claim, "streamed (keep)").reason
+    assert [part.subject for part in claim.parts if part.verdict == "REFUTED"] == ["streamed, keep"]
+    assert part_of(claim, "streamed, keep").estimate == "200 bytes/token [200, 200]"
+    assert "blocking 210 kB" in part_of(claim, "streamed, keep").reason
 
 
 def test_memory_blocking_that_does_not_grow_refutes(plain: Run) -> None:
@@ -238,7 +238,7 @@ def test_memory_is_measured_against_a_reader_that_keeps_nothing(plain: Run) -> N
     """A slope below three times that of the null reader is none that this meter can tell."""
     slopes = {**CONSTANT, (NOTHING, "streamed"): 3.0, ("(chat)", "streamed"): 8.0}
     claim = consuming.claim(with_memory(plain, slopes))
-    assert part_of(claim, "streamed (chat)").verdict == "HOLDS"
+    assert part_of(claim, "streamed, chat").verdict == "HOLDS"
 
 
 def test_memory_noise_leaves_it_open(plain: Run) -> None:
@@ -476,3 +476,34 @@ def test_a_run_has_its_claims(tmp_path: Path) -> None:
     assert [claim.name for claim in summary.claims] == ["sooner", "memory", "usage", "requests", "packets"]
     assert all(claim.parts and claim.test for claim in summary.claims)
     assert make_claim("x", "y", "z", [draft("HOLDS")]).verdict == "HOLDS"
+
+
+def test_a_limit_that_never_falls_tells_nothing(plain: Run) -> None:
+    """0 for a stream and 0 for a blocking call is a server that does not count, and no equal count."""
+    part = only(limited(real(plain), 0, 0))
+    assert (part.verdict, part.estimate) == ("NOT TESTABLE HERE", "")
+
+
+def test_usage_of_zero_is_no_usage(sixty: Run) -> None:
+    """A server that says 0 for all does not count; one that says 0 for streams only counts otherwise."""
+    frames, summary = sixty
+    nothing = frames.trials.assign(output_tokens=frames.trials["output_tokens"] * 0)
+    assert part_of(usage.claim(replace(frames, trials=nothing), summary), "output").verdict == "NOT TESTABLE HERE"
+    of_streams = frames.trials.assign(
+        output_tokens=frames.trials["output_tokens"].mask(frames.trials["delivery"] == "streamed", 0)
+    )
+    assert part_of(usage.claim(replace(frames, trials=of_streams), summary), "output").verdict == "REFUTED"
+
+
+def test_sooner_below_what_the_instrument_resolves(tmp_path: Path) -> None:
+    """A gain of 5 ms is no gain where three floors are 12 ms, and 4 ms of noise are enough for no verdict."""
+    frames, summary = run_of(tmp_path, Truth(useful_ms=50, token_ms=1, tokens=5, noise=0))
+    assert only(sooner.claim(frames, summary)).verdict == "REFUTED"
+    of = replace(summary.rows[0], scenario=CALIBRATION, statistic="p50", estimate=4.0, load="c=1")
+    floors = [
+        replace(of, metric=metric, delivery=delivery)
+        for metric, delivery in (("floor_ttfu", "streamed"), ("floor_total", "streamed"), ("floor_total", "blocking"))
+    ]
+    part = only(sooner.claim(frames, replace(summary, rows=(*summary.rows, *floors))))
+    assert part.verdict == "NOT ENOUGH DATA"
+    assert "below what this instrument resolves" in part.reason

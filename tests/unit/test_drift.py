@@ -157,8 +157,8 @@ def test_mixed_connections_are_said_where_connecting_takes_long(tmp_path: Path) 
     """3 of 72 over a new connection of 41 ms: a share by delivery and a sentence; 0.2 ms are not worth one."""
     found = mixed(tmp_path / "far", {1, 5, 9})
     assert {row.delivery: (row.metric, row.n, row.estimate) for row in found.rows} == {
-        "blocking": ("reused", 36, 1.0),
-        "streamed": ("reused", 36, pytest.approx(33 / 36)),
+        "blocking": ("warm_share", 36, 1.0),
+        "streamed": ("warm_share", 36, pytest.approx(33 / 36)),
     }
     opened = "3 of 72 trials opened a new connection (median 41 ms to connect)"
     assert found.sentence == f"{opened}: cold and warm are mixed"
@@ -172,7 +172,7 @@ def test_a_cell_says_both(tmp_path: Path) -> None:
     said = " ".join(summary.cells[0].notes)
     assert "the second of a pair is faster" in said
     assert "2 of 72 trials opened a new connection" in said
-    assert {"trend", "order_effect", "reused"} <= {row.metric for row in summary.rows}
+    assert {"trend", "order_effect", "warm_share"} <= {row.metric for row in summary.rows}
 
 
 def test_uniform_connections_need_no_word(tmp_path: Path) -> None:
@@ -190,3 +190,10 @@ def test_websockets_and_retries_are_left_out(tmp_path: Path) -> None:
     for changed in (attempts.assign(method="WS"), attempts.assign(attempt=pd.array([1] * len(attempts), "Int64"))):
         frames.tables["attempts"] = changed  # type: ignore[index]
         assert connections(frames, 0, cell_key(frames.cells[0])) == Drift()
+
+
+def test_an_order_effect_has_to_stand_out_among_the_cells(tmp_path: Path) -> None:
+    """Every cell is asked, so of many cells each needs a wider interval without zero."""
+    frames = load(make_run(tmp_path / "r", (Truth(second_by=0.012),), pairs=40, coin=True))
+    assert "slower (+" in order_effect(pairs_of(frames), 7).sentence
+    assert order_effect(pairs_of(frames), 7, cells=10_000).sentence == ""

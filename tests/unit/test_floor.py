@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -102,14 +103,16 @@ def test_tokens_are_made_at_the_same_times(size: int) -> None:
 
 
 def test_calibration_is_planned_among_the_measured() -> None:
-    """One at a time: a pair in every measured block, packets in every third of all; none below 10 pairs."""
+    """One at a time: a pair in every second block, packets in every fourth, twice as often in a short run, or not."""
     cells, known = [cell_of(TEXT, BOTH, 1, 1)], calibration_cells(1, 1)
     plan = make_plan(cells, pairs=36, warmup=3, concurrency=1, seed=1, calibration=known, aa=True)
     blocks = [[trial for trial in group if trial.phase == "calibrate"] for group in plan.groups()]
     sizes = [plan.cells[trials[0].cell].params for trials in blocks if trials]
-    measured = sum(trial.phase == "measure" for trial in plan.trials) // 2
-    assert sizes.count(known[0].params) == measured == 36
-    assert sizes.count(known[1].params) == sizes.count(known[2].params) == 16
+    assert plan.trials[-1].block == 2 + 36 + 11 - 1
+    assert sizes.count(known[0].params) == 24
+    assert sizes.count(known[1].params) == sizes.count(known[2].params) == 12
+    short = make_plan(cells, pairs=10, warmup=3, concurrency=1, seed=1, calibration=known, aa=True)
+    assert Counter(trial.cell for trial in short.trials if trial.phase == "calibrate") == {1: 2 * 21, 2: 11, 3: 11}
     few = make_plan(cells, pairs=9, warmup=3, concurrency=1, seed=1, calibration=known, aa=True)
     assert {trial.phase for trial in few.trials} == {"warmup", "measure"}
 

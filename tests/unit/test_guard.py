@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from bench.analysis.build import build
-from bench.analysis.frames import load
-from bench.analysis.guard import busy, machine_lines, often_late
+from bench.analysis.frames import RunFrames, load
+from bench.analysis.guard import busy, calibration_lines, machine_lines, often_late
 from bench.analysis.lateness import Lateness, every_beat, lateness
 from bench.meters.guard import Guard
 from bench.summary import Cell, Summary
@@ -89,7 +90,7 @@ def test_an_idle_loop_is_silent(tmp_path: Path) -> None:
     assert not [note for note in summary.cells[0].notes if "pause" in note]
     assert estimate(summary, "loop_lag", "p99") == pytest.approx(1)
     assert estimate(summary, "send_lag", "p50") == pytest.approx(0.7)
-    assert estimate(summary, "cpu_share", "mean") == pytest.approx(0.024)
+    assert estimate(summary, "cpu_share", "share") == pytest.approx(0.024)
     assert estimate(summary, "gc_pause", "sum") == 0
     row = summary.row(summary.cells[0], "paired", "loop_lag", "p99")
     assert row is not None
@@ -210,3 +211,19 @@ def test_the_collector_is_seen_within_groups_only() -> None:
     assert "gc_pause" in asyncio.run(group())
     assert len(gc.callbacks) == before
     assert many
+
+
+def late_calibration(folder: Path, load_: str) -> RunFrames:
+    """A run in which only the calibration's beats came late."""
+    frames = load(make_run(folder, [Truth(load=load_, loop_lag_ms=1), Truth(load=load_, loop_lag_ms=60)], pairs=12))
+    mine = frames.trials["cell"] == 1
+    return replace(frames, trials=frames.trials[~mine], calibration=frames.trials[mine])
+
+
+def test_a_late_calibration_blames_the_machine_only_alone(tmp_path: Path) -> None:
+    """One stream at a time is late on a busy machine only; of eight the client itself may have too much to do."""
+    alone, eight = late_calibration(tmp_path / "1", "c=1"), late_calibration(tmp_path / "8", "c=8")
+    assert [line[:24] for line in machine_lines(alone)] == ["the calibration was late"]
+    assert (machine_lines(eight), calibration_lines(alone)) == ([], [])
+    (line,) = calibration_lines(eight)
+    assert line.endswith("so the floors at this load are high")

@@ -25,6 +25,7 @@ from bench.analysis.build import build
 from bench.analysis.wording import value
 from bench.reporters import register_reporters
 from bench.reporters.charts import steps
+from bench.reporters.claims import in_short
 from bench.reporters.html import render_html, script_json
 from bench.reporters.markdown import render_markdown
 from bench.reporters.markdown import text as markdown_text
@@ -97,6 +98,41 @@ def test_terminal_fits(summary: Summary) -> None:
     assert "\x1b[1m" in render_terminal(summary, color=True)
 
 
+def test_no_control_character_reaches_the_terminal(summary: Summary) -> None:
+    """A model's name that would clear the screen or turn the text round does neither; colours stay where asked for."""
+    hostile = replace(summary, headline="real: model \x1b[2Jm\x9b2J\u202e\x07")
+    assert not [char for char in render_terminal(hostile) if char != "\n" and not char.isprintable()]
+    colored = render_terminal(hostile, color=True)
+    assert "\x1b[1m" in colored
+    assert "\x1b[2J" not in colored
+
+
+def test_a_claim_is_two_lines_at_most_and_says_the_most_telling_part_first() -> None:
+    """Clauses of the reason follow the number as far as there is room; one that stands alone is shortened."""
+    part = ClaimPart("text", "REFUTED", "+70 %", 36, f"true for 8 to 17 tokens; more than said; {'read off ' * 20}")
+    claim = Claim("sooner", "It is sooner.", "REFUTED", "", (part,))
+    assert in_short(claim, 80) == ["It is sooner", "+70 %, n=36; true for 8 to 17 tokens; more than said"]
+    assert in_short(claim, 40)[1] == "+70 %, n=36; true for 8 to 17 tokens"
+    untold = replace(claim, verdict="NOT TESTABLE HERE", parts=(replace(part, estimate="", reason="so " * 40),))
+    assert len(in_short(untold, 80)[1]) <= 80
+
+
+def test_claims_of_which_none_can_be_tested_are_one_line(claimed: Summary) -> None:
+    """A run that tells nothing of them does not list them."""
+    untested = tuple(replace(claim, verdict="NOT TESTABLE HERE") for claim in CLAIMS)
+    lines = render_terminal(replace(claimed, claims=untested)).splitlines()
+    assert lines[lines.index("claims") + 1] == "NOT TESTABLE HERE  none of the 3; report.md says why"
+
+
+def test_a_claim_of_many_cells_has_few_charts(claimed: Summary) -> None:
+    """The page stays small: all parts are listed, some are drawn."""
+    part = CLAIMS[0].parts[1]
+    many = replace(CLAIMS[0], parts=tuple(replace(part, subject=f"cell {number}") for number in range(30)))
+    html = render_html(replace(claimed, claims=(many,)))
+    assert len([a for a in Page(html).all("div") if str(a.get("data-chart", "")).startswith("claim-")]) == 6
+    assert "cell 29" in html
+
+
 def test_terminal_says_where_it_was_measured(summary: Summary) -> None:
     """The first two lines name the run, the host, the model, and that it was simulated."""
     first, second, *_ = render_terminal(summary).splitlines()
@@ -147,25 +183,22 @@ def claimed(summary: Summary) -> Summary:
 
 
 def test_claims_are_lines_on_the_terminal(claimed: Summary) -> None:
-    """Verdict, statement and the number of the part that decided; and why, where it does not simply hold."""
+    """Verdict and statement; where it does not simply hold, a second line with the number that decided, and why."""
     lines = render_terminal(claimed).splitlines()
     place = lines.index("claims")
-    assert lines[place + 1].split(maxsplit=1) == [
-        "REFUTED",
-        "The first token comes 20 to 40 % sooner: text: 71.4 % [71.1, 71.8], n=36",
-    ], "the part that decided"
-    assert lines[place + 2].strip().startswith("larger <script>")
+    assert lines[place + 1].split(maxsplit=1) == ["REFUTED", "The first token comes 20 to 40 % sooner"]
+    assert lines[place + 2].strip().startswith("text: 71.4 % [71.1, 71.8], n=36"), "the part that decided"
     assert [line.split("  ")[0] for line in lines[place + 3 : place + 5]] == ["HOLDS", "NOT TESTABLE HERE"]
     assert max(map(len, lines)) <= 100
 
 
 def test_claims_are_a_table_in_markdown(claimed: Summary) -> None:
-    """A line for each part with its own verdict; the rule of the test once; no markup of a server."""
+    """A line for a claim, one below it for each of several parts; the rule of the test once; no markup of a server."""
     lines = [line for line in render_markdown(claimed).splitlines() if "REFUTED" in line or "HOLDS" in line]
-    assert len(lines) == 3
-    assert lines[0].startswith(
-        "| The first token comes 20 to 40 % sooner (a short one) | HOLDS | 30.0 % [25, 35] | 12 |"
-    )
+    assert len(lines) == 4
+    assert lines[0] == "| The first token comes 20 to 40 % sooner | all together | REFUTED |  |  |  |"
+    assert lines[1].startswith("|  | a short one | HOLDS | 30.0 % [25, 35] | 12 |")
+    assert lines[3].startswith("| Usage is the same | text | HOLDS | 0 differ | 36 |")
     assert "<script" not in render_markdown(claimed)
 
 
@@ -174,8 +207,8 @@ def test_a_claim_of_many_cells_is_cut_in_markdown(claimed: Summary) -> None:
     part = CLAIMS[0].parts[0]
     many = replace(CLAIMS[0], parts=tuple(replace(part, subject=f"cell {number}") for number in range(30)))
     report = render_markdown(replace(claimed, claims=(many,)))
-    assert "(cell 11)" in report
-    assert "(cell 12)" not in report
+    assert "| cell 11 |" in report
+    assert "| cell 12 |" not in report
     assert "… and 18 more, in `summary.json`" in report
 
 

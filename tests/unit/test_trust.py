@@ -51,7 +51,7 @@ def test_a_sound_run_is_valid(tmp_path: Path) -> None:
     """A run without anything amiss, with its A/A pairs, is VALID, and says the numbers that this rests on."""
     summary = made(tmp_path)
     assert summary.trust.verdict == "VALID"
-    assert summary.trust.sentence.startswith("the client kept up, and a delivery measured against itself shows no")
+    assert summary.trust.sentence.startswith("the client kept up, and the same call measured against itself shows no")
     assert any(line.startswith("A/A: ") and "[" in line for line in summary.trust.lines)
 
 
@@ -80,10 +80,11 @@ def test_orphans_make_the_run_invalid(sound: RunFrames, cell: Cell) -> None:
 
 
 def test_a_client_that_was_late_everywhere_is_invalid(tmp_path: Path) -> None:
-    """With every cell SATURATED no number can be trusted, and the sentence says how late and what helps."""
-    found = made(tmp_path, LATE).trust
-    assert found.verdict == "INVALID"
-    assert found.sentence.startswith("no number can be trusted, for the client was late: ")
+    """With every cell SATURATED no number can be trusted; the sentence is plain, the note below it says how late."""
+    summary = made(tmp_path, LATE)
+    assert summary.trust.verdict == "INVALID"
+    assert summary.trust.sentence.startswith("no number can be trusted: the client itself was late in every cell")
+    assert any("event loop" in note for note in footnotes(summary, summary.cells[0]))
 
 
 def test_a_late_cell_is_out_of_table_and_answer(tmp_path: Path) -> None:
@@ -145,13 +146,13 @@ def test_too_few_aa_pairs_are_a_caution(tmp_path: Path) -> None:
     """A check that was planned and could not be decided is no clean bill."""
     found = made(tmp_path, aa=2).trust
     assert found.verdict == "CAUTION"
-    assert found.sentence.startswith("too few deliveries could be measured against themselves")
+    assert found.sentence.startswith("too few calls could be measured against themselves")
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"pairs": 6}, "this run was too short to check itself (from 10 pairs on)."),
+        ({"pairs": 6}, "this run was too short to check itself (it does from 10 pairs on)."),
         ({"pairs": 12}, "this run did not check itself."),
     ],
 )
@@ -183,3 +184,12 @@ def test_the_floor_is_a_line_for_each_load() -> None:
         "this instrument adds at c=1: first token 0.20 ms, whole 0.35 ms (medians of 36 streams; never subtracted)",
         "this instrument adds at c=8: first token 2.00 ms (medians of 36 streams; never subtracted)",
     ]
+
+
+def test_answers_that_are_not_alike_are_a_caution(tmp_path: Path) -> None:
+    """Where more than half of the pairs gave other answers, those left are few and no random choice."""
+    found = made(tmp_path, replace(SOUND, unlike=frozenset(range(5))), Truth(scenario="most", unlike=frozenset(range(8))))
+    assert found.trust.verdict == "CAUTION"
+    assert found.trust.sentence.startswith("most answers were not alike in 1 of 2 cells (most)")
+    none = made(tmp_path / "none", replace(SOUND, unlike=frozenset(range(12))))
+    assert none.trust.sentence.startswith("most answers were not alike in 1 of 1 cells")

@@ -17,7 +17,7 @@ LEAST_EPS = 2.0
 """Bytes per token that nobody would call growth."""
 NULLS = 3
 METER = "tracemalloc"
-STATEMENT = "Streaming takes constant client memory, while blocking grows with the length of the answer."
+STATEMENT = "Streaming takes constant client memory, and blocking grows with the answer."
 TEST = (
     f"Peak of Python's own blocks (tracemalloc) by answer length, on the simulator, {TOKENS_PER_EVENT} tokens an "
     f"event, read by at most {LARGEST_READ // 1024} KiB at once: asyncio by itself asks for 256 KiB, which hides all "
@@ -58,7 +58,7 @@ def _slope(curve: MemoryCurve) -> Estimate:
 
 def _part(way: Way, curve: MemoryCurve | None, eps: float, curves: dict[Way, MemoryCurve]) -> Draft:
     name, delivery = way
-    subject = "blocking" if delivery == "blocking" else f"streamed {name}"
+    subject = "blocking" if delivery == "blocking" else f"streamed, {name.strip('()')}"
     if curve is None or not curve.points:
         return untestable(subject, "it was not measured: the memory pass had no time for it")
     slope = _slope(curve)
@@ -66,7 +66,7 @@ def _part(way: Way, curve: MemoryCurve | None, eps: float, curves: dict[Way, Mem
     where, p = beyond(tokens, peaks, slope, eps)
     verdict = _verdict(where, delivery)
     words = "the whole answer is parsed" if delivery == "blocking" else CONSUMERS[name]
-    reason = "; ".join([words, _said(where, slope, eps), *_compared(curve, curves)])
+    reason = "; ".join([_said(where, slope, eps), *_compared(curve, curves), words])
     return Draft(ClaimPart(subject, verdict, _text(slope), len(peaks), reason), p if where else None)
 
 
@@ -80,19 +80,19 @@ def _verdict(where: str, delivery: str) -> Verdict:
 def _text(slope: Estimate) -> str:
     if slope.value is None or slope.low is None or slope.high is None:
         return ""
-    return f"{number(slope.value)} B/tok [{number(slope.low)}, {number(slope.high)}]"
+    return f"{number(slope.value)} bytes/token [{number(slope.low)}, {number(slope.high)}]"
 
 
 def _said(where: str, slope: Estimate, eps: float) -> str:
     if slope.value is None:
         return slope.note
-    limit = f"{number(eps)} B/tok"
+    limit = f"{number(eps)} bytes/token"
     words = {
-        "above": f"it grows with the answer, by more than {limit}",
-        "within": f"it does not grow by more than {limit}",
-        "below": f"it falls by more than {limit}",
+        "above": f"it grows by over {limit}",
+        "within": f"it does not grow by over {limit}",
+        "below": f"it falls by over {limit}",
     }
-    return words.get(where, f"whether it grows by more than {limit} cannot be told")
+    return words.get(where, f"whether it grows by over {limit} cannot be told")
 
 
 def _compared(curve: MemoryCurve, curves: dict[Way, MemoryCurve]) -> Iterator[str]:
@@ -103,7 +103,7 @@ def _compared(curve: MemoryCurve, curves: dict[Way, MemoryCurve]) -> Iterator[st
     both = dict(curve.points).keys() & dict(blocking.points).keys()
     if both:
         tokens = max(both)
-        peaks = [f"{dict(one.points)[tokens] / 1000:.0f} kB" for one in (curve, blocking)]
-        yield f"at {tokens:,} tokens {peaks[0]}, blocking {peaks[1]}"
+        streamed, whole = (dict(one.points)[tokens] / 1000 for one in (curve, blocking))
+        yield f"at {tokens:,} tokens {streamed:,.0f} kB, blocking {whole:,.0f} kB"
         if curve.scenario == DISCARD:
             yield "the last events of a stream of the Responses API repeat the whole answer"

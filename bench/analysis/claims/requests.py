@@ -95,6 +95,8 @@ def _limited(endpoint: Endpoint, frames: RunFrames) -> Draft:
         few = f"{len(streamed)} streamed and {len(blocking)} blocking requests, fewer than {FEWEST} of each"
         return Draft(ClaimPart(endpoint.name, UNDECIDED, "", n, few))
     s, b = float(streamed.median()), float(blocking.median())
+    if not s and not b:
+        return untestable(endpoint.name, "what the server says is left does not fall with a request")
     estimate = f"the limit falls by {s:g} streamed, {b:g} blocking"
     hidden = _hidden(mine)
     if s == b:

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from bench.analysis.cellrows import Arm
 from bench.analysis.claims.lengths import Curve, gain_curve, true_range
 from bench.analysis.claims.parts import HOLDS, REFUTED, UNDECIDED, Draft, make_claim, untestable, unusable
+from bench.analysis.floor import resolution
 from bench.analysis.frames import RunFrames
 from bench.analysis.hypotheses import signed_rank_p
 from bench.analysis.pairs import make_pairs
+from bench.analysis.verdicts import gain_of
 from bench.analysis.wording import both
 from bench.summary import Cell, Claim, ClaimPart, Row, Summary
 
@@ -43,6 +45,9 @@ def _of_cell(frames: RunFrames, summary: Summary, cell: Cell) -> Draft:
     curve = gain_curve(streamed.ok, frames.tables["events"])
     if row.estimate is None or row.low is None or row.high is None:
         return Draft(ClaimPart(cell.label, UNDECIDED, "", row.n, row.note, curve))
+    if gain_of(summary.row, cell, resolution(list(summary.rows), cell.key.load))[1] == "unresolved":
+        small = "so small a difference in time is below what this instrument resolves"
+        return Draft(ClaimPart(cell.label, UNDECIDED, both(row), row.n, small, curve))
     pairs = make_pairs(cell.key, streamed, blocking, simulated=cell.simulated)
     share = np.log(pairs.same["ttfu_s"].to_numpy(float) / pairs.same["total_b"].to_numpy(float))
     length = blocking.ok["output_tokens"].dropna().astype(float)
@@ -64,27 +69,31 @@ def _judged(label: str, row: Row, share: NDArray[np.float64], tokens: str, curve
     low, high = float(row.low or 0), float(row.high or 0)
     less, more = math.log(1 - LEAST), math.log(1 - MOST)  # of the time that is left
     if low > MOST:
-        verdict, p, words = REFUTED, signed_rank_p(share, more, "less"), f"larger than said{tokens}"
+        verdict, p, words = REFUTED, signed_rank_p(share, more, "less"), f"more than said{tokens}"
     elif high < LEAST:
-        verdict, p, words = REFUTED, signed_rank_p(share, less, "greater"), f"smaller than said{tokens}"
+        verdict, p, words = REFUTED, signed_rank_p(share, less, "greater"), f"less than said{tokens}"
     elif low >= LEAST and high <= MOST:
         p = max(signed_rank_p(share, less, "less"), signed_rank_p(share, more, "greater"))
         verdict, words = HOLDS, f"as said{tokens}"
     else:
         verdict, p, words = UNDECIDED, None, f"the interval{tokens} reaches over an end of 20 to 40 %: more pairs"
-    reason = "; ".join([words, *_shorter(curve, overhead)])
+    where = list(_shorter(curve, overhead))
+    told = [*where[:1], words, *where[1:]] if verdict == REFUTED else [words, *where]
+    reason = "; ".join(told)
     return Draft(ClaimPart(label, verdict, both(row), row.n, reason, curve), None if p is None else min(1.0, 2 * p))
 
 
 def _shorter(curve: Curve, overhead: str) -> Iterator[str]:
-    """What the streams say of other lengths, and what that supposes."""
+    """For which lengths the streams say that it is true, and what that supposes."""
     if not curve:
         return
-    supposed = f"had the answer ended there, and blocking come with its last token: the streamed total is {overhead}"
     if found := true_range(curve, LEAST, MOST):
         first, last = found
         where = f"{first:.0f} tokens" if first == last else f"{first:.0f} to {last:.0f} tokens"
-        yield f"by these streams it is true for answers of {where} ({supposed})"
+        yield f"true for answers of {where}"
     else:
-        longest = f"{curve[0][0]:.0f} to {curve[-1][0]:.0f} tokens"
-        yield f"by these streams it is true for no length of {longest} ({supposed})"
+        yield f"true for no length from {curve[0][0]:.0f} to {curve[-1][0]:.0f} tokens"
+    yield (
+        "the lengths are read off these streams, as if a blocking answer came with their last token (the whole "
+        f"streamed answer took {overhead} against it)"
+    )

@@ -81,6 +81,7 @@ def _pairs(trials: pd.DataFrame, endpoint: Endpoint, count: Count) -> pd.DataFra
     mine = mine[(mine["requests"] == mine["attempts"]) & mine["tokens"].notna()]
     first, second = (mine[mine["order"] == order] for order in (0, 1))
     both = first.merge(second, on=["pair", "cell"], suffixes=("_0", "_1"))
+    both = both[(both["tokens_0"] > 0) | (both["tokens_1"] > 0)]  # 0 and 0 is a server that does not count
     same = (both["requests_0"] == both["requests_1"]) & (both["result_sha256_0"] == both["result_sha256_1"])
     return both[same.fillna(value=False).astype(bool)]
 
