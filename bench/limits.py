@@ -23,7 +23,7 @@ NONCE_BYTES = 24
 def stopping_for(plan: Plan, choice: Choice, settings: Settings, capped: Mapping[str, bool]) -> Stopping:
     """What may end this run before its plan does. `capped`, by target: every model there takes a cap on its answers.
 
-    BenchError where a budget in tokens or money cannot be kept, or not even one pair fits.
+    BenchError where a budget in tokens or money cannot be kept, or the pairs that are sent first do not fit.
     """
     budgets = [parse_budget(text) for text in settings.budgets]
     counted = next((budget for budget in budgets if budget.kind != "time"), None)
@@ -40,14 +40,17 @@ def stopping_for(plan: Plan, choice: Choice, settings: Settings, capped: Mapping
 
 
 def _check_first(plan: Plan, ledger: Ledger) -> None:
-    """A budget that not even one pair fits in is a mistake."""
-    pair = [trial for trial in plan.trials if trial.pair == plan.trials[0].pair]
-    if budget := ledger.exceeded_by(pair):
-        tokens, usd = map(sum, zip(*map(ledger.reserve, pair), strict=True))
+    """A budget that the first pair does not fit in is a mistake, or the first pairs where several run at a time."""
+    first = next(plan.groups())
+    trials = [trial for trial in first if trial.pair < first[0].pair + plan.concurrency]
+    if budget := ledger.exceeded_by(trials):
+        tokens, usd = map(sum, zip(*map(ledger.reserve, trials), strict=True))
         needed = f"{tokens:,} tokens" if budget.kind == "tokens" else f"{usd:.2g} USD"
+        pairs = "one pair" if plan.concurrency == 1 else f"{plan.concurrency} pairs at a time"
+        fewer = "" if plan.concurrency == 1 else ", a smaller --concurrency"
         raise BenchError(
-            f"--budget {budget.text}: one pair of {plan.cells[pair[0].cell].scenario} may take {needed}, every request "
-            f"tried {ledger.max_retries + 1} times (--max-retries); give more, or a smaller --output-tokens"
+            f"--budget {budget.text}: {pairs} of {plan.cells[first[0].cell].scenario} may take {needed}, every request "
+            f"tried {ledger.max_retries + 1} times (--max-retries); give more{fewer}, or a smaller --output-tokens"
         )
 
 

@@ -210,14 +210,25 @@ def _segments(
         yield [("warmup", cell, range(max(warmup, concurrency)))]
     size = max(2 * concurrency, ceil(pairs / rounds))
     starts = range(0, pairs, size)
+    own = _aa_segments(checks.aa, len(starts), concurrency, rng)
     for turn, start in enumerate(starts):
         known = range(turn * 2 * concurrency, (turn + 1) * 2 * concurrency)
-        aa = range(turn * checks.aa // len(starts), (turn + 1) * checks.aa // len(starts))
+        aa = own.get(turn, range(0))
         parts: list[_Block] = [("measure", cell, range(start, min(start + size, pairs))) for cell in cells]
         parts += [("aa", cell, aa) for cell in cells if len(cell.deliveries) > 1 and len(aa)]
         parts += [("calibrate", cell, known) for cell in checks.cells]
         for part in rng.sample(parts, len(parts)):
             yield [part]
+
+
+def _aa_segments(pairs: int, turns: int, concurrency: int, rng: Random) -> dict[int, range]:
+    """By turn, the A/A pairs of a cell that run then: as many as run at a time, or they would not meet its load."""
+    if not pairs:
+        return {}
+    pairs = max(pairs, concurrency)
+    number = min(turns, pairs // concurrency)
+    chosen = enumerate(sorted(rng.sample(range(turns), number)))
+    return {turn: range(i * pairs // number, (i + 1) * pairs // number) for i, turn in chosen}
 
 
 def _trials(blocks: Iterator[list[_Block]], rng: Random) -> Iterator[PlannedTrial]:

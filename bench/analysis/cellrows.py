@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bench.analysis import intervals
+from bench.analysis.deltas import non_empty
 from bench.analysis.intervals import Estimate
 from bench.analysis.metrics import BY_NAME, FLAG, LATENCIES, PACES, QUANTILES, SUMS
 from bench.analysis.trials import MS, per_trial
@@ -170,16 +171,9 @@ def gap_rows(arm: Arm, events: pd.DataFrame) -> Iterator[Row]:
         yield arm.row("itl", "p50", Estimate(note=why_not), trials)
 
 
-TOKEN_KINDS = ("content", "reasoning", "refusal", "tool_args")
-
-
 def delta_gaps(events: pd.DataFrame) -> tuple[NDArray[np.int64], Floats]:
-    """Gaps between successive non-empty deltas of the same attempt: (trial_id, ms) of each.
-
-    A `.done` event only repeats what its deltas said.
-    """
-    repeats = events["type"].str.endswith(".done").fillna(value=False).astype(bool)
-    deltas = events[events["kind"].isin(TOKEN_KINDS) & (events["chars"] > 0) & ~repeats]
+    """Gaps between successive non-empty deltas of the same attempt: (trial_id, ms) of each."""
+    deltas = non_empty(events)
     order = ["trial_id", "request", "attempt", "seq"]
     columns = {name: deltas[name].to_numpy(dtype=np.int64) for name in (*order, "t_read")}
     place = np.lexsort([columns[name] for name in reversed(order)])

@@ -52,12 +52,10 @@ def trend(frames: RunFrames) -> Drift:
     table = residuals(frames.trials)
     if table.empty:
         return Drift()
-    deliveries = table["delivery"].unique()
-    delivery = "paired" if len(deliveries) > 1 else str(deliveries[0])
     seed, cells = int(frames.plan["seed"]), dict(zip(cell_labels(frames.cells), frames.cells, strict=True))
     parts = {"": (whole_run_key(frames.cells), table)}
     parts |= {label: (cell_key(cell), table[table["cell"] == cell["cell"]]) for label, cell in cells.items()}
-    rows = {label: _trend_row(key, delivery, part, seed) for label, (key, part) in parts.items()}
+    rows = {label: _trend_row(key, part, seed) for label, (key, part) in parts.items()}
     alpha = SAID / (len(parts) if len(cells) > 1 else 1)
     said = [label for label, (_, part) in parts.items() if matters(_slope(part, seed, alpha), TREND_MATTERS)]
     return Drift(tuple(rows.values()), _trend_sentence(rows, said))
@@ -107,8 +105,9 @@ def matters(e: Estimate, least: float) -> bool:
     return abs(e.value) > least and (e.low > 0 or e.high < 0)
 
 
-def _trend_row(key: CellKey, delivery: str, part: pd.DataFrame, seed: int) -> Row:
-    e = _slope(part, seed)
+def _trend_row(key: CellKey, part: pd.DataFrame, seed: int) -> Row:
+    e, deliveries = _slope(part, seed), part["delivery"].unique()
+    delivery = str(deliveries[0]) if len(deliveries) == 1 else "paired"
     return Row(*key, delivery, "trend", "ratio", "slope", len(part), 0, e.value, e.low, e.high, e.note)
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 
 from bench.analysis import intervals
 from bench.analysis.cellrows import Arm, delta_gaps, floats
+from bench.analysis.deltas import with_send_times
 from bench.analysis.frames import RunFrames
 from bench.analysis.instrument import read_lags
 from bench.analysis.intervals import Estimate
@@ -88,10 +89,7 @@ def _since_last_frame(trials: pd.DataFrame, tables: dict[str, pd.DataFrame]) -> 
 
 def _gap_rows(arm: Arm, tables: dict[str, pd.DataFrame]) -> Iterator[Row]:
     """By how much the gaps between deltas were read longer or shorter than they were sent."""
-    attempts = tables["attempts"][["trial_id", "request", "attempt", "client_id"]]
-    mine = tables["events"][tables["events"]["trial_id"].isin(arm.ok.index)]
-    truth = tables["truth"].rename(columns={"frame": "seq"})[["client_id", "seq", "type", "t_sent"]]
-    both = mine.merge(attempts, on=["trial_id", "request", "attempt"]).merge(truth, on=["client_id", "seq", "type"])
+    both = with_send_times(tables["events"][tables["events"]["trial_id"].isin(arm.ok.index)], tables)
     owner, read = delta_gaps(both)
     sent = delta_gaps(both.assign(t_read=both["t_sent"]))[1]
     trials = int(np.unique(owner).size)

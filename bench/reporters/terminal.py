@@ -23,6 +23,8 @@ MOST_FAILURES = 5
 LONGEST_ERROR = 160
 MOST_TRUST = 4
 """Lines of evidence; the first ones matter to most."""
+ENDED = "ended:"
+"""The line that says what ended the run, and its cost, is always there."""
 MOST_RECORDED = 36
 """Lines."""
 NAME_SHARE = 5
@@ -182,7 +184,8 @@ def _below(summary: Summary) -> Iterator[str]:
     if len(summary.failures) > MOST_FAILURES:
         yield f"… and {len(summary.failures) - MOST_FAILURES} more failures: report.md lists them"
     lines = summary.trust.lines
-    yield from (f"trust: {line}" for line in lines[:MOST_TRUST])
-    if len(lines) > MOST_TRUST:
-        yield f"trust: report.md has {len(lines) - MOST_TRUST} more lines"
+    shown = [line for place, line in enumerate(lines) if place < MOST_TRUST or line.startswith(ENDED)]
+    yield from (f"trust: {line}" for line in shown)
+    if rest := len(lines) - len(shown):
+        yield f"trust: report.md has {rest} more line{'s' if rest > 1 else ''}"
     yield from (f"note: {line}" for line in summary.notes)

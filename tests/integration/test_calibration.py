@@ -93,6 +93,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     return only_run(folder), asked
 
 
+@pytest.mark.slow
 def test_a_run_on_a_real_endpoint_has_floors(real: tuple[Path, list[str]]) -> None:
     """The simulator is started beside it; what it is asked never reaches the endpoint, and it is no row of a report."""
     run, asked = real
@@ -101,7 +102,7 @@ def test_a_run_on_a_real_endpoint_has_floors(real: tuple[Path, list[str]]) -> No
     assert {row["metric"] for row in rows} == METRICS
     medians = [row for row in rows if row["statistic"] == "p50" and row["metric"] != "floor_gap"]
     assert {(row["target"], row["load"], row["n"], row["failed"]) for row in rows if row in medians} == {
-        (TARGET, "c=1", "21", "0")
+        (TARGET, "c=1", "10", "0")
     }
     assert all(float(row["estimate"]) > 0 for row in medians)
     assert asked
@@ -110,6 +111,7 @@ def test_a_run_on_a_real_endpoint_has_floors(real: tuple[Path, list[str]]) -> No
     assert records.read_manifest(run)["simulator"] is None
 
 
+@pytest.mark.slow
 def test_floors_are_rebuilt_from_the_records(real: tuple[Path, list[str]]) -> None:
     """Read again by another process, the folder gives the floors that the run itself reported."""
     rebuilt = [row for row in build(real[0]).rows if row.scenario == CALIBRATION]

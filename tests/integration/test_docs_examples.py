@@ -98,6 +98,11 @@ def test_how_to_inject_faults(folder: Path) -> None:
     assert {status for delivery, last, status in cut if delivery == "blocking" or not last} == {"ok"}
 
 
+def test_how_to_run_until_precise(folder: Path) -> None:
+    """The run ends at the first look, for that endpoint is even."""
+    follow("how-to/run-until-precise.md", folder, {})
+
+
 def test_how_to_find_a_request(folder: Path) -> None:
     """The script prints the ids of three attempts, and the records have what docs/records.md says."""
     (folder / "bench.toml").write_text(RUNS)

@@ -47,6 +47,7 @@ def kept_busy(processes: int) -> Iterator[None]:
             loop.wait()
 
 
+@pytest.mark.slow
 def test_an_idle_client_is_silent(tmp_path: Path) -> None:
     """One stream at a time is no strain: not SATURATED, and its loop, send and CPU figures are there.
 

@@ -153,7 +153,8 @@ def test_a_blocking_answer_takes_more_the_longer_it_is(known: tuple[list[dict[st
 @pytest.mark.parametrize("start", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
 def test_both_ways_to_start_a_process_see_the_growth(base_url: str, tmp_path: Path, start: str) -> None:
     """Forked or started anew, a point of a plugin that keeps a kilobyte per token shows it."""
-    plugin = write(tmp_path, "kilo", each_event=f'KEPT.append(bytes({1024 * TOKENS_PER_EVENT})) if event.type == "{DELTA}" else None')
+    kilobyte = f'KEPT.append(bytes({1024 * TOKENS_PER_EVENT})) if event.type == "{DELTA}" else None'
+    plugin = write(tmp_path, "kilo", each_event=kilobyte)
     rows = rows_of(run(plugin, base_url, "--start", start, lengths="200,1700"))
     assert [row["error"] for row in rows] == [None] * 8
     for meter in ("rss", "tracemalloc"):

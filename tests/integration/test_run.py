@@ -193,6 +193,7 @@ def test_side_by_side(tmp_path: Path) -> None:
     assert records.read(run)["cells"].num_rows >= 1
 
 
+@pytest.mark.slow
 def test_a_run_in_the_background_of_a_script_can_be_killed(tmp_path: Path) -> None:
     """A shell without job control starts it with SIGINT ignored; SIGTERM ends it all the same, with its report."""
     background = """import signal, sys; from bench.cli import main

@@ -88,6 +88,7 @@ def test_an_interruption_keeps_what_was_measured(tmp_path: Path, concurrency: in
     """Cancelled (Ctrl-C), finished trials stay as they are and those in flight are `cancelled`: starts = trials."""
     with scripted(routes={"/v1/responses": answer}) as server:
         measured = measure(tmp_path, server.base_url, TEXT, pairs=200, concurrency=concurrency, cancel_ended=5)
+    assert {row["name"] for row in measured["probes"]} >= {"loop_lag"}, "whether it was late is known too"
     statuses = Counter(row["status"] for row in measured["trials"])
     assert statuses["ok"] >= 5
     assert 1 <= statuses["cancelled"] <= concurrency

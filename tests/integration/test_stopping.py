@@ -63,7 +63,8 @@ def run(folder: Path, *options: str) -> tuple[str, dict[str, Any], list[dict[str
     return done.stderr, records.read_manifest(run_folder), trials
 
 
-@pytest.mark.parametrize("concurrency", [pytest.param(1, marks=pytest.mark.slow), 4])
+@pytest.mark.slow
+@pytest.mark.parametrize("concurrency", [1, 4])
 def test_a_run_ends_when_it_is_precise_enough(tmp_path: Path, concurrency: int) -> None:
     """At 90 % any noise is narrow enough at the first look: 30 pairs of 400, and those in flight are finished."""
     said, manifest, trials = run(tmp_path, "--precision", "90%", "--no-self-check", "--concurrency", f"{concurrency}")
@@ -79,9 +80,8 @@ def test_a_run_ends_when_it_is_precise_enough(tmp_path: Path, concurrency: int) 
     assert spent["output_tokens"] == sum(trial["output_tokens"] for trial in used) == 10 * spent["trials"]
 
 
-@pytest.mark.parametrize(
-    ("concurrency", "pairs", "limit"), [pytest.param(1, 9, 300, marks=pytest.mark.slow), (4, 40, 1200)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("concurrency", "pairs", "limit"), [(1, 9, 300), (4, 40, 1200)])
 def test_tokens_are_never_exceeded(tmp_path: Path, concurrency: int, pairs: int, limit: int) -> None:
     """The run ends before the pair that could exceed them, and that is no failure and no partial run."""
     said, manifest, trials = run(
@@ -127,6 +127,9 @@ def failing(*options: str, cwd: Path) -> str:
 def test_mistakes_are_found_before_anything_is_sent(tmp_path: Path) -> None:
     """A budget that not one pair fits in, or in money without a price, and a precision that is never looked at."""
     assert "one pair of text may take" in failing("--budget", "20-tokens", cwd=tmp_path)
+    at_once = failing("--budget", "3k-tokens", "--concurrency", "8", cwd=tmp_path)
+    assert "8 pairs at a time of text may take" in at_once
+    assert "a smaller --concurrency" in at_once
     far = Settings(arguments=["text"], base_url="http://llm.invalid/v1", models=["m"], budgets=["2usd"])
     with pytest.raises(BenchError, match=r"target .* has no price; use one of bench\.toml that says price = {"):
         choose(far)

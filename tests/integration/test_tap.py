@@ -153,6 +153,27 @@ def test_a_request_outside_of_any_trial_is_an_orphan(tmp_path: Path) -> None:
     assert [a["trial_id"] for a in measured["attempts"]] == [None]
 
 
+def test_a_stray_request_of_the_warm_up_is_counted_there(tmp_path: Path) -> None:
+    """It belongs to the cell that was running, and not to the next one that is measured on that target."""
+    from contextvars import Context
+
+    tasks: list[asyncio.Task[None]] = []
+
+    async def leaky_once(client: Any, ask: Ask) -> AsyncIterator[str]:
+        async def elsewhere() -> None:
+            await client.responses.create(model="m", input="stray", stream=False)
+
+        if not tasks:
+            tasks.append(asyncio.create_task(elsewhere(), context=Context()))
+            await tasks[0]
+        yield "x"
+
+    with scripted(WHOLE) as server:
+        measured = measure(tmp_path, server.base_url, Scenario("x", leaky_once), deliveries=["streamed"], warmup=1)
+    assert measured.tally.orphans == 1
+    assert [(row["orphans"], row["cpu_ns"] is None) for row in measured["cells"]] == [(1, True), (0, False)]
+
+
 def test_what_a_trial_leaves_running_is_an_orphan(tmp_path: Path) -> None:
     """A request that a scenario's task makes after its trial has ended is an orphan, and none is lost."""
     tasks = set()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.cli import bench, only_run
 
 LATE = '''"""Text whose reader holds the event loop up."""
@@ -30,6 +32,7 @@ def register_scenarios() -> Iterable[Scenario]:
 '''
 
 
+@pytest.mark.slow
 def test_a_client_that_is_late_everywhere_ends_with_3(tmp_path: Path) -> None:
     """A scenario that blocks the event loop: INVALID, no time in the table, exit 3, and a report all the same."""
     (tmp_path / "late.py").write_text(LATE)

@@ -210,7 +210,7 @@ def test_no_effect_below_the_instrument_is_promised(tmp_path: Path) -> None:
 def test_an_interval_without_zero_is_explained(tmp_path: Path) -> None:
     """A healthy run in twenty has one: the line says why it is not held against the run; of a condemned one it does
     not."""
-    chance = check(load(make_run(tmp_path / "r", [Truth(aa_bias=0.005, noise=0.01)], aa=24, coin=True)), {})
+    chance = check(load(make_run(tmp_path / "r", [Truth(aa_bias=0.008, noise=0.01)], aa=24, coin=True)), {})
     together = row(chance.rows, "(all)", "aa")
     assert together.low is not None
     assert (together.low > 0, chance.invalid) == (True, "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +98,14 @@ def test_a_healthy_run_is_silent(tmp_path: Path) -> None:
     assert all(holds(row, 0) for row in (*found.rows, *order.rows))
     assert (found.sentence, order.sentence) == ("", "")
     assert connections(frames, 0, cell_key(frames.cells[0])) == Drift()
+
+
+def test_a_trend_is_that_of_the_deliveries_measured(tmp_path: Path) -> None:
+    """A cell without blocking trials has the trend of its streamed ones, though the run has both."""
+    frames = load(make_run(tmp_path / "r", [Truth(), Truth(scenario="alone")]))
+    no_blocking = (frames.trials["cell"] == 1) & (frames.trials["delivery"] == "blocking")
+    rows = trend(replace(frames, trials=frames.trials[~no_blocking])).rows
+    assert {row.scenario: row.delivery for row in rows} == {"(all)": "paired", "text": "paired", "alone": "streamed"}
 
 
 def test_a_run_without_results_has_no_trend(tmp_path: Path) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.asks import NONCE_PATTERN
-from bench.plan import BOTH, Plan, PlannedTrial, make_plan
+from bench.plan import BOTH, Plan, PlannedTrial, aa_pairs, make_plan
 from tests.harness import cell_of
 from tests.scenarios import TEXT
 
@@ -106,3 +107,14 @@ def test_every_prompt_is_used_in_turn() -> None:
     """The prompts of a scenario come in turn, so that each weighs the same."""
     plan = plan_of(cells=1, pairs=9, warmup=0)
     assert Counter(trial.ask for trial in plan.trials) == {0: 6, 1: 6, 2: 6}
+
+
+@pytest.mark.parametrize(("pairs", "concurrency"), [(10, 8), (36, 4), (36, 8), (100, 3), (400, 16)])
+def test_aa_pairs_meet_the_load(pairs: int, concurrency: int) -> None:
+    """Above one at a time, every segment of A/A pairs has at least as many as run at a time."""
+    plan = make_plan(
+        [cell_of(TEXT, BOTH, concurrency, 1)], pairs=pairs, warmup=0, concurrency=concurrency, seed=3, aa=True
+    )
+    sizes = [len(group) // 2 for group in plan.groups() if group[0].phase == "aa"]
+    assert sum(sizes) >= aa_pairs(plan.cells, pairs)
+    assert min(sizes) >= concurrency

@@ -107,6 +107,14 @@ def test_no_control_character_reaches_the_terminal(summary: Summary) -> None:
     assert "\x1b[2J" not in colored
 
 
+def test_what_ended_the_run_is_always_shown(summary: Summary) -> None:
+    """However much there is to say about trust, the line with the cost is on the terminal; the rest is counted."""
+    lines = tuple(f"line {number}" for number in range(6))
+    trusted = replace(summary, trust=replace(summary.trust, lines=(*lines, "ended: budget of 10s; cost: 3 tokens")))
+    shown = [line for line in render_terminal(trusted).splitlines() if line.startswith("trust: ")]
+    assert shown[-2:] == ["trust: ended: budget of 10s; cost: 3 tokens", "trust: report.md has 2 more lines"]
+
+
 def test_a_claim_is_two_lines_at_most_and_says_the_most_telling_part_first() -> None:
     """Clauses of the reason follow the number as far as there is room; one that stands alone is shortened."""
     part = ClaimPart("text", "REFUTED", "+70 %", 36, f"true for 8 to 17 tokens; more than said; {'read off ' * 20}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from bench.budget import Budget, parse_budget
 from bench.ending import ending
 from bench.errors import BenchError
 from bench.ledger import Ledger, Most
-from bench.plan import BOTH, FEWEST_AA, Plan, PlannedTrial, make_plan
+from bench.plan import BOTH, FEWEST_AA, FEWEST_CHECKED, Plan, PlannedTrial, make_plan
 from bench.precision import FIRST_LOOK, CellWidth, Seen, next_look, same_work
 from bench.scenario import Scenario
 from bench.stopping import Stopping
@@ -70,7 +71,8 @@ def row_of(trial: PlannedTrial, useful: int = 1000, total: int = 2000, **changed
 
 
 def run_pair(stopping: Stopping, number: int, phase: Any = "measure", **changed: Any) -> None:
-    """One pair from the question to its end."""
+    """One pair from the question to its end, as the runner asks when nothing else is in flight."""
+    stopping.look()
     pair = pair_of(number, phase)
     assert stopping.allows(pair)
     for trial in pair:
@@ -152,6 +154,14 @@ def test_money_is_counted_by_price() -> None:
     book = ledger("0.001usd")
     assert book.exceeded_by(pair_of(0)) == parse_budget("0.001usd")
     assert ledger("0.0013usd").exceeded_by(pair_of(0)) is None
+
+
+def test_a_priced_gateway_on_this_machine_is_not_free() -> None:
+    """Who gives a price for a local address pays it: a budget in money holds there. Without one, or at 0, it is free."""
+    local = Target(name="gateway", base_url="http://127.0.0.1:4000/v1")
+    assert local.free
+    assert replace(local, price=Price(input=0, output=0)).free
+    assert not replace(local, price=PRICE).free
 
 
 def test_a_conversation_sends_its_answers_again() -> None:
@@ -245,10 +255,11 @@ def test_a_cell_that_is_close_enough_needs_no_more() -> None:
     stopping = Stopping(precision=0.05)
     for number in range(FIRST_LOOK - 1):
         run_pair(stopping, number)
+    stopping.look()
     assert stopping.wants(pair_of(99))
     run_pair(stopping, FIRST_LOOK)
+    stopping.look()
     assert not stopping.wants(pair_of(99))
-    assert not stopping.wants(pair_of(99, "calibrate"))
     for number in range(100, 100 + FEWEST_AA):
         assert stopping.wants(pair_of(number, "aa"))
         run_pair(stopping, number, "aa")
@@ -257,11 +268,56 @@ def test_a_cell_that_is_close_enough_needs_no_more() -> None:
     assert len(stopping.widths[0].pairs) == FIRST_LOOK
 
 
+def test_nobody_looks_while_trials_are_in_flight() -> None:
+    """A look at 400 pairs takes 15 ms: it waits until the segment is done, and then counts all of its pairs."""
+    stopping = Stopping(precision=0.05)
+    assert stopping.allows(pair_of(0))
+    for number in range(1, FIRST_LOOK + 5):
+        assert stopping.allows(pair_of(number))
+        for trial in pair_of(number):
+            stopping.ended(trial, CELL, row_of(trial))
+    assert stopping.wants(pair_of(99)), "pair 0 is still in flight"
+    for trial in pair_of(0):
+        stopping.ended(trial, CELL, row_of(trial))
+    stopping.look()
+    assert not stopping.wants(pair_of(99))
+
+
+def test_a_look_counts_once() -> None:
+    """Between two looks nothing is decided, however often it is asked: at 32 pairs, and next at 42."""
+    cell = CellWidth(simulated=True, deliveries=1)
+    noisy = [
+        Seen(0, "streamed", ok=True, useful=10 ** (3 + n % 3), total=5000, result="x", tokens=1) for n in range(32)
+    ]
+    calm = [Seen(0, "streamed", ok=True, useful=1000, total=5000, result="x", tokens=1) for _ in range(60)]
+    ends = []
+    for number, trial in enumerate([*noisy, *calm]):
+        cell.add(number, trial)
+        if number >= 31:
+            cell.look(0.05)
+        if cell.met:
+            ends.append(number + 1)
+    assert ends[0] in LOOKS
+
+
+def test_the_calibration_has_its_pairs_before_it_ends() -> None:
+    """Above concurrency 1 a cell may be close enough before its first calibration: that one is not left out."""
+    stopping = Stopping(precision=0.05)
+    for number in range(FIRST_LOOK):
+        run_pair(stopping, number)
+    stopping.look()
+    for number in range(100, 100 + FEWEST_CHECKED):
+        assert stopping.wants(pair_of(number, "calibrate"))
+        run_pair(stopping, number, "calibrate")
+    assert not stopping.wants(pair_of(99, "calibrate"))
+
+
 def test_without_a_precision_nothing_is_skipped() -> None:
     """The plan is carried out however close the numbers are."""
     stopping = Stopping()
     for number in range(FIRST_LOOK):
         run_pair(stopping, number)
+    stopping.look()
     assert stopping.wants(pair_of(99))
 
 
@@ -270,6 +326,7 @@ def test_failed_pairs_are_not_close_enough() -> None:
     stopping = Stopping(precision=0.05)
     for number in range(FIRST_LOOK):
         run_pair(stopping, number, status="timeout" if number in {3, 7} else "ok")
+    stopping.look()
     assert stopping.wants(pair_of(99))
     assert stopping.widths[0].half_width() is None
 
@@ -308,8 +365,8 @@ def stopped_at(noise: np.ndarray[Any, Any], effect: float) -> int:
         streamed = Seen(number, "streamed", ok=True, useful=useful, total=total, result="x", tokens=1)
         blocking = Seen(number, "blocking", ok=True, useful=2 * 10**9, total=2 * 10**9, result="x", tokens=1)
         cell.add(number, streamed)
-        if cell.add(number, blocking):
-            cell.look(0.05)
+        cell.add(number, blocking)
+        cell.look(0.05)
         if cell.met:
             break
     return len(cell.pairs)

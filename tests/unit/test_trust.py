@@ -188,7 +188,9 @@ def test_the_floor_is_a_line_for_each_load() -> None:
 
 def test_answers_that_are_not_alike_are_a_caution(tmp_path: Path) -> None:
     """Where more than half of the pairs gave other answers, those left are few and no random choice."""
-    found = made(tmp_path, replace(SOUND, unlike=frozenset(range(5))), Truth(scenario="most", unlike=frozenset(range(8))))
+    found = made(
+        tmp_path, replace(SOUND, unlike=frozenset(range(5))), Truth(scenario="most", unlike=frozenset(range(8)))
+    )
     assert found.trust.verdict == "CAUTION"
     assert found.trust.sentence.startswith("most answers were not alike in 1 of 2 cells (most)")
     none = made(tmp_path / "none", replace(SOUND, unlike=frozenset(range(12))))

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bench.analysis import intervals
-from bench.clients.events import TOKEN_KINDS
+from bench.analysis.deltas import non_empty
 
 Curve = tuple[tuple[float, float, float, float], ...]
 """(output tokens, estimate, low, high), by length."""
@@ -38,10 +38,8 @@ def gain_curve(ok: pd.DataFrame, events: pd.DataFrame) -> Curve:
 
 
 def _delta_times(events: pd.DataFrame, trials: pd.Index[int]) -> dict[object, NDArray[np.float64]]:
-    """When each delta of a trial was read, by trial; `.done` only repeats them."""
-    mine = events[events["trial_id"].isin(trials) & events["kind"].isin(TOKEN_KINDS) & (events["chars"] > 0)]
-    repeats = mine["type"].str.endswith(".done").fillna(value=False).astype(bool)
-    deltas = mine[~repeats].sort_values(["trial_id", "seq"])
+    """When each delta of a trial was read, by trial."""
+    deltas = non_empty(events[events["trial_id"].isin(trials)]).sort_values(["trial_id", "seq"])
     return {number: group["t_read"].to_numpy(float) for number, group in deltas.groupby("trial_id")}
 
 

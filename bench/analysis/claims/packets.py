@@ -22,10 +22,10 @@ from bench.analysis.claims.parts import (
     unusable,
 )
 from bench.analysis.claims.trends import beyond
+from bench.analysis.deltas import non_empty, with_send_times
 from bench.analysis.frames import RunFrames
 from bench.analysis.trials import MS
 from bench.calibration import TOKEN_MS
-from bench.clients.events import TOKEN_KINDS
 from bench.summary import Cell, Claim, ClaimPart, Summary
 
 LEAST_MARGIN_MS = 1.0
@@ -84,12 +84,8 @@ def _token_delays(trials: pd.DataFrame, k: pd.Series[float], tables: Mapping[str
 
     An event leaves when its last token is made; the one that is n before it has then waited n token times.
     """
-    attempts = tables["attempts"][["trial_id", "request", "attempt", "client_id"]]
-    truth = tables["truth"].rename(columns={"frame": "seq"})[["client_id", "seq", "type", "t_sent"]]
     events = tables["events"][tables["events"]["trial_id"].isin(trials.index)]
-    both = events.merge(attempts, on=["trial_id", "request", "attempt"]).merge(truth, on=["client_id", "seq", "type"])
-    repeats = both["type"].str.endswith(".done").fillna(value=False).astype(bool)
-    deltas = both[both["kind"].isin(TOKEN_KINDS) & (both["chars"] > 0) & ~repeats].sort_values(["trial_id", "seq"])
+    deltas = with_send_times(non_empty(events), tables).sort_values(["trial_id", "seq"])
     size = deltas["trial_id"].map(k).astype(float)
     before = deltas.groupby("trial_id").cumcount() * size
     left = deltas["trial_id"].map(trials["output_tokens"]).astype(float) - before
