@@ -20,6 +20,7 @@ FEW = 3
 
 def ending(stopping: Stopping, plan: Plan, targets: Sequence[Target], *, whole: bool) -> dict[str, Any]:
     """The reason, sentences that say it, and what was spent. `whole`: the plan was not interrupted."""
+    stopping.look()  # nobody has since the last pairs
     reason = _reason(stopping, whole=whole)
     said = [] if reason == "interrupted" else list(_said(stopping, plan))
     return {"reason": reason, "said": said, "spent": _spent(stopping, targets)}

@@ -52,8 +52,8 @@ COST = (
 )
 CAPTION = (
     "Medians over all offered trials (a failure counts as ∞); seen sooner and finish: shift over the pairs in which "
-    "both are ok. In brackets the 95 % interval. Client memory: measured apart on sim (four tokens an event), above "
-    "what was there before the call, at the longest answer; Python's own blocks by tracemalloc, and the process (RSS)."
+    "both are ok. In brackets the 95 % interval. Client memory: measured apart on sim, above what was there before the "
+    "call, at the longest answer; Python's own blocks by tracemalloc, and the process (RSS)."
 )
 SHORT_CAPTION = (
     "Medians of all offered trials (a failure is ∞); seen sooner, finish: shift over pairs with both ok; in brackets "

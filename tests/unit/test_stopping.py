@@ -157,7 +157,7 @@ def test_money_is_counted_by_price() -> None:
 
 
 def test_a_priced_gateway_on_this_machine_is_not_free() -> None:
-    """Who gives a price for a local address pays it: a budget in money holds there. Without one, or at 0, it is free."""
+    """Who gives a price for a local address pays it, so a budget in money holds there; without one it is free."""
     local = Target(name="gateway", base_url="http://127.0.0.1:4000/v1")
     assert local.free
     assert replace(local, price=Price(input=0, output=0)).free
