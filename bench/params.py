@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -59,21 +60,21 @@ def field_defaults(model: type[BaseModel]) -> dict[str, Any]:
     return json.loads(cell_text(model()))  # type: ignore[no-any-return]
 
 
+_PARTS = re.compile(r'"(?:[^"\\]|\\.)*(?:"|$)|\\.|.', re.DOTALL)
+"""A quoted text as a whole, whatever is escaped in it; anything else character by character."""
+
+
 def split_values(text: str) -> list[str]:
     """Values between commas; a comma inside of brackets or quotes belongs to its value."""
-    values, depth, quoted, start = list[str](), list[str](), False, 0
-    for place, char in enumerate(text):
-        if char == '"' and text[place - 1 : place] != "\\":
-            quoted = not quoted
-        elif quoted:
-            continue
-        elif char in CLOSING:
-            depth.append(CLOSING[char])
-        elif depth and char == depth[-1]:
+    values, depth, start = list[str](), list[str](), 0
+    for part in _PARTS.finditer(text):
+        if part[0] in CLOSING:
+            depth.append(CLOSING[part[0]])
+        elif depth and part[0] == depth[-1]:
             depth.pop()
-        elif char == "," and not depth:
-            values.append(text[start:place])
-            start = place + 1
+        elif part[0] == "," and not depth:
+            values.append(text[start : part.start()])
+            start = part.end()
     return [*values, text[start:]]
 
 

@@ -6,7 +6,7 @@ import json
 from typing import Any, Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
@@ -119,6 +119,7 @@ def test_commas_inside_of_a_value_do_not_split(text: str, values: list[str]) -> 
     assert split_values(text) == values
 
 
+@example(["\\", None])
 @given(st.lists(st.recursive(st.none() | st.integers() | st.text(), st.lists, max_leaves=5), min_size=1, max_size=4))
 def test_json_values_come_out_whole(values: list[object]) -> None:
     """Any JSON values, joined with commas, are split into themselves."""
