@@ -40,7 +40,7 @@ def test_a_client_that_is_late_everywhere_ends_with_3(tmp_path: Path) -> None:
     assert done.returncode == 3, done.stderr
     lines = done.stdout.splitlines()
     trust = next(line for line in lines if line.startswith("TRUST"))
-    assert trust.startswith("TRUST   INVALID: no number can be trusted, for the client was late")
+    assert trust.startswith("TRUST   INVALID: no number can be trusted: the client itself was late in every cell")
     row = next(line.split() for line in lines if line.startswith("late "))
     assert row == ["late", "SATURATED", *"–––––"]
     assert "the run is INVALID: no number can be trusted" in done.stderr.splitlines()[-1]

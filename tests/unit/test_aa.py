@@ -78,9 +78,9 @@ def test_a_plain_rule_would_condemn_healthy_runs(healthy: list[dict[str, Sample]
     assert plain > 0.1 * RUNS
 
 
-@pytest.mark.parametrize(("pairs", "bias", "power"), [(8, 0.03, 0.9), (8, 0.04, 0.95), (12, 0.03, 0.95)])
+@pytest.mark.parametrize(("pairs", "bias", "power"), [(6, 0.03, 0.78), (6, 0.04, 0.95), (12, 0.03, 0.95)])
 def test_biased_runs_are_found(pairs: int, bias: float, power: float) -> None:
-    """At 1-2 % noise 3 cells of 8 A/A pairs (the default) find 3 % in 94 of 100 runs, 4 % always; 12 pairs find 3 %."""
+    """At 1-2 % noise 3 cells of 6 A/A pairs (the default) find 3 % in 82 of 100 runs, 4 % in 98; of 12, 3 % always."""
     rng, found = np.random.default_rng(20262), 0
     for _ in range(RUNS):
         d = differences(Shape(3, pairs, float(rng.uniform(0.01, 0.02)), 0, 0, 0), rng) + np.log1p(bias)
