@@ -189,17 +189,17 @@ def _sentence(row: Row, found: Sequence[Pairs], sees: Sequence[str]) -> str:
     counted = ", ".join([f"{row.n} pairs", *(f"{number} {what}" for number, what in left if number)])
     if row.estimate is None:
         return f"A/A: {counted}, too few to say anything"
-    return f"A/A: a delivery against itself differs by {both(row)} ({counted}): {'; '.join(sees)}"
+    return f"A/A: a delivery against itself differs by {both(row)} ({counted}){': ' * bool(sees)}{'; '.join(sees)}"
 
 
 def _sees(row: Row, floor: float, condemned: bool) -> Iterator[str]:
-    """What this run can show. `floor`: what the instrument itself explains, as a fraction."""
-    if row.low is None or row.high is None:
+    """What this run can show, if it is sound. `floor`: what the instrument itself explains, as a fraction."""
+    if row.low is None or row.high is None or condemned:
         return
     noise = (row.high - row.low) / 2
     coarse = f" (what the instrument resolves; the noise alone: {100 * noise:.2g} %)" if floor > noise else ""
     yield f"the smallest effect that this run can see is {100 * max(noise, floor):.2g} %{coarse}"
     if row.n < fewest(1):
         yield f"to decide whether the run is biased takes {fewest(1)}"
-    elif not condemned and (row.low > 0 or row.high < 0):
+    elif row.low > 0 or row.high < 0:
         yield "as much is seen in one healthy run of twenty, so it is not held against this one (99.9 % would be)"

@@ -154,6 +154,7 @@ def test_a_biased_run_is_invalid_with_its_reason(tmp_path: Path) -> None:
     assert holds(row(found.rows, "(all)", "aa_ttfu"), 0.05)
     assert "the same call measured against itself differs by +" in found.invalid
     assert "99.9 % interval, 20 pairs" in found.invalid
+    assert "smallest effect" not in found.sentence
     assert "the instrument explains 0.4" in check(frames, {"c=1": Resolution(total_ms=2)}).invalid
     assert not check(frames, {"c=1": Resolution(total_ms=40)}).invalid
 
