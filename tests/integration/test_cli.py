@@ -148,6 +148,7 @@ def test_a_plugin_that_fails_ends_the_run_at_once(tmp_path: Path) -> None:
     assert list((tmp_path / "reports").iterdir()) == [], "nothing half-written"
 
 
+@pytest.mark.slow
 def test_a_server_that_answers_nonsense(tmp_path: Path) -> None:
     """Nonsense gives failed trials with class and message, a report that shows them, and exit 4."""
     with scripted(

@@ -284,6 +284,7 @@ def test_a_plugin_that_cannot_be_loaded_is_a_note(tmp_path: Path) -> None:
     assert notes[0].startswith(f"memory of broken: not measured: plugin {broken} fails to import: ZeroDivisionError")
 
 
+@pytest.mark.slow
 def test_rather_a_few_whole_than_all_in_part(tmp_path: Path) -> None:
     """Where the next batch would not fit, it is left out whole, and one note names its scenarios."""
     slow = write(tmp_path, "slow", blocking_first="if ask.output_tokens > 100: __import__('time').sleep(99)")

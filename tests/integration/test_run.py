@@ -95,6 +95,7 @@ def test_the_summary_is_tidy(finished: tuple[Path, subprocess.CompletedProcess[s
     assert all(not row["estimate"] and "n/a" in row["note"] for row in p99)
 
 
+@pytest.mark.slow
 def test_the_report_is_rebuilt_byte_for_byte(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     """`bench report` makes every file again from the records alone, the same to the byte, and prints the same."""
     folder, done = finished
@@ -178,7 +179,7 @@ def test_two_models_are_cells_of_one_run(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_one_delivery_only(tmp_path: Path) -> None:
     """`--delivery streamed` has no pairs and no comparison, and says so instead of a number."""
-    done = bench(*QUICK, "text", "--delivery", "streamed", "--pairs", "6", "--profile", "flood", cwd=tmp_path)
+    done = bench(*QUICK, "text", "--delivery", "streamed", "--pairs", "6", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert {row["delivery"] for row in trials_of(only_run(tmp_path))} == {"streamed"}
 
