@@ -181,7 +181,7 @@ def connections(frames: RunFrames, cell: int, key: CellKey) -> Drift:
     if new.empty or len(new) == len(firsts):
         return Drift(rows)
     took = _connect_ms(new)
-    typical = per_trial(trials[trials["status"] == "ok"])["total"].median()
+    typical = float(per_trial(trials[trials["status"] == "ok"])["total"].astype("float64").median())
     if not took > CONNECT_MATTERS * typical:  # not known: not said
         return Drift(rows)
     opened = f"{len(new)} of {len(firsts)} trials opened a new connection (median {took:.3g} ms to connect)"

@@ -32,7 +32,7 @@ def trust(
     """
     said = filter(None, (*evidence, *machine, drift.sentence, aa.sentence, *further))
     lines = tuple(dict.fromkeys(said))
-    if reason := invalid(cells, aa):
+    if reason := invalid(frames, cells, aa):
         return Trust("INVALID", f"{reason}.", lines)
     unchecked = "" if aa.checked else why_unchecked(frames)
     if doubts := list(cautions(frames, cells, aa, drift, machine)):
@@ -42,13 +42,13 @@ def trust(
     return Trust("VALID", f"{_sound(frames)}.", lines)
 
 
-def invalid(cells: Sequence[Cell], aa: AaCheck) -> str:
-    """Why no number of the run may be believed; empty where they may."""
+def invalid(frames: RunFrames, cells: Sequence[Cell], aa: AaCheck) -> str:
+    """Why no number of the run may be believed; empty where they may. A short run gives no verdicts to take back."""
     measured = [cell for cell in cells if not cell.unsupported]
     broken = [f"{cell.label}: {cell.invalid}" for cell in measured if cell.invalid]
     if broken or aa.invalid:
         return "; ".join(filter(None, (*broken, aa.invalid)))
-    if measured and all(cell.saturated for cell in measured):
+    if measured and all(cell.saturated for cell in measured) and not _is_short(frames):
         return "no number can be trusted: the client itself was late in every cell (the notes say how, and what helps)"
     return ""
 
@@ -77,11 +77,15 @@ def why_unchecked(frames: RunFrames) -> str:
     """Why the run did not check itself; empty where it was meant to."""
     if "aa" in frames.plan["trials"].get("phase", ()):
         return ""
-    if int(frames.plan.get("pairs") or 0) < FEWEST_CHECKED:
+    if _is_short(frames):
         return f"this run was too short to check itself (it does from {FEWEST_CHECKED} pairs on)"
     if all(len(cell.get("deliveries") or ()) == 1 for cell in frames.cells):
         return "this run did not check itself, for it has one delivery only"
     return "this run did not check itself"
+
+
+def _is_short(frames: RunFrames) -> bool:
+    return int(frames.plan.get("pairs") or 0) < FEWEST_CHECKED
 
 
 def _sound(frames: RunFrames) -> str:

@@ -36,7 +36,8 @@ def register_scenarios() -> Iterable[Scenario]:
 def test_a_client_that_is_late_everywhere_ends_with_3(tmp_path: Path) -> None:
     """A scenario that blocks the event loop: INVALID, no time in the table, exit 3, and a report all the same."""
     (tmp_path / "late.py").write_text(LATE)
-    done = bench("run", "./late.py", "--pairs", "1", "--no-memory", "--output-tokens", "20", cwd=tmp_path)
+    options = ("--pairs", "10", "--no-self-check", "--no-memory", "--output-tokens", "20")
+    done = bench("run", "./late.py", *options, cwd=tmp_path)
     assert done.returncode == 3, done.stderr
     lines = done.stdout.splitlines()
     trust = next(line for line in lines if line.startswith("TRUST"))

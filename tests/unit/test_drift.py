@@ -192,6 +192,13 @@ def test_uniform_connections_need_no_word(tmp_path: Path) -> None:
     assert (cold.sentence, [row.estimate for row in cold.rows]) == ("", [0.0])
 
 
+def test_mixed_connections_of_failures_only(tmp_path: Path) -> None:
+    """Where no trial was ok nobody knows what a whole answer takes: nothing is said, and nothing breaks."""
+    fail = {(delivery, number): "http_5xx" for delivery in ("streamed", "blocking") for number in range(36)}
+    cell = Truth(new_connection=frozenset({1}), connect_ms=50, fail=fail)
+    assert build(make_run(tmp_path / "r", [cell])).cells[0].notes
+
+
 def test_websockets_and_retries_are_left_out(tmp_path: Path) -> None:
     """Only first attempts over HTTP count: of one cell's 36 none is left when they were WebSockets, or tries again."""
     frames = load(make_run(tmp_path / "r", [Truth(new_connection=frozenset({1}))]))

@@ -109,7 +109,13 @@ def test_saturation_beside_what_was_not_measured(sound: RunFrames, cell: Cell) -
     """An unsupported cell saves no run in which all that was measured was late."""
     late, absent = replace(cell, saturated="late"), replace(cell, unsupported="no such API")
     assert judged(sound, late, absent).verdict == "INVALID"
-    assert invalid([absent], GOOD) == ""
+    assert invalid(sound, [absent], GOOD) == ""
+
+
+def test_a_short_run_that_was_late_is_a_caution(sound: RunFrames, cell: Cell) -> None:
+    """Of a pair or two the first call's own set-up may be all: it has no verdict, and needs no condemning."""
+    short = replace(sound, plan={**sound.plan, "pairs": 1})
+    assert judged(short, replace(cell, saturated="late")).verdict == "CAUTION"
 
 
 def test_a_busy_machine_is_a_caution(sound: RunFrames, cell: Cell) -> None:
