@@ -221,9 +221,7 @@ def memory_rank(scenario: Scenario) -> tuple[bool, bool]:
 
 def _points(scenarios: Sequence[Scenario], *, consumers: bool) -> int:
     deliveries = sum(2 if scenario.blocking else 1 for scenario in scenarios)
-    ways = (
-        (len(consuming.CONSUMERS) + 1) * len(consuming.LENGTHS) if consumers else 0
-    )  # one of them is blocking as well
+    ways = (len(consuming.CONSUMERS) + 1) * len(consuming.LENGTHS) if consumers else 0  # one is blocking as well
     return deliveries * len(LENGTHS) * len(METERS) + ways
 
 

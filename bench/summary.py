@@ -112,13 +112,16 @@ class Trust:
     """What it rests on, with numbers, tests and intervals."""
 
 
+ClaimVerdict = Literal["HOLDS", "REFUTED", "NOT ENOUGH DATA", "NOT TESTABLE HERE"]
+
+
 @dataclass(frozen=True)
 class ClaimPart:
     """A claim put to the test on one thing that it is said of."""
 
     subject: str
     """A cell, or a way of consuming the stream."""
-    verdict: Literal["HOLDS", "REFUTED", "NOT ENOUGH DATA", "NOT TESTABLE HERE"]
+    verdict: ClaimVerdict
     estimate: str
     """With its interval; empty where there is none."""
     n: int
@@ -135,7 +138,7 @@ class Claim:
     name: str
     """Short and stable: `sooner`, `memory`, `usage`, `requests`, `packets`."""
     statement: str
-    verdict: Literal["HOLDS", "REFUTED", "NOT ENOUGH DATA", "NOT TESTABLE HERE"]
+    verdict: ClaimVerdict
     """Of all parts: one that is refuted refutes it; else it holds only where every part does."""
     test: str
     """The test and its rule, for a reader who knows statistics."""

@@ -39,10 +39,13 @@ def build(run: Path) -> Summary:
     labels = cell_labels(frames.cells)
     lags = read_lags(frames.trials, dict(frames.tables))
     floors = floor_rows(frames)
-    parts = [_cell(frames, cell, label, lags, floors) for cell, label in zip(frames.cells, labels, strict=True)]
+    resolutions = {load: resolution(floors, load) for load in {cell["load"] for cell in frames.cells}}
+    parts = [
+        _cell(frames, cell, label, lags, resolutions[cell["load"]])
+        for cell, label in zip(frames.cells, labels, strict=True)
+    ]
     memory, memory_numbers = _memory(frames)
     cells = tuple(cell for cell, _ in parts)
-    resolutions = {cell.key.load: resolution(floors, cell.key.load) for cell in cells}
     checked = aa.check(frames, resolutions, [cell.number for cell in cells if cell.saturated])
     drift = trend(frames)
     summary = Summary(
@@ -83,7 +86,7 @@ def _numbers(frames: RunFrames) -> list[int]:
 
 
 def _cell(
-    frames: RunFrames, cell: Mapping[str, Any], label: str, lags: pd.Series[float], floors: list[Row]
+    frames: RunFrames, cell: Mapping[str, Any], label: str, lags: pd.Series[float], resolves: Resolution
 ) -> tuple[Cell, list[Row]]:
     """One cell with its numbers; the verdict comes when all numbers are there."""
     key, simulated = cell_key(cell), bool(cell["simulated"])
@@ -102,7 +105,7 @@ def _cell(
     paired = bool(len(streamed.trials) and len(blocking.trials))
     rows += pair_rows(pairs, int(frames.plan["seed"])) if paired else []
     guarded = guard_cell(frames, cell["cell"], key, lags)
-    order = order_effect(pairs, int(frames.plan["seed"]), resolution(floors, key.load).total_ms, len(frames.cells))
+    order = order_effect(pairs, int(frames.plan["seed"]), resolves.total_ms, len(frames.cells))
     mixed = connections(frames, cell["cell"], key)
     rows += [*guarded.rows, *order.rows, *mixed.rows]
     seen = [*guarded.notes, *filter(None, (order.sentence, mixed.sentence))]

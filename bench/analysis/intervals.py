@@ -146,8 +146,8 @@ def theil_sen(x: ArrayLike, y: ArrayLike, alpha: float = ALPHA) -> tuple[Estimat
     Sen 1968; Hollander, Wolfe & Chicken, 9.3, with the large-sample ranks rounded outwards.
     """
     xs, ys = np.asarray(x, float), np.asarray(y, float)
-    slopes = _slopes(xs, ys)
-    reach = float(special.ndtri(1 - alpha / 2)) * math.sqrt(_kendall_variance(xs))
+    slopes = pairwise_slopes(xs, ys)
+    reach = float(special.ndtri(1 - alpha / 2)) * math.sqrt(kendall_variance(xs))
     low = math.floor((slopes.size - reach) / 2)
     if low < 1:
         return Estimate(note=f"n/a ({xs.size} points are too few for a slope)"), None
@@ -155,13 +155,14 @@ def theil_sen(x: ArrayLike, y: ArrayLike, alpha: float = ALPHA) -> tuple[Estimat
     return Estimate(slope, float(slopes[low - 1]), float(slopes[-low])), float(np.median(ys - slope * xs))
 
 
-def _slopes(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+def pairwise_slopes(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Between all two points that differ in x, ascending."""
     i, j = np.triu_indices(x.size, 1)
     apart = x[i] != x[j]
     return np.sort((y[j] - y[i])[apart] / (x[j] - x[i])[apart])
 
 
-def _kendall_variance(x: NDArray[np.float64]) -> float:
+def kendall_variance(x: NDArray[np.float64]) -> float:
     """Variance of Kendall's S without ties in y: [n(n-1)(2n+5) - Σ t(t-1)(2t+5)] / 18 over the ties in x."""
     sizes = np.append(np.unique(x, return_counts=True)[1] * -1, x.size)
     n = np.abs(sizes)

@@ -10,7 +10,7 @@ from dataclasses import asdict
 
 import orjson
 
-from bench.summary import COLUMNS, Row, Summary
+from bench.summary import COLUMNS, Summary
 
 
 def render_csv(summary: Summary) -> str:
@@ -46,17 +46,13 @@ def render_json(summary: Summary) -> bytes:
             for cell in summary.cells
         ],
         "claims": [_json_value(asdict(claim)) for claim in summary.claims],
-        "rows": [_json_row(row) for row in summary.rows],
+        "rows": [_json_value(asdict(row)) for row in summary.rows],
     }
     return orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n"
 
 
-def _json_row(row: Row) -> Mapping[str, object]:
-    return {name: _json_number(value) for name, value in asdict(row).items()}
-
-
 def _json_value(value: object) -> object:
-    """The same for what is nested."""
+    """The value, its infinite numbers as text, however deep they lie."""
     if isinstance(value, Mapping):
         return {name: _json_value(member) for name, member in value.items()}
     return [_json_value(member) for member in value] if isinstance(value, list | tuple) else _json_number(value)

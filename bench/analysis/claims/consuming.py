@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from bench.analysis import intervals
-from bench.analysis.claims.parts import HOLDS, REFUTED, UNDECIDED, Draft, Verdict, make_claim, number, untestable
+from bench.analysis.claims.parts import HOLDS, REFUTED, UNDECIDED, Draft, make_claim, number, untestable
 from bench.analysis.claims.trends import beyond
 from bench.analysis.intervals import Estimate
 from bench.meters.consuming import CONSUMERS, DISCARD, LARGEST_READ, NOTHING, TOKENS_PER_EVENT
-from bench.summary import Claim, ClaimPart, MemoryCurve, Summary
+from bench.summary import Claim, ClaimPart, ClaimVerdict, MemoryCurve, Summary
 
 LEAST_EPS = 2.0
 """Bytes per token that nobody would call growth."""
@@ -70,7 +70,7 @@ def _part(way: Way, curve: MemoryCurve | None, eps: float, curves: dict[Way, Mem
     return Draft(ClaimPart(subject, verdict, _text(slope), len(peaks), reason), p if where else None)
 
 
-def _verdict(where: str, delivery: str) -> Verdict:
+def _verdict(where: str, delivery: str) -> ClaimVerdict:
     expected = "above" if delivery == "blocking" else "within"
     if not where:
         return UNDECIDED

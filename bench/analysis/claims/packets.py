@@ -15,7 +15,6 @@ from bench.analysis.claims.parts import (
     REFUTED,
     UNDECIDED,
     Draft,
-    Verdict,
     make_claim,
     number,
     untestable,
@@ -23,13 +22,13 @@ from bench.analysis.claims.parts import (
 )
 from bench.analysis.claims.trends import beyond
 from bench.analysis.deltas import non_empty, with_send_times
+from bench.analysis.floor import FLOORS
 from bench.analysis.frames import RunFrames
 from bench.analysis.trials import MS
 from bench.calibration import TOKEN_MS
-from bench.summary import Cell, Claim, ClaimPart, Summary
+from bench.summary import Cell, Claim, ClaimPart, ClaimVerdict, Summary
 
 LEAST_MARGIN_MS = 1.0
-FLOORS = 3
 FEWEST = 6
 """Trials of each size."""
 DIRECT = "direct, on loopback"
@@ -143,7 +142,7 @@ def _judged(
     margin = max(FLOORS * floor, LEAST_MARGIN_MS)
     slope = intervals.theil_sen(x, y)[0]
     where, p = beyond(x, y, slope, margin / span)
-    verdict: Verdict = {"above": HOLDS, "within": REFUTED, "below": REFUTED}.get(where, UNDECIDED)
+    verdict: ClaimVerdict = {"above": HOLDS, "within": REFUTED, "below": REFUTED}.get(where, UNDECIDED)
     shown = ", ".join(f"{one.median():.1f} ms at {at:g}" for at, one in sorted(medians.items()))
     reason = "; ".join([f"median delay {shown} {unit}", _said(where, margin), *words])
     return Draft(ClaimPart(subject, verdict, _text(slope), len(y), reason), p if where else None)

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from bench.analysis.hypotheses import holm_adjusted
 from bench.analysis.intervals import ALPHA
-from bench.summary import Cell, Claim, ClaimPart
+from bench.summary import Cell, Claim, ClaimPart, ClaimVerdict
 
-Verdict = Literal["HOLDS", "REFUTED", "NOT ENOUGH DATA", "NOT TESTABLE HERE"]
-HOLDS: Verdict = "HOLDS"
-REFUTED: Verdict = "REFUTED"
-UNDECIDED: Verdict = "NOT ENOUGH DATA"
-UNTESTABLE: Verdict = "NOT TESTABLE HERE"
+HOLDS: ClaimVerdict = "HOLDS"
+REFUTED: ClaimVerdict = "REFUTED"
+UNDECIDED: ClaimVerdict = "NOT ENOUGH DATA"
+UNTESTABLE: ClaimVerdict = "NOT TESTABLE HERE"
 DECIDED = (HOLDS, REFUTED)
 
 
@@ -50,7 +48,7 @@ def _settled(draft: Draft, p: float, tests: int) -> ClaimPart:
     return ClaimPart(part.subject, UNDECIDED, part.estimate, part.n, f"{doubt}; {part.reason}", part.curve)
 
 
-def overall(parts: Sequence[ClaimPart]) -> Verdict:
+def overall(parts: Sequence[ClaimPart]) -> ClaimVerdict:
     """One that is refuted refutes the claim; else it holds only where every part does."""
     found = {part.verdict for part in parts}
     if REFUTED in found:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from bench.analysis.intervals import Estimate
+from bench.analysis.intervals import Estimate, kendall_variance, pairwise_slopes
 
 MOST_EXACT = 50
 Place = Literal["above", "within", "below", ""]
@@ -23,23 +23,14 @@ def slope_p(x: ArrayLike, y: ArrayLike, bound: float, side: Literal["greater", "
     Exact without ties in x, up to 50 points; else the normal approximation, with its variance for ties in x. Two points
     that grow just by the bound speak against.
     """
-    xs, ys = np.asarray(x, float), np.asarray(y, float)
-    sign = 1 if side == "greater" else -1
-    i, j = np.triu_indices(xs.size, 1)
-    apart = xs[i] != xs[j]
-    i, j = i[apart], j[apart]
-    concordant = int(np.count_nonzero(sign * ((ys[j] - ys[i]) / (xs[j] - xs[i]) - bound) > 0))
-    sizes = np.unique(xs, return_counts=True)[1]
-    if not i.size:
+    xs, sign = np.asarray(x, float), 1 if side == "greater" else -1
+    slopes = pairwise_slopes(xs, np.asarray(y, float))
+    if not slopes.size:
         return 1.0
-    if sizes.max() == 1 and xs.size <= MOST_EXACT:
-        return float(np.sum(_inversions(xs.size)[: i.size - concordant + 1]))
-    variance = (_term(np.array([xs.size])) - _term(sizes)) / 18
-    return float(special.ndtr(-(2 * concordant - i.size - 1) / math.sqrt(variance)))
-
-
-def _term(n: NDArray[np.int64]) -> float:
-    return float(np.sum(n * (n - 1) * (2 * n + 5)))
+    concordant = int(np.count_nonzero(sign * (slopes - bound) > 0))
+    if np.unique(xs).size == xs.size <= MOST_EXACT:
+        return float(np.sum(_inversions(xs.size)[: slopes.size - concordant + 1]))
+    return float(special.ndtr(-(2 * concordant - slopes.size - 1) / math.sqrt(kendall_variance(xs))))
 
 
 @lru_cache(maxsize=8)

@@ -14,7 +14,6 @@ from bench.analysis.claims.parts import (
     UNDECIDED,
     UNTESTABLE,
     Draft,
-    Verdict,
     counted,
     make_claim,
     some,
@@ -22,7 +21,7 @@ from bench.analysis.claims.parts import (
 )
 from bench.analysis.frames import RunFrames
 from bench.analysis.intervals import ALPHA
-from bench.summary import Claim, ClaimPart, Summary
+from bench.summary import Claim, ClaimPart, ClaimVerdict, Summary
 
 Count = Literal["output_tokens", "input_tokens"]
 COUNTS: tuple[Count, Count] = ("output_tokens", "input_tokens")
@@ -91,7 +90,7 @@ def _estimate(differ: int, n: int) -> str:
     return f"{differ} of {counted(n, 'pair')} differ{bound}"
 
 
-def _judged(known: pd.DataFrame, differ: pd.DataFrame, again: pd.DataFrame) -> tuple[Verdict, str]:
+def _judged(known: pd.DataFrame, differ: pd.DataFrame, again: pd.DataFrame) -> tuple[ClaimVerdict, str]:
     if differ.empty:
         if len(known) >= FEWEST:
             return HOLDS, "every pair with the same answer has the same count"
