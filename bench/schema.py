@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-SCHEMA_VERSION = "1.2"
+SCHEMA_VERSION = "1.3"
 """Major: a meaning changed; minor: a column was added. Readers accept their own major."""
 
 Type = Literal["int64", "float64", "string", "bool", "label"]
@@ -46,6 +46,7 @@ TRIAL_STATUS = (
     "invalid_result",
     "scenario_error",
     "shed",
+    "lost",
     "cancelled",
 )
 """Every offered trial ends in exactly one of these; the report refuses to build when the sum is off."""
@@ -53,7 +54,12 @@ TRIAL_STATUS = (
 TABLES: Mapping[str, Sequence[Column]] = {
     "starts": (
         _c("trial_id", "int64", "", "Number of the trial in the plan"),
-        _c("t_start", "int64", "ns", "When its line was journalled, just before the origin; these are the offered"),
+        _c("t_start", "int64", "ns", "When it was begun, just before the origin; these are the offered"),
+        _c("cell", "int64", "", "Number of its cell in the plan"),
+        _c("pair", "int64", "", "Its pair"),
+        _c("block", "int64", "", "Its block (or segment)"),
+        _c("phase", "label", "", "Its phase"),
+        _c("delivery", "label", "", "`streamed` or `blocking`"),
     ),
     "trials": (
         _c("trial_id", "int64", "", "Number of the trial in the plan"),
@@ -61,7 +67,12 @@ TABLES: Mapping[str, Sequence[Column]] = {
         _c("pair", "int64", "", "Trials of one pair share it; unique in the run"),
         _c("block", "int64", "", "Block (or segment) of the plan that it ran in"),
         _c("order", "int64", "", "0 or 1: first or second of its pair"),
-        _c("phase", "label", "", "`warmup` (kept, in no figure), `measure`, `aa` or `calibrate` (self-checks)"),
+        _c(
+            "phase",
+            "label",
+            "",
+            "`warmup` and `ramp` (kept, in no figure), `measure`, `aa` or `calibrate` (self-checks)",
+        ),
         _c(
             "arm",
             "label",
@@ -74,7 +85,7 @@ TABLES: Mapping[str, Sequence[Column]] = {
         _c("target", "label", "", "Name of the target"),
         _c("model", "label", "", "Model as asked for"),
         _c("client", "label", "", "`sdk`, `wire` or `own`"),
-        _c("load", "label", "", "`c=8`: eight at a time, closed loop"),
+        _c("load", "label", "", "`c=8`: eight at a time, closed loop; `rate=5`: five a second, open loop"),
         _c("delivery", "label", "", "`streamed` or `blocking`"),
         _c("ask", "int64", "", "Which prompt, by its place in the list"),
         _c("ask_id", "label", "", "Its id in the prompt file, or null"),
@@ -82,7 +93,15 @@ TABLES: Mapping[str, Sequence[Column]] = {
         _c("status", "label", "", "One of: " + ", ".join(TRIAL_STATUS)),
         _c("error", "string", "", "What happened, redacted; null when ok"),
         _c("truncated", "bool", "", "ok, but ended at the length cap"),
-        _c("t_origin", "int64", "ns", "Just before the scenario's function was entered: every duration counts from it"),
+        _c(
+            "t_origin",
+            "int64",
+            "ns",
+            "What every duration counts from: just before the scenario's function was entered (client `wire`: its request "
+            "begun); in open loop `t_intend`",
+        ),
+        _c("t_intend", "int64", "ns", "Open loop: when the schedule wanted it; null in closed loop"),
+        _c("t_call", "int64", "ns", "When it was really begun"),
         _c("t_first_event", "int64", "ns", "First SSE data event of any attempt (pings excluded)"),
         _c("t_first_token", "int64", "ns", "First content, reasoning, refusal or tool argument: TTFT"),
         _c("t_first_visible", "int64", "ns", "The same without reasoning: TTFT visible"),
@@ -107,7 +126,9 @@ TABLES: Mapping[str, Sequence[Column]] = {
         _c("result_chars", "int64", "chars", "Length of the result's canonical form"),
         _c("result_sha256", "string", "", "Its hash: equal work has equal hashes"),
         _c("text", "string", "", "The result itself, only with --store-text"),
-        _c("cpu_ns", "int64", "ns", "CPU of the whole client process during the trial; only at c=1"),
+        _c("cpu_ns", "int64", "ns", "CPU of the whole client process during the trial; only at c=1, client `sdk`"),
+        _c("worker", "label", "", "The process that measured it; null where there was one only"),
+        _c("stored", "bool", "", "Its events and pieces are in their tables; false: left out by `--events`"),
     ),
     "attempts": (
         _c("trial_id", "int64", "", "Trial it belongs to; null: an orphan, which makes its cell invalid"),
@@ -177,10 +198,11 @@ TABLES: Mapping[str, Sequence[Column]] = {
     ),
     "cells": (
         _c("cell", "int64", "", "Number of the cell in the plan"),
-        _c("cpu_ns", "int64", "ns", "CPU of the client process while the cell's measured trials ran"),
+        _c("cpu_ns", "int64", "ns", "CPU of the measuring process while the cell's measured trials ran"),
         _c("wall_ns", "int64", "ns", "Wall time of the same stretches"),
         _c("events", "int64", "", "SSE events read in them"),
         _c("orphans", "int64", "", "Requests that belonged to no trial"),
+        _c("worker", "label", "", "The process that measured them; null where there was one only"),
         _c("unsupported", "string", "", "Why none of its measured trials was run: what the server said in warm-up"),
     ),
     "memory": (

@@ -1,0 +1,41 @@
+"""How many trials run at a time, or how many begin in a second. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Load:
+    """Closed loop (`concurrency` trials at a time, the next begins when one ends) or open loop (`rate` a second)."""
+
+    concurrency: int | None = None
+    rate: float | None = None
+
+    @property
+    def label(self) -> str:
+        """As cells and reports name it: `c=8`, `rate=5`."""
+        return f"rate={self.rate:g}" if self.rate is not None else f"c={self.concurrency}"
+
+    @property
+    def open_loop(self) -> bool:
+        """Does a trial begin when the schedule says so, whatever has become of the earlier ones?"""
+        return self.rate is not None
+
+    @property
+    def alone(self) -> bool:
+        """One trial at a time: nothing else runs while it is timed."""
+        return self.concurrency == 1
+
+
+ALONE = Load(concurrency=1)
+
+
+def parse_load(label: str) -> Load:
+    """The load with this label. Raises ValueError on any other text."""
+    kind, _, number = label.partition("=")
+    if kind == "c":
+        return Load(concurrency=int(number))
+    if kind == "rate":
+        return Load(rate=float(number))
+    raise ValueError(f"{label!r} is no load")
