@@ -14,16 +14,21 @@ from bench.target import Target
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-NONCE_PATTERN = re.compile(r"^\[[0-9a-f]{16}\] ")
-"""What the simulator takes off the front of a prompt before it derives the answer."""
+SHARED_END = "\n---\n"
+"""Between a shared prefix and the nonce behind it."""
+NONCE_PATTERN = re.compile(rf"\[(?:(?<=^\[)|(?<={SHARED_END}\[))[0-9a-f]{{16}}\] ")
+"""What the simulator takes out of a prompt before it derives the answer: at its front, or behind a shared prefix.
+
+It begins with a literal, so that a search in a long text is fast.
+"""
 
 
-NOT_OF_THE_ROW = {"prompt", "messages", "output_tokens", "id", "sim"}
+NOT_OF_THE_ROW = {"prompt", "messages", "shared_prefix", "output_tokens", "id", "sim"}
 """Keys of a prompt that mean something to bench; the others are the scenario's own, in `ask.row`."""
 
 
 def nonce_text(bits: int) -> str:
-    """64 random bits as the text that goes in front of a prompt: always 18 characters."""
+    """64 random bits as the text that goes in front of a prompt's own text: always 18 characters."""
     return f"[{bits & (2**64 - 1):016x}]"
 
 
@@ -53,7 +58,7 @@ def make_ask(
 ) -> Ask:
     """One input, ready to be sent. `sim`: what the simulator shall answer, unless the prompt says it itself."""
     row: dict[str, Any] = {"prompt": prompt} if isinstance(prompt, str) else dict(prompt)
-    messages = with_nonce(_messages(row), nonce, part=_TEXT_PART[api])
+    messages = with_nonce(_messages(row), nonce, part=_TEXT_PART[api], shared=row.get("shared_prefix", ""))
     tokens: int | None = row.get("output_tokens") or options.output_tokens
     extras = _extras(target, tokens, options, seed, row.get("sim", sim), length=_LENGTH[api])
     request = {"model": model, _INPUT[api]: messages, **extras}
@@ -76,15 +81,19 @@ _LENGTH: Mapping[Api, str] = {"responses": "max_output_tokens", "chat": "max_com
 _TEXT_PART: Mapping[Api, str] = {"responses": "input_text", "chat": "text"}
 
 
-def with_nonce(messages: Sequence[Mapping[str, Any]], nonce: str, *, part: str = "input_text") -> list[dict[str, Any]]:
+def with_nonce(
+    messages: Sequence[Mapping[str, Any]], nonce: str, *, part: str = "input_text", shared: str = ""
+) -> list[dict[str, Any]]:
     """The messages with the nonce in front of the first: no prefix cache can know any of them.
 
-    `part` is the API's type for a part of text, for content that comes in parts.
+    `part` is the API's type for a part of text, for content that comes in parts. `shared`: text that other prompts have
+    in front too; the nonce stands behind it, so that a cache can know this much and no more.
     """
+    front = f"{shared}{SHARED_END}{nonce}" if shared else nonce
     first, *rest = messages
     content = first["content"]
     text = isinstance(content, str)
-    marked = f"{nonce} {content}" if text else [{"type": part, "text": f"{nonce} "}, *content]
+    marked = f"{front} {content}" if text else [{"type": part, "text": f"{front} "}, *content]
     return [{**first, "content": marked}, *map(dict, rest)]
 
 

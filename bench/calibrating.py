@@ -9,18 +9,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter_ns
+from typing import TypeVar
 
 import pluggy
 
 from bench import calibration, hookspecs, session
 from bench.errors import NotEnough
 from bench.folder import Run, end
-from bench.plan import Plan, make_plan
+from bench.load import Load
+from bench.plan import Amount, Plan, PlannedTrial, Segment, make_plan
 from bench.progress import Reporter, progress
 from bench.records import PLAN, Journal, write_json
 from bench.runner import Context, carry_out
 from bench.schema import SCHEMA_VERSION
 from bench.simulator.process import running
+
+Planned = TypeVar("Planned", PlannedTrial, Segment)
 
 DEADLINE_S = 30.0
 WARM_UP = 3
@@ -62,17 +66,21 @@ def measure_level(concurrency: int, trials: int, folder: Path) -> Measured:
     write_json(folder / PLAN, plan.to_json())
     run = Run(folder=folder, t0=perf_counter_ns(), manifest=_manifest())
     journal, truth = Journal(folder), folder / "truth.jsonl"
-    with running(truth=truth) as simulator, progress(len(plan.trials), f"{concurrency} at a time") as reporter:
+    with running(truth=truth) as simulator, progress(plan.size, f"{concurrency} at a time") as reporter:
         asyncio.run(_carried_out(plan, run, journal, simulator.base_url, reporter))
     return Measured(concurrency, run, journal, truth)
 
 
 def calibration_plan(concurrency: int, trials: int) -> Plan:
     """So many pairs of the first calibration cell, and nothing else."""
-    cells = calibration.calibration_cells(0, concurrency)[:1]
-    plan = make_plan(cells, pairs=trials, warmup=WARM_UP, concurrency=concurrency, seed=SEED)
-    known = (replace(trial, phase="calibrate") if trial.phase == "measure" else trial for trial in plan.trials)
-    return replace(plan, trials=tuple(known))
+    cells = calibration.calibration_cells(0, [Load(concurrency=concurrency)])[:1]
+    plan = make_plan(cells, pairs=trials, warmup=WARM_UP, seed=SEED, amount=Amount(requests=trials))
+    return replace(plan, trials=tuple(map(_known, plan.trials)), segments=tuple(map(_known, plan.segments)))
+
+
+def _known(one: Planned) -> Planned:
+    """What would be measured calibrates."""
+    return replace(one, phase="calibrate") if one.phase == "measure" else one
 
 
 async def _carried_out(plan: Plan, run: Run, journal: Journal, base_url: str, reporter: Reporter) -> None:

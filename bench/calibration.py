@@ -8,12 +8,13 @@ which leaves when its last token is made.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from bench.load import Load
 from bench.params import cell_text
 from bench.plan import BOTH, Cell
 from bench.scenario import Ask, Scenario
@@ -81,9 +82,13 @@ def calibration_scenarios() -> list[Scenario]:
     return [Scenario(CALIBRATION, streamed, blocking, prompts=(PROMPT,), params=Packets, memory=False)]
 
 
-def calibration_cells(first: int, concurrency: int) -> list[Cell]:
-    """The calibration cells of a run, numbered from `first`: one for each size of packet, the first with both
-    deliveries."""
+def calibration_cells(first: int, loads: Sequence[Load], clients: Sequence[str] = ("sdk",)) -> list[Cell]:
+    """The calibration cells of a run, numbered from `first`.
+
+    For each client and load one of a token an event, in both deliveries; for the first the other sizes of packets too.
+    """
+    kinds = [(client, load, size) for client in clients for load in loads for size in PACKETS]
+    kinds = [kind for kind in kinds if kind[2] == PACKETS[0] or kind[:2] == (clients[0], loads[0])]
     cell = partial(
         Cell,
         scenario=CALIBRATION,
@@ -92,8 +97,6 @@ def calibration_cells(first: int, concurrency: int) -> list[Cell]:
         host="embedded simulator",
         simulated=True,
         model=MODEL,
-        client="sdk",
-        load=f"c={concurrency}",
         description="Streams of known send times",
         useful="The first piece of text",
         asks=1,
@@ -102,8 +105,10 @@ def calibration_cells(first: int, concurrency: int) -> list[Cell]:
     return [
         cell(
             cell=first + number,
+            client=client,
+            load=load.label,
             params=cell_text(Packets(tokens_per_event=size)),
-            deliveries=BOTH if number == 0 else ("streamed",),
+            deliveries=BOTH if size == PACKETS[0] else ("streamed",),
         )
-        for number, size in enumerate(PACKETS)
+        for number, (client, load, size) in enumerate(kinds)
     ]

@@ -5,23 +5,29 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import manager, selection
+from bench.arrivals import Arrivals
 from bench.budget import parse_budget
 from bench.calibration import calibration_cells
 from bench.checks import check_prompt_scripts
 from bench.config import Config, resolve_targets
 from bench.errors import BenchError
 from bench.estimate import Estimate, Part, estimate
+from bench.lengths import parse_lengths
+from bench.load import Load
 from bench.params import chosen_params, instance
-from bench.plan import FEWEST_CHECKED, ROUNDS, Cell, Phase, Plan, make_plan
+from bench.plan import FEWEST_CHECKED, ROUNDS, Amount, Cell, Phase, Plan, make_plan
 from bench.precision import FIRST_LOOK
 from bench.progress import say
 from bench.prompts import load_prompts
+from bench.selection import Client
+from bench.synthetic_prompts import synthetic_prompts, with_shared_prefix
 from bench.target import Price, Target
 
 if TYPE_CHECKING:
@@ -30,6 +36,9 @@ if TYPE_CHECKING:
 DEFAULT_OUTPUT_TOKENS = 300
 """Asked of a real endpoint when no length is given: without a cap nobody can say what a run costs."""
 DEFAULT_PAIRS = 36
+DEFAULT_RETRIES = 2
+MOST_MADE_UP = 1000
+"""Prompts; with more requests they come in turn."""
 MOST_PAIRS = 400
 """With a precision and no number of pairs: at most so many."""
 FREE = Price(input=0, output=0)
@@ -59,8 +68,30 @@ class Settings:
     """As given; `most_pairs` is what the plan has."""
     warmup: int = 3
     delivery: str = "both"
-    concurrency: int = 1
-    max_retries: int = 2
+    clients: Sequence[Client] = ("sdk",)
+    concurrency: Sequence[int] = ()
+    """Closed loop, each a load of its own; `loads` is what the plan has."""
+    rates: Sequence[float] = ()
+    """Open loop: trials a second, each a load of its own."""
+    arrivals: Arrivals = "poisson"
+    ramp: float = 0.0
+    """Seconds over which the load of a segment comes up."""
+    duration: float | None = None
+    """Seconds for which each cell under load is measured in each delivery."""
+    requests: int | None = None
+    """So many trials instead."""
+    max_in_flight: int = 500
+    slos: Sequence[str] = ()
+    """`ttft=500ms`, as typed."""
+    events: float = 1.0
+    """Share of the trials whose events and pieces are stored."""
+    workers: int = 1
+    scheduler: str | None = None
+    input_tokens: str | None = None
+    """Lengths of made-up prompts, as typed."""
+    shared_prefix: float = 0.0
+    retries: int | None = None
+    """As given; `max_retries` is what is asked of the SDK."""
     deadline: float = 120.0
     seed: int | None = None
     profile: str = "quick"
@@ -89,8 +120,19 @@ class Settings:
         return self.pairs or (DEFAULT_PAIRS if self.precision is None else MOST_PAIRS)
 
     @property
+    def loads(self) -> Sequence[Load]:
+        """Each level of load: one at a time where none was asked for."""
+        closed = self.concurrency or (() if self.rates else (1,))
+        return [*(Load(concurrency=number) for number in closed), *(Load(rate=rate) for rate in self.rates)]
+
+    @property
+    def max_retries(self) -> int:
+        """Hidden retries of the SDK: 2 as in every app, none beside the client `wire`, which makes one attempt."""
+        return self.retries if self.retries is not None else 0 if "wire" in self.clients else DEFAULT_RETRIES
+
+    @property
     def rounds(self) -> int:
-        """Segments of each cell above concurrency 1: with a precision as small as in a run without, for it may end."""
+        """Rounds of each cell under load: with a precision as small as in a run without, for it may end."""
         return ROUNDS if self.precision is None else max(ROUNDS, self.most_pairs * ROUNDS // DEFAULT_PAIRS)
 
 
@@ -115,21 +157,26 @@ class Choice:
             self.scenarios,
             [(target, model or models.get(target.name, ANY_MODEL)) for target, model in self.targets],
             delivery=settings.delivery,
-            concurrency=settings.concurrency,
+            loads=settings.loads,
+            clients=settings.clients,
             prompts=self.prompts,
             params=self.params,
             notice=notice,
         )
-        known = calibration_cells(len(cells), settings.concurrency) if settings.self_check else []
+        used = [client for client in settings.clients if any(cell.client == client for cell in cells)]
+        calibrated = settings.self_check and not settings.workers > 1
+        known = calibration_cells(len(cells), settings.loads, used or ["sdk"]) if calibrated else []
         return make_plan(
             cells,
             pairs=settings.most_pairs,
             warmup=settings.warmup,
-            concurrency=settings.concurrency,
             seed=self.seed,
             calibration=known,
             aa=settings.self_check,
             rounds=settings.rounds,
+            amount=Amount(requests=settings.requests, seconds=settings.duration),
+            arrivals=settings.arrivals,
+            ramp_s=settings.ramp,
         )
 
 
@@ -160,14 +207,15 @@ def choose(settings: Settings) -> Choice:
     scenarios = selection.choose_scenarios(registry, names, files, settings.tags, settings.api)
     if settings.api == "chat" and settings.api not in {scenario.api for scenario in scenarios}:
         say(f"--api {settings.api} changes nothing: it chooses among core scenarios, and others were named")
-    prompts = _own_prompts(settings)
+    seed = settings.seed if settings.seed is not None else int.from_bytes(os.urandom(4))
+    prompts = _own_prompts(settings, seed)
     return Choice(
         registry=registry,
         scenarios=scenarios,
         targets=resolved.choices,
         prompts={scenario.name: prompts or scenario.prompts for scenario in scenarios},
         params=chosen_params(settings.params, scenarios),
-        seed=settings.seed if settings.seed is not None else int.from_bytes(os.urandom(4)),
+        seed=seed,
     )
 
 
@@ -208,14 +256,24 @@ def _check_stopping(settings: Settings, targets: Sequence[Target]) -> None:
         )
 
 
-def _own_prompts(settings: Settings) -> Sequence[Prompt]:
+def _own_prompts(settings: Settings, seed: int) -> Sequence[Prompt]:
     if settings.prompt is not None and settings.prompts is not None:
         raise BenchError("--prompt and --prompts: give one of them")
     if settings.prompt is not None:
         return [settings.prompt]
+    if settings.input_tokens is not None:
+        return _made_up(settings, seed)
     prompts = load_prompts(settings.prompts, sys.stdin) if settings.prompts else []
     check_prompt_scripts(prompts, str(settings.prompts))
-    return prompts
+    return with_shared_prefix(prompts, settings.shared_prefix, seed) if settings.shared_prefix else prompts
+
+
+def _made_up(settings: Settings, seed: int) -> Sequence[Prompt]:
+    """As many as there are pairs, so that none has to be asked twice; at most `MOST_MADE_UP`."""
+    if settings.prompts is not None:
+        raise BenchError("--prompts and --input-tokens: give one of them")
+    number = min(MOST_MADE_UP, max(settings.most_pairs, settings.requests or 0))
+    return synthetic_prompts(parse_lengths(str(settings.input_tokens)), number, seed, settings.shared_prefix)
 
 
 def output_tokens(target: Target, settings: Settings) -> int | None:
@@ -230,7 +288,7 @@ def estimates(plan: Plan, choice: Choice, settings: Settings) -> dict[str, Estim
     targets = {target.name: target for target, _ in choice.targets}
     scenarios = {scenario.name: scenario for scenario in choice.scenarios}
     parts: dict[str, list[Part]] = {}
-    times = Counter((trial.cell, trial.ask) for trial in plan.trials)
+    times = asked_times(plan)
     for cell in _of_scenarios(plan):
         target = targets[cell.target]
         tokens = output_tokens(target, settings) or find_profile(settings.profile).tokens
@@ -246,6 +304,17 @@ def estimates(plan: Plan, choice: Choice, settings: Settings) -> dict[str, Estim
             )
             parts.setdefault(f"{cell.target}/{cell.model} ({cell.host})", []).append(part)
     return {where: estimate(of_cell) for where, of_cell in parts.items()}
+
+
+def asked_times(plan: Plan) -> Counter[tuple[int, int]]:
+    """By cell and prompt, how many trials ask it. A segment that time ends counts as its cell's pairs."""
+    times = Counter((trial.cell, trial.ask) for trial in plan.trials)
+    for segment in plan.segments:
+        count = segment.count if segment.seconds is None else plan.pairs
+        asks = plan.cells[segment.cell].asks
+        for place in range(min(count, asks)):
+            times[segment.cell, (segment.first_number + place) % asks] += len(range(place, count, asks))
+    return times
 
 
 def of_a_trial(scenario: Scenario, params: str) -> tuple[int, int | None]:
@@ -284,21 +353,32 @@ def describe(plan: Plan, choice: Choice, settings: Settings) -> str:
     """The plan and its estimate, for `--dry-run`."""
     asked = estimates(plan, choice, settings)
     cells, phases = _of_scenarios(plan), Counter(trial.phase for trial in plan.trials)
+    for segment in plan.segments:
+        phases[segment.phase] += segment.count if segment.seconds is None else 0
     width = max((len(cell.scenario) for cell in cells), default=0)
     kinds: dict[Phase, str] = {"measure": "measured", "warmup": "warm-up", "aa": "A/A", "calibrate": "calibration"}
     counted = ", ".join(f"{phases[phase]} {kind}" for phase, kind in kinds.items() if phases[phase])
-    trials = f"{len(plan.trials)} trials ({counted})"
-    size = f"{len(cells)} cells × {_at_most(settings)}{plan.pairs} pairs"
+    trials = f"{plan.size} trials ({counted})" if plan.size is not None else "as many trials as fit"
+    size = f"{len(cells)} cells × {_at_most(settings)}{_amount(plan, settings)}"
     lines = [
         headline(plan),
-        f"{size}, {trials}, {plan.concurrency} at a time, seed {plan.seed}",
+        f"{size}, {trials}, {', '.join(load.label for load in settings.loads)}, seed {plan.seed}",
         *(f"  {cell.scenario:<{width}} {'+'.join(cell.deliveries):<18} {_where(cell)}".rstrip() for cell in cells),
         *(asked[where].line(where) for where in sorted(asked)),
         *_ends_earlier(settings),
-        f"order: {', '.join(_short(plan, number) for number in range(min(6, len(plan.trials))))}, …",
+        f"order: {', '.join(map(_short, islice(_kinds(plan), 6)))}, …",
         f"plan {plan.hash[:12]}; nothing was sent (--dry-run)",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _amount(plan: Plan, settings: Settings) -> str:
+    """How much is measured of a cell."""
+    if not plan.segments:
+        return f"{plan.pairs} pairs"
+    if settings.duration is not None:
+        return f"{settings.duration:g} s of each delivery"
+    return f"{settings.requests} requests of each delivery" if settings.requests else f"{plan.pairs} pairs or more"
 
 
 def _at_most(settings: Settings) -> str:
@@ -312,12 +392,19 @@ def _ends_earlier(settings: Settings) -> list[str]:
 
 
 def _where(cell: Cell) -> str:
-    return f"{cell.target}/{cell.model} {cell.params}"
+    return f"{cell.target}/{cell.model} {cell.client} {cell.load} {cell.params}"
 
 
-def _short(plan: Plan, number: int) -> str:
-    trial = plan.trials[number]
-    return f"{plan.cells[trial.cell].scenario} {trial.delivery} ({trial.phase})"
+def _kinds(plan: Plan) -> Iterator[tuple[Cell, str, str, int]]:
+    """What runs in which order: cell, delivery, phase, and how many of it run together."""
+    yield from ((plan.cells[trial.cell], trial.delivery, trial.phase, 1) for trial in plan.trials)
+    for segment in plan.segments:
+        yield plan.cells[segment.cell], segment.delivery, segment.phase, segment.count
+
+
+def _short(kind: tuple[Cell, str, str, int]) -> str:
+    cell, delivery, phase, count = kind
+    return f"{f'{count} × ' if count > 1 else ''}{cell.scenario} {delivery} ({phase})"
 
 
 def ask_before_spending(plan: Plan, choice: Choice, settings: Settings, confirm: Callable[[str], bool]) -> None:

@@ -19,6 +19,9 @@ Examples:
   bench run text --pairs 100                 one scenario, more pairs, narrower intervals
   bench run all                              every scenario
   bench run --precision 5% --budget 10m      until the intervals are narrow enough, for 10 minutes at most
+  bench run text --client sdk,wire           what the SDK itself adds
+  bench run text --client wire --concurrency 1,8,64 --slo ttft=500ms
+  bench run text --client wire --rate 5,10,20 --duration 1m --slo ttft=500ms --slo itl=50ms
   bench run -t recovery                      those with a tag
   bench run --api chat                       the core scenarios over Chat Completions
   bench run ./rag.py -P rag.top_k=3,10       a scenario of your own, with two values of its parameter
@@ -154,6 +157,18 @@ def cli() -> None:
     help="Ask these: JSONL or CSV with prompt or messages, optional id and output_tokens; - is stdin.",
 )
 @click.option(
+    "--input-tokens",
+    type=RUN_TYPES["input-tokens"],
+    metavar="LENGTHS",
+    help="Ask made-up prompts of about so many tokens: 512, uniform:100-1000 or normal:512,128.",
+)
+@click.option(
+    "--shared-prefix",
+    type=RUN_TYPES["shared-prefix"],
+    metavar="SHARE",
+    help="The share of each made-up prompt that all of them begin with, as a system prompt would. [default: 0]",
+)
+@click.option(
     "--output-tokens",
     type=RUN_TYPES["output-tokens"],
     metavar="N",
@@ -190,13 +205,87 @@ def cli() -> None:
     help="Run one delivery only: no comparison then. [default: both]",
 )
 @click.option(
-    "--concurrency", type=RUN_TYPES["concurrency"], metavar="N", help="Trials at a time, closed loop. [default: 1]"
+    "--client",
+    "clients",
+    type=RUN_TYPES["client"],
+    metavar="sdk,wire",
+    help="sdk: the official one, what an app experiences; wire: a lean reader that adds next to nothing, what the "
+    "server does. Both: what the SDK adds. [default: sdk]",
+)
+@click.option(
+    "--concurrency",
+    type=RUN_TYPES["concurrency"],
+    metavar="N,N,…",
+    help="Closed loop: trials at a time, each number a load of its own. [default: 1]",
+)
+@click.option(
+    "--rate",
+    "rates",
+    type=RUN_TYPES["rate"],
+    metavar="R,R,…",
+    help="Open loop: trials that begin in a second whatever has become of the earlier ones, each a load of its own.",
+)
+@click.option(
+    "--arrivals",
+    type=RUN_TYPES["arrivals"],
+    help="Open loop: at random times, as users come, or evenly spaced. [default: poisson]",
+)
+@click.option(
+    "--ramp",
+    type=RUN_TYPES["ramp"],
+    metavar="TIME",
+    help="Under load: bring it up over so long at the start of each segment; those trials are in no figure.",
+)
+@click.option(
+    "--duration",
+    type=RUN_TYPES["duration"],
+    metavar="TIME",
+    help="Under load: measure each cell and delivery for so long, for instance 30s or 5m.",
+)
+@click.option(
+    "--requests",
+    type=RUN_TYPES["requests"],
+    metavar="N",
+    help="Under load: so many trials of each cell and delivery instead. [default: the pairs, and 4 for each at a time]",
+)
+@click.option(
+    "--max-in-flight",
+    type=RUN_TYPES["max-in-flight"],
+    metavar="N",
+    help="Open loop: a trial that finds so many under way is not sent, and counts as failed (shed). [default: 500]",
+)
+@click.option(
+    "--slo",
+    "slos",
+    multiple=True,
+    type=RUN_TYPES["slo"],
+    metavar="METRIC=LIMIT",
+    help="What a good answer keeps: ttft=500ms, itl=50ms, total=10s. Gives goodput and the knee. Repeatable.",
+)
+@click.option(
+    "--workers",
+    type=RUN_TYPES["workers"],
+    metavar="N",
+    help="Split the load over so many processes. [default: 1]",
+)
+@click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="Split it over the workers of this Dask scheduler instead, for instance tcp://host:8786.",
+)
+@click.option(
+    "--events",
+    type=RUN_TYPES["events"],
+    metavar="SHARE",
+    help="Store the events and pieces of so many trials only, for instance 1%; their metrics stay exact. "
+    "[default: 100%]",
 )
 @click.option(
     "--max-retries",
+    "retries",
     type=RUN_TYPES["max-retries"],
     metavar="N",
-    help="Hidden retries of the SDK; all are counted. [default: 2, as in every app]",
+    help="Hidden retries of the SDK; all are counted. [default: 2, as in every app; 0 beside the client wire]",
 )
 @click.option(
     "--deadline",
@@ -268,6 +357,16 @@ NOT_OF_TRY = {
     "budgets",
     "warmup",
     "concurrency",
+    "rates",
+    "arrivals",
+    "ramp",
+    "duration",
+    "requests",
+    "max_in_flight",
+    "slos",
+    "workers",
+    "scheduler",
+    "events",
     "memory",
     "self_check",
     "store_text",

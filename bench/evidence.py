@@ -19,6 +19,7 @@ from bench.call import is_sync
 from bench.choice import Settings
 from bench.hookspecs import hookimpl
 from bench.leaving import Left, leave
+from bench.load import ALONE
 from bench.plan import make_plan
 from bench.preflight import Checked
 from bench.progress import Silent
@@ -101,7 +102,8 @@ async def _pairs(
         [scenario],
         [(link.target, "sim-1")],
         delivery="both",
-        concurrency=1,
+        loads=[ALONE],
+        clients=["sdk"],
         prompts={scenario.name: scenario.prompts},
         params={scenario.name: [params]},
         notice=lambda _: None,
@@ -121,7 +123,7 @@ async def _pairs(
         tally=tally,
     )
     try:
-        await carry_out(make_plan(cells, pairs=pairs, warmup=0, concurrency=1, seed=1), context, Silent())
+        await carry_out(make_plan(cells, pairs=pairs, warmup=0, seed=1), context, Silent())
     finally:
         journal.close()
     return folder

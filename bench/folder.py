@@ -113,7 +113,9 @@ def _of_run(settings: Settings) -> dict[str, Any]:
 
 def _stored_plan(plan: Plan, choice: Choice, settings: Settings) -> dict[str, Any]:
     targets = {target.name: target for target, _ in choice.targets}
-    extra = {"delivery": settings.delivery, "deadline_s": settings.deadline, "max_retries": settings.max_retries}
+    names = ("delivery", "max_retries", "slos", "events", "workers", "clients", "max_in_flight")
+    extra = {name: getattr(settings, name) for name in names}
+    extra |= {"deadline_s": settings.deadline, "duration_s": settings.duration}
     return {**plan.to_json(), **extra, "targets": list(map(_target, targets.values())), "memory": settings.memory}
 
 

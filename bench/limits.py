@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from itertools import islice
 
 from bench.budget import parse_budget
 from bench.choice import FREE, Choice, Settings, of_a_trial, output_tokens
@@ -41,15 +42,16 @@ def stopping_for(plan: Plan, choice: Choice, settings: Settings, capped: Mapping
 
 def _check_first(plan: Plan, ledger: Ledger) -> None:
     """A budget that the first pair does not fit in is a mistake, or the first pairs where several run at a time."""
-    first = next(plan.groups())
-    trials = [trial for trial in first if trial.pair < first[0].pair + plan.concurrency]
+    group = next(plan.groups())
+    at_once = group.load.concurrency or 1
+    trials = [trial for unit in islice(group.units(), at_once) for trial in unit]
     if budget := ledger.exceeded_by(trials):
         tokens, usd = map(sum, zip(*map(ledger.reserve, trials), strict=True))
         needed = f"{tokens:,} tokens" if budget.kind == "tokens" else f"{usd:.2g} USD"
-        pairs = "one pair" if plan.concurrency == 1 else f"{plan.concurrency} pairs at a time"
-        fewer = "" if plan.concurrency == 1 else ", a smaller --concurrency"
+        pairs = "one pair" if at_once == 1 else f"{at_once} at a time"
+        fewer = "" if at_once == 1 else ", a smaller --concurrency"
         raise BenchError(
-            f"--budget {budget.text}: {pairs} of {plan.cells[first[0].cell].scenario} may take {needed}, every request "
+            f"--budget {budget.text}: {pairs} of {group.cell.scenario} may take {needed}, every request "
             f"tried {ledger.max_retries + 1} times (--max-retries); give more{fewer}, or a smaller --output-tokens"
         )
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import click
 
+from bench.arrivals import parse_rates
 from bench.budget import parse_budget
 from bench.errors import BenchError
+from bench.lengths import parse_lengths
 from bench.nearest import unknown
+from bench.slo import parse_slo
 
 
 class Choice(click.Choice[str]):
@@ -31,6 +34,16 @@ class Seconds(click.FloatRange):
         if not math.isfinite(seconds):
             self.fail(f"{seconds} is not a length of time", param, ctx)
         return seconds
+
+
+class Length(Seconds):
+    """A length of time in seconds, or with its unit: `90s`, `10m`."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        units = {"s": 1, "m": 60, "h": 3600}
+        text = str(value).strip()
+        times = units.get(text[-1:], 0)
+        return super().convert(text[:-1] if times else text, param, ctx) * (times or 1)
 
 
 class Levels(click.ParamType[tuple[int, ...]]):
@@ -76,10 +89,75 @@ class BudgetText(click.ParamType[str]):
         return str(value)
 
 
+class Texts(click.ParamType[tuple[str, ...]]):
+    """Words of a list, between commas."""
+
+    name = "words"
+
+    def __init__(self, choices: Sequence[str]) -> None:
+        self._choices = choices
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        if isinstance(value, tuple):
+            return value
+        words = tuple(dict.fromkeys(text.strip() for text in str(value).split(",")))
+        for word in words:
+            if word not in self._choices:
+                self.fail(str(unknown("value", word, self._choices)), param, ctx)
+        return words
+
+
+class Parsed(click.ParamType[Any]):
+    """What a parser of ours makes of the text, or the text itself once the parser has taken it."""
+
+    def __init__(self, name: str, parse: Callable[[str], Any], *, keep: bool = False) -> None:
+        self.name, self._parse, self._keep = name, parse, keep
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str | int | float):
+            return value
+        try:
+            found = self._parse(str(value))
+        except BenchError as error:
+            self.fail(str(error), param, ctx)
+        return str(value) if self._keep else found
+
+
+class Share(click.ParamType[float]):
+    """A part of a whole, as `1%` or `0.01`: above 0 and up to 1, or from 0 to below 1 where it is `partial`."""
+
+    name = "share"
+
+    def __init__(self, *, partial: bool = False) -> None:
+        self._partial = partial
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        text = str(value).strip()
+        try:
+            share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+        except ValueError:
+            share = math.nan
+        if not (0 <= share < 1 if self._partial else 0 < share <= 1):
+            self.fail(f"{text!r} is no share; write it as 1% or 0.01", param, ctx)
+        return share
+
+
 RUN_TYPES: Mapping[str, click.ParamType[Any]] = {
     "pairs": click.IntRange(min=1),
     "warmup": click.IntRange(min=0),
-    "concurrency": click.IntRange(min=1),
+    "concurrency": Levels(),
+    "client": Texts(["sdk", "wire"]),
+    "rate": Parsed("rates", parse_rates),
+    "arrivals": Choice(["poisson", "constant"]),
+    "ramp": Length(),
+    "duration": Length(),
+    "requests": click.IntRange(min=1),
+    "max-in-flight": click.IntRange(min=1),
+    "slo": Parsed("limit", parse_slo, keep=True),
+    "workers": click.IntRange(min=1),
+    "events": Share(),
+    "input-tokens": Parsed("lengths", parse_lengths, keep=True),
+    "shared-prefix": Share(partial=True),
     "seed": click.IntRange(min=0),
     "api": Choice(["responses", "chat"]),
     "delivery": Choice(["both", "streamed", "blocking"]),

@@ -39,6 +39,17 @@ class SetupFault(Exception):
     """`Scenario.setup` failed, entering or leaving; the cause says how."""
 
 
+class Shed(Exception):
+    """Open loop: more were in flight than --max-in-flight allows when it was to begin, so it was not sent."""
+
+
+class Lost(Exception):
+    """The process that measured it is gone."""
+
+
+_OURS = {Deadline: "timeout", Shed: "shed", Lost: "lost"}
+
+
 @dataclass(frozen=True)
 class Outcome:
     """A status of `schema.TRIAL_STATUS`, why (None when ok), and whether it ended at the length cap."""
@@ -137,8 +148,8 @@ def _wrong_kind(attempt: Attempt) -> Outcome:
 def _from_error(error: BaseException, final: Sequence[Exchange]) -> Outcome:
     if isinstance(error, asyncio.CancelledError):
         return Outcome("cancelled", "interrupted")
-    if isinstance(error, Deadline):
-        return Outcome("timeout", str(error))
+    if own := next((status for kind, status in _OURS.items() if isinstance(error, kind)), None):
+        return Outcome(own, str(error))
     if isinstance(error, SetupFault) and error.__cause__:
         cause = error.__cause__
         found = _from_client_error(cause, ()) or from_foreign(cause, streaming=False) or plugin_fault(cause)

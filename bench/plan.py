@@ -1,11 +1,13 @@
 """What will be run, in which order, from which seed: a plain value, decided before the first request. Pure.
 
-The unit is the pair: a streamed and a blocking trial of the same ask, next to each other, their order a seeded coin.
-One at a time, cells are interleaved in randomised blocks (one pair of every cell a block), so that drift hits all
-alike. Above that a block is a segment of one cell, with a drain after it.
+The unit is the pair: a streamed and a blocking trial of the same ask. One at a time, they are next to each other, their
+order a seeded coin, and cells are interleaved in randomised blocks (one pair of every cell a block), so that drift hits
+all alike. Under load (several at a time, or so many a second) one delivery would change what the other meets. There a
+pair is the same place in two segments: one of each delivery, with a drain after each, with the same asks and, in open
+loop, the same arrivals. The two take turns in going first.
 
 A run checks itself in between. In A/A pairs one delivery stands in both places of the pair, so any difference that they
-show is the method's own. Calibration cells read streams of known send times, at the concurrency of all others.
+show is the method's own. Calibration cells read streams of known send times, at the load of all others.
 """
 
 from __future__ import annotations
@@ -13,20 +15,22 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from hashlib import sha256
+from hashlib import blake2b, sha256
 from math import ceil
 from random import Random
 from typing import Any, Literal
 
+from bench.arrivals import Arrivals, offsets
 from bench.asks import nonce_text
+from bench.load import Load, parse_load
 from bench.trial import Delivery
 
-Phase = Literal["warmup", "measure", "aa", "calibrate"]
+Phase = Literal["warmup", "ramp", "measure", "aa", "calibrate"]
 Arm = Literal["a", "b"]
 BOTH: tuple[Delivery, Delivery] = ("streamed", "blocking")
 ARMS: tuple[Arm, Arm] = ("a", "b")
-ROUNDS = 3
-"""Above concurrency 1 every cell comes in this many segments, so that drift is spread over the cells."""
+ROUNDS = 2
+"""Under load every cell comes in so many rounds of segments: streamed, blocking, blocking, streamed, or the reverse."""
 FEWEST_CHECKED = 10
 """Pairs from which on a run checks itself: with fewer, the checks would say nothing and take as long as the run."""
 AA_SHARE = 6
@@ -37,6 +41,10 @@ FEWEST_AA = 11
 """A/A pairs of a whole run: with fewer there is no two-sided 99.9 % interval (2 · ½ⁿ ≤ 0.001)."""
 PACKETS_EVERY = 2
 """The other calibration cells come with every second of it: they test a claim, not the instrument."""
+CALIBRATED_S = 2
+"""Open loop: a calibration segment and the warm-up have as many trials as begin in so many seconds."""
+UNBOUNDED = 10_000_000
+"""Trials of a segment that ends by time: more than any client begins. They exist only once they are begun."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,8 +70,13 @@ class Cell:
     role: Literal["scenario", "calibration"] = "scenario"
     """`calibration`: streams of known send times; no row of the report."""
 
+    @property
+    def level(self) -> Load:
+        """How many of its trials run at a time, or begin in a second."""
+        return parse_load(self.load)
 
-@dataclass(frozen=True, kw_only=True)
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class PlannedTrial:
     """One trial before it is run."""
 
@@ -80,6 +93,55 @@ class PlannedTrial:
     """Shared by the pair; the scenario gets it as `ask.seed`."""
     arm: Arm | None = None
     """Of an A/A pair: `a` stands where the streamed trial would, `b` where the blocking one would."""
+    due: int | None = None
+    """Open loop: when it is to begin, in ns from the start of its segment."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Segment:
+    """Trials of a cell in one delivery that run under load, with a drain after them; they follow from these values."""
+
+    block: int
+    cell: int
+    phase: Phase
+    delivery: Delivery
+    arm: Arm | None
+    order: int
+    """0 or 1: the first or the second of the two that make pairs."""
+    first_trial: int
+    first_pair: int
+    first_number: int
+    """Of its first pair within the cell: which prompt it starts with."""
+    count: int
+    """So many trials at most."""
+    seconds: float | None
+    """Closed loop: none is begun any more after this."""
+    seed: int
+    """Of its asks and arrivals; the other one of the two has the same."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Trials that run together: one pair (a warm-up: one cell's), or a segment."""
+
+    cell: Cell
+    phase: Phase
+    load: Load
+    size: int
+    """Trials, at most."""
+    pairs: Sequence[Sequence[PlannedTrial]] = ()
+    """One at a time: what is begun as a whole or not at all."""
+    segment: Segment | None = None
+    ramp_s: float = 0.0
+    arrivals: Arrivals = "poisson"
+
+    def units(self) -> Iterator[Sequence[PlannedTrial]]:
+        """The trials in their order, in what may be begun together: pairs one at a time, else one trial."""
+        if self.segment is None:
+            yield from self.pairs
+            return
+        for trial in segment_trials(self.segment, self.cell, self.arrivals, self.ramp_s):
+            yield (trial,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,34 +151,119 @@ class Plan:
     seed: int
     pairs: int
     warmup: int
-    concurrency: int
     cells: tuple[Cell, ...]
     trials: tuple[PlannedTrial, ...]
+    """Of the cells that run one trial at a time."""
+    segments: tuple[Segment, ...] = ()
+    """Of the others."""
+    arrivals: Arrivals = "poisson"
+    ramp_s: float = 0.0
 
     @property
     def hash(self) -> str:
         """SHA-256 of the plan as stored."""
         return sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
 
+    @property
+    def size(self) -> int | None:
+        """Number of its trials; None where time ends a segment."""
+        if any(segment.seconds is not None for segment in self.segments):
+            return None
+        return len(self.trials) + sum(segment.count for segment in self.segments)
+
+    @property
+    def phases(self) -> set[Phase]:
+        """The phases that it has."""
+        return {trial.phase for trial in self.trials} | {segment.phase for segment in self.segments}
+
     def to_json(self) -> dict[str, Any]:
-        """As `plan.json` has it: trials by column."""
-        names = list(PlannedTrial.__dataclass_fields__)
+        """As `plan.json` has it: trials and segments by column."""
         return {
-            **{name: getattr(self, name) for name in ("seed", "pairs", "warmup", "concurrency")},
+            **{name: getattr(self, name) for name in ("seed", "pairs", "warmup", "arrivals", "ramp_s")},
             "cells": [asdict(cell) for cell in self.cells],
-            "trials": {name: [getattr(trial, name) for trial in self.trials] for name in names},
+            "loads": list(dict.fromkeys(cell.load for cell in self.cells)),
+            "trials": _columns(PlannedTrial, self.trials),
+            "segments": _columns(Segment, self.segments),
         }
 
-    def groups(self) -> Iterator[tuple[PlannedTrial, ...]]:
-        """Trials that belong together: one pair at concurrency 1, else one segment."""
-        group: list[PlannedTrial] = []
+    def groups(self) -> Iterator[Group]:
+        """Trials that run together, in their order: what runs one at a time first, then the segments."""
+        yield from self._alone()
+        for segment in self.segments:
+            cell = self.cells[segment.cell]
+            yield Group(
+                cell=cell,
+                phase=segment.phase,
+                load=cell.level,
+                size=segment.count,
+                segment=segment,
+                ramp_s=self.ramp_s if segment.phase == "measure" else 0.0,
+                arrivals=self.arrivals,
+            )
+
+    def _alone(self) -> Iterator[Group]:
+        together: list[PlannedTrial] = []
         for trial in self.trials:
-            if group and (trial.block, trial.cell, trial.phase) != (group[0].block, group[0].cell, group[0].phase):
-                yield tuple(group)
-                group = []
-            group.append(trial)
-        if group:
-            yield tuple(group)
+            if together and (trial.block, trial.cell, trial.phase) != _place(together[0]):
+                yield self._group(together)
+                together = []
+            together.append(trial)
+        if together:
+            yield self._group(together)
+
+    def _group(self, trials: Sequence[PlannedTrial]) -> Group:
+        pairs: dict[int, list[PlannedTrial]] = {}
+        for trial in trials:
+            pairs.setdefault(trial.pair, []).append(trial)
+        cell = self.cells[trials[0].cell]
+        return Group(cell=cell, phase=trials[0].phase, load=cell.level, size=len(trials), pairs=tuple(pairs.values()))
+
+
+def _place(trial: PlannedTrial) -> tuple[int, int, Phase]:
+    return trial.block, trial.cell, trial.phase
+
+
+def _columns(kind: type[PlannedTrial | Segment], rows: Sequence[Any]) -> dict[str, list[Any]]:
+    return {name: [getattr(row, name) for row in rows] for name in kind.__dataclass_fields__}
+
+
+def segment_trials(segment: Segment, cell: Cell, arrivals: Arrivals, ramp_s: float) -> Iterator[PlannedTrial]:
+    """The trials of a segment, one after the other: nothing of them is kept."""
+    rate, due = cell.level.rate, None
+    times = offsets(rate, arrivals, segment.seed, count=segment.count, seconds=None, ramp_s=ramp_s) if rate else None
+    for place in range(segment.count):
+        if times is not None:
+            due = next(times)
+        number = segment.first_number + place
+        yield PlannedTrial(
+            trial_id=segment.first_trial + place,
+            cell=segment.cell,
+            pair=segment.first_pair + place,
+            block=segment.block,
+            order=segment.order,
+            phase=segment.phase,
+            delivery=segment.delivery,
+            ask=number % cell.asks,
+            nonce=nonce_text(_bits(segment.seed, number, segment.delivery, segment.arm)),
+            seed=_bits(segment.seed, number) & (2**31 - 1),
+            arm=segment.arm,
+            due=due,
+        )
+
+
+def _bits(*parts: object) -> int:
+    """64 bits that follow from these values, cheaper than a generator for each trial."""
+    return int.from_bytes(blake2b(repr(parts).encode(), digest_size=8).digest())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Amount:
+    """How much is measured of a cell under load, in each delivery."""
+
+    requests: int | None = None
+    """So many trials; left out: the pairs of the plan, and at least 4 for each of those at a time."""
+    seconds: float | None = None
+    """For so long. One of the two."""
 
 
 def make_plan(
@@ -124,32 +271,36 @@ def make_plan(
     *,
     pairs: int,
     warmup: int,
-    concurrency: int,
     seed: int,
     calibration: Sequence[Cell] = (),
     aa: bool = False,
     rounds: int = ROUNDS,
+    amount: Amount = Amount(),
+    arrivals: Arrivals = "poisson",
+    ramp_s: float = 0.0,
 ) -> Plan:
     """The plan: warm-up of every cell first, then the measured blocks, and the self-checks among them.
 
     `calibration`: its cells, numbered after the others; `aa`: with A/A pairs. Neither below `FEWEST_CHECKED` pairs.
-    `rounds`: segments of each cell, above concurrency 1.
+    `rounds`: of segments of each cell under load. `ramp_s`: the load of a segment comes up over so long.
     """
     rng = Random(seed)  # noqa: S311  (a design, not a secret)
     checked = pairs >= FEWEST_CHECKED
-    checks = Checks(calibration if checked else (), aa_pairs(cells, pairs) if aa and checked else 0)
-    blocks = (
-        _alone(cells, checks, pairs, warmup, rng)
-        if concurrency == 1
-        else _segments(cells, checks, pairs, warmup, concurrency, rounds, rng)
-    )
+    known = calibration if checked else ()
+    number = aa_pairs(cells, pairs) if aa and checked else 0
+    alone, loaded = ([cell for cell in cells if cell.level.alone is one] for one in (True, False))
+    checks = [Checks([cell for cell in known if cell.level.alone is one], number) for one in (True, False)]
+    trials = tuple(_trials(_alone(alone, checks[0], pairs, warmup, rng), rng)) if alone else ()
+    segments = Segments(loaded, checks[1], pairs, warmup, rounds, amount, arrivals, ramp_s)
     return Plan(
         seed=seed,
         pairs=pairs,
         warmup=warmup,
-        concurrency=concurrency,
-        cells=(*cells, *checks.cells),
-        trials=tuple(_trials(blocks, rng)),
+        cells=(*cells, *known),
+        trials=trials,
+        segments=tuple(segments.laid_out(rng, trials[-1] if trials else None)) if loaded else (),
+        arrivals=arrivals,
+        ramp_s=ramp_s,
     )
 
 
@@ -161,6 +312,16 @@ class Checks:
     """Of the calibration."""
     aa: int
     """A/A pairs of each cell that has both deliveries."""
+
+    @property
+    def floors(self) -> Sequence[Cell]:
+        """Those that calibrate the instrument: one for each client and load."""
+        return [cell for cell in self.cells if len(cell.deliveries) > 1]
+
+    @property
+    def packets(self) -> Sequence[Cell]:
+        """Those that put the claim on packets to the test."""
+        return [cell for cell in self.cells if len(cell.deliveries) == 1]
 
 
 def aa_pairs(cells: Sequence[Cell], pairs: int) -> int:
@@ -176,7 +337,7 @@ _Block = tuple[Phase, Cell, range]
 def _alone(cells: Sequence[Cell], checks: Checks, pairs: int, warmup: int, rng: Random) -> Iterator[list[_Block]]:
     """Lists of blocks that share a block number: one pair of every cell, in random order, and the
     calibration now and then."""
-    for cell in (*cells, *checks.cells[:1]):
+    for cell in (*cells, *checks.floors):
         yield [("warmup", cell, range(warmup))]
     both = [cell for cell in cells if len(cell.deliveries) > 1]
     numbers: dict[Phase, int] = {"measure": 0, "aa": 0}
@@ -186,8 +347,8 @@ def _alone(cells: Sequence[Cell], checks: Checks, pairs: int, warmup: int, rng: 
         numbers[phase] += 1
         one = range(number, number + 1)
         calibrations = [
-            *(checks.cells[:1] if place % every == 0 else ()),
-            *(checks.cells[1:] if place % (every * PACKETS_EVERY) == 0 else ()),
+            *(checks.floors if place % every == 0 else ()),
+            *(checks.packets if place % (every * PACKETS_EVERY) == 0 else ()),
         ]
         parts: list[_Block] = [(phase, cell, one) for cell in (cells if phase == "measure" else both)]
         parts += [("calibrate", cell, range(place, place + 1)) for cell in calibrations]
@@ -200,35 +361,6 @@ def _spread(pairs: int, aa: int, rng: Random) -> Iterator[Phase]:
     chosen = {rng.randrange(i * total // aa, (i + 1) * total // aa) for i in range(aa)}
     for place in range(total):
         yield "aa" if place in chosen else "measure"
-
-
-def _segments(
-    cells: Sequence[Cell], checks: Checks, pairs: int, warmup: int, concurrency: int, rounds: int, rng: Random
-) -> Iterator[list[_Block]]:
-    """One segment of a cell each; the calibration has one in every round, as large as two of each at a time."""
-    for cell in (*cells, *checks.cells[:1]):
-        yield [("warmup", cell, range(max(warmup, concurrency)))]
-    size = max(2 * concurrency, ceil(pairs / rounds))
-    starts = range(0, pairs, size)
-    own = _aa_segments(checks.aa, len(starts), concurrency, rng)
-    for turn, start in enumerate(starts):
-        known = range(turn * 2 * concurrency, (turn + 1) * 2 * concurrency)
-        aa = own.get(turn, range(0))
-        parts: list[_Block] = [("measure", cell, range(start, min(start + size, pairs))) for cell in cells]
-        parts += [("aa", cell, aa) for cell in cells if len(cell.deliveries) > 1 and len(aa)]
-        parts += [("calibrate", cell, known) for cell in checks.cells]
-        for part in rng.sample(parts, len(parts)):
-            yield [part]
-
-
-def _aa_segments(pairs: int, turns: int, concurrency: int, rng: Random) -> dict[int, range]:
-    """By turn, the A/A pairs of a cell that run then: as many as run at a time, or they would not meet its load."""
-    if not pairs:
-        return {}
-    pairs = max(pairs, concurrency)
-    number = min(turns, pairs // concurrency)
-    chosen = enumerate(sorted(rng.sample(range(turns), number)))
-    return {turn: range(i * pairs // number, (i + 1) * pairs // number) for i, turn in chosen}
 
 
 def _trials(blocks: Iterator[list[_Block]], rng: Random) -> Iterator[PlannedTrial]:
@@ -261,3 +393,111 @@ def _pair(phase: Phase, cell: Cell, number: int, rng: Random) -> Sequence[tuple[
         return [(delivery, None) for delivery in rng.sample(cell.deliveries, len(cell.deliveries))]
     delivery = cell.deliveries[(number + cell.cell) % len(cell.deliveries)]
     return [(delivery, arm) for arm in rng.sample(ARMS, len(ARMS))]
+
+
+_Part = tuple[Phase, Cell, range, float | None]
+"""Two segments of a cell that make pairs, before they have an order: its pairs' numbers, and for how long at most."""
+
+
+@dataclass(frozen=True)
+class Segments:
+    """The segments of the cells that run under load."""
+
+    cells: Sequence[Cell]
+    checks: Checks
+    pairs: int
+    warmup: int
+    rounds: int
+    amount: Amount
+    arrivals: Arrivals
+    ramp_s: float
+
+    def laid_out(self, rng: Random, after: PlannedTrial | None) -> Iterator[Segment]:
+        """All of them, numbered behind the trials that run one at a time."""
+        trial, pair, block = (after.trial_id + 1, after.pair + 1, after.block + 1) if after else (0, 0, 0)
+        turns: dict[tuple[int, Phase], int] = {}
+        coins = {cell.cell: rng.randrange(2) for cell in (*self.cells, *self.checks.cells)}
+        for phase, cell, numbers, seconds in self._parts(rng):
+            turn = turns.setdefault((cell.cell, phase), 0)
+            turns[cell.cell, phase] += 1
+            seed = rng.getrandbits(48)
+            for order, (delivery, arm) in enumerate(_ordered(phase, cell, turn, coins[cell.cell])):
+                yield Segment(
+                    block=block,
+                    cell=cell.cell,
+                    phase=phase,
+                    delivery=delivery,
+                    arm=arm,
+                    order=order,
+                    first_trial=trial,
+                    first_pair=pair,
+                    first_number=numbers.start,
+                    count=len(numbers),
+                    seconds=seconds,
+                    seed=seed,
+                )
+                trial, block = trial + len(numbers), block + 1
+            pair += len(numbers)
+
+    def _parts(self, rng: Random) -> Iterator[_Part]:
+        for cell in (*self.cells, *self.checks.floors):
+            yield "warmup", cell, range(max(self.warmup, _of_load(cell, 1))), None
+        measured = {cell.cell: list(self._measured(cell)) for cell in self.cells}
+        turns = max(map(len, measured.values()), default=0)
+        own = {cell.cell: _aa_turns(self.checks.aa, turns, _of_load(cell, 1), rng) for cell in self.cells}
+        for turn in range(turns):
+            parts: list[_Part] = [
+                ("measure", cell, *measured[cell.cell][turn]) for cell in self.cells if turn < len(measured[cell.cell])
+            ]
+            for cell in self.cells:
+                aa = own[cell.cell].get(turn, range(0)) if len(cell.deliveries) > 1 else range(0)
+                parts += [("aa", cell, aa, None)] if len(aa) else []
+            for cell in self.checks.cells:
+                size = _of_load(cell, CALIBRATED_S)
+                parts.append(("calibrate", cell, range(turn * size, (turn + 1) * size), None))
+            yield from rng.sample(parts, len(parts))
+
+    def _measured(self, cell: Cell) -> Iterator[tuple[range, float | None]]:
+        """Its pairs in rounds, each at least twice as large as what runs at a time; by time: as many as fit."""
+        rate, seconds = cell.level.rate, self.amount.seconds
+        if seconds is not None:
+            each = seconds / self.rounds
+            count = _arrivals(rate, each, self.ramp_s) if rate else UNBOUNDED
+            yield from ((range(i * count, (i + 1) * count), None if rate else each) for i in range(self.rounds))
+            return
+        number = self.amount.requests or max(self.pairs, _of_load(cell, 4))
+        size = max(_of_load(cell, 2), ceil(number / self.rounds))
+        for start in range(0, number, size):
+            yield range(start, min(start + size, number)), None
+
+
+def _of_load(cell: Cell, times: int) -> int:
+    """So many times what runs at a time, or what begins in so many seconds."""
+    load = cell.level
+    return ceil(load.rate * times) if load.rate is not None else (load.concurrency or 1) * times
+
+
+def _arrivals(rate: float, seconds: float, ramp_s: float) -> int:
+    """How many begin in that time on average: the rate comes up linearly over the ramp."""
+    ramp = min(ramp_s, seconds)
+    return max(1, round(rate * (seconds - ramp / 2)))
+
+
+def _aa_turns(pairs: int, turns: int, least: int, rng: Random) -> dict[int, range]:
+    """By turn, the A/A pairs of a cell that run then: as many as run at a time, or they would not meet its load."""
+    if not pairs or not turns:
+        return {}
+    pairs = max(pairs, least)
+    number = min(turns, pairs // least)
+    chosen = enumerate(sorted(rng.sample(range(turns), number)))
+    return {turn: range(i * pairs // number, (i + 1) * pairs // number) for i, turn in chosen}
+
+
+def _ordered(phase: Phase, cell: Cell, turn: int, coin: int) -> Sequence[tuple[Delivery, Arm | None]]:
+    """The two segments: which goes first is a coin at the first turn, and takes turns from then on (ABBA)."""
+    first = (turn + coin) % 2
+    if phase == "aa":
+        delivery = cell.deliveries[(turn + cell.cell) % len(cell.deliveries)]
+        return [(delivery, arm) for arm in (ARMS[first], ARMS[1 - first])]
+    deliveries = cell.deliveries if not first else tuple(reversed(cell.deliveries))
+    return [(delivery, None) for delivery in deliveries]

@@ -21,7 +21,7 @@ LINE_EVERY_S = 5.0
 class Reporter:
     """Counts trials and says so. One for the trials, then one for the memory pass."""
 
-    def __init__(self, total: int, what: str, bar: Bar | None, *, most: bool = False) -> None:
+    def __init__(self, total: int | None, what: str, bar: Bar | None, *, most: bool = False) -> None:
         self.total, self.what, self.done, self.failed = total, what, 0, 0
         self._most = "at most " if most else ""
         self._bar, self._started, self._said = bar, monotonic(), monotonic()
@@ -37,24 +37,32 @@ class Reporter:
         self.done += done
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, advance=done, description=f"{self.what}: {text}")
-        elif monotonic() - self._said >= LINE_EVERY_S or self.done >= self.total:
+        elif monotonic() - self._said >= LINE_EVERY_S or self.done == self.total:
             self._said = monotonic()
-            most = self._most if self.done < self.total else ""
-            say(f"{self.what}: {self.done} of {most}{self.total}{self._failures()}{self._left()}")
+            most = self._most if self.done != self.total else ""
+            of = "" if self.total is None else f" of {most}{self.total}"
+            say(f"{self.what}: {self.done}{of}{self._failures()}{self._left()}")
 
     def skip(self, number: int) -> None:
         """So many need no doing: they do not count."""
+        if self.total is None:
+            return
         self.total -= number
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, total=self.total)
         elif self.done >= self.total:
             say(f"{self.what}: {self.done} of {self.total}{self._failures()}")
 
+    def rest(self) -> None:
+        """What is left needs no doing."""
+        if self.total is not None and self.total > self.done:
+            self.skip(self.total - self.done)
+
     def _failures(self) -> str:
         return f", {self.failed} failed" if self.failed else ""
 
     def _left(self) -> str:
-        if not self.done or self.done >= self.total:
+        if not self.done or self.total is None or self.done >= self.total:
             return ""
         seconds = (monotonic() - self._started) / self.done * (self.total - self.done)
         return f", {self._most or 'about '}{seconds:.0f} s left"
@@ -69,6 +77,9 @@ class Silent:
     def skip(self, number: int) -> None:
         """Nothing."""
 
+    def rest(self) -> None:
+        """Nothing."""
+
 
 def say(line: str) -> None:
     """A line on stderr."""
@@ -76,7 +87,7 @@ def say(line: str) -> None:
 
 
 @contextmanager
-def progress(total: int, what: str, *, most: bool = False) -> Iterator[Reporter]:
+def progress(total: int | None, what: str, *, most: bool = False) -> Iterator[Reporter]:
     """A reporter for so many steps, or at `most` so many; its bar goes when the work is done or breaks off."""
     if not sys.stderr.isatty():
         yield Reporter(total, what, None, most=most)

@@ -110,6 +110,8 @@ def _stamps(trial: Trial, exchanges: Sequence[Exchange], outcome: Outcome, t0: i
     streamed = trial.delivery == "streamed"
     return {
         "t_origin": trial.t_origin - t0,
+        "t_intend": None if trial.t_intend is None else trial.t_intend - t0,
+        "t_call": (trial.t_call or trial.t_origin) - t0,
         "t_end": trial.t_end - t0,
         "t_first_event": events[0].t_read - t0 if events else None,
         "t_first_token": tokens[0].t_read - t0 if tokens else None,

@@ -14,7 +14,7 @@ from bench.choice import Choice, Settings, ask_before_spending, choose, describe
 from bench.ending import ending
 from bench.errors import EXIT_INTERRUPTED, BenchError, NotEnough, RunInvalid
 from bench.limits import stopping_for
-from bench.plan import FEWEST_CHECKED
+from bench.plan import FEWEST_CHECKED, Plan
 from bench.progress import say
 from bench.records import Journal
 from bench.summary import Trust
@@ -67,7 +67,7 @@ def _measure(choice: Choice, settings: Settings, argv: Sequence[str], notes: Seq
         )
         run.stopping = stopping
         most = "at most " if settings.precision is not None or settings.budgets else ""
-        say(f"{headline(plan)}: {most}{len(plan.trials)} trials into {run.folder}")
+        say(f"{headline(plan)}: {most}{_size(plan)} into {run.folder}")
         journal = Journal(run.folder)
         try:
             whole = session.measure_trials(run, plan, reachable, endpoints, settings, journal)
@@ -89,6 +89,10 @@ def _measure(choice: Choice, settings: Settings, argv: Sequence[str], notes: Seq
         return EXIT_INTERRUPTED
     _judge(run, summary.trust)
     return 0
+
+
+def _size(plan: Plan) -> str:
+    return "trials by time" if plan.size is None else f"{plan.size} trials"
 
 
 def _judge(run: folder.Run, trust: Trust) -> None:

@@ -1,7 +1,8 @@
 """Carries a plan out: pairs in their order, each trial in a task of its own, one journal line for each that ends.
 
-Nothing is decoded, written or decided while a trial is timed and alone; above concurrency 1 a finished trial is
-decoded on the loop, a few µs an event beside the SDK's hundred.
+Nothing is decoded, written or decided while a trial is timed and alone; above concurrency 1 a finished trial of the SDK
+is decoded on the loop, a few µs an event beside the SDK's hundred. For the client `wire` another process does the
+timing, so that all of this disturbs nothing.
 """
 
 from __future__ import annotations
@@ -9,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter_ns, process_time_ns
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pluggy
 
@@ -22,22 +23,29 @@ from bench.call import consume, is_sync
 from bench.clients.decode import decode
 from bench.clients.sync_tap import SyncTapTransport
 from bench.clients.tap import TapTransport, current_trial
+from bench.driving import AHEAD_NS, Carry, Unit, ahead, closed_loop, open_loop
 from bench.errors import BenchError
 from bench.ledger import untold
+from bench.live import is_live
 from bench.meters.guard import Guard
-from bench.outcome import Deadline, Exchange, Outcome, invalid, judge, plugin_fault
+from bench.outcome import Deadline, Exchange, Outcome, Shed, invalid, judge, plugin_fault
 from bench.own import judge_own
 from bench.params import instance
-from bench.plan import Cell, Plan, PlannedTrial
+from bench.plan import Cell, Group, Phase, Plan, PlannedTrial
 from bench.progress import say
 from bench.records import Journal, columns_of
 from bench.refusal import Refusals, refusal
 from bench.rows import attempt_row, redacted, trial_rows
+from bench.sampling import stored
 from bench.scenario import Ask, Endpoint, Prompt, Scenario
 from bench.setup import prepared
 from bench.stopping import Stopping
 from bench.target import Target
 from bench.trial import Attempt, Trial
+
+if TYPE_CHECKING:
+    from bench.clients.wire.client import WireClient
+    from bench.clients.wire.process import Shooter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,12 +61,20 @@ class Link:
     sync_tap: SyncTapTransport | None = None
     endpoint: Endpoint | None = None
     """For scenarios that bring a stack of their own."""
+    wire: WireClient | None = None
+    """For cells of the client `wire`."""
 
-    def client_of(self, scenario: Scenario) -> Any:
-        """What the scenario's functions are given."""
+    def client_of(self, scenario: Scenario, client: str = "sdk") -> Any:
+        """What the scenario's functions are given, in a cell of this client."""
         if scenario.client == "own":
             return self.endpoint
+        if client == "wire":
+            return self.wire
         return self.sync_client if is_sync(scenario) else self.client
+
+    def ledger(self, client: str) -> TapTransport | WireClient:
+        """Whose attempts are whose, in a cell of this client."""
+        return self.wire if client == "wire" and self.wire is not None else self.tap
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +96,14 @@ class Context:
     tally: Tally
     stopping: Stopping = field(default_factory=Stopping)
     guard: Guard = field(default_factory=Guard)
+    shooter: Shooter | None = None
+    """The process that sends and reads for the client `wire`, where a cell has that."""
+    max_in_flight: int = 500
+    """Open loop: a trial that finds more than these is `shed`."""
+    events: float = 1.0
+    """Share of the trials whose events and pieces are stored."""
+    worker: str | None = None
+    """What this process is called where several measure."""
 
 
 @dataclass(kw_only=True)
@@ -103,26 +127,55 @@ class Progress(Protocol):
     def skip(self, number: int) -> None:
         """So many trials need no doing."""
 
+    def rest(self) -> None:
+        """All that is left needs no doing."""
+
+
+@dataclass(kw_only=True)
+class Running:
+    """A group of trials while it runs."""
+
+    group: Group
+    link: Link
+    deferred: bool
+    """The shooter sends its requests and reads the answers."""
+    t_group: int = 0
+    """Its start: what its schedule and its ramp count from."""
+    in_flight: int = 0
+    events: int = 0
+    out: bool = False
+    """The budget is spent: nothing more is begun."""
+
+    @property
+    def cell(self) -> Cell:
+        return self.group.cell
+
+    @property
+    def alone(self) -> bool:
+        """Is nothing else done in this process while a trial is timed?"""
+        return self.group.load.alone and not self.deferred
+
+    def phase(self, planned: PlannedTrial, t_begun: int) -> Phase:
+        """Its phase: a measured trial that is begun while the load comes up is part of the ramp."""
+        ramping = planned.phase == "measure" and t_begun - self.t_group < self.group.ramp_s * 1e9
+        return "ramp" if ramping else planned.phase
+
 
 async def carry_out(plan: Plan, context: Context, progress: Progress) -> None:
     """Run every trial of the plan. Cancelled, it journals the trials in flight as `cancelled` and raises."""
-    groups = list(plan.groups())
-    left = len(plan.trials)
     frozen = False
     async with context.guard:
-        for group in groups:
-            left -= len(group)
-            if not frozen and group[0].phase != "warmup":
+        for group in plan.groups():
+            if not frozen and group.phase != "warmup":
                 gc.collect()
                 gc.freeze()  # what was loaded so far is not walked through again in the middle of a trial
                 frozen = True
             context.stopping.look()
-            cell = plan.cells[group[0].cell]
-            unsupported = group[0].phase != "warmup" and _is_unsupported(cell, context)
-            if unsupported or not context.stopping.wants(group):
-                progress.skip(len(group))
-            elif skipped := await _run_group(group, plan, context, progress):
-                progress.skip(skipped + left)
+            unsupported = group.phase != "warmup" and _is_unsupported(group.cell, context)
+            if unsupported or not context.stopping.wants(group.phase, group.cell.cell):
+                progress.skip(group.size)
+            elif await _run_group(group, context, progress):
+                progress.rest()
                 return
 
 
@@ -137,85 +190,121 @@ def _is_unsupported(cell: Cell, context: Context) -> bool:
     return bool(reason)
 
 
-async def _run_group(group: Sequence[PlannedTrial], plan: Plan, context: Context, progress: Progress) -> int:
-    """One pair at concurrency 1, or a segment: each worker takes the next pair when its last is done.
+async def _run_group(group: Group, context: Context, progress: Progress) -> bool:
+    """One pair at concurrency 1, or a segment with its drain. True: the budget is spent."""
+    scenario = context.scenarios[group.cell.scenario]
+    deferred = group.cell.client == "wire" and context.shooter is not None and not is_live(scenario, group.cell.params)
+    running = Running(group=group, link=context.links[group.cell.target], deferred=deferred)
 
-    Returns how many of its trials were not begun, for the budget is spent: 0 where all were.
-    """
-    cell = plan.cells[group[0].cell]
-    pairs = iter(_pairs(group))
+    async def carry(unit: Unit) -> None:
+        for planned in unit:
+            seen = await _run_planned(planned, running, context, progress)
+            running.events += seen  # not `+= await`: that adds to what stood there before the wait
+
+    units = _units(running, context, progress)
+    spent = await (_deferred if deferred else _in_process)(running, units, carry, context)
+    _close_group(running, {**spent, "events": running.events}, context)
+    return running.out
+
+
+def _units(running: Running, context: Context, progress: Progress) -> Iterator[Unit]:
+    """What of the group is still wanted, until the budget is spent."""
+    for unit in running.group.units():
+        if not context.stopping.wants(unit[0].phase, unit[0].cell):
+            progress.skip(len(unit))
+        elif running.out or not context.stopping.allows(unit):
+            running.out = True
+            return
+        else:
+            yield unit
+
+
+async def _in_process(running: Running, units: Iterator[Unit], carry: Carry, context: Context) -> dict[str, int]:
+    """Carry it out here, watched by the guard: what it took."""
+    group = running.group
     wall, cpu = perf_counter_ns(), process_time_ns()
-    events = skipped = 0
-
-    async def worker() -> None:
-        nonlocal events, skipped
-        for pair in pairs:
-            if not skipped and not context.stopping.wants(pair):
-                progress.skip(len(pair))
-                continue
-            if skipped or not context.stopping.allows(pair):
-                skipped += len(pair)
-                continue
-            for planned in pair:
-                seen = await _run_planned(planned, cell, context, progress, alone=plan.concurrency == 1)
-                events += seen  # not `+= await`: that adds to what stood there before the wait
-
-    context.guard.begin(cell.cell)
+    context.guard.begin(group.cell.cell)
+    running.t_group = perf_counter_ns()
     try:
-        await _all([worker() for _ in range(plan.concurrency)])
+        if group.load.open_loop:
+            await open_loop(units, carry, t_group=running.t_group)
+        else:
+            slots, seconds = group.load.concurrency or 1, group.segment.seconds if group.segment else None
+            await closed_loop(units, carry, slots, t_group=running.t_group, ramp_s=group.ramp_s, seconds=seconds)
     finally:  # of a run that is interrupted too: what was measured until then may have been late
-        probes = context.guard.end()
-        if group[0].phase != "warmup":
-            rows = [{**row, "t": row["t"] - context.t0} for row in probes]
-            context.journal.write({"probes": columns_of("probes", rows)})
-    spent = {"cpu_ns": process_time_ns() - cpu, "wall_ns": perf_counter_ns() - wall, "events": events}
-    _close_group(group, cell, spent, context)
-    return skipped
+        _write_probes(running, context.guard.end(), context)
+    return {"cpu_ns": process_time_ns() - cpu, "wall_ns": perf_counter_ns() - wall}
 
 
-def _close_group(group: Sequence[PlannedTrial], cell: Cell, spent: Mapping[str, int], context: Context) -> None:
+async def _deferred(running: Running, units: Iterator[Unit], carry: Carry, context: Context) -> dict[str, int]:
+    """Carry it out in the shooter: what it took there."""
+    from bench.clients.wire.process import Pace  # noqa: PLC0415  (only where there is one)
+
+    group, shooter = running.group, context.shooter
+    assert shooter is not None  # noqa: S101  (for the type checker)
+    slots = None if group.load.open_loop else group.load.concurrency or 1
+    pace = Pace(slots=slots, cap=context.max_in_flight, ramp_ns=round(group.ramp_s * 1e9))
+    await shooter.begin(pace, group.cell.cell)
+    running.t_group = shooter.t_group
+    try:
+        if slots is None:
+            await open_loop(units, carry, t_group=running.t_group, ahead_ns=AHEAD_NS)
+        else:
+            seconds = group.segment.seconds if group.segment else None
+            single = ((planned,) for unit in units for planned in unit)
+            await ahead(single, carry, slots, t_group=running.t_group, seconds=seconds)
+    except BaseException:
+        shooter.cancel()
+        raise
+    finally:
+        spent = await shooter.end()
+        _write_probes(running, spent.probes, context)
+    return {"cpu_ns": spent.cpu_ns, "wall_ns": spent.wall_ns}
+
+
+def _write_probes(running: Running, probes: Sequence[Mapping[str, Any]], context: Context) -> None:
+    if running.group.phase != "warmup":
+        rows = [{**row, "t": row["t"] - context.t0} for row in probes]
+        context.journal.write({"probes": columns_of("probes", rows)})
+
+
+def _close_group(running: Running, spent: Mapping[str, int], context: Context) -> None:
     """Journal what a group of this cell took, and its requests of no trial: they have disturbed it, whatever it is."""
-    orphans = _drain_orphans(context.links[cell.target], context)
+    orphans = _drain_orphans(running.link.ledger(running.cell.client), context)
     context.tally.orphans += orphans
-    counted = group[0].phase in {"measure", "calibrate"}  # others have the cell's number, and no part in its figures
+    counted = running.group.phase in {
+        "measure",
+        "calibrate",
+    }  # others have the cell's number, and no part in its figures
     if counted or orphans:
-        row = {"cell": cell.cell, **(spent if counted else {}), "orphans": orphans}
+        row = {"cell": running.cell.cell, **(spent if counted else {}), "orphans": orphans, "worker": context.worker}
         context.journal.write({"cells": columns_of("cells", [row])})
 
 
-async def _all(workers: Sequence[Coroutine[Any, Any, None]]) -> None:
-    """Run them side by side; the first error ends all and comes out bare."""
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            for worker in workers:
-                tasks.create_task(worker)
-    except BaseExceptionGroup as group:
-        raise group.exceptions[0] from None
-
-
-def _pairs(group: Sequence[PlannedTrial]) -> list[list[PlannedTrial]]:
-    pairs: dict[int, list[PlannedTrial]] = {}
-    for planned in group:
-        pairs.setdefault(planned.pair, []).append(planned)
-    return list(pairs.values())
-
-
-async def _run_planned(planned: PlannedTrial, cell: Cell, context: Context, progress: Progress, *, alone: bool) -> int:
+async def _run_planned(planned: PlannedTrial, running: Running, context: Context, progress: Progress) -> int:
     """Run, judge and journal one trial. Returns the number of its events."""
-    scenario, link = context.scenarios[cell.scenario], context.links[cell.target]
-    trial = Trial(planned.trial_id, cell.scenario, planned.delivery, cell.target, cell.model, planned.phase)
-    trial.cold = scenario.connection == "cold"
+    cell = running.cell
+    scenario = context.scenarios[cell.scenario]
+    trial = _trial(planned, running, scenario)
+    started = _Started(planned, running, trial, context)
     ask = _ask(planned, cell, context, trial)
-    started = {"trial_id": planned.trial_id, "t_start": perf_counter_ns() - context.t0}
-    context.journal.write({"starts": columns_of("starts", [started])})
-    await _timed(trial, scenario, link, ask, context, alone=alone)
+    if not running.deferred:
+        started(perf_counter_ns())
+    await _timed_or_shed(trial, scenario, running, ask, context)
+    if isinstance(trial.error, asyncio.CancelledError) and not started.journalled:
+        raise trial.error  # it was never begun
+    started(trial.t_origin)
     exchanges = list(map(_exchange, trial.attempts))
     judged = _judged(trial, exchanges, scenario)
     outcome = _checked(_with_useful(judged, trial, scenario), trial, scenario)
-    columns = _planned_columns(planned, cell, context)
+    phase = running.phase(planned, trial.t_origin)
+    kept = stored(planned.trial_id, context.events)
+    columns = {**_planned_columns(planned, cell, context), "phase": phase, "worker": context.worker, "stored": kept}
     rows = trial_rows(columns, trial, exchanges, outcome, t0=context.t0, store_text=context.store_text)
+    if not kept:
+        del rows["events"], rows["pieces"]
     context.journal.write(redacted(rows, context.redact))
-    if planned.phase == "measure":
+    if phase == "measure":
         context.tally.statuses[outcome.status] += 1
     elif planned.phase == "warmup":
         context.tally.refusals.add(cell.cell, refusal(trial, exchanges, outcome))
@@ -228,12 +317,55 @@ async def _run_planned(planned: PlannedTrial, cell: Cell, context: Context, prog
     return sum(len(answer.events) for _, answer in exchanges)
 
 
+def _trial(planned: PlannedTrial, running: Running, scenario: Scenario) -> Trial:
+    cell = running.cell
+    trial = Trial(planned.trial_id, cell.scenario, planned.delivery, cell.target, cell.model, planned.phase)
+    trial.cold = scenario.connection == "cold"
+    trial.deferred, trial.due = running.deferred, planned.due
+    trial.t_intend = None if planned.due is None else running.t_group + planned.due
+    return trial
+
+
+class _Started:
+    """Journals the start of a trial, once: from then on it counts as offered."""
+
+    def __init__(self, planned: PlannedTrial, running: Running, trial: Trial, context: Context) -> None:
+        self._planned, self._running, self._context = planned, running, context
+        self.journalled = False
+        trial.on_fired = self
+
+    def __call__(self, t_begun: int) -> None:
+        if self.journalled:
+            return
+        self.journalled = True
+        planned = {name: getattr(self._planned, name) for name in ("trial_id", "cell", "pair", "block", "delivery")}
+        phase = self._running.phase(self._planned, t_begun)
+        row = {**planned, "phase": phase, "t_start": t_begun - self._context.t0}
+        self._context.journal.write({"starts": columns_of("starts", [row])})
+
+
+async def _timed_or_shed(trial: Trial, scenario: Scenario, running: Running, ask: Ask, context: Context) -> None:
+    """In open loop a trial that finds too many in flight is not sent. The shooter counts its own."""
+    limit = context.max_in_flight
+    if trial.t_intend is not None and not running.deferred and running.in_flight >= limit:
+        trial.error = Shed(f"{limit} were in flight (--max-in-flight)")
+        trial.t_origin = trial.t_end = trial.t_intend
+        return
+    running.in_flight += 1
+    try:
+        await _timed(trial, scenario, running, ask, context)
+    finally:
+        running.in_flight -= 1
+
+
 def _judged(trial: Trial, exchanges: Sequence[Exchange], scenario: Scenario) -> Outcome:
     return judge_own(trial) if scenario.client == "own" else judge(trial, exchanges, recovers=scenario.recovers)
 
 
 def _exchange(attempt: Attempt) -> Exchange:
-    return attempt, decode(attempt.reads, attempt.headers, asked_stream=attempt.asked_stream, path=attempt.path)
+    return attempt, attempt.answer or decode(
+        attempt.reads, attempt.headers, asked_stream=attempt.asked_stream, path=attempt.path
+    )
 
 
 def _ask(planned: PlannedTrial, cell: Cell, context: Context, trial: Trial) -> Ask:
@@ -252,9 +384,10 @@ def _ask(planned: PlannedTrial, cell: Cell, context: Context, trial: Trial) -> A
     )
 
 
-async def _timed(trial: Trial, scenario: Scenario, link: Link, ask: Ask, context: Context, *, alone: bool) -> None:
+async def _timed(trial: Trial, scenario: Scenario, running: Running, ask: Ask, context: Context) -> None:
     """The trial in a task of its own, so that the tap can tell whose requests it sees. Never raises."""
-    task = asyncio.create_task(_observed(trial, scenario, link, ask, context, alone=alone))
+    link, client = running.link, running.cell.client
+    task = asyncio.create_task(_observed(trial, scenario, link.client_of(scenario, client), ask, context, running))
     try:
         await task
     except asyncio.CancelledError as error:
@@ -264,10 +397,11 @@ async def _timed(trial: Trial, scenario: Scenario, link: Link, ask: Ask, context
     except Exception as error:  # noqa: BLE001  (an observer or `setup` failed)
         trial.error = error
     finally:
-        trial.t_end = trial.t_end or perf_counter_ns()
+        trial.t_end = trial.t_end or trial.now()
         trial.t_origin = trial.t_origin or trial.t_end
-        link.tap.forget(trial)
-        await link.tap.close_cold(trial)
+        ledger = link.ledger(client)
+        ledger.forget(trial)
+        await ledger.close_cold(trial)
         if link.sync_tap is not None:
             link.sync_tap.close_cold(trial)
 
@@ -277,16 +411,18 @@ def _cancelling() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-async def _observed(trial: Trial, scenario: Scenario, link: Link, ask: Ask, context: Context, *, alone: bool) -> None:
+async def _observed(
+    trial: Trial, scenario: Scenario, client: Any, ask: Ask, context: Context, running: Running
+) -> None:
     """Observers around, the clock only around the scenario's function."""
     current_trial.set(trial)
     async with AsyncExitStack() as stack:
-        ask = await stack.enter_async_context(prepared(scenario, link.client_of(scenario), ask, context.deadline_s))
+        ask = await stack.enter_async_context(prepared(scenario, client, ask, context.deadline_s))
         for observer in context.hooks.observe(trial=trial):
             await stack.enter_async_context(observer)
         try:
-            async with asyncio.timeout(context.deadline_s) as scope:
-                await _call(trial, scenario, link.client_of(scenario), ask, alone=alone)
+            async with asyncio.timeout(_seconds(trial, context)) as scope:
+                await _call(trial, scenario, client, ask, alone=running.alone)
         except TimeoutError as error:
             trial.error = (
                 Deadline(f"not done after {context.deadline_s:g} s (--deadline)") if scope.expired() else error
@@ -298,12 +434,20 @@ async def _observed(trial: Trial, scenario: Scenario, link: Link, ask: Ask, cont
         except Exception as error:  # noqa: BLE001  (whatever it is, it becomes the trial's row)
             trial.error = error
         finally:
-            trial.t_end = trial.t_end or perf_counter_ns()
+            trial.t_end = trial.t_end or trial.now()
+
+
+def _seconds(trial: Trial, context: Context) -> float | None:
+    """The deadline from here; None where the shooter keeps it, for here the trial may wait for its turn."""
+    if trial.deferred:
+        return None
+    late = 0 if trial.t_intend is None else (perf_counter_ns() - trial.t_intend) / 1e9
+    return context.deadline_s - late
 
 
 async def _call(trial: Trial, scenario: Scenario, client: Any, ask: Ask, *, alone: bool) -> None:
     def on_piece(piece: Any) -> None:
-        trial.pieces.append((perf_counter_ns(), piece))
+        trial.pieces.append((trial.now(), piece))
 
     clock = _clock(trial, alone=alone)
     trial.result = await consume(scenario, trial.delivery, client, ask, on_piece, clock=clock)
@@ -313,12 +457,14 @@ async def _call(trial: Trial, scenario: Scenario, client: Any, ask: Ask, *, alon
 def _clock(trial: Trial, *, alone: bool) -> Iterator[None]:
     """The trial's time and CPU, around the scenario's function in whichever thread that runs."""
     cpu = process_time_ns()
-    trial.t_origin = perf_counter_ns()
+    if not trial.deferred:  # else the shooter says when it was begun
+        trial.t_call = perf_counter_ns()
+        trial.t_origin = trial.t_call if trial.t_intend is None else trial.t_intend
     try:
         yield
     finally:
         if not trial.over:  # else it was left behind in its thread
-            trial.t_end = perf_counter_ns()
+            trial.t_end = trial.now()
             trial.cpu_ns = process_time_ns() - cpu if alone else None
 
 
@@ -364,9 +510,9 @@ def _stop_on_plugin_error(outcome: Outcome, cell: Cell, planned: PlannedTrial, r
         raise BenchError(f"scenario {cell.scenario!r} failed in warm-up ({planned.delivery}): {what}")
 
 
-def _drain_orphans(link: Link, context: Context) -> int:
+def _drain_orphans(ledger: TapTransport | WireClient, context: Context) -> int:
     """Journal the requests that belong to no trial; their cell is invalid."""
-    orphans, link.tap.orphans = link.tap.orphans, []
+    orphans, ledger.orphans = ledger.orphans, []
     rows = [attempt_row(None, *_exchange(orphan), None, context.t0) for orphan in orphans]
     if rows:
         context.journal.write(redacted({"attempts": columns_of("attempts", rows)}, context.redact))

@@ -87,6 +87,10 @@ class Scenario:
     """`cold`: every trial starts without an open connection and so pays TCP, and TLS where there is TLS."""
     client: Literal["sdk", "own"] = field(default="sdk", kw_only=True)
     """`own`: the functions bring their own stack and get an `Endpoint` in place of an SDK client."""
+    live: bool = field(default=False, kw_only=True)
+    """It acts, sleeps or leaves while the stream runs: then the client `wire` decodes each event as it is awaited. What
+    only reads is given its events, with their true times, once the answer is complete; that disturbs no measurement.
+    A scenario with a `setup` or several `requests` is live anyway."""
     sim: Sequence[Mapping[str, Any]] = field(default=(), kw_only=True)
     """What the simulator shall answer, turn by turn, in the format of docs/simulator.md, "Scripts". The last one
     repeats. A prompt mapping may have a `sim` of its own. Other targets never see it."""
@@ -152,7 +156,7 @@ class Ask:
     """Keyword arguments for `client.responses.create` or, where the scenario's `api` is `chat`,
     `client.chat.completions.create`: model, input or messages (nonce in front), length, the target's extras."""
     prompt: str
-    """The text of the last user message, nonce in front."""
+    """The text of the last user message, nonce in front (behind what a prompt shares with others, if it does)."""
     messages: Sequence[Mapping[str, Any]]
     nonce: str
     """Fresh for every trial and of equal length: keeps prefix caches from answering the second of a pair."""

@@ -97,8 +97,8 @@ TABLES: Mapping[str, Sequence[Column]] = {
             "t_origin",
             "int64",
             "ns",
-            "What every duration counts from: just before the scenario's function was entered (client `wire`: its request "
-            "begun); in open loop `t_intend`",
+            "What every duration counts from: just before the scenario's function was entered (client `wire`: its "
+            "request begun); in open loop `t_intend`",
         ),
         _c("t_intend", "int64", "ns", "Open loop: when the schedule wanted it; null in closed loop"),
         _c("t_call", "int64", "ns", "When it was really begun"),

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
+from itertools import product
 from pathlib import Path
+from typing import Literal
 
+from bench.call import is_sync
 from bench.errors import BenchError, RunInvalid
+from bench.load import Load
 from bench.manager import Registry
 from bench.nearest import unknown
 from bench.plan import BOTH, Cell
@@ -14,6 +18,7 @@ from bench.scenario import API_NAMES, OTHER_API, Api, Prompt, Scenario
 from bench.target import Target
 from bench.trial import Delivery
 
+Client = Literal["sdk", "wire"]
 CORE = "core"
 """The tag of the scenarios that `bench run` runs when none is named."""
 ALL = "all"
@@ -66,30 +71,44 @@ def make_cells(
     choices: Sequence[tuple[Target, str]],
     *,
     delivery: str,
-    concurrency: int,
+    loads: Sequence[Load],
+    clients: Sequence[Client],
     prompts: Mapping[str, Sequence[Prompt]],
     params: Mapping[str, Sequence[str]],
     notice: Callable[[str], None],
 ) -> list[Cell]:
-    """Every scenario with each of its parameters on every (target, model) that can do it.
+    """Every scenario with each of its parameters on every (target, model) that can do it, by each client at each load.
 
     What cannot be done is said once and is no failure. `params`: by scenario, the text of each of its cells.
     """
     cells, said, reasons = list[Cell](), dict[str, None](), dict[str, None]()
     for scenario in scenarios:
-        for target, model in choices:
-            if why := _unsupported(scenario, target, delivery):
+        for (target, model), client in product(choices, _clients(scenario, clients)):
+            if why := _unsupported(scenario, target, delivery) or _not_by(client, scenario):
                 reasons |= {why: None}
                 said |= {f"unsupported: {scenario.name} on {target.name} ({why})": None}
                 continue
             asks = len(prompts[scenario.name])
-            for text in params[scenario.name]:
-                cells.append(_cell(len(cells), scenario, text, target, model, delivery, concurrency, asks))
+            for text, load in product(params[scenario.name], loads):
+                cells.append(_cell(len(cells), scenario, text, target, model, client, load, delivery, asks))
     for line in said:
         notice(line)
     if not cells:
         raise RunInvalid(f"nothing to run: no chosen scenario is supported there ({'; '.join(reasons)})")
     return cells
+
+
+def _clients(scenario: Scenario, clients: Sequence[Client]) -> Sequence[str]:
+    """One with a stack of its own has no other."""
+    return ["own"] if scenario.client == "own" else clients
+
+
+def _not_by(client: str, scenario: Scenario) -> str:
+    if client != "wire":
+        return ""
+    if is_sync(scenario):
+        return "it is synchronous and the client wire is not: use --client sdk"
+    return "the client wire has no WebSocket: use --client sdk" if "websocket" in scenario.needs else ""
 
 
 def _unsupported(scenario: Scenario, target: Target, delivery: str) -> str:
@@ -104,7 +123,15 @@ def _unsupported(scenario: Scenario, target: Target, delivery: str) -> str:
 
 
 def _cell(
-    number: int, scenario: Scenario, params: str, target: Target, model: str, delivery: str, concurrency: int, asks: int
+    number: int,
+    scenario: Scenario,
+    params: str,
+    target: Target,
+    model: str,
+    client: str,
+    load: Load,
+    delivery: str,
+    asks: int,
 ) -> Cell:
     deliveries: tuple[Delivery, ...] = BOTH if scenario.blocking else ("streamed",)
     return Cell(
@@ -116,8 +143,8 @@ def _cell(
         host=target.host,
         simulated=target.simulated,
         model=model,
-        client=scenario.client,
-        load=f"c={concurrency}",
+        client=client,
+        load=load.label,
         description=scenario.description,
         useful=scenario.useful_means,
         deliveries=tuple(d for d in deliveries if delivery in {"both", d}),

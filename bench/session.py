@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench import calibration
 from bench.asks import Options
@@ -32,7 +32,12 @@ from bench.selection import CORE
 from bench.simulator.process import running
 from bench.target import DUMMY_KEY, OPENAI, Target
 
+if TYPE_CHECKING:
+    from bench.clients.wire.client import WireClient
+    from bench.clients.wire.process import Shooter
+
 MEMORY_SECONDS = 20.0
+CALIBRATION_DEADLINE_S = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +106,7 @@ def measure_trials(
 ) -> bool:
     """Carry the plan out; what came of it is counted in `run.tally`. False: it was interrupted."""
     most = settings.precision is not None or bool(settings.budgets)
-    with progress(len(plan.trials), "trials", most=most) as reporter:
+    with progress(plan.size, "trials", most=most) as reporter:
         try:
             asyncio.run(carry_out_in(run, plan, choice, endpoints, settings, journal, reporter))
         except (KeyboardInterrupt, asyncio.CancelledError):
@@ -121,10 +126,14 @@ async def carry_out_in(
     """Connect to every endpoint and carry the plan out there."""
     async with AsyncExitStack() as stack:
         sync = any(map(is_sync, choice.scenarios))
-        links = {name: await open_link(endpoint, settings, stack, sync=sync) for name, endpoint in endpoints.items()}
+        shooter = await open_shooter(plan, stack)
+        links = {
+            name: await open_link(endpoint, settings, stack, sync=sync, shooter=shooter)
+            for name, endpoint in endpoints.items()
+        }
         known = calibration.calibration_scenarios() if any(cell.role == "calibration" for cell in plan.cells) else []
         if known:
-            links[calibration.TARGET] = await open_calibration(str(choice.simulator), stack)
+            links[calibration.TARGET] = await open_calibration(str(choice.simulator), stack, shooter)
         context = Context(
             scenarios={scenario.name: scenario for scenario in (*choice.scenarios, *known)},
             prompts={**choice.prompts, **{scenario.name: scenario.prompts for scenario in known}},
@@ -137,11 +146,43 @@ async def carry_out_in(
             redact=redactor(choice),
             tally=run.tally,
             stopping=run.stopping,
+            shooter=shooter,
+            max_in_flight=settings.max_in_flight,
+            events=settings.events,
         )
         await carry_out(plan, context, reporter)
 
 
-async def open_link(endpoint: Endpoint, settings: Settings, stack: AsyncExitStack, *, sync: bool) -> Link:
+async def open_shooter(plan: Plan, stack: AsyncExitStack) -> Shooter | None:
+    """The process that sends and reads for the client `wire`, where the plan has a cell of it."""
+    if not any(cell.client == "wire" for cell in plan.cells):
+        return None
+    from bench.clients.wire.process import Shooter  # noqa: PLC0415  (only where there is one)
+
+    return await stack.enter_async_context(await Shooter.start())
+
+
+async def open_wire(
+    base_url: str,
+    key: str,
+    headers: Mapping[str, str],
+    deadline_s: float,
+    shooter: Shooter | None,
+    stack: AsyncExitStack,
+) -> WireClient | None:
+    """The client `wire` for one server."""
+    if shooter is None:
+        return None
+    from bench.clients.wire.client import WireClient  # noqa: PLC0415
+
+    client = WireClient(base_url, key=key, headers=headers, shooter=shooter, deadline_s=deadline_s)
+    stack.push_async_callback(client.aclose)
+    return client
+
+
+async def open_link(
+    endpoint: Endpoint, settings: Settings, stack: AsyncExitStack, *, sync: bool, shooter: Shooter | None = None
+) -> Link:
     """One client, and so one connection pool, per target; a synchronous one beside it where a scenario needs that."""
     target, base_url = endpoint.target, endpoint.target.base_url or ""
     asked: dict[str, Any] = {
@@ -159,6 +200,7 @@ async def open_link(endpoint: Endpoint, settings: Settings, stack: AsyncExitStac
         tap=tap,
         options=options_for(endpoint, settings),
         endpoint=OwnEndpoint(base_url=base_url, api_key=endpoint.key, headers=endpoint.headers),
+        wire=await open_wire(base_url, endpoint.key, endpoint.headers, settings.deadline, shooter, stack),
     )
     if not sync:
         return link
@@ -167,12 +209,13 @@ async def open_link(endpoint: Endpoint, settings: Settings, stack: AsyncExitStac
     return replace(link, sync_client=other, sync_tap=sync_tap)
 
 
-async def open_calibration(base_url: str, stack: AsyncExitStack) -> Link:
+async def open_calibration(base_url: str, stack: AsyncExitStack, shooter: Shooter | None = None) -> Link:
     """The way to the simulator at that address for calibration streams: connections that no other cell uses."""
     client, tap = sdk_client(base_url, key=DUMMY_KEY, headers={}, max_retries=0, own_environment=False, direct=True)
     await stack.enter_async_context(client)
     target = Target(name=calibration.TARGET, base_url=base_url)
-    return Link(target=target, client=client, tap=tap, options=Options())
+    wire = await open_wire(base_url, DUMMY_KEY, {}, CALIBRATION_DEADLINE_S, shooter, stack)
+    return Link(target=target, client=client, tap=tap, options=Options(), wire=wire)
 
 
 def options_for(endpoint: Endpoint, settings: Settings) -> Options:
@@ -208,8 +251,7 @@ def measure_memory(choice: Choice, journal: Journal, *, consumers: bool = True) 
             rows, notes = measure(jobs, seconds=MEMORY_SECONDS, on_progress=lambda row: reporter.step(row["scenario"]))
         except KeyboardInterrupt:
             return False, ["the memory pass was interrupted; it has no figures"]
-        if left := reporter.total - reporter.done:
-            reporter.skip(left)
+        reporter.rest()
     journal.write({"memory": columns_of("memory", rows)})
     return True, notes
 

@@ -13,8 +13,20 @@ from bench.config import parse_extra_body
 from bench.configfile import load_config
 from bench.endpoint import parse_header
 from bench.errors import BenchError
+from bench.loadcheck import check_load
 from bench.optiontypes import RUN_TYPES
 
+CONVERTED = ("precision", "concurrency", "client", "rate", "ramp", "duration", "events")
+"""Defaults of `bench.toml` that are written as on the command line."""
+FIELDS = {
+    "budget": "budgets",
+    "slo": "slos",
+    "client": "clients",
+    "rate": "rates",
+    "max_retries": "retries",
+}
+"""Names in `bench.toml` that differ from those of `Settings`."""
+SEVERAL = {"budgets", "slos"}
 _FINDABLE = re.compile(r"(?!latest(~\d*)?$)[^-/\\][^/\\]*")
 """A name that `bench report NAME` takes neither for an option, a path nor the latest run."""
 
@@ -26,17 +38,22 @@ def settings_from(options: Mapping[str, Any]) -> Settings:
     given.pop("config_file", None)
     _check_texts(given)
     defaults = {name.replace("-", "_"): value for name, value in config.run.items()}
-    if "precision" in defaults:
-        defaults["precision"] = RUN_TYPES["precision"].convert(str(defaults["precision"]), None, None)
-    if budget := defaults.pop("budget", None):
-        defaults["budgets"] = (budget,) if isinstance(budget, str) else tuple(budget)
+    for name in CONVERTED:
+        if name in defaults:
+            defaults[name] = RUN_TYPES[name].convert(str(defaults[name]), None, None)
+    for name, field in FIELDS.items():
+        if name in defaults:
+            value = defaults.pop(name)
+            defaults[field] = tuple(value) if isinstance(value, list) else (value,) if field in SEVERAL else value
     if folder := defaults.pop("plugins_dir", None):
         defaults["plugins_dirs"] = (Path(folder),)
     if "headers" in given:
         given["headers"] = dict(map(parse_header, given["headers"]))
     if "extra_body" in given:
         given["extra_body"] = parse_extra_body(given["extra_body"])
-    return Settings(**{**defaults, **given}, config=config)
+    settings = Settings(**{**defaults, **given}, config=config)
+    check_load(settings)
+    return settings
 
 
 def _check_texts(given: Mapping[str, Any]) -> None:

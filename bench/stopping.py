@@ -10,7 +10,7 @@ from typing import Any
 
 from bench.budget import Budget
 from bench.ledger import Ledger
-from bench.plan import FEWEST_AA, FEWEST_CHECKED, Cell, PlannedTrial
+from bench.plan import FEWEST_AA, FEWEST_CHECKED, Cell, Phase, PlannedTrial
 from bench.precision import CellWidth, seen
 
 
@@ -51,21 +51,20 @@ class Stopping:
             for width in self.widths.values():
                 width.look(self.precision)
 
-    def wants(self, group: Sequence[PlannedTrial]) -> bool:
-        """Is this group (a pair, or a segment) of any use still? False: its cell has been measured closely enough.
+    def wants(self, phase: Phase, cell: int) -> bool:
+        """Are further trials of this cell and phase of any use? False: it has been measured closely enough.
 
         A/A pairs of such a cell go on where the whole run would have too few to decide; the calibration ends with the
         last cell, and not before it has as many pairs as a run that checks itself.
         """
-        first = group[0]
-        if self.precision is None or first.phase == "warmup":
+        if self.precision is None or phase == "warmup":
             return True
-        if first.phase == "calibrate":
-            few = self._known[first.cell] < FEWEST_CHECKED
+        if phase == "calibrate":
+            few = self._known[cell] < FEWEST_CHECKED
             return few or not all(width.met for width in self.widths.values())
-        if first.cell not in self.widths or not self.widths[first.cell].met:
+        if cell not in self.widths or not self.widths[cell].met:
             return True
-        return first.phase == "aa" and self._aa < FEWEST_AA
+        return phase == "aa" and self._aa < FEWEST_AA
 
     def allows(self, pair: Sequence[PlannedTrial]) -> bool:
         """May this pair be sent? False ends the run: it could exceed the budget. What it may cost is set aside."""
@@ -89,7 +88,7 @@ class Stopping:
         self._last = self.clock()
         self._time(planned)
         self.ledger.settle(planned, row, untold)
-        if planned.phase != "measure":
+        if planned.phase != "measure" or (self.precision is None and not self.budgets):  # nobody would ask for it
             return
         width = self.widths.setdefault(cell.cell, CellWidth(cell.simulated, len(cell.deliveries)))
         width.add(planned.pair, seen(row))

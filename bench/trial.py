@@ -43,6 +43,8 @@ class Attempt:
     """The client closed the body before its end was read."""
     error: str | None = None
     reads: list[tuple[int, bytes]] = field(default_factory=list)
+    answer: Any = field(default=None, repr=False)
+    """`clients.decode.Answer` where the client has decoded the reads already."""
     sent: bytes = field(default=b"", repr=False)
     """The request's body. Nothing is looked for in it, and it is not copied, before it has been sent."""
 
@@ -56,7 +58,7 @@ class Trial:
     delivery: Delivery
     target: str
     model: str
-    phase: Literal["warmup", "measure", "aa", "calibrate"]
+    phase: Literal["warmup", "ramp", "measure", "aa", "calibrate"]
     attempts: list[Attempt] = field(default_factory=list, repr=False)
     pieces: list[tuple[int, Any]] = field(default_factory=list, repr=False)
     metrics: list[tuple[str, str, float]] = field(default_factory=list, repr=False)
@@ -67,6 +69,17 @@ class Trial:
     result: Any = field(default=None, repr=False)
     error: BaseException | None = None
     cpu_ns: int | None = None
+    due: int | None = None
+    """Open loop: when it is to begin, in ns from the start of its group."""
+    t_intend: int | None = None
+    """Open loop: the same as a time; then the origin."""
+    t_call: int = 0
+    """When it was really begun."""
+    deferred: bool = False
+    """Client `wire`: its request is read by another process, and the scenario goes on when that is complete. `now()` is
+    then the stamp of the read that completed the latest event it was given."""
+    on_fired: Callable[[int], None] | None = field(default=None, repr=False)
+    """Of a deferred trial: to be called once its request has been begun, with its origin."""
     cold: bool = False
     """It begins without an open connection."""
     over: bool = False

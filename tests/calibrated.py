@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import calibration, records
+from bench.load import Load
 from bench.records import Journal, columns_of
 from bench.schema import SCHEMA_VERSION
 
@@ -42,7 +43,7 @@ def make_calibrated(
 ) -> Path:
     """A run of nothing but calibration; the last `failed` trials of each kind failed."""
     run.mkdir(parents=True)
-    cells = calibration.calibration_cells(0, concurrency)
+    cells = calibration.calibration_cells(0, [Load(concurrency=concurrency)])
     kinds = [(cell, delivery) for cell in cells for delivery in cell.deliveries]
     rows = [
         {

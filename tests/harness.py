@@ -61,6 +61,9 @@ class Counting:
     def skip(self, number: int) -> None:
         """Nothing."""
 
+    def rest(self) -> None:
+        """Nothing."""
+
 
 def cell_of(scenario: Scenario, deliveries: Sequence[Delivery], concurrency: int, asks: int, number: int = 0) -> Cell:
     """A cell on a target named `test`."""
@@ -114,7 +117,6 @@ def measure(
         [replace(cell_of(scenario, deliveries, concurrency, len(prompts)), params=params)],
         pairs=pairs,
         warmup=warmup,
-        concurrency=concurrency,
         seed=seed,
     )
     journal, tally, t0 = Journal(run), Tally(), perf_counter_ns()

@@ -85,6 +85,9 @@ class _Steps:
     def skip(self, number: int) -> None:
         self._reporter.skip(number)
 
+    def rest(self) -> None:
+        self._reporter.rest()
+
 
 async def _all_lanes(
     base_url: str,
@@ -125,7 +128,7 @@ async def _carried_out(
 ) -> None:
     """Each stream `repeat` times, in random order, journalled in the folder."""
     cells = [_cell(number, stream) for number, stream in enumerate(streams)]
-    plan = make_plan(cells, pairs=repeat, warmup=0, concurrency=1, seed=SEED)
+    plan = make_plan(cells, pairs=repeat, warmup=0, seed=SEED)
     manager = pluggy.PluginManager("bench")
     manager.add_hookspecs(hookspecs)
     folder.mkdir()  # noqa: ASYNC240  (nothing is timed yet)

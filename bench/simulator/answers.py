@@ -133,7 +133,7 @@ def random_source(use: str, request: ResponsesRequest, seed: int) -> random.Rand
         request.model,
         seed,
         request.instructions,
-        [[NONCE_PATTERN.sub("", text) for text in said] for said in map(without_ids, request.input) if said],
+        [[NONCE_PATTERN.sub("", text, count=1) for text in said] for said in map(without_ids, request.input) if said],
         [tool.model_dump() for tool in request.tools],
         request.tool_choice,
         request.text.format.model_dump(),

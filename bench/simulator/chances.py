@@ -111,9 +111,10 @@ class Attempts:
 def attempt_key(texts: Iterable[str], question: Callable[[], str], turn: int) -> str:
     """What attempts at the same thing share: the trial's nonce and the number of the answer in the conversation.
 
-    The nonce is the first one that stands in front of a message; a conversation without one is known by `question`.
+    The nonce is the first one that stands in front of a message, or there behind a shared prefix; a conversation
+    without one is known by `question`.
     """
-    nonces = (found[0].strip() for text in texts if (found := NONCE_PATTERN.match(text)))
+    nonces = (found[0].strip() for text in texts if (found := NONCE_PATTERN.search(text)))
     return f"{next(nonces, None) or sha256(question().encode()).hexdigest()} {turn}"
 
 

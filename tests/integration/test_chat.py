@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from bench import Scenario, Target
 from bench.errors import RunInvalid
+from bench.load import ALONE
 from bench.manager import builtin_folder, load
 from bench.meters.memory import Job
 from bench.meters.memory import measure as measure_memory
@@ -241,7 +242,8 @@ def test_an_api_that_is_not_there_leaves_out_its_scenarios_only() -> None:
             scenarios,
             [(target, "m")],
             delivery="both",
-            concurrency=1,
+            loads=[ALONE],
+            clients=["sdk"],
             prompts=names,
             params=names,
             notice=notices.append,

@@ -32,7 +32,7 @@ def test_trials_run_in_the_order_of_the_plan(tmp_path: Path) -> None:
     """One at a time, in the planned order, none beginning before the one before it has ended."""
     with scripted(routes={"/v1/responses": answer}) as server:
         trials = measure(tmp_path, server.base_url, TEXT, pairs=4, warmup=1)["trials"]
-    plan = make_plan([cell_of(TEXT, BOTH, 1, 1)], pairs=4, warmup=1, concurrency=1, seed=7)
+    plan = make_plan([cell_of(TEXT, BOTH, 1, 1)], pairs=4, warmup=1, seed=7)
     assert [(t["trial_id"], t["delivery"], t["phase"]) for t in trials] == [
         (t.trial_id, t.delivery, t.phase) for t in plan.trials
     ]

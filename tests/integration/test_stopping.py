@@ -129,7 +129,7 @@ def test_mistakes_are_found_before_anything_is_sent(tmp_path: Path) -> None:
     """A budget that not one pair fits in, or in money without a price, and a precision that is never looked at."""
     assert "one pair of text may take" in failing("--budget", "20-tokens", cwd=tmp_path)
     at_once = failing("--budget", "3k-tokens", "--concurrency", "8", cwd=tmp_path)
-    assert "8 pairs at a time of text may take" in at_once
+    assert "8 at a time of text may take" in at_once
     assert "a smaller --concurrency" in at_once
     far = Settings(arguments=["text"], base_url="http://llm.invalid/v1", models=["m"], budgets=["2usd"])
     with pytest.raises(BenchError, match=r"target .* has no price; use one of bench\.toml that says price = {"):

@@ -16,6 +16,7 @@ from bench.calibration_table import Level, as_table, in_time
 from bench.choice import Settings, calibrates
 from bench.configfile import load_config
 from bench.errors import BenchError
+from bench.load import ALONE
 from bench.plan import BOTH, make_plan
 from bench.simulator.control import Control, profile_of
 from bench.simulator.pacing import schedule
@@ -104,16 +105,15 @@ def test_tokens_are_made_at_the_same_times(size: int) -> None:
 
 def test_calibration_is_planned_among_the_measured() -> None:
     """One at a time: a pair in every second block, packets in every fourth, twice as often in a short run, or not."""
-    cells, known = [cell_of(TEXT, BOTH, 1, 1)], calibration_cells(1, 1)
-    plan = make_plan(cells, pairs=36, warmup=3, concurrency=1, seed=1, calibration=known, aa=True)
-    blocks = [[trial for trial in group if trial.phase == "calibrate"] for group in plan.groups()]
-    sizes = [plan.cells[trials[0].cell].params for trials in blocks if trials]
+    cells, known = [cell_of(TEXT, BOTH, 1, 1)], calibration_cells(1, [ALONE])
+    plan = make_plan(cells, pairs=36, warmup=3, seed=1, calibration=known, aa=True)
+    sizes = [group.cell.params for group in plan.groups() if group.phase == "calibrate"]
     assert plan.trials[-1].block == 2 + 36 + 11 - 1
     assert sizes.count(known[0].params) == 24
     assert sizes.count(known[1].params) == sizes.count(known[2].params) == 12
-    short = make_plan(cells, pairs=10, warmup=3, concurrency=1, seed=1, calibration=known, aa=True)
+    short = make_plan(cells, pairs=10, warmup=3, seed=1, calibration=known, aa=True)
     assert Counter(trial.cell for trial in short.trials if trial.phase == "calibrate") == {1: 2 * 21, 2: 11, 3: 11}
-    few = make_plan(cells, pairs=9, warmup=3, concurrency=1, seed=1, calibration=known, aa=True)
+    few = make_plan(cells, pairs=9, warmup=3, seed=1, calibration=known, aa=True)
     assert {trial.phase for trial in few.trials} == {"warmup", "measure"}
 
 

@@ -8,6 +8,7 @@ from textwrap import dedent
 import pytest
 
 from bench.errors import BenchError
+from bench.load import ALONE
 from bench.manager import Registry, load
 from bench.selection import choose_scenarios, make_cells
 from bench.target import Target
@@ -85,7 +86,8 @@ def test_parameters_make_cells_and_needs_are_said_once(registry: Registry) -> No
         chosen,
         [(target, "a"), (target, "b")],
         delivery="both",
-        concurrency=1,
+        loads=[ALONE],
+        clients=["sdk"],
         prompts={"alpha": ["x"], "plain": ["x"]},
         params={"alpha": [""], "plain": ['{"n":1}', '{"n":2}']},
         notice=said.append,

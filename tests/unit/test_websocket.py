@@ -15,6 +15,7 @@ from websockets.frames import OP_CONT, OP_PING, OP_TEXT, Frame
 from bench.clients.decode import decode
 from bench.clients.ws_decode import Message, messages, without_head
 from bench.errors import RunInvalid
+from bench.load import ALONE
 from bench.scenario import Ask, Scenario
 from bench.selection import make_cells
 from bench.simulator.errors import ApiError
@@ -122,7 +123,8 @@ def test_without_the_package_the_scenario_is_unsupported(monkeypatch: pytest.Mon
             [Scenario("over_ws", streamed, needs=("websocket",))],
             [(Target(name="t", base_url="http://localhost/v1"), "m")],
             delivery="both",
-            concurrency=1,
+            loads=[ALONE],
+            clients=["sdk"],
             prompts={"over_ws": ["x"]},
             params={"over_ws": [""]},
             notice=lines.append,
