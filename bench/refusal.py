@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from bench.clients.wire.errors import NotOffered
 from bench.foreign import status_of
 from bench.outcome import Exchange, Outcome, SetupFault, passed_over, wire_problem
 from bench.trial import WEBSOCKET, Trial
@@ -21,8 +22,8 @@ class Refusal(NamedTuple):
     """What a server said when it did not know a request; false when it did not say so."""
 
     said: str = ""
-    handshake: bool = False
-    """It has no WebSocket there."""
+    alone: bool = False
+    """One trial that hears this is enough: there is no WebSocket, or the client wire lacks what the scenario uses."""
 
     def __bool__(self) -> bool:
         return bool(self.said)
@@ -32,6 +33,8 @@ def refusal(trial: Trial, exchanges: Sequence[Exchange], outcome: Outcome) -> Re
     """How the server refused what this trial asked for last (`HTTP 400: …`), or passed it over."""
     if outcome.status == "ok":
         return Refusal()
+    if isinstance(trial.error, NotOffered):
+        return Refusal(_line(str(trial.error)), alone=True)
     if isinstance(trial.error, SetupFault):  # its requests are not kept
         cause = trial.error.__cause__ or trial.error
         return _refused(status_of(cause), outcome, handshake=type(cause).__module__.startswith("websockets."))
@@ -64,11 +67,15 @@ class Refusals:
         """One more warm-up trial of a cell has ended."""
         self._seen.setdefault(cell, []).append(refused)
 
+    def reasons(self) -> dict[int, str]:
+        """Of every cell that has warm-up trials, as `reason` says."""
+        return {cell: self.reason(cell) for cell in self._seen}
+
     def reason(self, cell: int) -> str:
         """Why the cell is unsupported; empty when it is not.
 
-        All of its warm-up trials were refused, or a WebSocket was: its blocking half may well be an ordinary request.
+        All of its warm-up trials were refused, or one was whose other half may well go another way.
         """
         seen = self._seen.get(cell, [])
-        handshake = next((refused.said for refused in seen if refused.handshake), "")
-        return handshake or (seen[-1].said if seen and all(seen) else "")
+        enough = next((refused.said for refused in seen if refused.alone), "")
+        return enough or (seen[-1].said if seen and all(seen) else "")

@@ -12,7 +12,7 @@ import gc
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter_ns, process_time_ns
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -39,13 +39,14 @@ from bench.rows import attempt_row, redacted, trial_rows
 from bench.sampling import stored
 from bench.scenario import Ask, Endpoint, Prompt, Scenario
 from bench.setup import prepared
+from bench.share import WHOLE, Share
 from bench.stopping import Stopping
 from bench.target import Target
 from bench.trial import Attempt, Trial
 
 if TYPE_CHECKING:
     from bench.clients.wire.client import WireClient
-    from bench.clients.wire.process import Shooter
+    from bench.clients.wire.process import GroupSpent, Shooter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +105,8 @@ class Context:
     """Share of the trials whose events and pieces are stored."""
     worker: str | None = None
     """What this process is called where several measure."""
+    gate: Gate | None = None
+    """Where several measure: what keeps them together."""
 
 
 @dataclass(kw_only=True)
@@ -116,6 +119,16 @@ class Tally:
     refusals: Refusals = field(default_factory=Refusals)
     unsupported: dict[int, str] = field(default_factory=dict)
     """By cell: the line that says what its target cannot do. None of its measured trials was run."""
+
+
+class Gate(Protocol):
+    """Keeps several workers together: none begins a group before all have ended the one before."""
+
+    async def opened(self, group: Group, tally: Tally) -> Share | None:
+        """Wait until all may begin it: this worker's share, None where it has none.
+
+        What any worker has found to be unsupported is in the tally's `unsupported` then.
+        """
 
 
 class Progress(Protocol):
@@ -145,6 +158,15 @@ class Running:
     events: int = 0
     out: bool = False
     """The budget is spent: nothing more is begun."""
+    ending: asyncio.Task[GroupSpent] | None = None
+    """Of a deferred group that is broken off."""
+
+    def broken_off(self, shooter: Shooter) -> asyncio.Task[GroupSpent]:
+        """End it in the shooter, once. Until that is done it may tell of trials that were just sent."""
+        if self.ending is None:
+            shooter.cancel()
+            self.ending = asyncio.create_task(shooter.end())
+        return self.ending
 
     @property
     def cell(self) -> Cell:
@@ -154,6 +176,10 @@ class Running:
     def alone(self) -> bool:
         """Is nothing else done in this process while a trial is timed?"""
         return self.group.load.alone and not self.deferred
+
+    def most_in_flight(self, limit: int) -> int:
+        """This worker's part of the limit of open loop."""
+        return max(1, self.group.share.part(limit))
 
     def phase(self, planned: PlannedTrial, t_begun: int) -> Phase:
         """Its phase: a measured trial that is begun while the load comes up is part of the ramp."""
@@ -170,24 +196,36 @@ async def carry_out(plan: Plan, context: Context, progress: Progress) -> None:
                 gc.collect()
                 gc.freeze()  # what was loaded so far is not walked through again in the middle of a trial
                 frozen = True
+            share = WHOLE if context.gate is None else await context.gate.opened(group, context.tally)
+            if share is None:
+                continue
             context.stopping.look()
             unsupported = group.phase != "warmup" and _is_unsupported(group.cell, context)
             if unsupported or not context.stopping.wants(group.phase, group.cell.cell):
                 progress.skip(group.size)
-            elif await _run_group(group, context, progress):
+            elif await _run_group(replace(group, share=share), context, progress):
                 progress.rest()
                 return
 
 
 def _is_unsupported(cell: Cell, context: Context) -> bool:
     """Was all of its warm-up refused? Journalled and said when it is first asked."""
+    if cell.cell in context.tally.unsupported:
+        return True
+    if context.gate is not None and not cell.level.alone:
+        return False  # a worker sees a part of the warm-up only; the gate tells what all of them saw
     reason = context.redact(context.tally.refusals.reason(cell.cell))
-    if reason and cell.cell not in context.tally.unsupported:
-        line = f"unsupported: {cell.scenario} on {cell.target} ({reason})"
-        context.tally.unsupported[cell.cell] = line
-        context.journal.write({"cells": columns_of("cells", [{"cell": cell.cell, "unsupported": reason}])})
-        say(line)
+    if reason:
+        say(note_unsupported(cell, reason, context.tally, context.journal))
     return bool(reason)
+
+
+def note_unsupported(cell: Cell, reason: str, tally: Tally, journal: Journal) -> str:
+    """Journal that none of its measured trials will be run. The line that says so."""
+    line = f"unsupported: {cell.scenario} on {cell.target} ({reason})"
+    tally.unsupported[cell.cell] = line
+    journal.write({"cells": columns_of("cells", [{"cell": cell.cell, "unsupported": reason}])})
+    return line
 
 
 async def _run_group(group: Group, context: Context, progress: Progress) -> bool:
@@ -229,7 +267,7 @@ async def _in_process(running: Running, units: Iterator[Unit], carry: Carry, con
         if group.load.open_loop:
             await open_loop(units, carry, t_group=running.t_group)
         else:
-            slots, seconds = group.load.concurrency or 1, group.segment.seconds if group.segment else None
+            slots, seconds = group.slots or 1, group.segment.seconds if group.segment else None
             await closed_loop(units, carry, slots, t_group=running.t_group, ramp_s=group.ramp_s, seconds=seconds)
     finally:  # of a run that is interrupted too: what was measured until then may have been late
         _write_probes(running, context.guard.end(), context)
@@ -242,8 +280,8 @@ async def _deferred(running: Running, units: Iterator[Unit], carry: Carry, conte
 
     group, shooter = running.group, context.shooter
     assert shooter is not None  # noqa: S101  (for the type checker)
-    slots = None if group.load.open_loop else group.load.concurrency or 1
-    pace = Pace(slots=slots, cap=context.max_in_flight, ramp_ns=round(group.ramp_s * 1e9))
+    slots = group.slots
+    pace = Pace(slots=slots, cap=running.most_in_flight(context.max_in_flight), ramp_ns=round(group.ramp_s * 1e9))
     await shooter.begin(pace, group.cell.cell)
     running.t_group = shooter.t_group
     try:
@@ -254,10 +292,10 @@ async def _deferred(running: Running, units: Iterator[Unit], carry: Carry, conte
             single = ((planned,) for unit in units for planned in unit)
             await ahead(single, carry, slots, t_group=running.t_group, seconds=seconds)
     except BaseException:
-        shooter.cancel()
+        running.broken_off(shooter)
         raise
     finally:
-        spent = await shooter.end()
+        spent = await (running.ending or shooter.end())
         _write_probes(running, spent.probes, context)
     return {"cpu_ns": spent.cpu_ns, "wall_ns": spent.wall_ns}
 
@@ -291,27 +329,34 @@ async def _run_planned(planned: PlannedTrial, running: Running, context: Context
     if not running.deferred:
         started(perf_counter_ns())
     await _timed_or_shed(trial, scenario, running, ask, context)
+    if isinstance(trial.error, asyncio.CancelledError) and running.deferred and context.shooter is not None:
+        await asyncio.wait([running.broken_off(context.shooter)])
     if isinstance(trial.error, asyncio.CancelledError) and not started.journalled:
         raise trial.error  # it was never begun
+    if isinstance(trial.error, asyncio.CancelledError) and running.deferred:
+        trial.t_origin = trial.t_call = started.t_begun
+        trial.t_end = perf_counter_ns()  # its own clock stands at what it was given
     started(trial.t_origin)
     exchanges = list(map(_exchange, trial.attempts))
     judged = _judged(trial, exchanges, scenario)
     outcome = _checked(_with_useful(judged, trial, scenario), trial, scenario)
-    phase = running.phase(planned, trial.t_origin)
+    phase = started.phase
     kept = stored(planned.trial_id, context.events)
-    columns = {**_planned_columns(planned, cell, context), "phase": phase, "worker": context.worker, "stored": kept}
+    known = planned_columns(planned, cell, context.prompts[cell.scenario][planned.ask])
+    columns = {**known, "phase": phase, "worker": context.worker, "stored": kept}
     rows = trial_rows(columns, trial, exchanges, outcome, t0=context.t0, store_text=context.store_text)
     if not kept:
         del rows["events"], rows["pieces"]
     context.journal.write(redacted(rows, context.redact))
+    refused = refusal(trial, exchanges, outcome)
     if phase == "measure":
         context.tally.statuses[outcome.status] += 1
     elif planned.phase == "warmup":
-        context.tally.refusals.add(cell.cell, refusal(trial, exchanges, outcome))
+        context.tally.refusals.add(cell.cell, refused)
     row = {name: values[0] for name, values in rows["trials"].items()}
     context.stopping.ended(planned, cell, row, untold(exchanges))
     progress.trial_done(cell, planned, outcome, (trial.t_end - trial.t_origin) / 1e6)
-    _stop_on_plugin_error(outcome, cell, planned, context.redact)
+    _stop_on_plugin_error(outcome, cell, planned, context.redact, refused=bool(refused))
     if isinstance(trial.error, asyncio.CancelledError):
         raise trial.error
     return sum(len(answer.events) for _, answer in exchanges)
@@ -330,23 +375,26 @@ class _Started:
     """Journals the start of a trial, once: from then on it counts as offered."""
 
     def __init__(self, planned: PlannedTrial, running: Running, trial: Trial, context: Context) -> None:
-        self._planned, self._running, self._context = planned, running, context
+        self._planned, self._running, self._context, self._t_intend = planned, running, context, trial.t_intend
         self.journalled = False
+        self.t_begun = 0
+        self.phase = planned.phase
+        """Decided here: offered and ended trials must agree on it."""
         trial.on_fired = self
 
     def __call__(self, t_begun: int) -> None:
         if self.journalled:
             return
-        self.journalled = True
+        self.journalled, self.t_begun = True, t_begun
         planned = {name: getattr(self._planned, name) for name in ("trial_id", "cell", "pair", "block", "delivery")}
-        phase = self._running.phase(self._planned, t_begun)
-        row = {**planned, "phase": phase, "t_start": t_begun - self._context.t0}
+        self.phase = self._running.phase(self._planned, self._t_intend or t_begun)
+        row = {**planned, "phase": self.phase, "t_start": t_begun - self._context.t0}
         self._context.journal.write({"starts": columns_of("starts", [row])})
 
 
 async def _timed_or_shed(trial: Trial, scenario: Scenario, running: Running, ask: Ask, context: Context) -> None:
     """In open loop a trial that finds too many in flight is not sent. The shooter counts its own."""
-    limit = context.max_in_flight
+    limit = running.most_in_flight(context.max_in_flight)
     if trial.t_intend is not None and not running.deferred and running.in_flight >= limit:
         trial.error = Shed(f"{limit} were in flight (--max-in-flight)")
         trial.t_origin = trial.t_end = trial.t_intend
@@ -387,6 +435,8 @@ def _ask(planned: PlannedTrial, cell: Cell, context: Context, trial: Trial) -> A
 async def _timed(trial: Trial, scenario: Scenario, running: Running, ask: Ask, context: Context) -> None:
     """The trial in a task of its own, so that the tap can tell whose requests it sees. Never raises."""
     link, client = running.link, running.cell.client
+    if running.deferred and link.wire is not None:
+        link.wire.attach(trial)
     task = asyncio.create_task(_observed(trial, scenario, link.client_of(scenario, client), ask, context, running))
     try:
         await task
@@ -401,6 +451,8 @@ async def _timed(trial: Trial, scenario: Scenario, running: Running, ask: Ask, c
         trial.t_origin = trial.t_origin or trial.t_end
         ledger = link.ledger(client)
         ledger.forget(trial)
+        if running.deferred and trial.attempts:
+            trial.t_call = max(trial.t_origin, trial.attempts[0].t_start)
         await ledger.close_cold(trial)
         if link.sync_tap is not None:
             link.sync_tap.close_cold(trial)
@@ -492,11 +544,10 @@ def _checked(outcome: Outcome, trial: Trial, scenario: Scenario) -> Outcome:
     return outcome
 
 
-def _planned_columns(planned: PlannedTrial, cell: Cell, context: Context) -> dict[str, Any]:
-    """What the plan already knew of the trial."""
+def planned_columns(planned: PlannedTrial, cell: Cell, prompt: Prompt) -> dict[str, Any]:
+    """What the plan already knew of the trial, by the columns of the table `trials`."""
     of_trial = ("trial_id", "cell", "pair", "block", "order", "phase", "arm", "delivery", "ask", "nonce")
     of_cell = ("scenario", "params", "api", "target", "model", "client", "load")
-    prompt = context.prompts[cell.scenario][planned.ask]
     return {
         **{name: getattr(planned, name) for name in of_trial},
         **{name: getattr(cell, name) for name in of_cell},
@@ -504,8 +555,10 @@ def _planned_columns(planned: PlannedTrial, cell: Cell, context: Context) -> dic
     }
 
 
-def _stop_on_plugin_error(outcome: Outcome, cell: Cell, planned: PlannedTrial, redact: Callable[[str], str]) -> None:
-    if planned.phase == "warmup" and outcome.status == "scenario_error":
+def _stop_on_plugin_error(
+    outcome: Outcome, cell: Cell, planned: PlannedTrial, redact: Callable[[str], str], *, refused: bool
+) -> None:
+    if planned.phase == "warmup" and outcome.status == "scenario_error" and not refused:
         what = redact(outcome.error or "")
         raise BenchError(f"scenario {cell.scenario!r} failed in warm-up ({planned.delivery}): {what}")
 

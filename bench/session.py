@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +25,7 @@ from bench.preflight import Checked, preflight
 from bench.progress import progress, say
 from bench.records import Journal, columns_of
 from bench.redact import Redactor
-from bench.runner import Context, Link, Progress, carry_out
+from bench.runner import Context, Gate, Link, Progress, carry_out
 from bench.scenario import Api, Scenario
 from bench.scenario import Endpoint as OwnEndpoint
 from bench.selection import CORE
@@ -106,12 +106,26 @@ def measure_trials(
 ) -> bool:
     """Carry the plan out; what came of it is counted in `run.tally`. False: it was interrupted."""
     most = settings.precision is not None or bool(settings.budgets)
-    with progress(plan.size, "trials", most=most) as reporter:
+    seconds = None if most else plan.seconds
+    with progress(plan.size, "trials", most=most, seconds=seconds) as reporter:
         try:
-            asyncio.run(carry_out_in(run, plan, choice, endpoints, settings, journal, reporter))
+            asyncio.run(_carrier(settings)(run, plan, choice, endpoints, settings, journal, reporter))
         except (KeyboardInterrupt, asyncio.CancelledError):
             return False
     return True
+
+
+def _carrier(settings: Settings) -> Callable[..., Coroutine[Any, Any, None]]:
+    """Who carries the plan out: this process, several of this machine, or those of a cluster."""
+    if settings.scheduler is not None:
+        from bench.cluster import carry_out_on  # noqa: PLC0415  (only where it is asked for)
+
+        return carry_out_on
+    if settings.workers > 1:
+        from bench.workers import carry_out_by  # noqa: PLC0415
+
+        return carry_out_by
+    return carry_out_in
 
 
 async def carry_out_in(
@@ -122,8 +136,11 @@ async def carry_out_in(
     settings: Settings,
     journal: Journal,
     reporter: Progress,
+    *,
+    worker: str | None = None,
+    gate: Gate | None = None,
 ) -> None:
-    """Connect to every endpoint and carry the plan out there."""
+    """Connect to every endpoint and carry the plan out there; the last two where several processes do."""
     async with AsyncExitStack() as stack:
         sync = any(map(is_sync, choice.scenarios))
         shooter = await open_shooter(plan, stack)
@@ -149,6 +166,8 @@ async def carry_out_in(
             shooter=shooter,
             max_in_flight=settings.max_in_flight,
             events=settings.events,
+            worker=worker,
+            gate=gate,
         )
         await carry_out(plan, context, reporter)
 
@@ -169,13 +188,24 @@ async def open_wire(
     deadline_s: float,
     shooter: Shooter | None,
     stack: AsyncExitStack,
+    *,
+    own_environment: bool = False,
+    direct: bool = False,
 ) -> WireClient | None:
-    """The client `wire` for one server."""
+    """The client `wire` for one server; the last two as `WireClient` has them."""
     if shooter is None:
         return None
     from bench.clients.wire.client import WireClient  # noqa: PLC0415
 
-    client = WireClient(base_url, key=key, headers=headers, shooter=shooter, deadline_s=deadline_s)
+    client = WireClient(
+        base_url,
+        key=key,
+        headers=headers,
+        own_environment=own_environment,
+        direct=direct,
+        shooter=shooter,
+        deadline_s=deadline_s,
+    )
     stack.push_async_callback(client.aclose)
     return client
 
@@ -194,13 +224,23 @@ async def open_link(
     }
     client, tap = sdk_client(base_url, **asked)
     await stack.enter_async_context(client)
+    wire = await open_wire(
+        base_url,
+        endpoint.key,
+        endpoint.headers,
+        settings.deadline,
+        shooter,
+        stack,
+        own_environment=asked["own_environment"],
+        direct=asked["direct"],
+    )
     link = Link(
         target=target,
         client=client,
         tap=tap,
         options=options_for(endpoint, settings),
         endpoint=OwnEndpoint(base_url=base_url, api_key=endpoint.key, headers=endpoint.headers),
-        wire=await open_wire(base_url, endpoint.key, endpoint.headers, settings.deadline, shooter, stack),
+        wire=wire,
     )
     if not sync:
         return link
@@ -211,10 +251,11 @@ async def open_link(
 
 async def open_calibration(base_url: str, stack: AsyncExitStack, shooter: Shooter | None = None) -> Link:
     """The way to the simulator at that address for calibration streams: connections that no other cell uses."""
-    client, tap = sdk_client(base_url, key=DUMMY_KEY, headers={}, max_retries=0, own_environment=False, direct=True)
+    asked: dict[str, Any] = {"key": DUMMY_KEY, "headers": {}, "own_environment": False, "direct": True}
+    client, tap = sdk_client(base_url, max_retries=0, **asked)
     await stack.enter_async_context(client)
     target = Target(name=calibration.TARGET, base_url=base_url)
-    wire = await open_wire(base_url, DUMMY_KEY, {}, CALIBRATION_DEADLINE_S, shooter, stack)
+    wire = await open_wire(base_url, DUMMY_KEY, {}, CALIBRATION_DEADLINE_S, shooter, stack, direct=True)
     return Link(target=target, client=client, tap=tap, options=Options(), wire=wire)
 
 

@@ -20,18 +20,20 @@ _COMPLETED = frozenset({"stop", "tool_calls", "function_call", "eos", "eos_token
 _INCOMPLETE: Mapping[str, str] = {"length": "max_output_tokens", "max_tokens": "max_output_tokens"}
 _NOT_YET = frozenset({"", "null"})
 """What some servers send as `finish_reason` until there is one."""
+_made = tuple.__new__
 
 
 def read_chat_chunk(data: Mapping[str, Any]) -> Meaning:
     """A chunk of a stream. Never raises on a mapping, whatever is in it."""
     if data.get("error") or data.get("object") == "error":
         return Meaning("error", f"{TYPE}error", status="error", message=error_message(data))
-    choice, usage = _first_choice(data), read_usage(data.get("usage"), *_USAGE)
+    usage = data.get("usage")
+    choice, usage = _first_choice(data), read_usage(usage, *_USAGE) if usage else None
     kind, chars = _delta(choice.get("delta"))
     status = _status(choice)
     if not chars:
         kind = "terminal" if status else kind
-    return Meaning(kind, TYPE + kind, chars, status=status, message=_reason(status), usage=usage)
+    return _made(Meaning, (kind, TYPE + kind, chars, None, False, status, _reason(status), usage))
 
 
 def read_chat_completion(body: Mapping[str, Any]) -> tuple[str | None, str | None, Usage | None]:
@@ -44,23 +46,28 @@ def read_chat_completion(body: Mapping[str, Any]) -> tuple[str | None, str | Non
 
 def _first_choice(data: Mapping[str, Any]) -> Mapping[str, Any]:
     choices = data.get("choices")
-    found = [choice for choice in choices if isinstance(choice, Mapping)] if isinstance(choices, list) else []
-    return next((choice for choice in found if choice.get("index") in (0, None)), {})
+    for choice in choices if isinstance(choices, list) else ():
+        if isinstance(choice, dict) and choice.get("index") in (0, None):
+            return choice
+    return {}
 
 
 def _delta(delta: object) -> tuple[Kind, int]:
     """Kind and length of what a delta brings; a role or a tool's name alone brings nothing."""
-    if not isinstance(delta, Mapping):
+    if not isinstance(delta, dict):
         return "other", 0
-    audio = delta.get("audio")
-    lengths: Mapping[Kind, int] = {
-        "content": length(delta.get("content")) + _lengths(audio, "data", "transcript"),
-        "refusal": length(delta.get("refusal")),
-        "tool_args": _arguments(delta),
-        "reasoning": length(delta.get("reasoning_content")) or length(delta.get("reasoning")),
-    }
-    brought: Kind = "lifecycle" if delta.get("role") else "other"
-    return next(((kind, chars) for kind, chars in lengths.items() if chars), (brought, 0))
+    content, audio = length(delta.get("content")), delta.get("audio")
+    if audio:
+        content += _lengths(audio, "data", "transcript")
+    if content:
+        return "content", content
+    if refusal := length(delta.get("refusal")):
+        return "refusal", refusal
+    if arguments := _arguments(delta):
+        return "tool_args", arguments
+    if reasoning := length(delta.get("reasoning_content")) or length(delta.get("reasoning")):
+        return "reasoning", reasoning
+    return ("lifecycle" if delta.get("role") else "other"), 0
 
 
 def _arguments(delta: Mapping[str, Any]) -> int:

@@ -62,6 +62,13 @@ class Answer:
     """Those of `CONFIRMED` that its Response object has a value for."""
 
 
+DELTA_KINDS = frozenset({"content", "reasoning", "refusal", "tool_args"})
+DONE, BROKEN = object(), object()
+"""What stands for `[DONE]` and for an event that is no JSON, where the values of events are given."""
+_made = tuple.__new__
+"""A named tuple without the call of its `__new__`, which takes longer than all else that is done with it here."""
+
+
 def decode(
     reads: Sequence[tuple[int, bytes]], headers: Mapping[str, str], *, asked_stream: bool, path: str = ""
 ) -> Answer:
@@ -70,54 +77,174 @@ def decode(
     `path` is the request's, which tells the API.
     Where a stream was asked for, a missing or odd content type is read as one, as the SDK does; JSON and HTML are not.
     """
-    kind = headers.get("content-type", "").lower()
-    other = "json" in kind or "html" in kind
-    is_stream = kind.startswith("text/event-stream") or (asked_stream and not other)
-    answer = Answer(is_stream=is_stream, chat=path.endswith(CHAT_PATH))
-    try:
-        if is_websocket(headers):
-            _decode_websocket(answer, reads)
-            return answer
-        unpack = _unpacker(headers.get("content-encoding", "identity"))
-        (_decode_stream if answer.is_stream else _decode_body)(answer, reads, unpack)
-    except (httptools.HttpParserError, zlib.error, ValueError) as error:
-        answer.malformed = answer.malformed or f"{type(error).__name__}: {error}"
-    return answer
+    decoder = Decoder(headers, asked_stream=asked_stream, path=path)
+    if is_websocket(headers):
+        return decoder.websocket(reads)
+    return decoder.decode(reads)
 
 
-def _decode_stream(answer: Answer, reads: Sequence[tuple[int, bytes]], unpack: Callable[[bytes], bytes]) -> None:
-    sse = SseParser()
-    try:
-        for number, time, body in _bodies(reads):
-            for data in sse.feed(unpack(body)):
-                _take(answer, Event(time, number, len(data), _meaning(answer, data)))
-    finally:
-        answer.pings = sse.pings
-    if sse.unfinished and answer.terminal is None:
-        answer.malformed = answer.malformed or UNFINISHED
+class Decoder:
+    """The same, event by event. The answer is complete after `end`."""
 
+    def __init__(self, headers: Mapping[str, str], *, asked_stream: bool, path: str = "", unpacks: bool = True) -> None:
+        """`unpacks`: a compressed body is no fault."""
+        kind = headers.get("content-type", "").lower()
+        other = "json" in kind or "html" in kind
+        is_stream = kind.startswith("text/event-stream") or (asked_stream and not other)
+        self.answer = Answer(is_stream=is_stream, chat=path.endswith(CHAT_PATH))
+        self.value: Any = None
+        """The JSON value of an answer that is no stream, after `end`."""
+        self.failure: ValueError | None = None
+        """What JSON said of an event, or a body, that is none; the latest."""
+        self._read = read_chat_chunk if self.answer.chat else read_responses_event
+        self._http, self._sse, self._body = _Http(), SseParser(), list[bytes]()
+        self.t = 0
+        """Time of the read that completed the event given last."""
+        self._number = 0
+        self._unpack: Callable[[bytes], bytes] | None = None
+        self._broken = False
+        try:
+            self._unpack = _unpacker(headers.get("content-encoding", "identity"), unpacks=unpacks)
+        except ValueError as error:
+            self._fail(error)
 
-def _decode_websocket(answer: Answer, reads: Sequence[tuple[int, bytes]]) -> None:
-    """Each message is an event, as it would stand in a stream."""
-    answer.is_stream = True
-    for message in messages(reads):
-        _take(answer, Event(message.t_read, message.read, len(message.data), _meaning(answer, message.data)))
+    def decode(self, reads: Sequence[tuple[int, bytes]]) -> Answer:
+        """All of them, to the end."""
+        for _ in self.values(reads):
+            pass
+        return self.end()
 
+    def values(self, reads: Sequence[tuple[int, bytes]]) -> Iterator[Any]:
+        """The JSON value of each event, when it is asked for; DONE and BROKEN stand for what is none.
 
-def _meaning(answer: Answer, data: bytes) -> Meaning:
-    if data.startswith(b"[DONE]"):
-        answer.done = True
-        return Meaning("done", "[DONE]")
-    try:
-        value = _json(data)
-    except ValueError as error:
-        answer.malformed = answer.malformed or f"event {len(answer.events)} is not JSON: {error}"
+        `reads` are all there are so far; those that were taken before are passed over. An event is in the answer once
+        it has been given.
+        """
+        http, feed, note, read = self._http.feed, self._sse.feed, self.answer.events.append, self._read
+        unpack, is_stream, loads = self._unpack, self.answer.is_stream, orjson.loads
+        for number in range(self._number, len(reads)):
+            if self._broken:
+                return
+            time, data = reads[number]
+            self._number = number + 1
+            try:
+                body = http(data)
+                if unpack:
+                    body = unpack(body)
+                found = feed(body) if body and is_stream else self._keep(body)
+            except (httptools.HttpParserError, zlib.error, ValueError) as error:
+                self._fail(error)
+                return
+            self.t = time
+            for event in found:  # no further call for what nearly every event is: a delta
+                try:
+                    value = loads(event)
+                except ValueError:
+                    value = self._odd(event)
+                meaning = read(value) if type(value) is dict else self._no_object(value)
+                note(_made(Event, (time, number, len(event), meaning)))
+                if meaning[0] not in DELTA_KINDS or meaning[5] or meaning[7]:
+                    self._look(meaning, value)
+                yield value
+
+    def end(self) -> Answer:
+        """No further read comes."""
+        answer = self.answer
+        if answer.is_stream:
+            answer.pings = self._sse.pings
+            if not self._broken and self._sse.unfinished and answer.terminal is None:
+                answer.malformed = answer.malformed or UNFINISHED
+        elif not self._broken:
+            self._end_body(self.body)
+        return answer
+
+    @property
+    def body(self) -> bytes:
+        """What is no stream, as far as it was read."""
+        return b"".join(self._body)
+
+    def websocket(self, reads: Sequence[tuple[int, bytes]]) -> Answer:
+        """All reads of a WebSocket. Each message is an event, as it would stand in a stream."""
+        self.answer.is_stream = True
+        try:
+            for message in messages(reads):
+                value = self._value(message.data)
+                meaning = self._read(value) if type(value) is dict else self._no_object(value)
+                self.answer.events.append(Event(message.t_read, message.read, len(message.data), meaning))
+                self._look(meaning, value)
+        except ValueError as error:
+            self._fail(error)
+        return self.answer
+
+    def _fail(self, error: Exception) -> None:
+        self._broken = True
+        self.answer.malformed = self.answer.malformed or f"{type(error).__name__}: {error}"
+
+    def _keep(self, body: bytes) -> tuple[bytes, ...]:
+        """Of what is no stream."""
+        if body:
+            self._body.append(body)
+        return ()
+
+    def _look(self, meaning: Meaning, value: Any) -> None:
+        """What an event says of the answer as a whole."""
+        answer = self.answer
+        if meaning.status is not None and answer.terminal is None:
+            answer.terminal, answer.message = meaning.status, meaning.message
+        answer.usage = meaning.usage or answer.usage
+        if type(value) is dict and "response" in value:
+            _note_response(answer, value["response"])
+
+    def _no_object(self, value: Any) -> Meaning:
+        if value is DONE:
+            return Meaning("done", "[DONE]")
+        self._complain("is not a JSON object")  # unless it was said that it is no JSON
         return Meaning("other", "malformed")
-    if not isinstance(value, dict):
-        answer.malformed = answer.malformed or f"event {len(answer.events)} is not a JSON object"
-        return Meaning("other", "malformed")
-    _note_response(answer, value.get("response"))
-    return read_chat_chunk(value) if answer.chat else read_responses_event(value)
+
+    def _value(self, data: bytes) -> Any:
+        try:
+            return orjson.loads(data)
+        except ValueError:
+            return self._odd(data)
+
+    def _odd(self, data: bytes) -> Any:
+        """The value of an event that orjson does not take: DONE, BROKEN, or what only the SDK's JSON reads."""
+        if data.startswith(b"[DONE]"):
+            self.answer.done = True
+            return DONE
+        try:
+            return _json(data)
+        except ValueError as error:
+            self.failure = error
+            self._complain(f"is not JSON: {error}")
+        try:
+            data.decode()
+        except UnicodeDecodeError as error:
+            self.failure = error
+        return BROKEN
+
+    def _complain(self, what: str) -> None:
+        self.answer.malformed = self.answer.malformed or f"event {len(self.answer.events)} {what}"
+
+    def _end_body(self, body: bytes) -> None:
+        """A blocking answer, or an error body: the status, message and usage of the object in it."""
+        answer = self.answer
+        try:
+            value = self.value = _json(body)
+        except ValueError as error:
+            self.failure = error
+            answer.malformed = f"the body is not JSON: {error}" if body else "the body is empty"
+            return
+        if not isinstance(value, dict):
+            answer.malformed = "the body is not a JSON object"
+            return
+        answer.terminal, answer.message, answer.usage = (read_chat_completion if answer.chat else read_response)(value)
+        answer.is_response = isinstance(value.get("choices" if answer.chat else "output"), list)
+        _note_response(answer, value)
+        if answer.message and answer.terminal is None:  # an error object in place of a response
+            answer.terminal = "error"
+        detail = value.get("detail")  # how FastAPI says what was wrong
+        answer.message = answer.message or (detail if isinstance(detail, str) else None)
 
 
 def _note_response(answer: Answer, response: object) -> None:
@@ -134,70 +261,37 @@ def _json(data: bytes) -> Any:
         return json.loads(data)
 
 
-def _take(answer: Answer, event: Event) -> None:
-    answer.events.append(event)
-    meaning = event.meaning
-    if meaning.status is not None and answer.terminal is None:
-        answer.terminal, answer.message = meaning.status, meaning.message
-    answer.usage = meaning.usage or answer.usage
-
-
-def _decode_body(answer: Answer, reads: Sequence[tuple[int, bytes]], unpack: Callable[[bytes], bytes]) -> None:
-    """A blocking answer, or an error body: the status, message and usage of the object in it."""
-    body = b"".join(unpack(part) for _, _, part in _bodies(reads))
-    try:
-        value = _json(body)
-    except ValueError as error:
-        answer.malformed = f"the body is not JSON: {error}" if body else "the body is empty"
-        return
-    if not isinstance(value, dict):
-        answer.malformed = "the body is not a JSON object"
-        return
-    answer.terminal, answer.message, answer.usage = (read_chat_completion if answer.chat else read_response)(value)
-    answer.is_response = isinstance(value.get("choices" if answer.chat else "output"), list)
-    _note_response(answer, value)
-    if answer.message and answer.terminal is None:  # an error object in place of a response
-        answer.terminal = "error"
-    detail = value.get("detail")  # how FastAPI says what was wrong
-    answer.message = answer.message or (detail if isinstance(detail, str) else None)
-
-
-def _bodies(reads: Sequence[tuple[int, bytes]]) -> Iterator[tuple[int, int, bytes]]:
-    """(number of the read, its time, the body bytes it brought) for each read that brought any."""
-    parser = _Http()
-    for number, (time, data) in enumerate(reads):
-        parser.feed(data)
-        if parser.body:
-            yield number, time, parser.take()
-
-
 class _Http:
     """HTTP/1.1 framing: chunks and lengths off, interim (1xx) answers passed over."""
 
     def __init__(self) -> None:
-        self.body = bytearray()
         self.complete = False
+        self._parts: list[bytes] = []
+        self.on_body = self._parts.append
         self._parser = httptools.HttpResponseParser(self)
 
-    def feed(self, data: bytes) -> None:
-        if not self.complete:
-            self._parser.feed_data(data)
-
-    def take(self) -> bytes:
-        body = bytes(self.body)
-        self.body.clear()
+    def feed(self, data: bytes) -> bytes:
+        """The body bytes that the read brought."""
+        parts = self._parts
+        if self.complete:
+            return b""
+        self._parser.feed_data(data)
+        if len(parts) == 1:
+            return parts.pop()
+        body = b"".join(parts)
+        parts.clear()
         return body
-
-    def on_body(self, body: bytes) -> None:
-        self.body += body
 
     def on_message_complete(self) -> None:
         self.complete = self._parser.get_status_code() >= 200
 
 
-def _unpacker(encoding: str) -> Callable[[bytes], bytes]:
+def _unpacker(encoding: str, *, unpacks: bool) -> Callable[[bytes], bytes] | None:
+    """None: there is nothing to unpack."""
     if encoding in {"", "identity"}:
-        return bytes
+        return None
+    if not unpacks:
+        raise ValueError(f"the answer is compressed ({encoding}), though nothing but identity was asked for")
     if encoding in {"gzip", "deflate"}:
         return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress  # 32: zlib or gzip, by its own header
     raise ValueError(f"content-encoding {encoding!r} cannot be read here")

@@ -42,6 +42,9 @@ _LIFECYCLE = frozenset({"response.created", "response.queued", "response.in_prog
 _TERMINAL = frozenset({"response.completed", "response.failed", "response.incomplete", "error"})
 
 
+_made = tuple.__new__
+
+
 class Usage(NamedTuple):
     """Token counts as the server gave them; None where it gave none."""
 
@@ -70,10 +73,14 @@ class Meaning(NamedTuple):
 
 def read_responses_event(data: Mapping[str, Any]) -> Meaning:
     """An event of the Responses API. Never raises on a mapping, whatever is in it."""
-    type_ = str(data.get("type") or "")
-    number = _count(data, "sequence_number")
-    if kind := _DELTAS.get(type_):
-        return Meaning(kind, type_, length(data.get("delta")), number)
+    type_, number = data.get("type"), data.get("sequence_number")
+    if type(number) is not int or not -_INT64 < number < _INT64:
+        number = None
+    if type(type_) is str and type_ in _DELTAS:  # nearly all events of a stream: no call that can be saved
+        delta = data.get("delta")
+        chars = len(delta) if isinstance(delta, str) else 0
+        return _made(Meaning, (_DELTAS[type_], type_, chars, number, False, None, None, None))
+    type_ = str(type_ or "")
     if type_ in _WHOLES:
         kind, key = _WHOLES[type_]
         return Meaning(kind, type_, length(data.get(key)), number, whole=True)

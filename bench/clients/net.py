@@ -9,7 +9,6 @@ trusted then (docs/architecture.md has the figures).
 from __future__ import annotations
 
 import asyncio
-import itertools
 import ssl
 from collections import deque
 from collections.abc import Awaitable, Iterable
@@ -19,6 +18,7 @@ from typing import Any, TypeVar
 
 import httpcore2
 
+from bench.clients.numbers import numbers
 from bench.trial import Attempt
 
 current_attempt: ContextVar[Attempt | None] = ContextVar("current_attempt", default=None)
@@ -28,8 +28,6 @@ HIGH_WATER = 1 << 20
 """Bytes waiting for a slow consumer above which the socket is left unread, as any asyncio stream would."""
 
 T = TypeVar("T")
-numbers = itertools.count()
-"""Of the connections of this process, whichever client opened them."""
 
 
 class _Protocol(asyncio.Protocol):

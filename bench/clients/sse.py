@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 _BOM = b"\xef\xbb\xbf"
@@ -21,28 +21,53 @@ class SseParser:
     _data: list[bytes] = field(default_factory=list)
     _started: bool = False
     _skip_lf: bool = False
+    _clean: bool = False
+    """No event is begun, and a byte-order mark cannot come any more."""
 
-    def feed(self, chunk: bytes) -> Iterator[bytes]:
+    def feed(self, chunk: bytes) -> list[bytes]:
         """The data of every event that this chunk completed, in order."""
-        for line in self._lines(chunk):
-            if not line:
-                if self._data:
-                    yield b"\n".join(self._data)
-                    self._data = []
-            elif line.startswith(b":"):
-                self.pings += 1
-            elif line.startswith(b"data"):
-                self._field(line)
+        odd = b"\r" in chunk
+        if self._clean and not odd and chunk.startswith(b"event:"):
+            lines = chunk.split(b"\n")
+            if len(lines) == 4 and lines[1].startswith(b"data: ") and not lines[2] and not lines[3]:
+                return [lines[1][6:]]  # one whole event: what nearly every read brings
+        found = self._events(self._lines(chunk) if odd or self._skip_lf or not self._started else self._split(chunk))
+        self._clean = self._started and not (self._buffer or self._data or self._skip_lf)
+        return found
 
     @property
     def unfinished(self) -> bool:
         """Is there part of an event that was never completed?"""
         return bool(self._data or self._buffer)
 
+    def _events(self, lines: Iterable[bytes]) -> list[bytes]:
+        events, held = [], self._data
+        for line in lines:
+            if line.startswith(b"data: "):
+                held.append(line[6:])
+            elif not line:
+                if held:
+                    events.append(b"\n".join(held))
+                    held.clear()
+            elif line.startswith(b":"):
+                self.pings += 1
+            elif line.startswith(b"data"):
+                self._field(line)
+        return events
+
     def _field(self, line: bytes) -> None:
         name, _, value = line.partition(b":")
         if name == b"data":
             self._data.append(value.removeprefix(b" "))
+
+    def _split(self, chunk: bytes) -> list[bytes]:
+        """Whole lines, where all of them end with LF."""
+        *lines, rest = chunk.split(b"\n")
+        if lines and self._buffer:
+            lines[0] = bytes(self._buffer) + lines[0]
+            self._buffer.clear()
+        self._buffer += rest
+        return lines
 
     def _lines(self, chunk: bytes) -> Iterator[bytes]:
         """Whole lines without their ends: LF, CR or CRLF, the last of which may come in two chunks."""

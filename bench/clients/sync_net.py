@@ -16,7 +16,8 @@ from typing import Any
 import httpcore2
 
 from bench.clients.lease import Lease, current_lease
-from bench.clients.net import current_attempt, numbers
+from bench.clients.net import current_attempt
+from bench.clients.numbers import numbers
 from bench.trial import Attempt
 
 

@@ -134,6 +134,11 @@ def unmeasured() -> Iterator[None]:
         _unmeasured.reset(token)
 
 
+def is_measured() -> bool:
+    """Is what is sent now part of a trial, or an orphan? Not inside of `unmeasured`."""
+    return not _unmeasured.get()
+
+
 class _TapBody(httpx2.AsyncByteStream):
     """The body as httpcore2 gives it, noting how it ended."""
 

@@ -16,7 +16,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.datastructures import Headers, HeadersLike
 from websockets.typing import Data
 
-from bench.clients.net import numbers
+from bench.clients.numbers import numbers
 from bench.clients.tap import ended, name_of
 from bench.clients.ws_decode import is_websocket, without_head
 from bench.trial import Attempt

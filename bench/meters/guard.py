@@ -56,6 +56,10 @@ class Guard:
                 self._late(now)
             self._ask_machine()
         self._cell = None
+        return self.take()
+
+    def take(self) -> list[dict[str, Any]]:
+        """The rows so far, given once: a group may last for hours."""
         rows, self._rows = self._rows, []
         return rows
 

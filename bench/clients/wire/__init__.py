@@ -1,0 +1,1 @@
+"""The client `wire`: stamp now, decode later. A small process sends, reads and stamps; this one decodes."""

@@ -1,0 +1,131 @@
+"""One end of the socket between parent and shooter: messages out without waiting, messages in as they come.
+
+What the other end is too slow to take stays here, in order, in memory and then in a file; nothing is lost, and the
+loop is never held up by it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import deque
+from collections.abc import Callable
+
+from bench.clients.wire.messages import Decoder, Message
+from bench.clients.wire.spill import Held, Spill
+
+BACKLOG = 8 << 20
+"""Bytes that wait in memory for the other end."""
+BUFFER = 4 << 20
+"""Asked of the kernel for the socket; it may give less."""
+_READ = 1 << 18
+_READS_AT_ONCE = 16
+"""After so many reads everything else on the loop has its turn."""
+_LONG = 1 << 16
+"""One turn of the loop can read many MB."""
+_PARTS = 1000
+"""The kernel takes 1024 in one call."""
+
+
+class Channel:
+    """Belongs to one event loop."""
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        on_message: Callable[[Message], None],
+        on_closed: Callable[[OSError | None], None],
+    ) -> None:
+        """`on_closed`: the other end is gone; or, with an error, what it did not take yet cannot be kept."""
+        self._socket, self._on_message, self._on_closed = sock, on_message, on_closed
+        self._loop = asyncio.get_running_loop()
+        self._decoder, self._spill = Decoder(), Spill(BACKLOG)
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._backlog: deque[Held] = deque()
+        self._unsent = memoryview(b"")
+        self._open = True
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
+        self._loop.add_reader(sock, self._readable)
+
+    def post(self, parts: list[bytes]) -> None:
+        """Send a message, as `encode` made it, with others of this turn of the loop or, if it is long, at once."""
+        if not self._parts and self._open:
+            self._loop.call_soon(self._flush)
+        self._parts += parts
+        self._size += sum(map(len, parts))
+        if self._size > _LONG:
+            self._flush()
+
+    def close(self) -> None:
+        """Nothing more in or out; what was not sent is dropped."""
+        if self._open:
+            self._open = False
+            self._loop.remove_reader(self._socket)
+            self._loop.remove_writer(self._socket)
+            self._socket.close()
+            self._spill.close()
+
+    @property
+    def backlog_in_file(self) -> int:
+        """Bytes of the temporary file, free places included; 0: memory was enough so far."""
+        return self._spill.file_bytes
+
+    def _flush(self) -> None:
+        parts, self._parts, self._size = self._parts, [], 0
+        if not self._open:
+            return
+        waiting = bool(self._backlog or self._unsent)
+        while parts and not waiting:
+            some, parts = parts[:_PARTS], parts[_PARTS:]
+            sent = self._send(some)
+            if sent < sum(map(len, some)):
+                parts = [b"".join(some)[sent:], *parts]
+                waiting = True
+                self._loop.add_writer(self._socket, self._writable)
+        if parts:
+            self._keep(b"".join(parts))
+
+    def _keep(self, blob: bytes) -> None:
+        try:
+            self._backlog.append(self._spill.put(blob))
+        except OSError as error:  # the disk is full
+            self.close()
+            self._on_closed(error)
+
+    def _writable(self) -> None:
+        """Send what waits, a piece in each turn."""
+        if not self._unsent and self._backlog:
+            self._unsent = memoryview(self._spill.take(self._backlog.popleft()))
+        self._unsent = self._unsent[self._send([self._unsent]) :]
+        if not self._unsent and not self._backlog:
+            self._loop.remove_writer(self._socket)
+
+    def _send(self, parts: list[bytes] | list[memoryview]) -> int:
+        """How many bytes the kernel took."""
+        try:
+            return self._socket.sendmsg(parts)
+        except (BlockingIOError, InterruptedError):
+            return 0
+        except OSError:  # it is gone: reading says so too
+            return 0
+
+    def _readable(self) -> None:
+        for _ in range(_READS_AT_ONCE):
+            try:
+                data = self._socket.recv(_READ)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:
+                data = b""
+            if not data:
+                self.close()
+                self._on_closed(None)
+                return
+            for message in self._decoder.feed(data):
+                self._on_message(message)
+            if not self._open:
+                return
+            if len(data) < _READ // 8:
+                return

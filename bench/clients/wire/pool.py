@@ -1,0 +1,195 @@
+"""Keep-alive connections of one server, and one exchange at a time on each: a request's bytes out, an attempt filled.
+
+Errors are named as httpx2 names them, so that a failed attempt is of the same class whichever client made it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import perf_counter_ns
+
+from bench.clients.wire.connect import connect
+from bench.clients.wire.protocol import READ_SIZE, Connection
+from bench.trial import Attempt
+
+KEEPALIVE_NS = 600_000_000_000
+"""A connection that was idle for longer is not used again."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where requests go."""
+
+    host: str
+    port: int
+    tls: bool
+
+
+class Pool:
+    """Connections to one server, as many as there are exchanges. Belongs to one event loop."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self._buffer = memoryview(bytearray(READ_SIZE))
+        self._idle: list[Connection] = []
+        self._handles: set[Handle] = set()
+
+    def exchange(
+        self,
+        request: bytes,
+        attempt: Attempt,
+        *,
+        deadline_ns: int | None,
+        cold: bool,
+        on_read: Callable[[], None] | None,
+        on_end: Callable[[], None],
+        every: int = 0,
+    ) -> Handle:
+        """Send the request and read the answer to its end into the attempt; ends exactly once, with `on_end`.
+
+        `deadline_ns`: on `perf_counter_ns`. `cold`: on a connection of its own. `on_read` is called after a read is
+        kept, after each one or when reads of `every` bytes of memory have come; neither is called before this returns.
+        """
+        attempt.t_start = perf_counter_ns()
+        handle = Handle(self, request, attempt, on_read, every, on_end, keep=not cold)
+        self._handles.add(handle)
+        if deadline_ns is not None:
+            handle.limit(deadline_ns)
+        connection = None if cold else self._take()
+        if connection is not None:
+            handle.use(connection)
+        else:
+            handle.open()
+        return handle
+
+    async def aclose(self) -> None:
+        """Close every connection; what is under way is cancelled."""
+        for handle in tuple(self._handles):
+            handle.cancel()
+        while self._idle:
+            self._idle.pop().stop()
+        await asyncio.sleep(0)  # the transports' farewells
+
+    @property
+    def idle(self) -> int:
+        """Connections that wait for a request."""
+        return len(self._idle)
+
+    async def connection(self, attempt: Attempt) -> Connection:
+        """A new one."""
+        server = self.server
+        return await connect(server.host, server.port, tls=server.tls, attempt=attempt, new=self._new)
+
+    def done(self, handle: Handle, connection: Connection | None, *, keep: bool) -> None:
+        """An exchange has ended; its connection waits for the next one, or is closed."""
+        self._handles.discard(handle)
+        if connection is None:
+            return
+        if keep and connection.reusable:
+            connection.idle_since = perf_counter_ns()
+            self._idle.append(connection)
+        else:
+            connection.stop()
+
+    def _new(self) -> Connection:
+        return Connection(self._buffer, self._lost)
+
+    def _lost(self, connection: Connection) -> None:
+        """It must not be used again."""
+        if connection in self._idle:
+            self._idle.remove(connection)
+
+    def _take(self) -> Connection | None:
+        """The idle connection that was used last, if it is still good."""
+        while self._idle:
+            connection = self._idle.pop()
+            fresh = perf_counter_ns() - connection.idle_since < KEEPALIVE_NS
+            if fresh and connection.reusable and not _has_news(connection):
+                return connection
+            connection.stop()
+        return None
+
+
+class Handle:
+    """An exchange on its way."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        request: bytes,
+        attempt: Attempt,
+        on_read: Callable[[], None] | None,
+        every: int,
+        on_end: Callable[[], None],
+        *,
+        keep: bool,
+    ) -> None:
+        self._pool, self._request, self._attempt, self._keep = pool, request, attempt, keep
+        self._on_read, self._every, self._on_end = on_read, every, on_end
+        self._connection: Connection | None = None
+        self._opening: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._over = False
+
+    def cancel(self) -> None:
+        """End it now, closed by the client; nothing happens where it has ended."""
+        if not self._over:
+            self._attempt.closed_early = True
+            self._give_up(None)
+
+    def limit(self, deadline_ns: int) -> None:
+        """It may last until then."""
+        seconds = (deadline_ns - self._attempt.t_start) / 1e9
+        late = f"ReadTimeout: not done after {seconds:.3g} s (--deadline)"
+        self._timer = asyncio.get_running_loop().call_later(max(0.0, seconds), self._give_up, late)
+
+    def open(self) -> None:
+        """On a new connection."""
+        self._opening = asyncio.get_running_loop().create_task(self._open())
+
+    def use(self, connection: Connection) -> None:
+        """On this connection."""
+        self._connection = connection
+        connection.serve(self._request, self._attempt, self._on_read, self._every, self._end)
+
+    async def _open(self) -> None:
+        try:
+            connection = await self._pool.connection(self._attempt)
+        except Exception as error:  # noqa: BLE001  (whatever it was: an exchange ends)
+            self._attempt.t_end = perf_counter_ns()
+            self._end(f"ConnectError: {error}" if str(error) else f"ConnectError: {type(error).__name__}")
+            return
+        if self._over:  # it came in the same turn of the loop
+            connection.stop()
+        else:
+            self.use(connection)
+
+    def _give_up(self, error: str | None) -> None:
+        """The client ends it: too late, or not wanted any more."""
+        self._keep = False
+        self._attempt.t_end = perf_counter_ns()
+        if self._opening is not None:
+            self._opening.cancel()
+        self._end(error)
+
+    def _end(self, error: str | None) -> None:
+        if self._over:
+            return
+        self._over = True
+        if self._timer is not None:
+            self._timer.cancel()
+        self._attempt.error = error
+        self._opening = self._timer = None  # no cycles: no collector runs while a group does
+        connection, self._connection = self._connection, None
+        self._pool.done(self, connection, keep=self._keep and error is None)
+        self._on_end()
+
+
+def _has_news(connection: Connection) -> bool:
+    """Is there something to read on an idle connection? Its end, mostly, which the loop has not seen yet."""
+    poll = select.poll()
+    poll.register(connection.transport.get_extra_info("socket").fileno(), select.POLLIN)
+    return bool(poll.poll(0))

@@ -1,0 +1,329 @@
+"""The shooter as its parent sees it: a process that is started, given requests, and gives the reads back.
+
+Reads are kept as they come, packed, in memory up to `KEEP` and beyond it in a temporary file; they become Python
+objects when their trial goes on, one trial in each turn of the loop, so that what comes in is always taken in between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections import deque
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any, Self
+
+import orjson
+
+from bench.clients.numbers import numbers
+from bench.clients.wire.channel import Channel
+from bench.clients.wire.group import Pace
+from bench.clients.wire.messages import Kind, Message, encode, unpack
+from bench.clients.wire.pool import Server
+from bench.clients.wire.spill import Held, Spill
+from bench.errors import BenchError
+from bench.trial import Attempt
+
+__all__ = ["GroupSpent", "Pace", "Server", "Shooter", "ShooterLost", "Shot"]
+
+KEEP = 16 << 20
+"""Bytes of reads that wait in memory to be decoded."""
+_START_S = 30.0
+_END_S = 5.0
+
+
+class ShooterLost(Exception):
+    """The process that sends and reads is gone; the message says which, and how it ended."""
+
+
+@dataclass(frozen=True)
+class GroupSpent:
+    """What a group cost the shooter."""
+
+    cpu_ns: int
+    wall_ns: int
+    reads: int
+    probes: list[dict[str, Any]]
+    """Rows of the table `probes`, times in raw `perf_counter_ns`."""
+
+
+class Shot:
+    """One request, on its way."""
+
+    def __init__(self, attempt: Attempt, spill: Spill, on_fired: Callable[[int], None] | None) -> None:
+        self.attempt = attempt
+        """Complete once `wait` has returned."""
+        self.t_origin = 0
+        """When a slot took it (closed loop) or when it was due (open loop); 0: not yet."""
+        self.shed = False
+        """It was due while the cap was in flight, and never sent: nothing of the attempt is filled in."""
+        self._on_fired, self._spill = on_fired, spill
+        self._held: list[tuple[int, Held]] = []
+        self._over = asyncio.get_running_loop().create_future()
+
+    async def wait(self) -> None:
+        """Until it was read completely, failed, or was shed. Raises `ShooterLost`; cancelled where it was dropped."""
+        try:
+            await self._over
+        finally:
+            held, self._held = self._held, []
+            packed = [(self._spill.take(one), reads) for reads, one in held]
+        self.attempt.reads += [read for blob, reads in packed for read in unpack(blob, reads)]
+
+    # what the shooter says of it
+
+    def fired(self, t_origin: int) -> None:
+        """It has been begun, or shed."""
+        self.t_origin = t_origin
+        if self._on_fired is not None:
+            self._on_fired(t_origin)
+
+    def keep(self, message: Message) -> None:
+        """Some of its reads."""
+        if message.reads and not self._over.done():
+            self._held.append((message.reads, self._spill.put(message.packed)))
+
+    def release(self) -> None:
+        """It is complete: whoever waits goes on."""
+        if not self._over.done():
+            self._over.set_result(None)
+
+    def drop(self) -> None:
+        """It was not begun, and will not be: whoever waits is cancelled."""
+        self._over.cancel()
+
+    def lose(self, error: ShooterLost) -> None:
+        """Nothing more will come of it."""
+        _fail(self._over, error)
+
+
+class Shooter:
+    """The process. Use it as an async context manager."""
+
+    def __init__(self, child: subprocess.Popen[bytes], sock: socket.socket, errors: IO[bytes]) -> None:
+        """Use `start`."""
+        self.pid = child.pid
+        self.t_group = 0
+        """Start of the group, in `perf_counter_ns`: due times count from it."""
+        self._child, self._errors = child, errors
+        self._spill = Spill(KEEP)
+        self._shots: dict[int, Shot] = {}
+        self._complete: deque[Shot] = deque()
+        self._connections: dict[int, int] = {}
+        self._probes: list[bytes] = []
+        self._last = 0
+        self._expected: dict[Kind, asyncio.Future[Message]] = {}
+        self._lost: ShooterLost | None = None
+        self._losing: asyncio.Task[None] | None = None
+        self._ending = False
+        self._channel = Channel(sock, self._message, self._gone)
+
+    @classmethod
+    async def start(cls) -> Shooter:
+        """A process of its own that ends with this one. Raises `BenchError` where it does not come up."""
+        ours, its = socket.socketpair()
+        errors = tempfile.TemporaryFile()  # noqa: SIM115  (`aclose`)
+        with its:
+            shooter = cls(_spawn(its, errors), ours, errors)
+        shooter._expect(Kind.READY)
+        try:
+            async with asyncio.timeout(_START_S):
+                await shooter._heard(Kind.READY)
+        except (ShooterLost, TimeoutError) as error:
+            await shooter.aclose()
+            raise BenchError(f"the process that sends and reads did not start: {str(error) or 'no word'}") from error
+        return shooter
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """End it, whatever it does."""
+        self._channel.close()
+        if self._losing is not None:
+            await self._losing
+        self._lose(ShooterLost(f"the process {self.pid} that sends and reads was ended"))
+        await asyncio.to_thread(_end, self._child)
+        self._errors.close()
+        self._spill.close()
+
+    async def begin(self, pace: Pace, cell: int) -> None:
+        """A group of this cell's trials starts. Raises `ShooterLost`."""
+        self._expect(Kind.BEGUN)
+        self._expect(Kind.SPENT)
+        self._ending = False
+        self._post(Kind.BEGIN, meta={**asdict(pace), "cell": cell})
+        self.t_group = (await self._heard(Kind.BEGUN)).meta["t_group"]
+
+    def fire(
+        self,
+        server: Server,
+        request: bytes,
+        attempt: Attempt,
+        *,
+        due: int | None,
+        deadline_s: float,
+        cold: bool,
+        on_fired: Callable[[int], None] | None,
+    ) -> Shot:
+        """Hand in a request: begun when a slot is free (`due` None) or `due` ns after the group's start.
+
+        `on_fired` is called with the origin once it has been begun, or shed.
+        """
+        shot = Shot(attempt, self._spill, on_fired)
+        if self._lost is not None:
+            shot.lose(self._lost)
+            return shot
+        self._last += 1
+        self._shots[self._last] = shot
+        meta = {**asdict(server), "due": due, "deadline_ns": int(deadline_s * 1e9), "cold": cold}
+        self._post(Kind.FIRE, self._last, meta, request)
+        return shot
+
+    async def end(self) -> GroupSpent:
+        """No more of this group: wait until all of it has ended. Raises `ShooterLost`.
+
+        Cancelled while it waits, it may be called again.
+        """
+        if not self._ending:
+            self._post(Kind.END)
+            self._ending = True
+        spent = (await self._heard(Kind.SPENT)).meta
+        probes = [row for rows in self._probes for row in orjson.loads(rows)]
+        self._probes.clear()
+        return GroupSpent(**spent, probes=probes)
+
+    def cancel(self) -> None:
+        """Whatever is in flight ends now, closed by the client; what was not begun is dropped."""
+        self._post(Kind.CANCEL)
+
+    def _post(self, kind: Kind, number: int = 0, meta: Any = None, data: bytes = b"") -> None:
+        self._channel.post(encode(kind, number, meta, data=data))
+
+    def _expect(self, kind: Kind) -> None:
+        """A message of this kind will come."""
+        self._expected[kind] = asyncio.get_running_loop().create_future()
+        if self._lost is not None:
+            _fail(self._expected[kind], self._lost)
+
+    async def _heard(self, kind: Kind) -> Message:
+        """The message of this kind that was expected."""
+        return await asyncio.shield(self._expected[kind])
+
+    def _message(self, message: Message) -> None:
+        try:
+            self._take(message)
+        except OSError as error:
+            self._gone(error)
+
+    def _take(self, message: Message) -> None:
+        match message.kind:
+            case Kind.READS:
+                self._shots[message.number].keep(message)
+            case Kind.FIRED:
+                self._shots[message.number].fired(message.meta["t_origin"])
+            case Kind.DONE:
+                self._done(self._shots.pop(message.number), message)
+            case Kind.PROBES:
+                self._probes.append(message.json)
+            case _:
+                self._expected[message.kind].set_result(message)
+
+    def _done(self, shot: Shot, message: Message) -> None:
+        measured = message.meta
+        if measured.get("dropped"):
+            shot.drop()
+            return
+        shot.shed = measured.pop("shed", False)
+        if measured.get("connection") is not None:
+            measured["connection"] = self._connection(measured["connection"])
+        for name, value in measured.items():
+            setattr(shot.attempt, name, value)
+        shot.keep(message)
+        self._complete.append(shot)
+        if len(self._complete) == 1:
+            asyncio.get_running_loop().call_soon(self._release)
+
+    def _release(self) -> None:
+        """One in each turn of the loop: decoding many at once would leave the socket unread meanwhile."""
+        if self._complete:
+            self._complete.popleft().release()
+        if self._complete:
+            asyncio.get_running_loop().call_soon(self._release)
+
+    def _connection(self, number: int) -> int:
+        """The shooter counts its connections too: no two of a run have one number."""
+        if number not in self._connections:
+            self._connections[number] = next(numbers)
+        return self._connections[number]
+
+    def _gone(self, error: OSError | None) -> None:
+        """The socket has ended: so has the process, or will. Or there is no room for what comes."""
+        self._channel.close()
+        if error is not None:
+            self._lose(ShooterLost(f"what process {self.pid} reads cannot be kept in the temporary folder: {error}"))
+        elif self._losing is None:
+            self._losing = asyncio.create_task(self._find_out())
+
+    async def _find_out(self) -> None:
+        status = await asyncio.to_thread(_end, self._child)
+        how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+        said = _tail(self._errors)
+        self._lose(ShooterLost(f"the process {self.pid} that sends and reads {how}{said and ': '}{said}"))
+
+    def _lose(self, error: ShooterLost) -> None:
+        if self._lost is None:
+            self._lost = error
+        waiting = [*self._complete, *self._shots.values()]
+        for shot in waiting:
+            shot.lose(error)
+        self._complete.clear()
+        self._shots.clear()
+        for expected in self._expected.values():
+            _fail(expected, error)
+
+
+def _fail(future: asyncio.Future[Any], error: ShooterLost) -> None:
+    """Whoever waits for it is told; it is no news when nobody does."""
+    if not future.done():
+        future.set_exception(error)
+        future.exception()
+
+
+def _spawn(sock: socket.socket, errors: IO[bytes]) -> subprocess.Popen[bytes]:
+    """It sees the modules that this process sees, none of the current folder (`-P`), and no Ctrl-C of the terminal."""
+    search_path = os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "bench.clients.wire.shooter", str(sock.fileno())],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=errors,
+        pass_fds=[sock.fileno()],
+        env={**os.environ, "PYTHONPATH": search_path},
+        start_new_session=True,
+    )
+
+
+def _end(child: subprocess.Popen[bytes]) -> int:
+    """Its exit status; it is given some seconds to end by itself, as it does when its socket ends."""
+    for end in (child.terminate, child.kill):
+        try:
+            return child.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            end()
+    return child.wait()
+
+
+def _tail(errors: IO[bytes]) -> str:
+    """The last words on its stderr, on one line."""
+    errors.seek(0)
+    return " | ".join(errors.read().decode(errors="replace").strip().splitlines()[-5:])

@@ -1,0 +1,143 @@
+"""From the arguments of `create` to the bytes of an HTTP request. Pure."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import orjson
+from openai import NotGiven, Omit
+from pydantic import BaseModel
+
+from bench import __version__
+from bench.clients.wire.errors import not_offered
+from bench.clients.wire.pool import Server
+
+_OWN = ("extra_headers", "extra_query", "extra_body", "timeout")
+"""Arguments that are not of the body."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of `create`, ready to be sent."""
+
+    path: str
+    """With the query."""
+    body: bytes
+    stream: bool
+    headers: Mapping[str, str]
+    """Of this call, over all others."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where requests go and what goes with each of them."""
+
+    base_url: str
+    key: str
+    headers: Mapping[str, str]
+    """The target's; they stand above those of every request."""
+
+    @cached_property
+    def server(self) -> Server:
+        """Host and port of it."""
+        url = urlsplit(self.base_url)
+        tls = url.scheme == "https"
+        return Server(host=url.hostname or "", port=url.port or (443 if tls else 80), tls=tls)
+
+    @cached_property
+    def path(self) -> str:
+        """What stands in front of every path."""
+        return urlsplit(self.base_url).path.rstrip("/")
+
+    @property
+    def url(self) -> str:
+        """Scheme, host and port."""
+        url = urlsplit(self.base_url)
+        return f"{url.scheme}://{url.netloc}"
+
+    def request(self, call: Call, client_id: str) -> bytes:
+        """The whole request. `client_id` goes with it as a header, so that the server's log can be matched."""
+        static = self._stream if call.stream else self._whole
+        own = {**static, **_lower(call.headers)} if call.headers else static
+        lines = [f"POST {call.path} HTTP/1.1", *(f"{name}: {value}" for name, value in own.items())]
+        lines += [f"x-client-request-id: {client_id}", f"x-request-id: {client_id}"]
+        lines += [f"content-length: {len(call.body)}", "", ""]
+        return "\r\n".join(lines).encode("latin-1") + call.body
+
+    @cached_property
+    def _stream(self) -> dict[str, str]:
+        return self._headers("text/event-stream")
+
+    @cached_property
+    def _whole(self) -> dict[str, str]:
+        return self._headers("application/json")
+
+    def _headers(self, accept: str) -> dict[str, str]:
+        return {
+            "host": urlsplit(self.base_url).netloc.rpartition("@")[2],
+            "authorization": f"Bearer {self.key}",
+            "content-type": "application/json",
+            "accept": accept,
+            "user-agent": f"streambench/{__version__}",
+            **_lower(self.headers),
+            "accept-encoding": "identity",
+        }
+
+
+def make_call(path: str, known: frozenset[str], arguments: Mapping[str, Any]) -> Call:
+    """The request of `create(**arguments)`. `known`: the names that the SDK's method takes.
+
+    Raises TypeError for an argument that the SDK does not take, and `NotOffered` for a timeout.
+    """
+    if unknown := arguments.keys() - known:
+        raise TypeError(f"create() got an unexpected keyword argument {min(unknown)!r}")
+    given = {name: value for name, value in arguments.items() if not isinstance(value, NotGiven | Omit)}
+    if given.get("timeout") is not None:
+        raise not_offered("create(timeout=…)")
+    body = {name: value for name, value in given.items() if name not in _OWN}
+    body |= given.get("extra_body") or {}
+    query = given.get("extra_query")
+    return Call(
+        path=f"{path}?{urlencode(query, doseq=True)}" if query else path,
+        body=to_json(body),
+        stream=body.get("stream") is True,
+        headers={name: value for name, value in (given.get("extra_headers") or {}).items() if isinstance(value, str)},
+    )
+
+
+@cache
+def arguments_of(*, chat: bool) -> frozenset[str]:
+    """The names of what the SDK's `create` takes."""
+    from openai.resources.chat.completions import AsyncCompletions  # noqa: PLC0415  (lazy in the SDK itself)
+    from openai.resources.responses import AsyncResponses  # noqa: PLC0415
+
+    create = AsyncCompletions.create if chat else AsyncResponses.create
+    return frozenset(inspect.signature(create).parameters) - {"self"}
+
+
+def to_json(value: Any) -> bytes:
+    """A body as JSON; what orjson does not take (half a surrogate pair) as the SDK writes it."""
+    try:
+        return orjson.dumps(value, default=_plain)
+    except (TypeError, ValueError):
+        return json.dumps(value, default=_plain, ensure_ascii=True, separators=(",", ":")).encode()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json", exclude_unset=True, by_alias=True)
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, Iterable):
+        return list(value)
+    raise TypeError(f"{type(value).__name__} cannot be sent as JSON")
+
+
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}

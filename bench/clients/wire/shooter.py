@@ -1,0 +1,234 @@
+"""The process that sends, reads and stamps, and does nothing else: `python -m bench.clients.wire.shooter FD`.
+
+It decodes no event and writes no record. What it reads goes to the process that started it, over the socket FD, and it
+ends with that process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import socket
+import sys
+from dataclasses import dataclass, field
+from time import perf_counter_ns, process_time_ns
+from typing import Any
+
+from bench.clients.wire.alarm import Alarm
+from bench.clients.wire.channel import Channel
+from bench.clients.wire.group import Group, Pace
+from bench.clients.wire.messages import Kind, Message, encode
+from bench.clients.wire.pool import Handle, Pool, Server
+from bench.clients.wire.shipping import ROOM, Sweeper
+from bench.clients.wire.turns import take_short_turns
+from bench.meters.guard import Guard
+from bench.trial import Attempt
+
+LEAD_NS = 50_000_000
+"""An open-loop group starts this long after it was asked for, so that its first requests are here in time."""
+MEASURED = (
+    "t_start", "t_connect", "t_connected", "t_tls", "connection", "reused", "t_sent", "t_headers", "t_end",
+    "status", "http_version", "headers", "closed_early", "error",
+)  # fmt: skip
+"""Of an attempt: what is known only here."""
+
+
+@dataclass(slots=True, eq=False)
+class Round:
+    """One request, from the moment it was handed in to its end."""
+
+    service: Service
+    number: int
+    server: Server
+    request: bytes
+    due: int | None
+    deadline_ns: int
+    cold: bool
+    attempt: Attempt = field(default_factory=lambda: Attempt(0, 0, "", "POST", "", 0, asked_stream=False, t_start=0))
+    handle: Handle | None = None
+    reads: int = 0
+
+    def begin(self, t_origin: int) -> None:
+        """Send it."""
+        self.handle = self.service.pool(self.server).exchange(
+            self.request,
+            self.attempt,
+            deadline_ns=t_origin + self.deadline_ns,
+            cold=self.cold,
+            on_read=self.ship,
+            every=ROOM,
+            on_end=self.end,
+        )
+        self.request = b""
+        self.service.begun(self, t_origin)
+
+    def ship(self) -> None:
+        """Send what is kept, if anything is."""
+        if self.attempt.reads:
+            self.service.post(Kind.READS, self.number, reads=self.attempt.reads)
+            self.forget_reads()
+
+    def end(self) -> None:
+        """The exchange has ended."""
+        measured = {name: getattr(self.attempt, name) for name in MEASURED}
+        self.service.post(Kind.DONE, self.number, measured, reads=self.attempt.reads)
+        self.forget_reads()
+        self.handle = None
+        self.service.ended(self)
+
+    def shed(self, t_origin: int) -> None:
+        """It was due, and is not sent: too many are in flight."""
+        self.service.post(Kind.FIRED, self.number, {"t_origin": t_origin})
+        self.service.post(Kind.DONE, self.number, {"shed": True})
+
+    def drop(self) -> None:
+        """It was not begun, and will not be."""
+        self.service.post(Kind.DONE, self.number, {"dropped": True})
+
+    def forget_reads(self) -> None:
+        """They have been shipped."""
+        self.reads += len(self.attempt.reads)
+        self.attempt.reads.clear()
+
+
+class Service:
+    """Does what the messages say."""
+
+    def __init__(self, sock: socket.socket, guard: Guard) -> None:
+        self.over = asyncio.get_running_loop().create_future()
+        self._channel = Channel(sock, self._message, self._stop)
+        asyncio.get_running_loop().set_exception_handler(self._failed)
+        self._guard = guard
+        self._alarm, self._sweeper = Alarm(), Sweeper(self._probes)
+        self._pools: dict[Server, Pool] = {}
+        self._open: dict[int, Round] = {}
+        self._group: Group | None = None
+        self._t_wall = self._t_cpu = self._reads = 0
+        self.post(Kind.READY)
+
+    def post(self, kind: Kind, number: int = 0, meta: Any = None, *, reads: Any = ()) -> None:
+        """Tell the parent."""
+        self._channel.post(encode(kind, number, meta, reads=reads))
+
+    def pool(self, server: Server) -> Pool:
+        """The connections to that server."""
+        if server not in self._pools:
+            self._pools[server] = Pool(server)
+        return self._pools[server]
+
+    def begun(self, planned: Round, t_origin: int) -> None:
+        """It is on its way."""
+        self._open[planned.number] = planned
+        self._sweeper.add(planned)
+        self.post(Kind.FIRED, planned.number, {"t_origin": t_origin})
+
+    def ended(self, planned: Round) -> None:
+        """It has ended."""
+        self._reads += planned.reads
+        self._sweeper.remove(planned)
+        del self._open[planned.number]
+        if self._group is not None:
+            self._group.ended()
+
+    def _stop(self, error: BaseException | None) -> None:
+        """Nobody listens any more, or what was read cannot be kept."""
+        if self.over.done():
+            return
+        if error is None:
+            self.over.set_result(None)
+        else:
+            self.over.set_exception(error)
+
+    def _failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """A callback of ours that fails must end the process: the parent would wait for ever, or get half the reads."""
+        if context.get("handle") is not None and context.get("exception") is not None:
+            self._stop(context["exception"])
+        else:
+            loop.default_exception_handler(context)
+
+    def _message(self, message: Message) -> None:
+        match message.kind:
+            case Kind.BEGIN:
+                self._begin(message.meta)
+            case Kind.FIRE if self._group is not None:
+                self._group.add(self._round(message))
+            case Kind.END if self._group is not None:
+                self._group.close()
+            case Kind.CANCEL:
+                self._cancel()
+
+    def _round(self, message: Message) -> Round:
+        meta = message.meta
+        server = Server(meta["host"], meta["port"], meta["tls"])
+        return Round(self, message.number, server, message.packed, meta["due"], meta["deadline_ns"], meta["cold"])
+
+    def _begin(self, meta: dict[str, Any]) -> None:
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        pace = Pace(meta["slots"], meta["cap"], meta["ramp_ns"])
+        self._reads = 0
+        self._t_wall, self._t_cpu = perf_counter_ns(), process_time_ns()
+        t_group = self._t_wall + (LEAD_NS if pace.slots is None else 0)
+        self._group = Group(pace, t_group, self._alarm, self._spent)
+        self._guard.begin(meta["cell"])
+        self._sweeper.start()
+        self.post(Kind.BEGUN, meta={"t_group": t_group})
+
+    def _probes(self) -> None:
+        """What the guard has seen, so that a long group does not fill the memory."""
+        self.post(Kind.PROBES, meta=self._guard.take())
+
+    def _spent(self) -> None:
+        """All of the group has ended."""
+        self._group = None
+        self._sweeper.stop()
+        self.post(Kind.PROBES, meta=self._guard.end())
+        spent = {"cpu_ns": process_time_ns() - self._t_cpu, "wall_ns": perf_counter_ns() - self._t_wall}
+        self.post(Kind.SPENT, meta={**spent, "reads": self._reads})
+        gc.enable()
+        gc.unfreeze()
+
+    def _cancel(self) -> None:
+        if self._group is not None:
+            self._group.drop_waiting()
+        for planned in tuple(self._open.values()):
+            if planned.handle is not None:
+                planned.handle.cancel()
+
+    async def aclose(self) -> None:
+        """Nobody listens any more."""
+        self._alarm.close()
+        self._sweeper.stop()
+        for pool in self._pools.values():
+            await pool.aclose()
+
+
+async def serve(fd: int) -> None:
+    """Serve the process at the other end of the socket until it is gone."""
+    async with Guard() as guard:
+        service = Service(socket.socket(fileno=fd), guard)
+        await service.over
+        await service.aclose()
+
+
+def main() -> None:
+    """Ctrl-C in the terminal is the parent's affair; the parent tells."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    take_short_turns()
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        runner.run(serve(int(sys.argv[1])))
+
+
+def loop_factory() -> Any:
+    """uvloop where it is installed; None: asyncio's own."""
+    try:
+        import uvloop  # noqa: PLC0415  (an extra)
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+if __name__ == "__main__":
+    main()
