@@ -21,7 +21,7 @@ class CellKey(NamedTuple):
     model: str
     client: str
     load: str
-    """`c=8`: eight at a time. Memory rows: `tokens=8000`, the length of the answer."""
+    """`c=8`: eight at a time; `rate=5`: five a second. Memory rows: `tokens=8000`, the length of the answer."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Row:
     unit: str
     """`ms` for times; `ratio` and `share` are fractions (0.02 is 2 %)."""
     statistic: str
-    """`p50`, `p90`, `p95`, `p99`, `mean`, `sum`, `share`, `slope` or `hl`."""
+    """`p50`, `p90`, `p95`, `p99`, `mean`, `sum`, `share`, `slope`, `hl`, `rate` (by time) or `level` (a load)."""
     n: int
     """What the number rests on: offered trials for latencies, pairs for paired metrics."""
     failed: int
@@ -161,6 +161,23 @@ class MemoryCurve:
 
 
 @dataclass(frozen=True)
+class Knee:
+    """Up to which load a sweep kept to its limits, in one delivery."""
+
+    key: CellKey
+    """Of its cells; `load` is `c` (closed loop) or `rate` (open loop), which have knees of their own."""
+    delivery: str
+    load: str
+    """The highest that passed, as `rate=10`; empty where none did."""
+    size: float | None
+    """The same as a number: trials at a time, or starts a second."""
+    said: str
+    """In words, with the reason: `rate=10; rate=20 fails: …`."""
+    n: int
+    """Offered trials that the answer rests on: those of the load that ended the search."""
+
+
+@dataclass(frozen=True)
 class Failure:
     """A failed trial, with what it takes to find it in the server's log."""
 
@@ -188,20 +205,27 @@ class Summary:
     rows: tuple[Row, ...]
     memory: tuple[MemoryCurve, ...]
     failures: tuple[Failure, ...]
+    """The first of them; `unlisted` says how many more there were."""
     environment: Mapping[str, str]
     """The manifest's versions and machine, flat and sorted."""
     claims: tuple[Claim, ...] = ()
+    unlisted: int = 0
+    """Failed trials that are not in `failures`."""
+    knees: tuple[Knee, ...] = ()
+    """Of every delivery of what ran under load."""
 
     def row(self, cell: Cell, delivery: str, metric: str, statistic: str, unit: str = "") -> Row | None:
         """The number of a cell, or None when the run has none; `unit` where a metric comes in two."""
         found = self._index.get((cell.key, delivery, metric, statistic), ())
         return next((row for row in found if unit in {"", row.unit}), None)
 
-    def floor(self, load: str, delivery: str, metric: str, statistic: str = "p50") -> Row | None:
-        """What the instrument itself adds at this load: `floor_…` of the calibration, or None without one."""
+    def floor(
+        self, load: str, delivery: str, metric: str, statistic: str = "p50", *, client: str = "sdk"
+    ) -> Row | None:
+        """What this client itself adds at this load: `floor_…` of the calibration, or None without one."""
         same = (row for row in self.rows if row.scenario == CALIBRATION and row.metric == metric)
-        wanted = (load, delivery, statistic)
-        return next((row for row in same if (row.load, row.delivery, row.statistic) == wanted), None)
+        wanted = (load, delivery, statistic, client)
+        return next((row for row in same if (row.load, row.delivery, row.statistic, row.client) == wanted), None)
 
     def memory_row(self, cell: Cell, delivery: str, metric: str) -> Row | None:
         """A number of the memory pass: it belongs to the scenario, whatever the target."""

@@ -50,6 +50,7 @@ def make_calibrated(
             "trial_id": place * trials + number,
             "cell": cell.cell,
             "pair": place * trials + number,
+            "block": 0,
             "phase": "calibrate",
             "delivery": delivery,
             "params": cell.params,
@@ -59,7 +60,7 @@ def make_calibrated(
         for number in range(trials)
     ]
     manifest = {"schema_version": SCHEMA_VERSION, "run_id": run.name, "created": "", "command": [], "versions": {}}
-    names = ("trial_id", "cell", "pair", "phase", "delivery")
+    names = ("trial_id", "cell", "pair", "block", "phase", "delivery")
     plan = {"seed": 0, "cells": [asdict(cell) for cell in cells]}
     records.write_json(run / records.MANIFEST, manifest)
     records.write_json(run / records.PLAN, {**plan, "trials": {name: [row[name] for row in rows] for name in names}})

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from bench.analysis import intervals
 from bench.analysis.cellrows import Arm
-from bench.analysis.floor import Resolution
-from bench.analysis.frames import RunFrames
+from bench.analysis.floor import Resolution, Way, way
+from bench.analysis.frames import RunFrames, planned_phases
 from bench.analysis.hypotheses import holm, signed_rank_p
 from bench.analysis.intervals import Estimate
 from bench.analysis.labels import WHOLE_RUN, cell_key, cell_labels, whole_run_key
@@ -60,15 +60,15 @@ class Sample:
         return min(1.0, 2 * min(above, signed_rank_p(self.differences + self.floor, 0, "less")))
 
 
-def check(frames: RunFrames, resolutions: Mapping[str, Resolution], late: Collection[int] = ()) -> AaCheck:
-    """Judge the A/A pairs; `resolutions` by load. `late`: cells in which the client was, which decide nothing."""
+def check(frames: RunFrames, resolutions: Mapping[Way, Resolution], late: Collection[int] = ()) -> AaCheck:
+    """Judge the A/A pairs; `resolutions` by client and load. `late`: cells that decide nothing, for the client was."""
     labels = zip(cell_labels(frames.cells), frames.cells, strict=True)
     cells = {label: cell for label, cell in labels if cell["cell"] not in late}
     found = {label: pairs for label, cell in cells.items() if (pairs := _pairs(frames, cell)).offered}
     if not found:
         return AaCheck(sentence=f"A/A: not checked ({_why_none(frames, late)})")
     frames = replace(frames, cells=list(cells.values()))
-    samples = {label: _sample(pairs, resolutions.get(pairs.key.load)) for label, pairs in found.items()}
+    samples = {label: _sample(pairs, resolutions.get(way(pairs.key))) for label, pairs in found.items()}
     together = together_of(samples)
     row = _together_row(frames, list(found.values()), "aa", together.differences)
     invalid = verdict(samples)
@@ -151,7 +151,7 @@ def _sample(pairs: Pairs, resolution: Resolution | None) -> Sample:
 
 
 def _why_none(frames: RunFrames, late: Collection[int]) -> str:
-    planned = "aa" in frames.plan["trials"]["phase"]
+    planned = "aa" in planned_phases(frames.plan)
     if planned and late:
         return "the client was late"
     return "the run ended before an A/A pair did" if planned else "no A/A pairs were planned"

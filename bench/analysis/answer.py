@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
-from bench.analysis.floor import Resolution
+from bench.analysis.floor import Resolution, Way, way
+from bench.analysis.knee import overloaded
 from bench.analysis.verdicts import Find, Outcome, gain_of, known, negated, overhead_of, why
 from bench.analysis.wording import both, ends, interval, span, value
 from bench.summary import Cell, Row, Summary
@@ -29,7 +30,7 @@ class Effect(NamedTuple):
     ends: Outcome
 
 
-def answer(summary: Summary, resolutions: Mapping[str, Resolution]) -> str:
+def answer(summary: Summary, resolutions: Mapping[Way, Resolution]) -> str:
     """What streaming buys and costs over all cells whose numbers may be believed; then what else the run tells."""
     cells = summary.cells
     if not cells:
@@ -39,15 +40,24 @@ def answer(summary: Summary, resolutions: Mapping[str, Resolution]) -> str:
     usable = [cell for cell in cells if not (cell.invalid or cell.saturated or cell.unsupported)]
     if summary.trust.verdict == "INVALID" or not usable:
         return NOT_TRUSTED
-    paired = [cell for cell in usable if not cell.unpaired]
+    steady = [cell for cell in usable if not overloaded(cell)]
+    paired = [cell for cell in steady if not cell.unpaired]
     effects = [_effect(summary.row, cell, resolutions) for cell in paired]
     compared = any(effect.gain for effect in effects)
     first = _compared(summary, effects) if compared else usable[0].verdict if len(usable) == 1 else NO_PAIRS
-    return " ".join([first, *_unpaired(usable, compared), *_late(cells), *fastest(summary.row, usable)])
+    return " ".join(
+        [
+            first,
+            *_unpaired(usable, compared),
+            *_late(cells),
+            *_overloaded(len(usable) - len(steady)),
+            *fastest(summary.row, usable),
+        ]
+    )
 
 
-def _effect(find: Find, cell: Cell, resolutions: Mapping[str, Resolution]) -> Effect:
-    resolution = resolutions.get(cell.key.load, Resolution())
+def _effect(find: Find, cell: Cell, resolutions: Mapping[Way, Resolution]) -> Effect:
+    resolution = resolutions.get(way(cell.key), Resolution())
     return Effect(cell, *gain_of(find, cell, resolution), *overhead_of(find, cell, resolution))
 
 
@@ -197,6 +207,11 @@ def _unpaired(usable: Sequence[Cell], compared: bool) -> Iterator[str]:
 def _late(cells: Sequence[Cell]) -> Iterator[str]:
     if late := sum(bool(cell.saturated) for cell in cells):
         yield f"Left out: {late} {'cell' if late == 1 else 'cells'} in which the client was late."
+
+
+def _overloaded(number: int) -> Iterator[str]:
+    if number:
+        yield f"Left out: {number} {'cell' if number == 1 else 'cells'} in which ever more were in flight."
 
 
 def fastest(find: Find, cells: Sequence[Cell]) -> Iterator[str]:

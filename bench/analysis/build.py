@@ -15,20 +15,26 @@ from bench.analysis import aa, intervals, verdicts
 from bench.analysis.answer import answer
 from bench.analysis.cellrows import Arm, arm_rows, floats, never_useful
 from bench.analysis.claims import claims
-from bench.analysis.drift import connections, order_effect, trend
+from bench.analysis.drift import Drift, connections, order_effect, trend
 from bench.analysis.ending import stopping_line
-from bench.analysis.floor import Resolution, floor_rows, resolution
-from bench.analysis.frames import RunFrames, load
+from bench.analysis.floor import Resolution, Way, floor_rows, resolution, way
+from bench.analysis.frames import RunFrames, load, of_cell
 from bench.analysis.guard import calibration_lines, guard_cell, machine_lines
 from bench.analysis.instrument import cpu_rows, read_lag_rows, read_lags
+from bench.analysis.knee import GREW, knee_row, knees, overloaded, queue_grows
 from bench.analysis.labels import cell_key, cell_labels
+from bench.analysis.loadrows import load_rows, loads_of
 from bench.analysis.memory import memory_curves, memory_rows
 from bench.analysis.pairs import make_pairs, pair_rows
 from bench.analysis.piecerows import piece_gap_rows
+from bench.analysis.sdkcost import sdk_rows
 from bench.analysis.trust import floor_lines, trust
+from bench.load import parse_load
 from bench.meters.consuming import CONSUMERS
-from bench.summary import Cell, Ecdf, Failure, MemoryCurve, Row, Summary
+from bench.summary import Cell, CellKey, Ecdf, Failure, MemoryCurve, Row, Summary
 
+MOST_FAILURES = 1000
+"""Failed trials named one by one; an overloaded server fails a million."""
 LATE_NOTE = "SATURATED: the client was late"
 """Before the note of every number of such a cell: the numbers stay for programs, and are in no table."""
 
@@ -39,15 +45,17 @@ def build(run: Path) -> Summary:
     labels = cell_labels(frames.cells)
     lags = read_lags(frames.trials, dict(frames.tables))
     floors = floor_rows(frames)
-    resolutions = {load: resolution(floors, load) for load in {cell["load"] for cell in frames.cells}}
+    ways = {way(cell_key(cell)) for cell in frames.cells}
+    resolutions = {(client, load): resolution(floors, load, client) for client, load in ways}
     parts = [
-        _cell(frames, cell, label, lags, resolutions[cell["load"]])
+        _cell(frames, cell, label, lags, resolutions[way(cell_key(cell))])
         for cell, label in zip(frames.cells, labels, strict=True)
     ]
     memory, memory_numbers = _memory(frames)
-    cells = tuple(cell for cell, _ in parts)
+    cells, found = tuple(cell for cell, _ in parts), [row for _, rows in parts for row in rows]
+    found += sdk_rows(cells, _arms_of(frames), found, int(frames.plan["seed"]))
     checked = aa.check(frames, resolutions, [cell.number for cell in cells if cell.saturated])
-    drift = trend(frames)
+    drift = trend(frames, [cell.number for cell in cells if overloaded(cell)])
     summary = Summary(
         manifest=frames.manifest,
         headline=headline(frames.manifest, cells),
@@ -68,12 +76,20 @@ def build(run: Path) -> Summary:
         ),
         notes=tuple(str(note) for note in frames.manifest.get("notes") or ()),
         cells=tuple(_invalidated(cell, checked.invalid) for cell in cells),
-        rows=(*(row for _, rows in parts for row in rows), *floors, *checked.rows, *drift.rows, *memory_numbers),
+        rows=(*found, *floors, *checked.rows, *drift.rows, *memory_numbers),
         memory=memory,
         failures=tuple(_failures(frames, dict(zip(_numbers(frames), labels, strict=True)))),
+        unlisted=max(0, int((frames.trials["status"] != "ok").sum()) - MOST_FAILURES),
         environment=_environment(frames.manifest),
     )
     return _with_verdicts(replace(summary, claims=claims(frames, summary)), resolutions)
+
+
+def _grew(rows: Iterable[Row]) -> str:
+    """Where ever more trials ran at a time: then what each of them took had to grow, and had not ended growing."""
+    slopes = (row for row in rows if (row.metric, row.statistic) == ("in_flight", "slope"))
+    grew = next(filter(None, map(queue_grows, slopes)), "")
+    return f"{GREW}: {grew}; its times would be longer in a longer run" if grew else ""
 
 
 def _invalidated(cell: Cell, reason: str) -> Cell:
@@ -90,25 +106,28 @@ def _cell(
 ) -> tuple[Cell, list[Row]]:
     """One cell with its numbers; the verdict comes when all numbers are there."""
     key, simulated = cell_key(cell), bool(cell["simulated"])
-    offered = frames.trials[frames.trials["cell"] == cell["cell"]]
-    trials = offered[offered["status"] != "cancelled"]
-    streamed, blocking = (Arm(key, name, trials[trials["delivery"] == name]) for name in ("streamed", "blocking"))
-    rows = [
-        row for arm in (streamed, blocking) for row in arm_rows(arm, frames.tables["events"], frames.tables["metrics"])
-    ]
+    mine = of_cell(frames, cell["cell"])
+    offered = mine.trials
+    streamed, blocking = _arms(key, offered)
+    rows = [row for arm in (streamed, blocking) for row in arm_rows(arm, mine.tables["events"], mine.tables["metrics"])]
     counters = frames.tables["cells"][frames.tables["cells"]["cell"] == cell["cell"]]
+    if level := loads_of(frames).get(key.load):
+        rows += [row for arm in (streamed, blocking) for row in load_rows(arm, mine, level)]
     if len(streamed.trials):
-        rows += [*piece_gap_rows(streamed, frames.tables["pieces"]), *cpu_rows(streamed, counters)]
+        rows += [*piece_gap_rows(streamed, mine.tables["pieces"]), *cpu_rows(streamed, counters)]
         rows += read_lag_rows(streamed, lags)
     pairs = make_pairs(key, streamed, blocking, simulated=simulated)
     unsupported = _unsupported(counters)
     paired = bool(len(streamed.trials) and len(blocking.trials))
     rows += pair_rows(pairs, int(frames.plan["seed"])) if paired else []
     guarded = guard_cell(frames, cell["cell"], key, lags)
-    order = order_effect(pairs, int(frames.plan["seed"]), resolves.total_ms, len(frames.cells))
-    mixed = connections(frames, cell["cell"], key)
+    alone = parse_load(
+        key.load
+    ).alone  # else the trials of a pair are in two segments: no order of theirs has an effect
+    order = order_effect(pairs, int(frames.plan["seed"]), resolves.total_ms, len(frames.cells)) if alone else Drift()
+    mixed = connections(mine, cell["cell"], key)
     rows += [*guarded.rows, *order.rows, *mixed.rows]
-    seen = [*guarded.notes, *filter(None, (order.sentence, mixed.sentence))]
+    seen = [*guarded.notes, *filter(None, (order.sentence, mixed.sentence, _grew(rows)))]
     made = Cell(
         number=cell["cell"],
         key=key,
@@ -128,6 +147,23 @@ def _cell(
         saturated=guarded.saturated,
     )
     return made, rows
+
+
+def _arms(key: CellKey, offered: pd.DataFrame) -> tuple[Arm, Arm]:
+    """The streamed and the blocking trials of a cell; what we stopped ourselves is in no figure."""
+    trials = offered[offered["status"] != "cancelled"]
+    return Arm(key, "streamed", trials[trials["delivery"] == "streamed"]), Arm(
+        key, "blocking", trials[trials["delivery"] == "blocking"]
+    )
+
+
+def _arms_of(frames: RunFrames) -> dict[tuple[CellKey, str], Arm]:
+    """The arms of all cells, where several clients measured; else none are asked for."""
+    if len({cell["client"] for cell in frames.cells}) < 2:
+        return {}
+    by_cell = dict(list(frames.trials.groupby("cell")))
+    keys = {cell["cell"]: cell_key(cell) for cell in frames.cells if cell["cell"] in by_cell}
+    return {(key, arm.delivery): arm for number, key in keys.items() for arm in _arms(key, by_cell[number])}
 
 
 def _unpaired(cell: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
@@ -172,14 +208,15 @@ def _memory(frames: RunFrames) -> tuple[tuple[MemoryCurve, ...], list[Row]]:
     return tuple(curve for curve, _, _ in found), rows
 
 
-def _with_verdicts(summary: Summary, resolutions: Mapping[str, Resolution]) -> Summary:
+def _with_verdicts(summary: Summary, resolutions: Mapping[Way, Resolution]) -> Summary:
     cells = tuple(
-        replace(cell, verdict=verdicts.cell_verdict(summary.row, cell, resolutions[cell.key.load]))
+        replace(cell, verdict=verdicts.cell_verdict(summary.row, cell, resolutions[way(cell.key)]))
         for cell in summary.cells
     )
     late = {cell.key for cell in cells if cell.saturated}
     rows = tuple(_of_late_client(row) if row.key in late else row for row in summary.rows)
-    judged = replace(summary, cells=cells, rows=rows)
+    found = tuple(knees(summary.row, cells))
+    judged = replace(summary, cells=cells, rows=(*rows, *map(knee_row, found)), knees=found)
     return replace(judged, answer=answer(judged, resolutions))
 
 
@@ -220,7 +257,7 @@ def further(frames: RunFrames, cells: Sequence[Cell], lags: pd.Series[float]) ->
     yield from _lag_line(floats(lags))
     if frames.tables["memory"].empty:
         yield "no memory pass in this run: memory is n/a"
-    loops = sorted({cell.key.load for cell in cells})
+    loops = sorted({cell.key.load for cell in cells}, key=lambda label: parse_load(label).place)
     yield f"seed {frames.plan['seed']}, load {', '.join(loops)}; intervals: 95 %; a failure counts as ∞"
 
 
@@ -242,9 +279,11 @@ def _ms(estimate: intervals.Estimate) -> str:
 
 
 def _failures(frames: RunFrames, labels: Mapping[int, str]) -> Iterator[Failure]:
-    failed = frames.trials[frames.trials["status"] != "ok"].sort_index()
-    last = frames.tables["attempts"].drop_duplicates("trial_id", keep="last").set_index("trial_id")
-    ids = failed.join(last[["client_id", "server_id"]]).replace({np.nan: None})
+    columns, named = ["cell", "delivery", "status", "error"], ["trial_id", "client_id", "server_id"]
+    failed = frames.trials.loc[frames.trials["status"] != "ok", columns].sort_index().head(MOST_FAILURES)
+    attempts = frames.tables["attempts"]
+    last = attempts.loc[attempts["trial_id"].isin(failed.index), named].drop_duplicates("trial_id", keep="last")
+    ids = failed.join(last.set_index("trial_id")).replace({np.nan: None})
     for trial_id, trial in ids.iterrows():
         yield Failure(
             trial_id=int(str(trial_id)),

@@ -155,18 +155,35 @@ def no_pace(ok: pd.DataFrame) -> str:
     return "n/a (first and last token came in one read)" if at_once else "n/a (no ok trial has what it takes)"
 
 
+def of_sample(trials: pd.DataFrame) -> str:
+    """`from the events of 1,012 of 100,000 trials`: what a number of single events rests on; empty if on all trials."""
+    kept = int(trials["stored"].sum())
+    return f"from the events of {kept:,} of {len(trials):,} trials" if kept < len(trials) else ""
+
+
+def gaps_note(gaps: int, arm: Arm) -> str:
+    """What n is, and what the quantiles of gaps rest on."""
+    return "; ".join(filter(None, (f"n counts trials; {gaps} gaps", of_sample(arm.ok))))
+
+
+def no_gaps(arm: Arm, what: str) -> Estimate:
+    """Why there is no gap."""
+    sample = of_sample(arm.ok)
+    return Estimate(note=f"n/a (no trial had two {what}{sample and f', {sample}'})")
+
+
 def gap_rows(arm: Arm, events: pd.DataFrame) -> Iterator[Row]:
-    """Gaps between deltas, and the same as ITL where a delta is a token."""
+    """Gaps between deltas, and the same as ITL where a delta is a token; of the trials whose events were stored."""
     owner, gaps = delta_gaps(events[events["trial_id"].isin(arm.ok.index)])
     trials = int(np.unique(owner).size)
     if not trials:
-        return (yield arm.row("gap", "p50", Estimate(note="n/a (no trial had two deltas)"), 0))
+        return (yield arm.row("gap", "p50", no_gaps(arm, "deltas"), 0))
     why_not = "" if one_token_a_delta(arm.ok) else tokens_an_event(arm.ok)
     for statistic, q in QUANTILES.items():
         estimate = intervals.clustered_quantile(gaps, owner, q)
-        yield arm.row("gap", statistic, estimate, trials, note=f"n counts trials; {gaps.size} gaps")
+        yield arm.row("gap", statistic, estimate, trials, note=gaps_note(gaps.size, arm))
         if not why_not:
-            yield arm.row("itl", statistic, estimate, trials, note=f"n counts trials; {gaps.size} gaps")
+            yield arm.row("itl", statistic, estimate, trials, note=gaps_note(gaps.size, arm))
     if why_not:
         yield arm.row("itl", "p50", Estimate(note=why_not), trials)
 

@@ -21,5 +21,7 @@ def non_empty(events: pd.DataFrame) -> pd.DataFrame:
 def with_send_times(events: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """The events of which the simulator's log tells `t_sent` (ns): event n of an attempt is frame n of its answer."""
     attempts = tables["attempts"][["trial_id", "request", "attempt", "client_id"]]
+    attempts = attempts[attempts["trial_id"].isin(events["trial_id"].unique())]
     truth = tables["truth"].rename(columns={"frame": "seq"})[["client_id", "seq", "type", "t_sent"]]
+    truth = truth[truth["client_id"].isin(attempts["client_id"].dropna())]
     return events.merge(attempts, on=["trial_id", "request", "attempt"]).merge(truth, on=["client_id", "seq", "type"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -43,21 +43,23 @@ class Drift:
     """Empty where it does not matter."""
 
 
-def trend(frames: RunFrames) -> Drift:
+def trend(frames: RunFrames, growing: Collection[int] = ()) -> Drift:
     """`trend`: by what fraction times changed from the start of the run to its end (scenario `(all)`, and each cell).
 
     Intervals are widened where neighbours are alike. Said is only what excludes zero at 99 %, with Bonferroni's
-    correction, and is above 5 %: the slope of all cells together, else that of the worst cell.
+    correction, and is above 5 %: the slope of all cells together, else that of the worst cell. `growing`: cells whose
+    queue grew, so that their times had to; they have a row, and are not held against the run.
     """
     table = residuals(frames.trials)
     if table.empty:
         return Drift()
     seed, cells = int(frames.plan["seed"]), dict(zip(cell_labels(frames.cells), frames.cells, strict=True))
-    parts = {"": (whole_run_key(frames.cells), table)}
+    parts = {"": (whole_run_key(frames.cells), table[~table["cell"].isin(list(growing))])}
     parts |= {label: (cell_key(cell), table[table["cell"] == cell["cell"]]) for label, cell in cells.items()}
     rows = {label: _trend_row(key, part, seed) for label, (key, part) in parts.items()}
     alpha = SAID / (len(parts) if len(cells) > 1 else 1)
-    said = [label for label, (_, part) in parts.items() if matters(_slope(part, seed, alpha), TREND_MATTERS)]
+    steady = {label: part for label, part in parts.items() if not label or cells[label]["cell"] not in growing}
+    said = [label for label, (_, part) in steady.items() if matters(_slope(part, seed, alpha), TREND_MATTERS)]
     return Drift(tuple(rows.values()), _trend_sentence(rows, said))
 
 
@@ -65,9 +67,9 @@ def residuals(trials: pd.DataFrame) -> pd.DataFrame:
     """Ok trials in the order of time: `y`, log(total) minus its median in the same cell and delivery; `x`, when it
     began as a fraction of the run; `cell` and `delivery`.
     """
-    ok = trials[(trials["status"] == "ok") & trials["t_origin"].notna() & trials["t_end"].notna()]
-    ok = ok.sort_values("t_origin")
-    total, start = (part.to_numpy(dtype=np.float64) for part in (per_trial(ok)["total"], ok["t_origin"]))
+    known = (trials["status"] == "ok") & trials["t_origin"].notna() & trials["t_end"].notna()
+    ok = trials.loc[known, ["cell", "delivery", "t_origin", "t_end"]].sort_values("t_origin")
+    total, start = (part.to_numpy(dtype=np.float64) for part in ((ok["t_end"] - ok["t_origin"]) / MS, ok["t_origin"]))
     table = ok[["cell", "delivery"]].assign(y=np.log(total), x=(start - start.min(initial=np.inf)) / _length(start))
     table["y"] -= table.groupby(["cell", "delivery"])["y"].transform("median")
     return table

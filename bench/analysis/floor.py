@@ -5,14 +5,14 @@ Floors stand beside the results and are never subtracted from any.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from bench.analysis import intervals
-from bench.analysis.cellrows import Arm, delta_gaps, floats
+from bench.analysis.cellrows import OWN, Arm, delta_gaps, floats, gaps_note, of_sample
 from bench.analysis.deltas import with_send_times
 from bench.analysis.frames import RunFrames
 from bench.analysis.instrument import read_lags
@@ -20,8 +20,10 @@ from bench.analysis.intervals import Estimate
 from bench.analysis.labels import cell_key
 from bench.analysis.metrics import QUANTILES
 from bench.analysis.trials import MS
-from bench.summary import Row
+from bench.summary import CellKey, Row
 
+Way = tuple[str, str]
+"""Client and load: each is an instrument of its own."""
 FLOORS = 3
 """An effect below so many floors is below what this instrument resolves."""
 NOT_ALONE = "n/a (several trials at a time share the process)"
@@ -38,7 +40,7 @@ class Resolution:
 
 
 def floor_rows(frames: RunFrames) -> list[Row]:
-    """`floor_ttft`, `floor_ttfu`, `floor_gap`, `floor_total`, `floor_cpu_per_event` by load; none if not calibrated.
+    """`floor_ttft`, `floor_ttfu`, `floor_gap`, `floor_total`, `floor_cpu_per_event` by client and load, if calibrated.
 
     Of the calibration cells that have both deliveries; the others differ in their packets, to test a claim.
     """
@@ -59,8 +61,9 @@ def _of_cell(frames: RunFrames, cell: dict[str, object]) -> Iterator[Row]:
         return
     tables = dict(frames.tables)
     ttft = read_lags(streamed.ok, tables)
-    yield from _quantiles(streamed, "floor_ttft", ttft)
-    yield from _quantiles(streamed, "floor_ttfu", ttft + _ms(streamed.ok, "t_first_useful", "t_first_token"))
+    useful, sample = ttft + _ms(streamed.ok, "t_first_useful", "t_first_token"), of_sample(streamed.ok)
+    yield from _quantiles(streamed, "floor_ttft", ttft, sample)
+    yield from _quantiles(streamed, "floor_ttfu", useful, sample)
     yield from _gap_rows(streamed, tables)
     yield from _quantiles(streamed, "floor_total", _since_last_frame(streamed.ok, tables))
     yield from _quantiles(blocking, "floor_total", _since_last_frame(blocking.ok, tables))
@@ -68,11 +71,11 @@ def _of_cell(frames: RunFrames, cell: dict[str, object]) -> Iterator[Row]:
     yield from _cpu_rows(streamed, counters[counters["cell"] == cell["cell"]])
 
 
-def _quantiles(arm: Arm, metric: str, values: pd.Series[float]) -> Iterator[Row]:
+def _quantiles(arm: Arm, metric: str, values: pd.Series[float], note: str = "") -> Iterator[Row]:
     """p50 to p99 over the trials of which the truth is known."""
     known = floats(values)
     for name, q in QUANTILES.items():
-        yield arm.row(metric, name, intervals.quantile_ci(known, q), known.size)
+        yield arm.row(metric, name, intervals.quantile_ci(known, q), known.size, note=note)
 
 
 def _ms(trials: pd.DataFrame, later: str, earlier: str) -> pd.Series[float]:
@@ -81,7 +84,7 @@ def _ms(trials: pd.DataFrame, later: str, earlier: str) -> pd.Series[float]:
 
 def _since_last_frame(trials: pd.DataFrame, tables: dict[str, pd.DataFrame]) -> pd.Series[float]:
     """ms from the send of the answer's last frame (the terminal event, or the whole body) to the caller having it."""
-    attempts = tables["attempts"][["trial_id", "client_id"]]
+    attempts = tables["attempts"].loc[tables["attempts"]["trial_id"].isin(trials.index), ["trial_id", "client_id"]]
     sent = tables["truth"].merge(attempts, on="client_id").groupby("trial_id")["t_sent"].max()
     last: pd.Series[float] = (trials["t_end"] - sent.reindex(trials.index)) / MS
     return last.dropna()
@@ -95,7 +98,7 @@ def _gap_rows(arm: Arm, tables: dict[str, pd.DataFrame]) -> Iterator[Row]:
     trials = int(np.unique(owner).size)
     for name, q in QUANTILES.items():
         estimate = intervals.clustered_quantile(np.abs(read - sent), owner, q)
-        yield arm.row("floor_gap", name, estimate, trials, note=f"n counts trials; {read.size} gaps")
+        yield arm.row("floor_gap", name, estimate, trials, note=gaps_note(read.size, arm))
 
 
 def _cpu_rows(arm: Arm, counters: pd.DataFrame) -> Iterator[Row]:
@@ -110,13 +113,19 @@ def _cpu_rows(arm: Arm, counters: pd.DataFrame) -> Iterator[Row]:
     yield arm.row("floor_cpu_per_event", "mean", value, len(arm.ok), note="whole process, blocking trials included")
 
 
-def resolution(rows: list[Row], load: str) -> Resolution:
-    """Three floors at that load, by the medians: what the instrument adds to every trial.
+def way(key: CellKey) -> Way:
+    """The floors that are held against a cell: those of its client and load. A stack of its own has none: the SDK's."""
+    return key.client if key.client != OWN else "sdk", key.load
+
+
+def resolution(rows: Sequence[Row], load: str, client: str = "sdk") -> Resolution:
+    """Three floors of that client at that load, by the medians: what the instrument adds to every trial.
 
     What it adds now and then widens the intervals instead. The gain compares a streamed time to the first useful piece
     with a blocking total, the overhead two totals; each is given the larger of its two floors, as if one had it all.
     """
-    medians = {(row.metric, row.delivery): row.estimate for row in rows if row.load == load and row.statistic == "p50"}
+    mine = (row for row in rows if (row.client, row.load, row.statistic) == (client, load, "p50"))
+    medians = {(row.metric, row.delivery): row.estimate for row in mine}
     useful, whole = medians.get(("floor_ttfu", "streamed")), medians.get(("floor_total", "streamed"))
     body = medians.get(("floor_total", "blocking"))
     return Resolution(gain_ms=_floors(useful, body), total_ms=_floors(whole, body))

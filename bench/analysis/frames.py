@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import UnionType
 from typing import TYPE_CHECKING, Any
@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from bench import records
+from bench.analysis.reading import frame_of, looked_at, of_trials, truth_of
 from bench.errors import BenchError
 from bench.schema import TABLES, TRIAL_STATUS
 from bench.summary import CellKey
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    from bench.parquet import Stored
 
 MEASURE = "measure"
 MANIFEST_SHAPE: Mapping[str, type | UnionType] = {
@@ -29,7 +30,12 @@ MANIFEST_SHAPE: Mapping[str, type | UnionType] = {
     "simulator": dict | None,
     "notes": list | None,
 }
-PLAN_SHAPE: Mapping[str, type | UnionType] = {"seed": int, "cells": list, "trials": dict}
+PLAN_SHAPE: Mapping[str, type | UnionType] = {
+    "seed": int,
+    "cells": list,
+    "trials": dict,
+    "segments": dict | None,
+}
 CELL_SHAPE: Mapping[str, type | UnionType] = {
     **dict.fromkeys(("host", *CellKey._fields), str),
     "params": dict | str | None,
@@ -37,6 +43,11 @@ CELL_SHAPE: Mapping[str, type | UnionType] = {
     "simulated": bool,
 }
 """What the analysis reads of them; None: may be missing."""
+KNOWN = ["trial_id", "cell", "pair", "block", "phase", "delivery"]
+"""Columns of `starts`, and of the plan's trials: what a trial without a row has."""
+_INTEGERS = dict.fromkeys(("trial_id", "cell", "pair", "block"), "Int64")
+OF_EVENTS = ("events", "pieces")
+"""Tables that may be of a sample of the trials: those that are `stored`."""
 IN_FLIGHT = "run ended while it was in flight"
 
 
@@ -49,7 +60,10 @@ class RunFrames:
     cells: list[Mapping[str, Any]]
     """Of the plan, those of scenarios: the rows of the report."""
     trials: pd.DataFrame
-    """Offered trials of the measure phase, indexed by trial_id; without a row of their own: `cancelled`."""
+    """Offered trials of the measure phase, indexed by trial_id; without a row of their own: `cancelled`.
+
+    `stored`: their events and pieces are in the tables; not so where `--events` left them out, or there are too many.
+    """
     aa: pd.DataFrame
     """The same of the A/A pairs: in no figure but that of the check."""
     calibration: pd.DataFrame
@@ -57,7 +71,9 @@ class RunFrames:
     warmup: int
     """Warm-up trials that were started: in no figure."""
     tables: Mapping[str, pd.DataFrame]
-    """The other tables as stored."""
+    """The other tables as stored, but for columns that no figure is made of (`reading.UNREAD`)."""
+    ramp: pd.DataFrame
+    """The trials while the load of a segment came up: in no figure, but in flight beside the measured."""
 
 
 def load(run: Path) -> RunFrames:
@@ -68,12 +84,42 @@ def load(run: Path) -> RunFrames:
     check_shape(run / records.PLAN, plan, PLAN_SHAPE)
     for cell in plan["cells"]:
         check_shape(run / records.PLAN, cell, CELL_SHAPE, "cells: ")
-    tables = {name: to_frame(name, table) for name, table in records.read(run).items()}
-    starts, rows = tables.pop("starts"), tables.pop("trials")
-    trials = account(run, starts, rows, planned(run, plan))
+    with records.opened(run) as stored:
+        trials = _offered(run, plan, stored)
+        looked = trials.index[trials["stored"]]
+        of = {phase: trials[trials["phase"] == phase] for phase in (MEASURE, "aa", "calibrate", "warmup", "ramp")}
+        del trials  # or a long run would be held twice
+        tables = _tables(stored, looked)
     cells = [cell for cell in plan["cells"] if cell.get("role", "scenario") == "scenario"]
-    of = {phase: trials[trials["phase"] == phase] for phase in (MEASURE, "aa", "calibrate", "warmup")}
-    return RunFrames(manifest, plan, cells, of[MEASURE], of["aa"], of["calibrate"], len(of["warmup"]), tables)
+    checks = of["aa"], of["calibrate"], len(of["warmup"])
+    return RunFrames(manifest, plan, cells, of[MEASURE], *checks, tables, of["ramp"])
+
+
+def _offered(run: Path, plan: Mapping[str, Any], stored: Stored) -> pd.DataFrame:
+    """The offered trials; `stored`: their events will be looked at."""
+    rows, starts = frame_of("trials", stored), frame_of("starts", stored)
+    trials = account(run, starts, rows, planned(run, plan))
+    del rows, starts
+    events = max(map(stored.count, OF_EVENTS))
+    return trials.assign(stored=looked_at(trials, events, int(plan["seed"])))
+
+
+def _tables(stored: Stored, looked: pd.Index[int]) -> dict[str, pd.DataFrame]:
+    """The other tables, with the events of these trials."""
+    apart = {"starts", "trials", "truth", *OF_EVENTS}
+    tables = {name: frame_of(name, stored) for name in TABLES if name not in apart}
+    tables |= {name: of_trials(name, stored, looked) for name in OF_EVENTS}
+    attempts = tables["attempts"]
+    return {**tables, "truth": truth_of(stored, attempts["client_id"][attempts["trial_id"].isin(looked)])}
+
+
+def of_cell(frames: RunFrames, cell: int) -> RunFrames:
+    """The same with the trials of one cell, and what they left: many a figure is looked for in these only."""
+    trials, ramp = (part[part["cell"] == cell] for part in (frames.trials, frames.ramp))
+    mine = trials.index.append(ramp.index)
+    left = {name: frames.tables[name] for name in ("attempts", "metrics", *OF_EVENTS)}
+    own = {name: table[table["trial_id"].isin(mine)] for name, table in left.items()}
+    return replace(frames, trials=trials, ramp=ramp, tables={**frames.tables, **own})
 
 
 def check_shape(file: Path, value: object, shape: Mapping[str, type | UnionType], where: str = "") -> None:
@@ -85,37 +131,43 @@ def check_shape(file: Path, value: object, shape: Mapping[str, type | UnionType]
         raise BenchError(f"{file}: damaged ({where}{', '.join(wrong)} missing or of another type); restore it")
 
 
-def to_frame(name: str, table: pa.Table) -> pd.DataFrame:
-    """A table with nullable numbers, so that missing stays missing, and labels as plain strings."""
-    import pyarrow as pa  # noqa: PLC0415
-
-    labels = {column.name for column in TABLES[name] if column.type == "label"}
-    schema = pa.schema([field.with_type(pa.string()) if field.name in labels else field for field in table.schema])
-    types = {pa.int64(): pd.Int64Dtype(), pa.float64(): pd.Float64Dtype(), pa.bool_(): pd.BooleanDtype()}
-    frame: pd.DataFrame = table.cast(schema).to_pandas(types_mapper=types.get)
-    return frame
-
-
 def planned(run: Path, plan: Mapping[str, Any]) -> pd.DataFrame:
-    """The plan's trials, indexed by trial_id: what is known of a trial that left no row."""
+    """The plan's trials, indexed by trial_id: what is known of a trial that left no row. Of segments none."""
     try:
-        frame = pd.DataFrame(plan["trials"])[["trial_id", "cell", "pair", "phase", "delivery"]]
-        return frame.astype({"trial_id": "Int64", "cell": "Int64", "pair": "Int64"}).set_index("trial_id")
+        frame = pd.DataFrame(plan.get("trials") or {name: [] for name in KNOWN})[KNOWN]
+        return frame.astype(_INTEGERS).set_index("trial_id")
     except (KeyError, TypeError, ValueError) as error:
         raise BenchError(f"{run / records.PLAN}: damaged (trials: {error})") from error
 
 
+def planned_phases(plan: Mapping[str, Any]) -> set[str]:
+    """The phases that the plan has trials or segments of."""
+    parts = (plan.get(name) or {} for name in ("trials", "segments"))
+    return {phase for part in parts for phase in part.get("phase", ())}
+
+
 def account(run: Path, starts: pd.DataFrame, rows: pd.DataFrame, plan: pd.DataFrame) -> pd.DataFrame:
-    """Every started trial exactly once, or no report: offered = ok + each class of failure."""
+    """Every started trial exactly once, or no report: offered = ok + each class of failure.
+
+    What is known of one that left no row says its start, or in older runs the plan.
+    """
     offered = pd.Index(starts["trial_id"].unique())
     ended = rows.set_index("trial_id")
     lost = offered.difference(ended.index)
     _refuse_if(run, ended.index[ended.index.duplicated()], "has two results")
     _refuse_if(run, ended.index.difference(offered), "has a result but no journalled start")
-    _refuse_if(run, lost.difference(plan.index), "was started but is not in the plan")
+    known = _known(starts, plan, lost)
+    _refuse_if(run, lost.difference(known.index), "was started but is not in the plan")
     _refuse_if(run, ended.index[~ended["status"].isin(TRIAL_STATUS)], "has no status that this version knows")
-    cancelled = plan.loc[lost].assign(status="cancelled", error=IN_FLIGHT)
+    cancelled = known.loc[lost].assign(status="cancelled", error=IN_FLIGHT)
     return ended if cancelled.empty else _append(ended, cancelled).sort_index()
+
+
+def _known(starts: pd.DataFrame, plan: pd.DataFrame, lost: pd.Index[Any]) -> pd.DataFrame:
+    """What starts and plan know of these trials, indexed by trial_id; those of which they know nothing are missing."""
+    said = starts.loc[starts["trial_id"].isin(lost) & starts["cell"].notna(), KNOWN].drop_duplicates("trial_id")
+    listed = plan[plan.index.isin(lost.difference(pd.Index(said["trial_id"])))]
+    return pd.concat([said.set_index("trial_id"), listed])
 
 
 def _append(ended: pd.DataFrame, cancelled: pd.DataFrame) -> pd.DataFrame:

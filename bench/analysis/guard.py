@@ -101,7 +101,7 @@ def _late_reads(lags: Floats) -> str:
 def _advice(frames: RunFrames, cell: int, key: CellKey) -> str:
     """What helps, as far as the run tells causes apart: one at a time, other cells in time clear the machine."""
     if key.load != ALONE:
-        return "use fewer streams at a time (--concurrency) or an idle machine"
+        return _less_load(key)
     rest = [found for other in _other_cells(frames, cell) if (found := cell_lateness(frames, other)).lags.size]
     if rest and not any(map(often_late, rest)):
         return f"not so in other cells, so the machine is not why: {_OWN_WORK}"
@@ -110,6 +110,14 @@ def _advice(frames: RunFrames, cell: int, key: CellKey) -> str:
     if _is_busy(frames):
         return "other processes kept this machine busy: use an idle one"
     return f"other processes keep this machine busy, or {_OWN_WORK}"
+
+
+def _less_load(key: CellKey) -> str:
+    """Under load the client has too much to do: there is a leaner one, and beyond that more processes."""
+    fewer = "fewer streams at a time (--concurrency)" if key.load.startswith("c=") else "a lower --rate"
+    if key.client == "sdk":
+        return f"use --client wire, {fewer} or an idle machine"
+    return f"use --workers, {fewer} or an idle machine" if key.client == "wire" else f"use {fewer} or an idle machine"
 
 
 _OWN_WORK = "the scenario's own code (try asyncio.to_thread), or the SDK on so fast a stream, holds the loop up"
@@ -145,7 +153,8 @@ def _beats(lags: Floats, q: float) -> Estimate:
 
 def send_lags(attempts: pd.DataFrame, trials: pd.DataFrame) -> Floats:
     """ms from a request's hand-over to the transport to its last byte, on connections that were open."""
-    mine = attempts[attempts["trial_id"].isin(trials.index) & attempts["reused"].fillna(value=False).astype(bool)]
+    open_ = attempts["reused"].fillna(value=False).astype(bool)
+    mine = attempts.loc[attempts["trial_id"].isin(trials.index) & open_, ["t_sent", "t_start"]]
     return floats((mine["t_sent"] - mine["t_start"]) / MS)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from bench.analysis import intervals
-from bench.analysis.cellrows import OWN, OWN_CLIENT, Arm, floats
+from bench.analysis.cellrows import OWN, OWN_CLIENT, Arm, floats, of_sample
 from bench.analysis.intervals import Estimate
 from bench.analysis.metrics import QUANTILES
 from bench.analysis.resampling import cluster_bootstrap
@@ -58,14 +58,16 @@ def _process_cpu(streamed: Arm, cells: pd.DataFrame) -> Iterator[Row]:
 def read_lags(trials: pd.DataFrame, tables: dict[str, pd.DataFrame]) -> pd.Series[float]:
     """ms from the simulator's send to this client's read of the first token's event, by trial_id.
 
-    Event n of an attempt is frame n of its response, and of the same type; what does not match is left out.
+    Event n of an attempt is frame n of its response, and of the same type; what does not match is left out, and so is
+    a trial whose events were not stored.
     """
-    streamed = trials[trials["delivery"] == "streamed"]
+    streamed = trials.loc[(trials["delivery"] == "streamed") & trials["stored"], "t_first_token"]
     attempts = tables["attempts"][["trial_id", "request", "attempt", "client_id"]]
-    first = tables["events"].merge(streamed["t_first_token"].reset_index(), on="trial_id")
-    first = first[(first["t_read"] == first["t_first_token"]) & (first["chars"] > 0)].drop_duplicates("trial_id")
-    seen = first.merge(attempts, on=["trial_id", "request", "attempt"])[_FRAME]
-    both = seen.merge(tables["truth"], left_on=["client_id", "seq", "type"], right_on=["client_id", "frame", "type"])
+    tokens = tables["events"][tables["events"]["chars"] > 0].merge(streamed.reset_index(), on="trial_id")
+    first = tokens[tokens["t_read"] == tokens["t_first_token"]].drop_duplicates("trial_id")
+    seen = first.merge(attempts[attempts["trial_id"].isin(first["trial_id"])], on=["trial_id", "request", "attempt"])
+    truth = tables["truth"][tables["truth"]["client_id"].isin(seen["client_id"].dropna())]
+    both = seen[_FRAME].merge(truth, left_on=["client_id", "seq", "type"], right_on=["client_id", "frame", "type"])
     lag: pd.Series[float] = both.set_index("trial_id")["t_read"].sub(both["t_sent"].to_numpy()) / MS
     return lag.dropna()
 
@@ -75,4 +77,8 @@ def read_lag_rows(streamed: Arm, lags: pd.Series[float]) -> list[Row]:
     mine = floats(lags[lags.index.isin(streamed.ok.index)])
     if not mine.size:
         return []
-    return [streamed.row("read_lag", name, intervals.quantile_ci(mine, q), mine.size) for name, q in QUANTILES.items()]
+    note = of_sample(streamed.ok)
+    return [
+        streamed.row("read_lag", name, intervals.quantile_ci(mine, q), mine.size, note=note)
+        for name, q in QUANTILES.items()
+    ]

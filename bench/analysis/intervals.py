@@ -51,12 +51,18 @@ def quantile_ci(x: ArrayLike, q: float, alpha: float = ALPHA) -> Estimate:
 
     Coverage is at least 1 - alpha for any distribution (David & Nagaraja, Order Statistics, 7.1).
     """
-    values = np.sort(np.asarray(x, float))
+    values = np.asarray(x, float)
     n = values.size
     if n < minimum_n(q, alpha):
         return too_few(n, minimum_n(q, alpha))
     low, high = _ranks(n, q, alpha)
-    return Estimate(float(values[_rank_of(n, q) - 1]), float(values[low - 1]), float(values[high - 1]))
+    return Estimate(*at_ranks(values, _rank_of(n, q), low, high))
+
+
+def at_ranks(values: NDArray[np.float64], *ranks: int) -> list[float]:
+    """The values with these 1-based ranks, without sorting the rest; a negative rank counts from the largest."""
+    places = [rank - 1 if rank > 0 else values.size + rank for rank in ranks]
+    return [float(value) for value in np.partition(values, places)[places]]
 
 
 def _rank_of(n: int, q: float) -> int:
@@ -65,9 +71,11 @@ def _rank_of(n: int, q: float) -> int:
 
 def _ranks(n: int, q: float, alpha: float) -> tuple[int, int]:
     """1-based ranks l, u: largest l with P(B < l) ≤ alpha/2, smallest u with P(B ≥ u) ≤ alpha/2, for B ~ Bin(n, q)."""
-    cdf = special.bdtr(np.arange(n, dtype=float), n, q)
-    low = int(np.searchsorted(cdf, alpha / 2, side="right"))
-    high = int(np.searchsorted(cdf, 1 - alpha / 2, side="left")) + 1
+    reach = 40 + 12 * math.sqrt(n * q * (1 - q))  # further out there is no probability that counts
+    first, last = max(0, math.floor(n * q - reach)), min(n, math.ceil(n * q + reach))
+    cdf = special.bdtr(np.arange(first, last, dtype=float), n, q)
+    low = first + int(np.searchsorted(cdf, alpha / 2, side="right"))
+    high = first + int(np.searchsorted(cdf, 1 - alpha / 2, side="left")) + 1
     return low, high
 
 
@@ -82,19 +90,19 @@ def hodges_lehmann(d: ArrayLike, alpha: float = ALPHA, seed: int = 0) -> Estimat
     if n < minimum_n(0.5, alpha):
         return too_few(n, minimum_n(0.5, alpha))
     walsh, n = walsh_averages(values, seed)
-    walsh.sort()
     c = signed_rank_critical(n, alpha)
     if c < 1:
         return too_few(n, minimum_n(0.5, alpha))
-    return Estimate(float(np.median(walsh)), float(walsh[c - 1]), float(walsh[-c]))
+    low, left, right, high = at_ranks(walsh, c, (walsh.size + 1) // 2, walsh.size // 2 + 1, -c)
+    return Estimate((left + right) / 2, low, high)
 
 
 def walsh_averages(values: NDArray[np.float64], seed: int = 0) -> tuple[NDArray[np.float64], int]:
     """The mean of each value with each, itself included, in no order; and of how many values: 2,000 at most."""
     if values.size > LARGEST_HL:
         values = np.random.default_rng(seed).choice(values, LARGEST_HL, replace=False)
-    i, j = np.triu_indices(values.size)
-    return (values[i] + values[j]) / 2, values.size
+    sums = [values[i] + values[i:] for i in range(values.size)]
+    return (np.concatenate(sums) if sums else values) / 2, values.size
 
 
 def log_ratio(a: ArrayLike, b: ArrayLike, alpha: float = ALPHA, seed: int = 0) -> Estimate:

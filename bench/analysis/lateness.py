@@ -44,10 +44,44 @@ def lateness(due: Floats, answered: Floats, start: Floats, end: Floats) -> Laten
 
     Only the part of a pause inside a trial counts: what the client does between trials delays nothing.
     """
-    lags, pauses = np.full(due.size, np.nan), np.zeros(start.size)
-    for trial, (begun, ended) in enumerate(zip(start, end, strict=True)):
-        met = slice(np.searchsorted(answered, begun, "right"), np.searchsorted(due, ended))
-        inside = np.minimum(answered[met], ended) - np.maximum(due[met], begun)
-        lags[met] = np.fmax(lags[met], inside)
-        pauses[trial] = inside.max(initial=0.0)
-    return Lateness(lags[~np.isnan(lags)], pauses)
+    order = np.argsort(start, kind="stable")
+    lags = _longest_in_a_trial(due, answered, start[order], end[order])
+    return Lateness(lags[~np.isnan(lags)], _longest_of_a_trial(due, answered, start, end))
+
+
+def _longest_in_a_trial(due: Floats, answered: Floats, start: Floats, end: Floats) -> Floats:
+    """For each beat its longest part inside any one trial; NaN outside of all. Trials by their start."""
+    begun = np.searchsorted(start, answered)
+    before = np.minimum(np.searchsorted(start, due, side="right"), begun)
+    last = np.concatenate([[-np.inf], np.maximum.accumulate(end)])[before]  # of those that had begun, the last end
+    lags = np.where(last > due, np.minimum(answered, last) - due, np.nan)
+    for beat in np.flatnonzero((begun > before) & ~(last >= answered)):  # some began in it, and none had it whole
+        these = slice(before[beat], begun[beat])
+        lags[beat] = np.fmax(lags[beat], np.max(np.minimum(answered[beat], end[these]) - start[these]))
+    return lags
+
+
+def _longest_of_a_trial(due: Floats, answered: Floats, start: Floats, end: Floats) -> Floats:
+    """For each trial the longest part of any beat inside it; 0 without one."""
+    first, beyond = np.searchsorted(answered, start, side="right"), np.searchsorted(due, end)
+    inner, outer = np.searchsorted(due, start), np.searchsorted(answered, end, side="right")
+    longest = _range_max(answered - due, inner, outer)  # beats as a whole inside the trial
+    at_start = np.minimum(inner, beyond) > first  # pending when it began: the last one stays longest
+    at = inner[at_start] - 1
+    longest[at_start] = np.fmax(longest[at_start], np.minimum(answered[at], end[at_start]) - start[at_start])
+    at_end = np.maximum(outer, first) < beyond  # unanswered when it ended: the first one was due longest
+    at = outer[at_end]
+    longest[at_end] = np.fmax(longest[at_end], end[at_end] - np.maximum(due[at], start[at_end]))
+    return longest
+
+
+def _range_max(values: Floats, first: NDArray[np.intp], beyond: NDArray[np.intp]) -> Floats:
+    """The largest of values[first:beyond], 0 where that is empty or less. By a table of the maxima of 2ᵏ in a row."""
+    found, sizes = np.zeros(first.size), beyond - first
+    row, width = values, 1
+    while row.size:
+        mine = np.flatnonzero((sizes >= width) & (sizes < 2 * width))
+        both = np.maximum(row[first[mine]], row[beyond[mine] - width])
+        found[mine] = np.maximum(both, 0.0)
+        row, width = np.maximum(row[:-width], row[width:]) if row.size > width else row[:0], 2 * width
+    return found

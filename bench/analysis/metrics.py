@@ -304,12 +304,108 @@ METRICS = (
         better="neither",
         of="cell",
     ),
+    Metric(
+        "requests_per_s",
+        "/s",
+        "Under load: trials that ended ok inside the steady window / its length. The window of a segment begins when "
+        "as many run as were asked for (open loop: nine of ten trials' time behind the first start after the ramp, at "
+        "most half of the segment) and ends with the last start. One at a time: ok trials / the time that trials took.",
+        better="higher",
+        of="cell",
+    ),
+    Metric(
+        "output_tokens_per_s",
+        "tokens/s",
+        "Output tokens by usage of the same trials / the same time; never a sum of the rates of single answers.",
+        better="higher",
+        of="cell",
+    ),
+    Metric(
+        "good_per_s",
+        "/s",
+        "Trials that ended ok inside the steady window and kept to every limit of `--slo` / its length.",
+        better="higher",
+        of="cell",
+    ),
+    Metric(
+        "goodput",
+        "share",
+        "Offered trials that ended ok and kept to every limit of `--slo` that the delivery has, with an exact "
+        "interval; failed, shed and lost ones did not, nor one without the metric.",
+        better="higher",
+        of="cell",
+    ),
+    Metric(
+        "slo",
+        "share",
+        "As `slo.METRIC` the same for one limit. `itl` is held against a trial's mean gap, (last - first delta) / "
+        "(deltas - 1), the others against the trial's own number.",
+        better="higher",
+        of="cell",
+    ),
+    Metric(
+        "offered_rate",
+        "/s",
+        "Open loop: starts that the schedule wanted inside the steady window / their time.",
+        better="neither",
+        of="cell",
+    ),
+    Metric(
+        "start_rate",
+        "/s",
+        "Of the trials that were to begin inside the steady window, those begun / the time until the last of them "
+        "was: below `offered_rate` where trials were shed or the client fell behind.",
+        better="higher",
+        of="cell",
+    ),
+    Metric(
+        "in_flight",
+        "count, /s",
+        "Trials begun and not ended: their integral over the steady window / its length. Open loop: as slope by how "
+        "many they grow in a second (Theil-Sen over 24 parts of each window).",
+        better="neither",
+        of="cell",
+    ),
+    Metric(
+        "start_lag",
+        "ms",
+        "Under load: last byte of a trial's first request written - origin, a new connection included; in open loop "
+        "since the intended time.",
+        of="cell",
+    ),
+    Metric(
+        "knee",
+        "count, /s",
+        "The highest load at which, and at each lower one, at least 90 % of the offered trials keep to every limit of "
+        "`--slo` (exact one-sided 99 % bound). Closed loop: trials at a time; open loop: starts a second.",
+        better="higher",
+        of="cell",
+    ),
+    Metric(
+        "sdk_ttft",
+        "ms",
+        "What the SDK adds: TTFT of the cell of client `sdk` - that of client `wire`, Hodges-Lehmann over the ok "
+        "trials of both, unpaired (Mann-Whitney interval).",
+        of="cell",
+        deliveries=STREAMED,
+    ),
+    Metric("sdk_ttfu", "ms", "The same for the first useful piece.", of="cell"),
+    Metric("sdk_total", "ms", "The same for the total.", of="cell"),
+    Metric(
+        "sdk_cpu_per_event",
+        "ms/event",
+        "The same for `cpu_per_event`: of `wire` it is the process that reads, for that is what its stamps wait for.",
+        of="cell",
+        deliveries=STREAMED,
+    ),
 )
 
 BY_NAME = {metric.name: metric for metric in METRICS}
 LATENCIES = ("ttft", "ttft_visible", "ttfu", "first_event", "total")
 PACES = ("tpot", "stall_share", "stall_ms", "tokens_per_s")
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
+LEAST_GOOD = 0.9
+"""Of the offered trials, so large a share must keep to every limit for a load to pass."""
 FLAG = "0 or 1"
 """The unit of a recorded no or yes: beside its quantiles it has the share of yes, as a median would hide the few."""
 SUMS = ("stalls", "input_tokens", "cached_tokens", "output_tokens")

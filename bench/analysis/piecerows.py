@@ -8,15 +8,14 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis import intervals
-from bench.analysis.cellrows import Arm
-from bench.analysis.intervals import Estimate
+from bench.analysis.cellrows import Arm, gaps_note, no_gaps
 from bench.analysis.metrics import QUANTILES
 from bench.analysis.trials import MS
 from bench.summary import Row
 
 
 def piece_gap_rows(streamed: Arm, pieces: pd.DataFrame) -> Iterator[Row]:
-    """Quantiles of the time between successive pieces of a trial, over the ok trials; none without a trial."""
+    """Quantiles of the time between successive pieces of a trial, of the ok trials that were stored."""
     if streamed.trials.empty:
         return
     mine = pieces[pieces["trial_id"].isin(streamed.ok.index)].sort_values(["trial_id", "seq"])
@@ -25,8 +24,8 @@ def piece_gap_rows(streamed: Arm, pieces: pd.DataFrame) -> Iterator[Row]:
     owner, gaps = owner[1:][same], np.diff(times)[same] / MS
     trials = int(np.unique(owner).size)
     if not trials:
-        yield streamed.row("piece_gap", "p50", Estimate(note="n/a (no trial had two pieces)"), 0)
+        yield streamed.row("piece_gap", "p50", no_gaps(streamed, "pieces"), 0)
         return
     for statistic, q in QUANTILES.items():
         estimate = intervals.clustered_quantile(gaps, owner, q)
-        yield streamed.row("piece_gap", statistic, estimate, trials, note=f"n counts trials; {gaps.size} gaps")
+        yield streamed.row("piece_gap", statistic, estimate, trials, note=gaps_note(gaps.size, streamed))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from bench.analysis.aa import AaCheck
 from bench.analysis.drift import Drift
-from bench.analysis.frames import RunFrames
+from bench.analysis.frames import RunFrames, planned_phases
 from bench.analysis.pairs import FEW_ALIKE, NONE_ALIKE
 from bench.analysis.wording import value
 from bench.plan import FEWEST_CHECKED
@@ -69,13 +69,13 @@ def cautions(
         yield f"most answers were not alike in {_some(unlike, cells)}, so the comparison rests on few pairs"
     if drift.sentence:
         yield "times changed while the run went on: the comparison stands, but a median is that of a moving target"
-    if not aa.checked and "aa" in frames.plan["trials"].get("phase", ()):
+    if not aa.checked and "aa" in planned_phases(frames.plan):
         yield "too few calls could be measured against themselves to say whether the method is sound"
 
 
 def why_unchecked(frames: RunFrames) -> str:
     """Why the run did not check itself; empty where it was meant to."""
-    if "aa" in frames.plan["trials"].get("phase", ()):
+    if "aa" in planned_phases(frames.plan):
         return ""
     if _is_short(frames):
         return f"this run was too short to check itself (it does from {FEWEST_CHECKED} pairs on)"
@@ -95,18 +95,20 @@ def _sound(frames: RunFrames) -> str:
 
 
 def floor_lines(rows: Sequence[Row]) -> Iterator[str]:
-    """What the instrument itself adds, for each load that was calibrated."""
+    """What the instrument itself adds, for each client and load that was calibrated."""
     same = (row for row in rows if (row.scenario, row.statistic, row.delivery) == (CALIBRATION, "p50", "streamed"))
     medians = [row for row in same if row.estimate is not None]
-    for load in dict.fromkeys(row.load for row in medians):
-        of = {row.metric: row for row in reversed(medians) if row.load == load}
+    clients = {row.client for row in medians}
+    for client, load in dict.fromkeys((row.client, row.load) for row in medians):
+        of = {row.metric: row for row in reversed(medians) if (row.client, row.load) == (client, load)}
         named = (("first token", "floor_ttft"), ("first useful", "floor_ttfu"), ("whole", "floor_total"))
         shown = [
             f"{name} {value(row)}" for name, metric in named if (row := of.get(metric)) and row.estimate is not None
         ]
         if shown:
             n = max(row.n for row in of.values())
-            yield f"this instrument adds at {load}: {', '.join(shown)} (medians of {n} streams; never subtracted)"
+            whose = f"client {client}" if len(clients) > 1 else "this instrument"
+            yield f"{whose} adds at {load}: {', '.join(shown)} (medians of {n} streams; never subtracted)"
 
 
 def _some(labels: Sequence[str], cells: Sequence[Cell]) -> str:

@@ -1,4 +1,4 @@
-"""What the instrument itself adds, by load: the same table in Markdown and in HTML."""
+"""What the instrument itself adds, by client and load: the same table in Markdown and in HTML."""
 
 from __future__ import annotations
 
@@ -24,8 +24,10 @@ HEADS = ("load", *(name for name, *_ in FLOORS))
 
 
 def floors(summary: Summary) -> Iterator[tuple[str, list[Entry]]]:
-    """Each load that was calibrated, and the entries under the other HEADS."""
+    """Each client and load that was calibrated, and the entries under the other HEADS."""
     metrics = {metric for _, _, metric, _ in FLOORS}
-    loads = dict.fromkeys(r.load for r in summary.rows if r.scenario == CALIBRATION and r.metric in metrics)
-    for load in loads:
-        yield load, [entry(summary.floor(load, delivery, metric, stat)) for _, delivery, metric, stat in FLOORS]
+    known = [row for row in summary.rows if row.scenario == CALIBRATION and row.metric in metrics]
+    several = len({row.client for row in known}) > 1
+    for client, load in dict.fromkeys((row.client, row.load) for row in known):
+        entries = [entry(summary.floor(load, of, metric, stat, client=client)) for _, of, metric, stat in FLOORS]
+        yield f"{client} {load}" if several else load, entries

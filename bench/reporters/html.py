@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.analysis.metrics import QUANTILES
 from bench.analysis.wording import both
-from bench.reporters import claims, floors, recorded
+from bench.reporters import claims, floors, recorded, sweep
 from bench.reporters.checks import checks
 from bench.reporters.markdown import MOST_FAILURES
 from bench.reporters.table import (
@@ -67,6 +67,10 @@ def render_html(summary: Summary) -> str:
         claims_title=claims.TITLE,
         floors=list(floors.floors(summary)),
         floors_words=floors,
+        sweeps=sweep.sweeps(summary),
+        sweep_caption=sweep.caption(summary),
+        added=sweep.added(summary),
+        sweep_words=sweep,
         unfit=unfit,
         time=TIME,
         cost=COST,

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 
 from bench.analysis.metrics import QUANTILES
-from bench.reporters import claims, floors, recorded
+from bench.reporters import claims, floors, recorded, sweep
 from bench.reporters.checks import checks
 from bench.reporters.table import (
     CAPTION,
@@ -55,13 +55,14 @@ def _lines(summary: Summary, in_full: int) -> Iterator[str]:
     if len(summary.cells) > MOST_CELLS:
         yield f"… and {len(summary.cells) - MOST_CELLS} more cells, in `summary.csv`. "
     yield from (CAPTION, "")
+    yield from _load(summary)
     yield from _claims(summary)
     yield from _recorded(summary)
     yield from _section("Can it be trusted?", (f"- {text(line)}" for line in (*summary.trust.lines, *summary.notes)))
     yield from _floors(summary)
     shown = summary.cells[:MOST_CELLS]
     yield from _section("Notes", (f"- {_name(cell)}: {text(n)}" for cell in shown for n in footnotes(summary, cell)))
-    yield from _failures(summary.failures)
+    yield from _failures(summary.failures, summary.unlisted)
     for cell in summary.cells[:in_full]:
         yield from _details(summary, cell)
     yield from _section(
@@ -119,6 +120,26 @@ def _cost(summary: Summary) -> Iterator[str]:
     return _table(heads, rows, left=2)
 
 
+def _load(summary: Summary) -> Iterator[str]:
+    """Load by load, and client beside client, where the run has several."""
+    shown = sweep.sweeps(summary)
+    if shown:
+        yield from (f"## {sweep.TITLE}", "")
+    for found in shown[:MOST_CELLS]:
+        yield from (f"**{text(found.label)}**", "")
+        heads = ["load", "delivery", *(column.title for column in found.columns)]
+        rows = ([line.load, line.delivery, *map(_entry, line.entries)] for line in found.lines)
+        yield from _table(heads, rows, left=2)
+        yield from (*(f"- {text(line)}" for line in found.knees), "")
+    if shown:
+        yield from (text(sweep.caption(summary)), "")
+    if clients := sweep.added(summary):
+        yield from (f"## {sweep.TITLE_SDK}", "")
+        rows = ([text(one.label), one.delivery, *map(_entry, one.entries)] for one in clients[:MOST_CELLS])
+        yield from _table(["scenario", "delivery", *(c.title for c in sweep.COLUMNS_SDK)], rows, left=2)
+        yield from (sweep.CAPTION_SDK, "")
+
+
 def _claims(summary: Summary) -> Iterator[str]:
     if not summary.claims:
         return
@@ -152,14 +173,14 @@ def _recorded(summary: Summary) -> Iterator[str]:
     yield from (recorded.CAPTION, "")
 
 
-def _failures(failures: Sequence[Failure]) -> Iterator[str]:
+def _failures(failures: Sequence[Failure], unlisted: int) -> Iterator[str]:
     if not failures:
         return
     yield from ("## Failures", "")
     heads = ["trial", "cell", "delivery", "class", "client id", "server id", "what happened"]
     yield from _table(heads, (_failure(f) for f in failures[:MOST_FAILURES]), left=len(heads))
-    if len(failures) > MOST_FAILURES:
-        yield from (f"… and {len(failures) - MOST_FAILURES} more, in `trials.parquet`.", "")
+    if more := len(failures[MOST_FAILURES:]) + unlisted:
+        yield from (f"… and {more} more, in `trials.parquet`.", "")
 
 
 def _failure(f: Failure) -> list[str]:

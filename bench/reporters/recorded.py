@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from bench.analysis.metrics import BY_NAME, FLAG
 from bench.analysis.wording import both, reason
-from bench.reporters.table import NONE, unfit
+from bench.reporters.table import NONE, PREFIXED, unfit
 from bench.summary import Cell, CellKey, Row, Summary
 
 TITLE = "What the scenarios recorded"
@@ -55,7 +55,7 @@ def natural(name: str) -> list[tuple[int, str]]:
 
 
 def _is_recorded(row: Row) -> bool:
-    if row.metric in BY_NAME or row.metric.startswith("failures."):
+    if row.metric in BY_NAME or row.metric.startswith(PREFIXED):
         return False
     return row.statistic == ("share" if row.unit == FLAG else "p50")
 

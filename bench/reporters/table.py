@@ -62,6 +62,8 @@ SHORT_CAPTION = (
 DELIVERIES = ("streamed", "blocking")
 OF_THE_CLIENT = ("loop_lag", "send_lag")
 """Metrics of a cell's trials of both deliveries together."""
+PREFIXED = ("failures.", "slo.")
+"""Metrics that have a name behind the dot: not recorded by plugins, though not in the registry by that name."""
 DETAILED = (*LATENCIES, "gap", "piece_gap", "itl", *PACES, "read_lag")
 
 
@@ -140,7 +142,7 @@ class Detail(NamedTuple):
 def details(summary: Summary, cell: Cell) -> Iterator[Detail]:
     """What the tables leave out: every quantile of every metric, and what plugins recorded."""
     own = {row.metric for row in summary.rows if row.key == cell.key and row.metric not in BY_NAME}
-    recorded = sorted(name for name in own if not name.startswith("failures."))
+    recorded = sorted(name for name in own if not name.startswith(PREFIXED))
     named = (*product((*DETAILED, *recorded), DELIVERIES), *product(OF_THE_CLIENT, ("paired",)))
     for metric, delivery in named:
         found = [summary.row(cell, delivery, metric, quantile) for quantile in QUANTILES]

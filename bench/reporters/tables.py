@@ -46,6 +46,7 @@ def render_json(summary: Summary) -> bytes:
             for cell in summary.cells
         ],
         "claims": [_json_value(asdict(claim)) for claim in summary.claims],
+        "knees": [{**asdict(knee), "key": knee.key._asdict()} for knee in summary.knees],
         "rows": [_json_value(asdict(row)) for row in summary.rows],
     }
     return orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n"

@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from bench.reporters import claims, recorded
+from bench.reporters import claims, recorded, sweep
 from bench.reporters.table import COST, SHORT_CAPTION, TIME, cost_deliveries, cost_texts, footnotes, time_entries, unfit
 from bench.summary import Cell, Summary
 
@@ -50,6 +50,7 @@ def render_terminal(summary: Summary, width: int = WIDEST, *, color: bool = Fals
     console.print(_cost_table(summary, longest))
     console.print(SHORT_CAPTION, style="dim")
     console.print()
+    _print_load(console, summary, longest)
     if summary.claims:
         for line in _claims(summary, console.width):
             console.print(line)
@@ -117,6 +118,32 @@ def _cost_table(summary: Summary, longest: int) -> Table:
     return table
 
 
+def _print_load(console: Console, summary: Summary, longest: int) -> None:
+    """The tables of the loads and of the clients, where the run has several."""
+    for found in (shown := sweep.sweeps(summary)):
+        table = _table((f"{sweep.TITLE.lower()}:", found.label), ("", "delivery"), *found.columns)
+        before = ""
+        for line in found.lines:
+            texts = (entry.main for entry in line.entries)
+            table.add_row("" if line.load == before else line.load, line.delivery, *texts)
+            before = line.load
+        console.print(table)
+        for said in found.knees:
+            console.print(said)
+        console.print()
+    if shown:
+        console.print(sweep.caption(summary), style="dim")
+        console.print()
+    if clients := sweep.added(summary):
+        table = _table((sweep.TITLE_SDK, ""), ("", "delivery"), *sweep.COLUMNS_SDK)
+        for one in clients:
+            texts = (f"{entry.main}\n{entry.below}".rstrip() for entry in one.entries)
+            table.add_row(folded(one.label, longest), one.delivery, *texts)
+        console.print(table)
+        console.print(sweep.CAPTION_SDK, style="dim")
+        console.print()
+
+
 def _claims(summary: Summary, width: int) -> Iterator[str]:
     """One line, or two, for each claim; report.md has them in full."""
     verdicts = {claim.verdict for claim in summary.claims}
@@ -143,13 +170,17 @@ def _recorded_table(lines: Sequence[Recorded], longest: int) -> Table:
     return table
 
 
+NAMED = ("scenario", "recorded", f"{sweep.TITLE.lower()}:", sweep.TITLE_SDK)
+"""Heads of the first column."""
+
+
 def _table(*heads: tuple[str, str]) -> Table:
     from rich.table import Table  # noqa: PLC0415
 
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold", show_edge=False)
     for top, bottom in heads:
-        left = top in {"scenario", "recorded", "name", ""} and (not bottom or bottom in {"pairs", "delivery"})
-        name = top in {"scenario", "recorded"}
+        name = top in NAMED
+        left = name or (top in {"name", ""} and (not bottom or bottom in {"pairs", "delivery"}))
         justify: Literal["left", "right"] = "left" if left else "right"
         table.add_column(f"{top}\n{bottom}".rstrip(), justify=justify, overflow="fold", no_wrap=name)
     return table
@@ -181,8 +212,8 @@ def _below(summary: Summary) -> Iterator[str]:
     for failure in summary.failures[:MOST_FAILURES]:
         what = f"{failure.status}: {failure.error[:LONGEST_ERROR]}"
         yield f"failed: trial {failure.trial_id} {failure.cell} {failure.delivery}, {what}"
-    if len(summary.failures) > MOST_FAILURES:
-        yield f"… and {len(summary.failures) - MOST_FAILURES} more failures: report.md lists them"
+    if more := len(summary.failures[MOST_FAILURES:]) + summary.unlisted:
+        yield f"… and {more} more failures: report.md lists them"
     lines = summary.trust.lines
     shown = [line for place, line in enumerate(lines) if place < MOST_TRUST or line.startswith(ENDED)]
     yield from (f"trust: {line}" for line in shown)

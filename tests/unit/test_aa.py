@@ -155,8 +155,8 @@ def test_a_biased_run_is_invalid_with_its_reason(tmp_path: Path) -> None:
     assert "the same call measured against itself differs by +" in found.invalid
     assert "99.9 % interval, 20 pairs" in found.invalid
     assert "smallest effect" not in found.sentence
-    assert "the instrument explains 0.4" in check(frames, {"c=1": Resolution(total_ms=2)}).invalid
-    assert not check(frames, {"c=1": Resolution(total_ms=40)}).invalid
+    assert "the instrument explains 0.4" in check(frames, {("sdk", "c=1"): Resolution(total_ms=2)}).invalid
+    assert not check(frames, {("sdk", "c=1"): Resolution(total_ms=40)}).invalid
 
 
 def test_a_biased_run_has_no_verdict(tmp_path: Path) -> None:
@@ -203,9 +203,9 @@ def test_no_effect_below_the_instrument_is_promised(tmp_path: Path) -> None:
     """Where the instrument resolves less than the noise would let through, that is the smallest effect."""
     frames = load(make_run(tmp_path / "r", aa=24, coin=True))
     assert "can see is 2.4 % (what the instrument resolves; the noise alone: " in (
-        check(frames, {"c=1": Resolution(total_ms=10)}).sentence
+        check(frames, {("sdk", "c=1"): Resolution(total_ms=10)}).sentence
     )
-    assert "resolves" not in check(frames, {"c=1": Resolution(total_ms=0.1)}).sentence
+    assert "resolves" not in check(frames, {("sdk", "c=1"): Resolution(total_ms=0.1)}).sentence
 
 
 def test_an_interval_without_zero_is_explained(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def run(
     summary = Summary({}, "", "", trust, (), tuple(cells), tuple(rows), (), (), {})
     resolved = resolution or Resolution()
     said = [cell_verdict(summary.row, cell, resolved) for cell in cells]
-    return answer(summary, {"c=1": resolved}), said
+    return answer(summary, {("sdk", "c=1"): resolved}), said
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from bench.analysis.labels import cell_key
 from bench.summary import Row, Summary
 from tests.synthetic import Truth, make_run
 
-STATISTICS = {"p50", "p90", "p95", "p99", "mean", "sum", "share", "slope", "hl"}
+STATISTICS = {"p50", "p90", "p95", "p99", "mean", "sum", "share", "slope", "hl", "rate", "level"}
 ALONE = "streamed trials alone"
 
 

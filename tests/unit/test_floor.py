@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bench.analysis.floor import Resolution, floor_rows, resolution
+from bench.analysis.floor import Resolution, floor_rows, resolution, way
 from bench.analysis.frames import load
 from bench.calibration import FIRST_TOKEN_MS, PACKETS, TOKEN_MS, TOKENS, calibration_cells, control
 from bench.calibration_table import Level, as_table, in_time
@@ -158,3 +159,18 @@ def test_the_table_says_it() -> None:
     assert "seen sooner by 1.5 ms, whole answer 2.2 ms" in text
     assert "more were not tried" in as_table([level(1)])
     assert "late at 1 at a time already" in as_table([level(1, "p90 62 ms")])
+
+
+def test_each_client_has_a_resolution_of_its_own(tmp_path: Path) -> None:
+    """Floors of one client are not held against a cell of another; a stack of its own takes those of the SDK."""
+    rows = floor_rows(load(make_calibrated(tmp_path / "r")))
+    lean = [replace(row, client="wire", estimate=(row.estimate or 0) / 10) for row in rows]
+    both = [*rows, *lean]
+    assert resolution(both, "c=1") == resolution(rows, "c=1")
+    assert resolution(both, "c=1", "wire") == resolution(lean, "c=1", "wire") != resolution(rows, "c=1")
+    key = rows[0].key
+    assert [way(key._replace(client=client)) for client in ("sdk", "wire", "own")] == [
+        ("sdk", "c=1"),
+        ("wire", "c=1"),
+        ("sdk", "c=1"),
+    ]

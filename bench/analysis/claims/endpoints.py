@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.analysis.claims.parts import unusable
+from bench.load import ALONE
 from bench.summary import Cell
 
 
@@ -19,7 +20,8 @@ class Endpoint:
     simulated: bool
     cells: tuple[int, ...]
     """Numbers of the cells from which something may be concluded."""
-    loads: frozenset[str]
+    alone: tuple[int, ...]
+    """Of these, those that ran one trial at a time."""
     left_out: str
     """Which cells were left out, and why; or empty."""
 
@@ -41,6 +43,6 @@ def _endpoint(name: str, cells: Sequence[Cell]) -> Endpoint:
         model=cells[0].key.model,
         simulated=cells[0].simulated,
         cells=tuple(cell.number for cell in usable),
-        loads=frozenset(cell.key.load for cell in usable),
+        alone=tuple(cell.number for cell in usable if cell.key.load == ALONE.label),
         left_out="; ".join(reasons),
     )

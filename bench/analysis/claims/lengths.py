@@ -33,7 +33,11 @@ def gain_curve(ok: pd.DataFrame, events: pd.DataFrame) -> Curve:
     if plain.empty:
         return ()
     stamps = _delta_times(events, plain.index)
-    gains = [_gains(trial, stamps[number]) for number, trial in plain.iterrows() if number in stamps]
+    known = plain.loc[plain.index.isin(stamps.keys()), ["output_tokens", "t_first_useful", "t_origin"]].astype(float)
+    gains = [
+        _gains(stamps[number] - origin, int(tokens), useful - origin)
+        for number, tokens, useful, origin in known.itertuples(name=None)
+    ]
     return tuple(_points(gains))
 
 
@@ -43,12 +47,12 @@ def _delta_times(events: pd.DataFrame, trials: pd.Index[int]) -> dict[object, ND
     return {number: group["t_read"].to_numpy(float) for number, group in deltas.groupby("trial_id")}
 
 
-def _gains(trial: pd.Series[float], stamps: NDArray[np.float64]) -> NDArray[np.float64]:
-    """For k = 1, 2, … tokens of one trial. Before the first useful piece there is nothing to be sooner with."""
-    tokens = np.arange(1, int(trial["output_tokens"]) + 1)
-    delta = np.ceil(tokens * stamps.size / tokens.size).astype(int) - 1
-    whole = stamps[delta] - float(trial["t_origin"])
-    useful = float(trial["t_first_useful"] - trial["t_origin"])
+def _gains(deltas: NDArray[np.float64], n: int, useful: float) -> NDArray[np.float64]:
+    """For k = 1, 2, … n tokens of one trial; when its deltas came and when something was useful, since its origin.
+
+    Before the first useful piece there is nothing to be sooner with.
+    """
+    whole = deltas[np.ceil(np.arange(1, n + 1) * deltas.size / n).astype(int) - 1]
     gains: NDArray[np.float64] = 1 - useful / np.maximum(whole, useful)
     return gains
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis import intervals
+from bench.analysis.cellrows import of_sample
 from bench.analysis.claims.parts import (
     HOLDS,
     REFUTED,
@@ -22,7 +23,7 @@ from bench.analysis.claims.parts import (
 )
 from bench.analysis.claims.trends import beyond
 from bench.analysis.deltas import non_empty, with_send_times
-from bench.analysis.floor import FLOORS
+from bench.analysis.floor import FLOORS, way
 from bench.analysis.frames import RunFrames
 from bench.analysis.trials import MS
 from bench.calibration import TOKEN_MS
@@ -55,17 +56,19 @@ def _direct(frames: RunFrames, summary: Summary) -> Iterator[Draft]:
     ok = ok[ok["cell"].isin([cell for cell, size in sizes.items() if size]) & (ok["delivery"] == "streamed")]
     if ok.empty:
         return
-    late = {cell.key.load for cell in summary.cells if cell.saturated}
-    for load, trials in ok.groupby("load"):
-        subject = f"{DIRECT}, {load}"
-        if load in late:
+    late = {way(cell.key) for cell in summary.cells if cell.saturated}
+    several = ok["client"].nunique() > 1
+    for (client, load), trials in ok.groupby(["client", "load"]):
+        subject = f"{DIRECT}, {f'{client} ' if several else ''}{load}"
+        if (client, load) in late:
             yield untestable(subject, "the client was late at this load, so it shows the client")
             continue
         k = trials["cell"].map(sizes).astype(float)
         delay = _token_delays(trials, k, frames.tables)
-        row = summary.floor(str(load), "streamed", "floor_ttft")
+        row = summary.floor(str(load), "streamed", "floor_ttft", client=str(client))
         floor = row.estimate if row and row.estimate else 0.0
-        yield _judged(subject, delay, k.reindex(delay.index), floor, [SCOPE, *_price(trials, k)], "tokens an event")
+        words = [SCOPE, *filter(None, [of_sample(trials)]), *_price(trials, k)]
+        yield _judged(subject, delay, k.reindex(delay.index), floor, words, "tokens an event")
 
 
 def _is_packets(cell: Mapping[str, Any]) -> bool:
@@ -110,8 +113,10 @@ def _price(trials: pd.DataFrame, k: pd.Series[float]) -> Iterator[str]:
 def _buffered(frames: RunFrames, summary: Summary) -> Iterator[Draft]:
     """What the scenario that gathers text into chunks recorded itself."""
     cells = [cell for cell in summary.cells if cell.key.scenario == "buffered"]
-    for load in sorted({cell.key.load for cell in cells}):
-        same = {cell.number: cell for cell in cells if cell.key.load == load}
+    ways = sorted({way(cell.key) for cell in cells})
+    several = len({client for client, _ in ways}) > 1
+    for client, load in ways:
+        same = {cell.number: cell for cell in cells if way(cell.key) == (client, load)}
         sizes = {number: _chars(cell) for number, cell in same.items() if not unusable(cell)}
         known = {number: chars for number, chars in sizes.items() if chars}
         if len(set(known.values())) < 2:
@@ -122,7 +127,8 @@ def _buffered(frames: RunFrames, summary: Summary) -> Iterator[Draft]:
         delay = delays[delays.index.isin(ok.index)]
         size = ok["cell"].map(known).astype(float).reindex(delay.index)
         said = "the client itself gathers the text: a character waits until its chunk is full"
-        yield _judged(f"chunks of buffered, {load}", delay, size, 0.0, [said], "characters a chunk")
+        subject = f"chunks of buffered, {f'{client} ' if several else ''}{load}"
+        yield _judged(subject, delay, size, 0.0, [said], "characters a chunk")
 
 
 def _chars(cell: Cell) -> float | None:

@@ -12,7 +12,6 @@ from bench.summary import Claim, ClaimPart, Summary
 FEWEST = 10
 """Streamed trials, and blocking ones where a rate limit is read."""
 CREATING = ("POST", "WS")
-ALONE = "c=1"
 STATEMENT = "The chunks of a stream are not requests: a streamed call counts as one."
 TEST = (
     "Exact, for each endpoint. On the simulator: the answers in its own log for the ids of a streamed trial are as "
@@ -80,12 +79,14 @@ def _hidden(trials: pd.DataFrame) -> str:
 
 def _limited(endpoint: Endpoint, frames: RunFrames) -> Draft:
     """By what the server says is left of its limit."""
-    attempts = frames.tables["attempts"].dropna(subset=["ratelimit_remaining", "trial_id"])
-    trials = pd.concat([frames.trials, frames.aa])
-    mine = trials[trials["cell"].isin(endpoint.cells)]
-    if not attempts["trial_id"].isin(mine.index).any():
+    attempts = frames.tables["attempts"]
+    attempts = attempts[attempts["ratelimit_remaining"].notna() & attempts["trial_id"].notna()]
+    needed = ["cell", "delivery", "target", "model", "requests", "attempts"]
+    trials = pd.concat([frames.trials[needed], frames.aa[needed]])
+    if not attempts["trial_id"].isin(trials.index[trials["cell"].isin(endpoint.cells)]).any():
         return untestable(endpoint.name, "the server sends no x-ratelimit-remaining-requests")
-    if endpoint.loads != {ALONE}:
+    mine = trials[trials["cell"].isin(endpoint.alone)]
+    if mine.empty:
         return untestable(endpoint.name, "several requests at a time share the limit: --concurrency 1 tells them apart")
     sharing = trials[(trials["target"] == endpoint.target) & (trials["model"] == endpoint.model)]
     falls = _falls(attempts[attempts["trial_id"].isin(sharing.index)], mine)

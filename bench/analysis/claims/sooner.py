@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.analysis.cellrows import Arm
+from bench.analysis.cellrows import Arm, of_sample
 from bench.analysis.claims.lengths import Curve, gain_curve, true_range
 from bench.analysis.claims.parts import HOLDS, REFUTED, UNDECIDED, Draft, make_claim, untestable, unusable
-from bench.analysis.floor import resolution
+from bench.analysis.floor import resolution, way
 from bench.analysis.frames import RunFrames
 from bench.analysis.hypotheses import signed_rank_p
 from bench.analysis.pairs import make_pairs
@@ -41,31 +41,34 @@ def _of_cell(frames: RunFrames, summary: Summary, cell: Cell) -> Draft:
     row = summary.row(cell, "paired", "gain", "hl", "ratio")
     if row is None:
         return untestable(cell.label, cell.unpaired or "it was not measured streamed and blocking")
-    streamed, blocking = (_arm(frames, cell, name) for name in ("streamed", "blocking"))
+    streamed, blocking = _arms(frames, cell)
     curve = gain_curve(streamed.ok, frames.tables["events"])
     if row.estimate is None or row.low is None or row.high is None:
         return Draft(ClaimPart(cell.label, UNDECIDED, "", row.n, row.note, curve))
-    if gain_of(summary.row, cell, resolution(list(summary.rows), cell.key.load))[1] == "unresolved":
+    client, load = way(cell.key)
+    if gain_of(summary.row, cell, resolution(summary.rows, load, client))[1] == "unresolved":
         small = "so small a difference in time is below what this instrument resolves"
         return Draft(ClaimPart(cell.label, UNDECIDED, both(row), row.n, small, curve))
     pairs = make_pairs(cell.key, streamed, blocking, simulated=cell.simulated)
     share = np.log(pairs.same["ttfu_s"].to_numpy(float) / pairs.same["total_b"].to_numpy(float))
     length = blocking.ok["output_tokens"].dropna().astype(float)
     tokens = f" at {length.median():.0f} tokens" if len(length) else ""
-    return _judged(cell.label, row, share, tokens, curve, _overhead(summary, cell))
+    where = list(_shorter(curve, _overhead(summary, cell), of_sample(streamed.ok)))
+    return _judged(cell.label, row, share, tokens, curve, where)
 
 
-def _arm(frames: RunFrames, cell: Cell, delivery: str) -> Arm:
+def _arms(frames: RunFrames, cell: Cell) -> tuple[Arm, Arm]:
     trials = frames.trials[(frames.trials["cell"] == cell.number) & (frames.trials["status"] != "cancelled")]
-    return Arm(cell.key, delivery, trials[trials["delivery"] == delivery])
+    streamed, blocking = (trials[trials["delivery"] == name] for name in ("streamed", "blocking"))
+    return Arm(cell.key, "streamed", streamed), Arm(cell.key, "blocking", blocking)
 
 
 def _overhead(summary: Summary, cell: Cell) -> str:
     return both(summary.row(cell, "paired", "overhead", "hl", "ratio"))
 
 
-def _judged(label: str, row: Row, share: NDArray[np.float64], tokens: str, curve: Curve, overhead: str) -> Draft:
-    """`share`: log(TTFU / blocking total) of each pair."""
+def _judged(label: str, row: Row, share: NDArray[np.float64], tokens: str, curve: Curve, where: list[str]) -> Draft:
+    """`share`: log(TTFU / blocking total) of each pair; `where`: for which lengths it is true."""
     low, high = float(row.low or 0), float(row.high or 0)
     less, more = math.log(1 - LEAST), math.log(1 - MOST)  # of the time that is left
     if low > MOST:
@@ -77,13 +80,12 @@ def _judged(label: str, row: Row, share: NDArray[np.float64], tokens: str, curve
         verdict, words = HOLDS, f"as said{tokens}"
     else:
         verdict, p, words = UNDECIDED, None, f"the interval{tokens} reaches over an end of 20 to 40 %: more pairs"
-    where = list(_shorter(curve, overhead))
     told = [*where[:1], words, *where[1:]] if verdict == REFUTED else [words, *where]
     reason = "; ".join(told)
     return Draft(ClaimPart(label, verdict, both(row), row.n, reason, curve), None if p is None else min(1.0, 2 * p))
 
 
-def _shorter(curve: Curve, overhead: str) -> Iterator[str]:
+def _shorter(curve: Curve, overhead: str, sample: str) -> Iterator[str]:
     """For which lengths the streams say that it is true, and what that supposes."""
     if not curve:
         return
@@ -95,5 +97,5 @@ def _shorter(curve: Curve, overhead: str) -> Iterator[str]:
         yield f"true for no length from {curve[0][0]:.0f} to {curve[-1][0]:.0f} tokens"
     yield (
         "the lengths are read off these streams, as if a blocking answer came with their last token (the whole "
-        f"streamed answer took {overhead} against it)"
+        f"streamed answer took {overhead} against it){sample and f', {sample}'}"
     )

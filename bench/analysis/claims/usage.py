@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 
 from bench.analysis.claims.endpoints import Endpoint, endpoints
@@ -74,15 +75,22 @@ def _part(endpoint: Endpoint, count: Count, frames: RunFrames) -> Draft:
 
 def _pairs(trials: pd.DataFrame, endpoint: Endpoint, count: Count) -> pd.DataFrame:
     """Pairs of equal work, each trial's count and id in columns ending in _0 and _1 (its place in the pair)."""
-    mine = trials[trials["cell"].isin(endpoint.cells) & (trials["status"] == "ok")].reset_index()
-    mine = mine[["trial_id", *_COLUMNS]]
+    parts = [_of_cell(trials, cell, count) for cell in endpoint.cells]
+    return pd.concat(parts).sort_values("place_0", ignore_index=True)
+
+
+def _of_cell(trials: pd.DataFrame, cell: int, count: Count) -> pd.DataFrame:
+    """`_pairs` of one cell: of a long run not all at once. `place`: in the order of the records."""
+    ok = (trials["cell"] == cell) & (trials["status"] == "ok")
+    mine = trials.loc[ok, _COLUMNS].reset_index().assign(place=np.flatnonzero(ok))
     mine["tokens"] = mine[count] - (mine["reasoning_tokens"].fillna(0) if count == "output_tokens" else 0)
     mine = mine[(mine["requests"] == mine["attempts"]) & mine["tokens"].notna()]
     first, second = (mine[mine["order"] == order] for order in (0, 1))
     both = first.merge(second, on=["pair", "cell"], suffixes=("_0", "_1"))
     both = both[(both["tokens_0"] > 0) | (both["tokens_1"] > 0)]  # 0 and 0 is a server that does not count
+    kept = [f"{name}_{order}" for name in ("trial_id", "delivery", "tokens", "place") for order in (0, 1)]
     same = (both["requests_0"] == both["requests_1"]) & (both["result_sha256_0"] == both["result_sha256_1"])
-    return both[same.fillna(value=False).astype(bool)]
+    return both.loc[same.fillna(value=False).astype(bool), kept]
 
 
 def _estimate(differ: int, n: int) -> str:
