@@ -126,6 +126,11 @@ class Settings:
         return [*(Load(concurrency=number) for number in closed), *(Load(rate=rate) for rate in self.rates)]
 
     @property
+    def shared(self) -> bool:
+        """Do several processes measure, or others than this one?"""
+        return self.workers > 1 or self.scheduler is not None
+
+    @property
     def max_retries(self) -> int:
         """Hidden retries of the SDK: 2 as in every app, none beside the client `wire`, which makes one attempt."""
         return self.retries if self.retries is not None else 0 if "wire" in self.clients else DEFAULT_RETRIES
@@ -164,12 +169,12 @@ class Choice:
             notice=notice,
         )
         used = [client for client in settings.clients if any(cell.client == client for cell in cells)]
-        calibrated = settings.self_check and not settings.workers > 1
+        calibrated = settings.self_check and not settings.shared
         known = calibration_cells(len(cells), settings.loads, used or ["sdk"]) if calibrated else []
         return make_plan(
             cells,
             pairs=settings.most_pairs,
-            warmup=settings.warmup,
+            warmup=max(settings.warmup, settings.workers) if settings.warmup else 0,
             seed=self.seed,
             calibration=known,
             aa=settings.self_check,
@@ -182,7 +187,7 @@ class Choice:
 
 def calibrates(settings: Settings) -> bool:
     """Will the plan have calibration streams? They take the simulator, whatever the targets are."""
-    return settings.self_check and settings.most_pairs >= FEWEST_CHECKED
+    return settings.self_check and settings.most_pairs >= FEWEST_CHECKED and not settings.shared
 
 
 def choose(settings: Settings) -> Choice:
@@ -257,8 +262,9 @@ def _check_stopping(settings: Settings, targets: Sequence[Target]) -> None:
 
 
 def _own_prompts(settings: Settings, seed: int) -> Sequence[Prompt]:
-    if settings.prompt is not None and settings.prompts is not None:
-        raise BenchError("--prompt and --prompts: give one of them")
+    if settings.prompt is not None and (settings.prompts or settings.input_tokens) is not None:
+        other = "--prompts" if settings.prompts is not None else "--input-tokens"
+        raise BenchError(f"--prompt and {other}: give one of them")
     if settings.prompt is not None:
         return [settings.prompt]
     if settings.input_tokens is not None:
@@ -359,12 +365,13 @@ def describe(plan: Plan, choice: Choice, settings: Settings) -> str:
     kinds: dict[Phase, str] = {"measure": "measured", "warmup": "warm-up", "aa": "A/A", "calibrate": "calibration"}
     counted = ", ".join(f"{phases[phase]} {kind}" for phase, kind in kinds.items() if phases[phase])
     trials = f"{plan.size} trials ({counted})" if plan.size is not None else "as many trials as fit"
-    size = f"{len(cells)} cells × {_at_most(settings)}{_amount(plan, settings)}"
+    size = f"{len(cells)} cell{'s' if len(cells) > 1 else ''} × {_at_most(settings)}{_amount(plan, settings)}"
     lines = [
         headline(plan),
         f"{size}, {trials}, {', '.join(load.label for load in settings.loads)}, seed {plan.seed}",
         *(f"  {cell.scenario:<{width}} {'+'.join(cell.deliveries):<18} {_where(cell)}".rstrip() for cell in cells),
         *(asked[where].line(where) for where in sorted(asked)),
+        *_by_time(plan),
         *_ends_earlier(settings),
         f"order: {', '.join(map(_short, islice(_kinds(plan), 6)))}, …",
         f"plan {plan.hash[:12]}; nothing was sent (--dry-run)",
@@ -373,12 +380,24 @@ def describe(plan: Plan, choice: Choice, settings: Settings) -> str:
 
 
 def _amount(plan: Plan, settings: Settings) -> str:
-    """How much is measured of a cell."""
+    """How much is measured of a cell: one trial at a time the pairs, under load what was asked for."""
+    alone = f"{plan.pairs} pairs"
     if not plan.segments:
-        return f"{plan.pairs} pairs"
+        return alone
+    amount = f"{plan.pairs} pairs or more"
     if settings.duration is not None:
-        return f"{settings.duration:g} s of each delivery"
-    return f"{settings.requests} requests of each delivery" if settings.requests else f"{plan.pairs} pairs or more"
+        amount = f"{settings.duration:g} s of each delivery"
+    elif settings.requests:
+        amount = f"{settings.requests} requests of each delivery"
+    return f"{amount} ({alone} at c=1)" if plan.trials else amount
+
+
+def _by_time(plan: Plan) -> list[str]:
+    """What nobody can know before."""
+    if plan.size is not None:
+        return [f"the load lasts {plan.seconds:.0f} s or longer"] if plan.seconds else []
+    lasts = f"the load lasts {plan.seconds:.0f} s or longer"
+    return [f"{lasts}; how many requests fit is up to the endpoint: that is a guess (a limit: --requests or --budget)"]
 
 
 def _at_most(settings: Settings) -> str:
@@ -395,16 +414,17 @@ def _where(cell: Cell) -> str:
     return f"{cell.target}/{cell.model} {cell.client} {cell.load} {cell.params}"
 
 
-def _kinds(plan: Plan) -> Iterator[tuple[Cell, str, str, int]]:
-    """What runs in which order: cell, delivery, phase, and how many of it run together."""
-    yield from ((plan.cells[trial.cell], trial.delivery, trial.phase, 1) for trial in plan.trials)
+def _kinds(plan: Plan) -> Iterator[tuple[Cell, str, str, str]]:
+    """What runs in which order: cell, delivery, phase, and under load how many of it, or for how long."""
+    yield from ((plan.cells[trial.cell], trial.delivery, trial.phase, "") for trial in plan.trials)
     for segment in plan.segments:
-        yield plan.cells[segment.cell], segment.delivery, segment.phase, segment.count
+        size = f"{segment.count} × " if segment.seconds is None else f"{segment.seconds:g} s of "
+        yield plan.cells[segment.cell], segment.delivery, segment.phase, size
 
 
-def _short(kind: tuple[Cell, str, str, int]) -> str:
-    cell, delivery, phase, count = kind
-    return f"{f'{count} × ' if count > 1 else ''}{cell.scenario} {delivery} ({phase})"
+def _short(kind: tuple[Cell, str, str, str]) -> str:
+    cell, delivery, phase, size = kind
+    return f"{size}{cell.scenario} {delivery} ({phase})"
 
 
 def ask_before_spending(plan: Plan, choice: Choice, settings: Settings, confirm: Callable[[str], bool]) -> None:
@@ -419,6 +439,8 @@ def ask_before_spending(plan: Plan, choice: Choice, settings: Settings, confirm:
     for where, asked in sorted(estimates(plan, choice, settings).items()):
         if where.split("/")[0] in paid:
             say(asked.line(where))
+    for line in _by_time(plan):
+        say(line)
     agreed = settings.yes or any(parse_budget(text).kind != "time" for text in settings.budgets)
     if not agreed and not confirm("Send them?"):
         raise BenchError("nothing was sent; --yes says yes in advance")

@@ -35,6 +35,10 @@ class Run:
     manifest: dict[str, Any]
     tally: Tally = field(default_factory=Tally)
     stopping: Stopping = field(default_factory=Stopping)
+    notes: list[str] = field(default_factory=list)
+    """What became of its workers, where it had several."""
+    all_lost: bool = False
+    """They were all lost before the plan was carried out."""
 
     def save(self) -> None:
         """Write the manifest as it now stands."""

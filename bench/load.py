@@ -27,6 +27,11 @@ class Load:
         """One trial at a time: nothing else runs while it is timed."""
         return self.concurrency == 1
 
+    @property
+    def place(self) -> tuple[bool, float]:
+        """To sort by: closed loop first, then by size."""
+        return self.open_loop, self.rate if self.rate is not None else float(self.concurrency or 0)
+
 
 ALONE = Load(concurrency=1)
 

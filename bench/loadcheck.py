@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 from bench import fdlimit
 from bench.choice import Settings
 from bench.errors import BenchError
@@ -25,18 +27,46 @@ def check_load(settings: Settings) -> None:
     for given, option in asked:
         if given and not loaded:
             raise BenchError(f"{option} is for trials under load; add --concurrency 8 or --rate 5, or leave it out")
-    if settings.duration is not None and settings.ramp * 2 >= settings.duration:
+    if settings.duration is not None and settings.ramp * settings.rounds >= settings.duration:
         raise BenchError(
-            f"--ramp {settings.ramp:g} s comes twice in each delivery's {settings.duration:g} s (--duration) and leaves "
-            "nothing to measure; make it shorter, or --duration longer"
+            f"--ramp {settings.ramp:g} s comes {settings.rounds} times in each delivery's {settings.duration:g} s "
+            "(--duration) and leaves nothing to measure; make it shorter, or --duration longer"
         )
-    if settings.workers > 1 and (settings.precision is not None or settings.budgets):
-        raise BenchError(
-            "--workers with --precision or --budget: nobody sees all trials; use --requests or --duration"
-        )
+    _check_open_loop(settings)
+    _check_workers(settings)
     if settings.shared_prefix and settings.input_tokens is None and settings.prompts is None:
         raise BenchError("--shared-prefix is for made-up prompts or --prompts; add --input-tokens 512")
-    fdlimit.check(most_streams(settings), settings.workers, simulated=on_simulator(settings))
+    if settings.scheduler is None:  # else each worker looks for itself
+        fdlimit.check(most_streams(settings), settings.workers, simulated=on_simulator(settings))
+
+
+def _check_workers(settings: Settings) -> None:
+    """Who measures, and what several cannot do."""
+    if settings.workers > 1 and settings.scheduler is not None:
+        raise BenchError("--workers and --scheduler: give one of them; all workers of the scheduler measure")
+    if settings.shared and (settings.precision is not None or settings.budgets):
+        option = "--workers" if settings.scheduler is None else "--scheduler"
+        raise BenchError(f"{option} with --precision or --budget: nobody sees all trials; use --requests or --duration")
+
+
+def _check_open_loop(settings: Settings) -> None:
+    """What only a schedule has is asked of one, and a ramp leaves something to measure after it."""
+    default = Settings()
+    only = [
+        (settings.arrivals != default.arrivals, "--arrivals"),
+        (settings.max_in_flight != default.max_in_flight, "--max-in-flight"),
+    ]
+    for given, option in only:
+        if given and not settings.rates:
+            raise BenchError(f"{option} is for open loop; add --rate 5, or leave it out")
+    for rate in settings.rates if settings.duration is None else ():
+        asked = settings.requests or max(settings.most_pairs, ceil(rate * 4))
+        number = max(ceil(rate * 2), ceil(asked / settings.rounds))
+        if number <= rate * settings.ramp / 2:
+            raise BenchError(
+                f"--ramp {settings.ramp:g} s: at rate={rate:g} all {number} trials of a segment would begin within it; "
+                "make it shorter, or give --duration or more --requests"
+            )
 
 
 def on_simulator(settings: Settings) -> bool:

@@ -13,6 +13,7 @@ from bench.budget import parse_budget
 from bench.errors import BenchError
 from bench.lengths import parse_lengths
 from bench.nearest import unknown
+from bench.optionparts import parts
 from bench.slo import parse_slo
 
 
@@ -43,7 +44,11 @@ class Length(Seconds):
         units = {"s": 1, "m": 60, "h": 3600}
         text = str(value).strip()
         times = units.get(text[-1:], 0)
-        return super().convert(text[:-1] if times else text, param, ctx) * (times or 1)
+        try:
+            number = float(text[:-1] if times else text)
+        except ValueError:
+            self.fail(f"{text!r} is no length of time; write for instance 90s, 10m or 1h", param, ctx)
+        return super().convert(number, param, ctx) * (times or 1)
 
 
 class Levels(click.ParamType[tuple[int, ...]]):
@@ -54,10 +59,15 @@ class Levels(click.ParamType[tuple[int, ...]]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
         if isinstance(value, tuple):
             return value
-        texts = [text.strip() for text in str(value).split(",")]
-        if not all(text.isdecimal() and int(text) > 0 for text in texts):
-            self.fail(f"{value!r}: write numbers from 1 on with commas between them, for instance 1,8,32", param, ctx)
-        return tuple(map(int, texts))
+        levels: list[int] = []
+        for part in parts(str(value), ","):
+            if not (part.text.isdecimal() and int(part.text) > 0):
+                wrong = "write numbers from 1 on with commas between them, for instance 1,8,32"
+                self.fail(str(part.wrong(wrong)), param, ctx)
+            if int(part.text) in levels:
+                self.fail(str(part.wrong(f"{part.text} is given twice; keep one")), param, ctx)
+            levels.append(int(part.text))
+        return tuple(levels)
 
 
 class Precision(click.ParamType[float]):
@@ -138,7 +148,8 @@ class Share(click.ParamType[float]):
         except ValueError:
             share = math.nan
         if not (0 <= share < 1 if self._partial else 0 < share <= 1):
-            self.fail(f"{text!r} is no share; write it as 1% or 0.01", param, ctx)
+            bounds = "0 to less than 100%" if self._partial else "more than 0 to 100%"
+            self.fail(f"{text!r} is no share from {bounds}; write for instance 1% or 0.01", param, ctx)
         return share
 
 

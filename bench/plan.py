@@ -13,16 +13,17 @@ show is the method's own. Calibration cells read streams of known send times, at
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import blake2b, sha256
 from math import ceil
 from random import Random
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from bench.arrivals import Arrivals, offsets
 from bench.asks import nonce_text
 from bench.load import Load, parse_load
+from bench.share import WHOLE, Share
 from bench.trial import Delivery
 
 Phase = Literal["warmup", "ramp", "measure", "aa", "calibrate"]
@@ -134,14 +135,22 @@ class Group:
     segment: Segment | None = None
     ramp_s: float = 0.0
     arrivals: Arrivals = "poisson"
+    share: Share = WHOLE
+    """Of a segment that several workers carry: the part of this one."""
+
+    @property
+    def slots(self) -> int | None:
+        """Closed loop: so many of its trials run here at a time. None: in open loop."""
+        return None if self.load.open_loop else self.share.part(self.load.concurrency or 1)
 
     def units(self) -> Iterator[Sequence[PlannedTrial]]:
         """The trials in their order, in what may be begun together: pairs one at a time, else one trial."""
         if self.segment is None:
             yield from self.pairs
             return
-        for trial in segment_trials(self.segment, self.cell, self.arrivals, self.ramp_s):
-            yield (trial,)
+        for place, trial in enumerate(segment_trials(self.segment, self.cell, self.arrivals, self.ramp_s)):
+            if self.share.has(place):
+                yield (trial,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,6 +181,22 @@ class Plan:
         return len(self.trials) + sum(segment.count for segment in self.segments)
 
     @property
+    def seconds(self) -> float:
+        """How long its segments take by their schedules and times: no more can be said before answers come."""
+        return sum(map(self._seconds, self.segments))
+
+    @property
+    def scheduled(self) -> bool:
+        """Is all of it open loop, so that `seconds` is nearly the whole time?"""
+        return not self.trials and all(self.cells[segment.cell].level.open_loop for segment in self.segments)
+
+    def _seconds(self, segment: Segment) -> float:
+        rate = self.cells[segment.cell].level.rate
+        if rate is None:
+            return segment.seconds or 0.0
+        return segment.count / rate + (self.ramp_s / 2 if segment.phase == "measure" else 0.0)
+
+    @property
     def phases(self) -> set[Phase]:
         """The phases that it has."""
         return {trial.phase for trial in self.trials} | {segment.phase for segment in self.segments}
@@ -185,6 +210,17 @@ class Plan:
             "trials": _columns(PlannedTrial, self.trials),
             "segments": _columns(Segment, self.segments),
         }
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Plan:
+        """The plan that `to_json` gave these values of; what else is among them is passed over."""
+        cells = ({**cell, "deliveries": tuple(cell["deliveries"])} for cell in stored["cells"])
+        return cls(
+            **{name: stored[name] for name in ("seed", "pairs", "warmup", "arrivals", "ramp_s")},
+            cells=tuple(Cell(**cell) for cell in cells),
+            trials=tuple(_rows(PlannedTrial, stored["trials"])),
+            segments=tuple(_rows(Segment, stored["segments"])),
+        )
 
     def groups(self) -> Iterator[Group]:
         """Trials that run together, in their order: what runs one at a time first, then the segments."""
@@ -225,6 +261,14 @@ def _place(trial: PlannedTrial) -> tuple[int, int, Phase]:
 
 def _columns(kind: type[PlannedTrial | Segment], rows: Sequence[Any]) -> dict[str, list[Any]]:
     return {name: [getattr(row, name) for row in rows] for name in kind.__dataclass_fields__}
+
+
+_Row = TypeVar("_Row", PlannedTrial, Segment)
+
+
+def _rows(kind: type[_Row], columns: Mapping[str, Sequence[Any]]) -> Iterator[_Row]:
+    for values in zip(*columns.values(), strict=True):
+        yield kind(**dict(zip(columns, values, strict=True)))
 
 
 def segment_trials(segment: Segment, cell: Cell, arrivals: Arrivals, ramp_s: float) -> Iterator[PlannedTrial]:

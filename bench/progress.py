@@ -21,8 +21,12 @@ LINE_EVERY_S = 5.0
 class Reporter:
     """Counts trials and says so. One for the trials, then one for the memory pass."""
 
-    def __init__(self, total: int | None, what: str, bar: Bar | None, *, most: bool = False) -> None:
+    def __init__(
+        self, total: int | None, what: str, bar: Bar | None, *, most: bool = False, seconds: float | None = None
+    ) -> None:
+        """`seconds`: how long it takes, where a schedule or a time says that."""
         self.total, self.what, self.done, self.failed = total, what, 0, 0
+        self._seconds = seconds
         self._most = "at most " if most else ""
         self._bar, self._started, self._said = bar, monotonic(), monotonic()
         self._task: TaskID | None = bar.add_task(what, total=total) if bar else None
@@ -30,7 +34,8 @@ class Reporter:
     def trial_done(self, cell: Cell, planned: PlannedTrial, outcome: Outcome, total_ms: float) -> None:
         """A trial has ended. A failure in the warm-up is none: it is in no figure."""
         self.failed += outcome.status != "ok" and planned.phase == "measure"
-        self.step(f"{cell.scenario} {planned.delivery} {total_ms:,.0f} ms{self._failures()}")
+        so_far = self._left() if self.total is None else ""
+        self.step(f"{cell.scenario} {planned.delivery} {total_ms:,.0f} ms{self._failures()}{so_far}")
 
     def step(self, text: str, done: int = 1) -> None:
         """So much more is done; `text` says what it was."""
@@ -62,9 +67,13 @@ class Reporter:
         return f", {self.failed} failed" if self.failed else ""
 
     def _left(self) -> str:
-        if not self.done or self.total is None or self.done >= self.total:
+        if self.total is None:
+            of = f" of {self._seconds:.0f} s or more" if self._seconds else ""
+            return f", {monotonic() - self._started:.0f} s{of}"
+        if not self.done or self.done >= self.total:
             return ""
-        seconds = (monotonic() - self._started) / self.done * (self.total - self.done)
+        passed = monotonic() - self._started
+        seconds = max(1.0, self._seconds - passed) if self._seconds else passed / self.done * (self.total - self.done)
         return f", {self._most or 'about '}{seconds:.0f} s left"
 
 
@@ -87,14 +96,17 @@ def say(line: str) -> None:
 
 
 @contextmanager
-def progress(total: int | None, what: str, *, most: bool = False) -> Iterator[Reporter]:
-    """A reporter for so many steps, or at `most` so many; its bar goes when the work is done or breaks off."""
+def progress(total: int | None, what: str, *, most: bool = False, seconds: float | None = None) -> Iterator[Reporter]:
+    """A reporter for so many steps, or at `most` so many; its bar goes when the work is done or breaks off.
+
+    Without a total it says how many of the `seconds` have passed.
+    """
     if not sys.stderr.isatty():
-        yield Reporter(total, what, None, most=most)
+        yield Reporter(total, what, None, most=most, seconds=seconds)
         return
     from rich.console import Console  # noqa: PLC0415  (start-up time)
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
 
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        yield Reporter(total, f"{what}, at most" if most else what, bar)
+        yield Reporter(total, f"{what}, at most" if most and total else what, bar, seconds=seconds)

@@ -7,17 +7,21 @@ per table and goes. Where there is a journal, it is the truth; Parquet files bes
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from bench.errors import BenchError
-from bench.schema import SCHEMA_VERSION, TABLES, Column
+from bench.schema import SCHEMA_VERSION, TABLES
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from bench.parquet import Stored
 
 JOURNAL = "journal.jsonl"
 MANIFEST = "manifest.json"
@@ -40,7 +44,11 @@ class Journal:
 
     def write(self, rows: Rows) -> None:
         """Append the rows as one line. A killed process leaves at most the last line cut."""
-        rest = memoryview(orjson.dumps(rows) + b"\n")
+        self.append(orjson.dumps(rows) + b"\n")
+
+    def append(self, lines: bytes) -> None:
+        """Append whole lines that were made already, line ends included."""
+        rest = memoryview(lines)
         try:
             while rest:  # in all but odd cases one call
                 rest = rest[self._file.write(rest) or 0 :]
@@ -76,20 +84,35 @@ def journal_rows(run: Path, table: str) -> list[dict[str, Any]]:
 
 def read(run: Path) -> dict[str, pa.Table]:
     """Every table of a run, empty ones included, from the journal or from Parquet."""
-    if (run / JOURNAL).exists():
-        chunks = _chunks(read_journal(run))
-        return {name: _concat(name, chunks.get(name, [])) for name in TABLES}
-    return {name: _read_parquet(run, name) for name in TABLES}
+    with opened(run) as stored:
+        return {name: stored.table(name) for name in TABLES}
+
+
+@contextmanager
+def opened(run: Path) -> Iterator[Stored]:
+    """The tables of a run, to be read one by one. A journal is read as the Parquet files that it would become."""
+    from bench.parquet import Stored, write  # noqa: PLC0415  (pyarrow: not in the measuring process)
+
+    if not (run / JOURNAL).exists():
+        yield Stored(run)
+        return
+    with TemporaryDirectory(prefix="bench-") as folder:
+        write(read_journal(run), Path(folder))
+        yield Stored(Path(folder))
 
 
 def finish(run: Path) -> None:
     """Turn the journal into Parquet files and remove it. Interrupted at any point, the run stays readable."""
-    import pyarrow.parquet as pq  # noqa: PLC0415  (not in the measuring process)
+    from bench.parquet import write  # noqa: PLC0415
 
-    for name, table in read(run).items():
-        part = run / f"{name}.parquet.part"
-        pq.write_table(table, part, compression="zstd")
-        part.replace(run / f"{name}.parquet")
+    parts = {name: run / f"{name}.parquet.part" for name in TABLES}
+    try:
+        write(read_journal(run), run, suffix=".part")
+        for part in parts.values():
+            part.replace(part.with_suffix(""))
+    finally:
+        for part in parts.values():
+            part.unlink(missing_ok=True)
     (run / JOURNAL).unlink()
 
 
@@ -125,97 +148,3 @@ def write_json(path: Path, value: object) -> None:
         orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_SERIALIZE_NUMPY)
     )
     part.replace(path)
-
-
-def arrow_schema(table: str) -> pa.Schema:
-    """The Arrow schema of one of the tables."""
-    import pyarrow as pa  # noqa: PLC0415
-
-    return pa.schema([pa.field(c.name, _arrow_type(c), metadata=_column_metadata(c)) for c in TABLES[table]])
-
-
-def _arrow_type(column: Column) -> pa.DataType:
-    import pyarrow as pa  # noqa: PLC0415
-
-    types: dict[str, pa.DataType] = {
-        "int64": pa.int64(),
-        "float64": pa.float64(),
-        "string": pa.string(),
-        "bool": pa.bool_(),
-        "label": pa.dictionary(pa.int32(), pa.string()),
-    }
-    return types[column.type]
-
-
-def _column_metadata(column: Column) -> dict[str, str]:
-    return {"doc": column.doc, "unit": column.unit}
-
-
-_LINES_A_BATCH = 500
-
-
-def _chunks(lines: Iterable[Rows]) -> dict[str, list[pa.Table]]:
-    """Arrow tables of some hundred journal lines each: bounded Python objects, whatever the length of the run."""
-    import pyarrow as pa  # noqa: PLC0415
-
-    done: dict[str, list[pa.Table]] = {}
-    pending: Rows = {}
-    number = 0
-    try:
-        for number, rows in enumerate(lines, 1):
-            for name, columns in rows.items():
-                _append(pending.setdefault(name, {c.name: [] for c in TABLES[name]}), columns)
-            if number % _LINES_A_BATCH == 0:
-                _flush(pending, done)
-        _flush(pending, done)
-    except (KeyError, TypeError, AttributeError, ValueError, pa.ArrowException) as error:
-        raise BenchError(f"{JOURNAL}: damaged at or before line {number} ({type(error).__name__}: {error})") from error
-    return done
-
-
-def _append(into: dict[str, list[Any]], columns: Mapping[str, list[Any]]) -> None:
-    length = len(next(iter(columns.values()), []))
-    if any(len(values) != length for values in columns.values()):
-        raise ValueError("columns of unequal length")
-    for name, values in into.items():
-        values.extend(columns.get(name) or [None] * length)
-
-
-def _flush(pending: Rows, done: dict[str, list[pa.Table]]) -> None:
-    import pyarrow as pa  # noqa: PLC0415
-
-    for name, columns in pending.items():
-        done.setdefault(name, []).append(pa.Table.from_pydict(columns, schema=arrow_schema(name)))
-    pending.clear()
-
-
-def _concat(name: str, chunks: list[pa.Table]) -> pa.Table:
-    import pyarrow as pa  # noqa: PLC0415
-
-    schema = arrow_schema(name)
-    return pa.concat_tables(chunks).unify_dictionaries() if chunks else schema.empty_table()
-
-
-def _column(table: pa.Table, field: pa.Field[Any]) -> Any:
-    """A column of a table that another minor version wrote: nulls where it is missing."""
-    import pyarrow as pa  # noqa: PLC0415
-
-    if field.name in table.column_names:
-        return table[field.name].cast(field.type)
-    return pa.nulls(table.num_rows, field.type)
-
-
-def _read_parquet(run: Path, name: str) -> pa.Table:
-    import pyarrow as pa  # noqa: PLC0415
-    import pyarrow.parquet as pq  # noqa: PLC0415
-
-    path, schema = run / f"{name}.parquet", arrow_schema(name)
-    try:
-        table = pq.read_table(path)
-        if not set(schema.names) & set(table.column_names):
-            raise BenchError(f"{path}: damaged (none of its columns is known)")
-        return pa.table([_column(table, field) for field in schema], schema=schema)
-    except FileNotFoundError as error:
-        raise BenchError(f"{run}: damaged run folder ({path.name} and {JOURNAL} are missing)") from error
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise BenchError(f"{path}: damaged ({error})") from error

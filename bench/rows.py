@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
-from itertools import chain, pairwise
+from itertools import chain, repeat
+from operator import itemgetter, sub
 from statistics import median
 from typing import Any
 
 from bench.clients.decode import Answer, Event
-from bench.clients.events import TOKEN_KINDS, VISIBLE_KINDS, Usage
+from bench.clients.events import TOKEN_KINDS, VISIBLE_KINDS, Meaning, Usage
 from bench.outcome import Exchange, Outcome
 from bench.records import Rows, columns_of
 from bench.scenario import canonical
@@ -28,21 +29,30 @@ def tokens_of(events: Iterable[Event]) -> Iterator[Event]:
     """
     seen: set[str] = set()
     for event in events:
-        meaning = event.meaning
-        group = "tool_args" if meaning.kind == "item" else meaning.kind
-        repeats = meaning.whole and (seen & VISIBLE_KINDS if meaning.kind == "terminal" else group in seen)
-        if meaning.kind in {*TOKEN_KINDS, "terminal"} and meaning.chars and not repeats:
-            seen.add(group)
-            yield event
+        meaning = event[3]
+        kind = meaning[0]
+        if not meaning[2] or kind not in _BRINGING:
+            continue
+        group = "tool_args" if kind == "item" else kind
+        if meaning.whole and (seen & VISIBLE_KINDS if kind == "terminal" else group in seen):
+            continue
+        seen.add(group)
+        yield event
+
+
+_BRINGING = TOKEN_KINDS | {"terminal"}
+_MEANING = itemgetter(3)
+_T_READ = itemgetter(0)
 
 
 def stalls(stamps: Sequence[int]) -> tuple[int, int]:
     """(number, ns beyond the median gap) of the gaps over 200 ms, or over 50 ms and five times the median gap."""
-    gaps = [later - earlier for earlier, later in pairwise(stamps)]
+    gaps = list(map(sub, stamps[1:], stamps))
     if not gaps:
         return 0, 0
     usual = median(gaps)
-    stalled = [gap for gap in gaps if gap > STALL_NS or gap > max(STALL_MIN_NS, STALL_TIMES * usual)]
+    limit = min(STALL_NS, max(STALL_MIN_NS, STALL_TIMES * usual))
+    stalled = [gap for gap in gaps if gap > limit]
     return len(stalled), int(sum(gap - usual for gap in stalled))
 
 
@@ -96,26 +106,28 @@ def redacted(rows: Rows, redact: Callable[[str], str]) -> Rows:
             texts = {value for value in values if value}
             hidden = {text: redact(text).encode("utf-8", "replace").decode() for text in texts}
             limit = LONGEST_ERROR if name == "error" else None
+            if limit is None and all(text == same for text, same in hidden.items()):
+                continue
             values[:] = [hidden[value][:limit] if value else value for value in values]
     return rows
 
 
 def _stamps(trial: Trial, exchanges: Sequence[Exchange], outcome: Outcome, t0: int) -> dict[str, int | None]:
-    events = sorted((event for _, answer in exchanges for event in answer.events), key=lambda event: event.t_read)
+    first = min((answer.events[0].t_read for _, answer in exchanges if answer.events), default=None)
     answers = [list(tokens_of(answer.events)) for _, answer in exchanges]
-    tokens = sorted(chain.from_iterable(answers), key=lambda event: event.t_read)
-    visible = [event for event in tokens if event.meaning.kind != "reasoning"]
+    tokens = sorted(chain.from_iterable(answers), key=_T_READ)
+    visible = next((event for event in tokens if event.meaning.kind != "reasoning"), None)
     useful = _first_useful(trial, outcome)
-    found = [stalls([event.t_read for event in answer]) for answer in answers]
+    found = [stalls(list(map(_T_READ, answer))) for answer in answers]
     streamed = trial.delivery == "streamed"
     return {
         "t_origin": trial.t_origin - t0,
         "t_intend": None if trial.t_intend is None else trial.t_intend - t0,
         "t_call": (trial.t_call or trial.t_origin) - t0,
         "t_end": trial.t_end - t0,
-        "t_first_event": events[0].t_read - t0 if events else None,
+        "t_first_event": first - t0 if first is not None else None,
         "t_first_token": tokens[0].t_read - t0 if tokens else None,
-        "t_first_visible": visible[0].t_read - t0 if visible else None,
+        "t_first_visible": visible.t_read - t0 if visible else None,
         "t_first_piece": trial.pieces[0][0] - t0 if trial.pieces else None,
         "t_first_useful": useful - t0 if useful is not None else None,
         "t_last_token": tokens[-1].t_read - t0 if tokens else None,
@@ -149,7 +161,7 @@ def _counts(trial: Trial, exchanges: Sequence[Exchange]) -> dict[str, int | None
         "backoff_ns": sum(_backoffs(trial.attempts).values()),
         "events": sum(len(answer.events) for _, answer in exchanges),
         "reads": sum(len(attempt.reads) for attempt in trial.attempts),
-        "bytes_in": sum(len(data) for attempt in trial.attempts for _, data in attempt.reads),
+        "bytes_in": sum(map(_bytes_in, trial.attempts)),
         "pieces": len(trial.pieces),
     }
 
@@ -234,27 +246,30 @@ def attempt_row(trial_id: int | None, attempt: Attempt, answer: Answer, backoff:
         "pings": answer.pings,
         "events": len(answer.events),
         "reads": len(attempt.reads),
-        "bytes_in": sum(len(data) for _, data in attempt.reads),
+        "bytes_in": _bytes_in(attempt),
         "error": attempt.error or (None if unread else answer.malformed),
     }
 
 
 def _events(trial_id: int, exchanges: Sequence[Exchange], t0: int) -> dict[str, list[Any]]:
     """By column at once: the one table with many rows."""
-    flat = [(attempt, seq, event) for attempt, answer in exchanges for seq, event in enumerate(answer.events)]
+    flat = [event for _, answer in exchanges for event in answer.events]
+    meanings = list(map(_MEANING, flat))
+    counts = [(attempt, len(answer.events)) for attempt, answer in exchanges]
     return {
         "trial_id": [trial_id] * len(flat),
-        "request": [attempt.request for attempt, _, _ in flat],
-        "attempt": [attempt.number for attempt, _, _ in flat],
-        "seq": [seq for _, seq, _ in flat],
-        "t_read": [event.t_read - t0 for _, _, event in flat],
-        "read": [event.read for _, _, event in flat],
-        "kind": [event.meaning.kind for _, _, event in flat],
-        "type": [event.meaning.type for _, _, event in flat],
-        "bytes": [event.bytes for _, _, event in flat],
-        "chars": [event.meaning.chars for _, _, event in flat],
-        "sequence_number": [event.meaning.sequence_number for _, _, event in flat],
+        "request": [request for attempt, count in counts for request in repeat(attempt.request, count)],
+        "attempt": [number for attempt, count in counts for number in repeat(attempt.number, count)],
+        "seq": [seq for _, count in counts for seq in range(count)],
+        "t_read": [time - t0 for time in map(_T_READ, flat)],
+        **{name: list(map(itemgetter(place), flat)) for name, place in _OF_EVENT},
+        **{name: list(map(itemgetter(place), meanings)) for name, place in _OF_MEANING},
     }
+
+
+_OF_EVENT = [(name, Event._fields.index(name)) for name in ("read", "bytes")]
+_OF_MEANING = [(name, Meaning._fields.index(name)) for name in ("kind", "type", "chars", "sequence_number")]
+"""Columns, and where they stand: by place is five times as quick as by name."""
 
 
 def _pieces(trial: Trial, t0: int) -> dict[str, list[Any]]:
@@ -266,6 +281,10 @@ def _pieces(trial: Trial, t0: int) -> dict[str, list[Any]]:
         "useful": trial.useful,
         "chars": [len(piece) if isinstance(piece, str) else None for _, piece in pieces],
     }
+
+
+def _bytes_in(attempt: Attempt) -> int:
+    return sum(map(len, map(itemgetter(1), attempt.reads)))
 
 
 def _metric(trial: Trial, name: str, unit: str, value: float) -> dict[str, Any]:

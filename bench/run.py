@@ -23,6 +23,10 @@ from bench.summary import Trust
 def run(settings: Settings, argv: Sequence[str], *, confirm: Callable[[str], bool]) -> int:
     """The whole command. Returns the exit code; every user's mistake is a BenchError before anything is written."""
     choice = choose(settings)
+    if settings.scheduler is not None and not settings.dry_run:
+        from bench.cluster import joined  # noqa: PLC0415  (only where it is asked for)
+
+        settings = joined(settings)
     notes = of_simulator(settings)
     plan = choice.plan(settings, {}, notes.append)
     for note in notes:
@@ -80,8 +84,9 @@ def _measure(choice: Choice, settings: Settings, argv: Sequence[str], notes: Seq
     missing: list[str] = []
     if whole and settings.memory:
         whole, missing = session.measure_memory(choice, journal, consumers=plan.pairs >= FEWEST_CHECKED)
-    notes = [*run.tally.unsupported.values(), *missing]
-    folder.end(run, journal, truth, ended="finished" if whole else "interrupted", stopping=ended, notes=notes)
+    notes = [*run.tally.unsupported.values(), *run.notes, *missing]
+    how = "all workers were lost" if run.all_lost else "finished" if whole else "interrupted"
+    folder.end(run, journal, truth, ended=how, stopping=ended, notes=notes)
     from bench.show import show  # noqa: PLC0415  (pandas and its like have no place in a process that measures)
 
     summary = show(run.folder, [reporter for reporter, _ in choice.registry.reporters.values()])
@@ -92,12 +97,14 @@ def _measure(choice: Choice, settings: Settings, argv: Sequence[str], notes: Seq
 
 
 def _size(plan: Plan) -> str:
-    return "trials by time" if plan.size is None else f"{plan.size} trials"
+    return f"trials for {plan.seconds:.0f} s or longer" if plan.size is None else f"{plan.size} trials"
 
 
 def _judge(run: folder.Run, trust: Trust) -> None:
     """The report stands either way; these say in the exit code that it does not answer the question."""
     tally = run.tally
+    if run.all_lost:
+        raise RunInvalid(f"all workers were lost; {run.folder}/report.md has what was measured until then")
     if tally.orphans:
         raise RunInvalid(f"{tally.orphans} requests belonged to no trial (a plugin sends outside of its functions?)")
     if tally.unsupported and not tally.statuses:

@@ -302,7 +302,7 @@ async def _deferred(running: Running, units: Iterator[Unit], carry: Carry, conte
 
 def _write_probes(running: Running, probes: Sequence[Mapping[str, Any]], context: Context) -> None:
     if running.group.phase != "warmup":
-        rows = [{**row, "t": row["t"] - context.t0} for row in probes]
+        rows = [{**row, "t": row["t"] - context.t0, "worker": context.worker} for row in probes]
         context.journal.write({"probes": columns_of("probes", rows)})
 
 

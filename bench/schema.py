@@ -229,6 +229,7 @@ TABLES: Mapping[str, Sequence[Column]] = {
         ),
         _c("value", "float64", "", "The reading"),
         _c("unit", "label", "", "Its unit"),
+        _c("worker", "label", "", "The process that it was read in; null where there was one only"),
     ),
     "truth": (
         _c("client_id", "string", "", "X-Client-Request-Id the simulator was sent"),

@@ -106,7 +106,7 @@ def measure_trials(
 ) -> bool:
     """Carry the plan out; what came of it is counted in `run.tally`. False: it was interrupted."""
     most = settings.precision is not None or bool(settings.budgets)
-    seconds = None if most else plan.seconds
+    seconds = plan.seconds if not most and (plan.size is None or plan.scheduled) else None
     with progress(plan.size, "trials", most=most, seconds=seconds) as reporter:
         try:
             asyncio.run(_carrier(settings)(run, plan, choice, endpoints, settings, journal, reporter))

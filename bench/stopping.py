@@ -45,6 +45,10 @@ class Stopping:
         if self.precision is not None:
             import bench.analysis.serial  # noqa: F401, PLC0415  (now, not in the middle of a run)
 
+    def begin(self) -> None:
+        """The first trial begins now: for where others begin them, and only tell of each that has ended."""
+        self._first = self._last = self.clock()
+
     def look(self) -> None:
         """Which cells are narrow enough by now? Some ms of work, so it is to be called while no trial is timed."""
         if self.precision is not None:

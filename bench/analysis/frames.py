@@ -134,7 +134,8 @@ def check_shape(file: Path, value: object, shape: Mapping[str, type | UnionType]
 def planned(run: Path, plan: Mapping[str, Any]) -> pd.DataFrame:
     """The plan's trials, indexed by trial_id: what is known of a trial that left no row. Of segments none."""
     try:
-        frame = pd.DataFrame(plan.get("trials") or {name: [] for name in KNOWN})[KNOWN]
+        none: dict[str, list[int]] = {name: [] for name in KNOWN} if "segments" in plan else {}
+        frame = pd.DataFrame(plan["trials"] or none)[KNOWN]
         return frame.astype(_INTEGERS).set_index("trial_id")
     except (KeyError, TypeError, ValueError) as error:
         raise BenchError(f"{run / records.PLAN}: damaged (trials: {error})") from error

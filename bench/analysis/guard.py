@@ -61,13 +61,26 @@ def guard_cell(frames: RunFrames, cell: int, key: CellKey, lags: pd.Series[float
 
 
 def cell_lateness(frames: RunFrames, cell: int) -> Lateness:
-    """What the measured (or calibration) trials of a cell met."""
+    """What the measured (or calibration) trials of a cell met, each in the process that measured it."""
     probes = frames.tables["probes"]
     beats = probes[(probes["name"] == "loop_lag") & (probes["cell"] == cell)].sort_values("t")
-    due, answered = every_beat(_ms(beats["t"]), floats(beats["value"]), BEAT_NS / MS)
-    trials = pd.concat([part[part["cell"] == cell] for part in (frames.trials, frames.calibration)])
+    both, needed = (frames.trials, frames.calibration), ["t_origin", "t_end", "worker"]
+    trials = pd.concat([part.loc[part["cell"] == cell, needed] for part in both])
     whole = trials.dropna(subset=["t_origin", "t_end"])
-    return lateness(due, answered, _ms(whole["t_origin"]), _ms(whole["t_end"]))
+    in_beats, in_trials = _workers(beats), _workers(whole)
+    met = [_met(beats[in_beats == one], whole[in_trials == one]) for one in sorted({"", *in_trials})]
+    return Lateness(np.concatenate([one.lags for one in met]), np.concatenate([one.pauses for one in met]))
+
+
+def _workers(rows: pd.DataFrame) -> pd.Series[str]:
+    """Of each row; empty where one process measured."""
+    return rows["worker"].astype(object).where(rows["worker"].notna(), "")
+
+
+def _met(beats: pd.DataFrame, trials: pd.DataFrame) -> Lateness:
+    """Of one event loop."""
+    due, answered = every_beat(_ms(beats["t"]), floats(beats["value"]), BEAT_NS / MS)
+    return lateness(due, answered, _ms(trials["t_origin"]), _ms(trials["t_end"]))
 
 
 def _ms(times: pd.Series[float]) -> Floats:

@@ -56,7 +56,8 @@ def quantile_ci(x: ArrayLike, q: float, alpha: float = ALPHA) -> Estimate:
     if n < minimum_n(q, alpha):
         return too_few(n, minimum_n(q, alpha))
     low, high = _ranks(n, q, alpha)
-    return Estimate(*at_ranks(values, _rank_of(n, q), low, high))
+    value, lower, upper = at_ranks(values, _rank_of(n, q), low, high)
+    return Estimate(value, lower, upper)
 
 
 def at_ranks(values: NDArray[np.float64], *ranks: int) -> list[float]:

@@ -42,7 +42,7 @@ UNREAD: Mapping[str, frozenset[str]] = {
 CATEGORIES: Mapping[str, frozenset[str]] = {
     "trials": frozenset({"arm", "target", "model", "worker"}),
     "attempts": frozenset({"method"}),
-    "probes": frozenset({"name"}),
+    "probes": frozenset({"name", "worker"}),
 }
 """Labels that are only compared; the others are text in the frames."""
 HASH, HASH_DIGITS = "result_sha256", 16

@@ -9,11 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from bench.analysis.build import build
 from bench.analysis.frames import RunFrames, load
-from bench.analysis.guard import busy, calibration_lines, machine_lines, often_late
+from bench.analysis.guard import busy, calibration_lines, cell_lateness, machine_lines, often_late
 from bench.analysis.lateness import Lateness, every_beat, lateness
 from bench.meters.guard import Guard
 from bench.summary import Cell, Summary
@@ -68,6 +69,17 @@ def test_a_few_pauses_are_noted(tmp_path: Path) -> None:
     (cell,) = judged(tmp_path / "r", Truth(loop_lag_ms=1, pauses=pauses))
     assert not cell.saturated
     assert any(note.startswith("6 of 24 trials met a pause of the client") for note in cell.notes)
+
+
+def test_each_worker_is_judged_by_its_own_loop(tmp_path: Path) -> None:
+    """Of two processes that measure at a time, the pauses of one touch none of the other's trials."""
+    frames = load(make_run(tmp_path / "r", [Truth(loop_lag_ms=1)], pairs=12))
+    probes = frames.tables["probes"]
+    late = probes[probes["name"] == "loop_lag"].assign(worker="2", value=80.0)
+    both = pd.concat([probes.assign(worker="1"), late])
+    for worker, touched in (("1", 0), ("2", 24)):
+        measured = replace(frames, trials=frames.trials.assign(worker=worker), tables={**frames.tables, "probes": both})
+        assert cell_lateness(measured, 0).touched(5) == touched
 
 
 def test_one_long_pause_is_not_saturation() -> None:

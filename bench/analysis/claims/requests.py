@@ -67,8 +67,8 @@ def _logged(endpoint: Endpoint, frames: RunFrames) -> Draft:
 def _sent(attempts: pd.DataFrame, trials: pd.Index[int]) -> pd.DataFrame:
     """What these trials asked for: to read or cancel an answer is no request for one. Older files have no method."""
     made = attempts["method"].isna() | attempts["method"].isin(CREATING)
-    path = attempts["path"].fillna("").astype(str)
-    return attempts[attempts["trial_id"].isin(trials) & made & ~path.str.endswith("/cancel")]
+    mine = attempts[attempts["trial_id"].isin(trials) & made]
+    return mine[~mine["path"].fillna("").astype(str).str.endswith("/cancel")]
 
 
 def _hidden(trials: pd.DataFrame) -> str:

@@ -49,6 +49,7 @@ _COLUMNS = [
     "output_tokens",
     "reasoning_tokens",
 ]
+_COMPARED = ["trial_id", "pair", "delivery", "requests", "result_sha256", "tokens", "place"]
 
 
 def claim(frames: RunFrames, summary: Summary) -> Claim:
@@ -85,8 +86,8 @@ def _of_cell(trials: pd.DataFrame, cell: int, count: Count) -> pd.DataFrame:
     mine = trials.loc[ok, _COLUMNS].reset_index().assign(place=np.flatnonzero(ok))
     mine["tokens"] = mine[count] - (mine["reasoning_tokens"].fillna(0) if count == "output_tokens" else 0)
     mine = mine[(mine["requests"] == mine["attempts"]) & mine["tokens"].notna()]
-    first, second = (mine[mine["order"] == order] for order in (0, 1))
-    both = first.merge(second, on=["pair", "cell"], suffixes=("_0", "_1"))
+    first, second = (mine.loc[mine["order"] == order, _COMPARED] for order in (0, 1))
+    both = first.merge(second, on="pair", suffixes=("_0", "_1"))
     both = both[(both["tokens_0"] > 0) | (both["tokens_1"] > 0)]  # 0 and 0 is a server that does not count
     kept = [f"{name}_{order}" for name in ("trial_id", "delivery", "tokens", "place") for order in (0, 1)]
     same = (both["requests_0"] == both["requests_1"]) & (both["result_sha256_0"] == both["result_sha256_1"])
