@@ -93,11 +93,14 @@ def read_truth(path: Path) -> Iterator[dict[str, Any]]:
     left out; raises `BenchError` for any other damage.
     """
     try:
-        lines = path.read_bytes().split(b"\n")[:-1]
+        file = path.open("rb")
     except OSError as error:
         raise BenchError(f"{path}: cannot be read ({error.strerror}); the simulator writes it with --truth") from error
-    for number, line in enumerate(lines, 1):
-        try:
-            yield orjson.loads(line)
-        except orjson.JSONDecodeError as error:
-            raise BenchError(f"{path}: line {number} is damaged ({error}); run again") from error
+    with file as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.endswith(b"\n"):
+                return
+            try:
+                yield orjson.loads(line)
+            except orjson.JSONDecodeError as error:
+                raise BenchError(f"{path}: line {number} is damaged ({error}); run again") from error

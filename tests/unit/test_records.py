@@ -11,6 +11,7 @@ import pytest
 
 from bench import records
 from bench.errors import BenchError
+from bench.parquet import arrow_schema
 from bench.schema import TABLES
 
 
@@ -55,7 +56,7 @@ def test_parquet_says_the_same_as_the_journal(tmp_path: Path) -> None:
     assert {name: table.to_pydict() for name, table in before.items()} == {
         name: table.to_pydict() for name, table in after.items()
     }
-    assert after["trials"].schema.equals(records.arrow_schema("trials"))
+    assert after["trials"].schema.equals(arrow_schema("trials"))
 
 
 def test_a_journal_beside_parquet_wins(tmp_path: Path) -> None:
@@ -134,7 +135,7 @@ def test_parquet_of_another_minor_version_is_read(tmp_path: Path) -> None:
     table = pq.read_table(path).drop_columns(["chars"])
     pq.write_table(table.append_column("shade", pa.array(["grey"] * 4)), path)
     events = records.read(tmp_path)["events"]
-    assert events.schema.equals(records.arrow_schema("events"))
+    assert events.schema.equals(arrow_schema("events"))
     assert events["chars"].null_count == 4
     assert events["seq"].to_pylist() == [0, 1, 0, 1]
 
