@@ -356,6 +356,7 @@ NOT_OF_TRY = {
     "precision",
     "budgets",
     "warmup",
+    "clients",
     "concurrency",
     "rates",
     "arrivals",

@@ -168,6 +168,7 @@ def register_scenarios() -> Iterable[Scenario]:
             needs=needs,
             params=Params,
             check=check,
+            live=True,  # the client wire reads while it runs, not before
             recovers=True,  # a cancelled stream just ends
             memory=False,
         )

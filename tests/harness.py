@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AsyncExitStack, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter_ns
@@ -13,14 +13,17 @@ from typing import Any
 import pluggy
 
 from bench import hookspecs
+from bench.arrivals import Arrivals
 from bench.asks import Options
 from bench.call import is_sync
 from bench.clients.sdk import sdk_client, sync_client
+from bench.clients.wire.process import Shooter
 from bench.outcome import Outcome
-from bench.plan import BOTH, Cell, PlannedTrial, make_plan
+from bench.plan import BOTH, Amount, Cell, PlannedTrial, make_plan
 from bench.records import Journal, read
 from bench.runner import Context, Link, Tally, carry_out
 from bench.scenario import Endpoint, Prompt, Scenario
+from bench.session import open_wire
 from bench.target import Target
 from bench.trial import Delivery
 
@@ -104,37 +107,52 @@ def measure(
     cancel_ended: int | None = None,
     params: str = "",
     seed: int = 7,
+    load: str = "",
+    client: str = "sdk",
+    amount: Amount | None = None,
+    arrivals: Arrivals = "poisson",
+    ramp_s: float = 0.0,
+    max_in_flight: int = 500,
+    events: float = 1.0,
 ) -> Measured:
     """Carry out a small plan and read its journal back.
 
+    `load`: `rate=5` for instance, instead of a `concurrency`; without a `warmup` it has none.
     Cancelled, as by Ctrl-C, after `cancel_after` seconds, or once `cancel_ended` measured trials have ended.
     """
     manager = pluggy.PluginManager("bench")
     manager.add_hookspecs(hookspecs)
     for observer in observers:
         manager.register(observer)
-    plan = make_plan(
-        [replace(cell_of(scenario, deliveries, concurrency, len(prompts)), params=params)],
-        pairs=pairs,
-        warmup=warmup,
-        seed=seed,
-    )
+    cell = cell_of(scenario, deliveries, concurrency, len(prompts))
+    cell = replace(cell, params=params, load=load or cell.load, client=client if scenario.client == "sdk" else "own")
+    loaded: dict[str, Any] = {"amount": amount or Amount(), "arrivals": arrivals, "ramp_s": ramp_s}
+    plan = make_plan([cell], pairs=pairs, warmup=warmup, seed=seed, **loaded)
+    if load and not warmup:
+        plan = replace(plan, segments=tuple(segment for segment in plan.segments if segment.phase != "warmup"))
     journal, tally, t0 = Journal(run), Tally(), perf_counter_ns()
     progress = Counting(cancel_ended)
 
     async def go() -> None:
+        async with AsyncExitStack() as stack:
+            await go_in(stack)
+
+    async def go_in(stack: AsyncExitStack) -> None:
         asked: dict[str, Any] = {"key": "key", "headers": {}, "max_retries": max_retries, "own_environment": False}
-        client, tap = sdk_client(base_url, **asked)
+        sdk, tap = sdk_client(base_url, **asked)
         other, sync_tap = sync_client(base_url, tap, **asked) if is_sync(scenario) else (nullcontext(), None)
         target = Target(name="sim" if simulated else "test", base_url=base_url)
+        shooter = await stack.enter_async_context(await Shooter.start()) if client == "wire" else None
+        wire = await open_wire(base_url, "key", {}, deadline, shooter, stack)
         link = Link(
             target=target,
-            client=client,
+            client=sdk,
             tap=tap,
             options=Options(control=control or {}),
             sync_client=other,
             sync_tap=sync_tap,
             endpoint=Endpoint(base_url=base_url, api_key="key"),
+            wire=wire,
         )
         context = Context(
             scenarios={scenario.name: scenario},
@@ -147,8 +165,11 @@ def measure(
             store_text=True,
             redact=lambda text: text.replace("top-secret", "***"),
             tally=tally,
+            shooter=shooter,
+            max_in_flight=max_in_flight,
+            events=events,
         )
-        async with client:
+        async with sdk:
             with other:
                 await carry_out(plan, context, progress)
 

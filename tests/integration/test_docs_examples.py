@@ -103,6 +103,13 @@ def test_how_to_run_until_precise(folder: Path) -> None:
     follow("how-to/run-until-precise.md", folder, {})
 
 
+def test_how_to_put_under_load(folder: Path) -> None:
+    """A sweep by rates with its limits, a plan that time ends, and both clients side by side."""
+    (folder / "bench.toml").write_text(RUNS)
+    printed = follow("how-to/load.md", folder, {})
+    assert "knee, streamed" in printed
+
+
 def test_how_to_find_a_request(folder: Path) -> None:
     """The script prints the ids of three attempts, and the records have what docs/records.md says."""
     (folder / "bench.toml").write_text(RUNS)

@@ -190,7 +190,7 @@ def test_what_a_file_gets_wrong(tmp_path: Path, text: str, message: str) -> None
     [
         ("pairs = 0", "0 is not in the range x>=1"),
         ("warmup = -1", "-1 is not in the range x>=0"),
-        ("concurrency = 0", "'0': write numbers from 1 on"),
+        ("concurrency = 0", "'0', column 1: write numbers from 1 on"),
         ("seed = -3", "-3 is not in the range x>=0"),
         ("delivery = 'streemed'", "unknown value 'streemed': did you mean 'streamed'?"),
         ("deadline = -5", "-5.0 is not in the range x>0"),

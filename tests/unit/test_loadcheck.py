@@ -1,0 +1,192 @@
+"""The options for load: what they accept, what does not go together, and what `bench.toml` may say of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from bench.choice import Settings, choose, describe
+from bench.cli import run
+from bench.errors import BenchError
+from bench.settings import settings_from
+
+
+def settings(*arguments: str) -> Settings:
+    """What `bench run ARGUMENTS` would do."""
+    return settings_from(run.make_context("run", list(arguments)).params)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ("--concurrency 1,,2", "'1,,2', column 3: write numbers from 1 on"),
+        ("--concurrency 4,x", "'4,x', column 3: write numbers from 1 on"),
+        ("--concurrency 8,8", "'8,8', column 3: 8 is given twice"),
+        ("--rate 5,fast", "column 3: 'fast' is no rate"),
+        ("--rate 5,5", "column 3: the rate 5 is given twice"),
+        ("--rate 0", "'0' is no rate"),
+        ("--rate 5 --arrivals poison", "did you mean 'poisson'?"),
+        ("--rate 5 --duration 10x", "'10x' is no length of time"),
+        ("--rate 5 --duration 0", "not in the range"),
+        ("--rate 5 --ramp nan", "not"),
+        ("--slo ttft", "column 1: no METRIC=LIMIT"),
+        ("--slo ttf=1s", "column 1: unknown metric 'ttf'"),
+        ("--slo ttft=fast", "column 6: 'fast' is no length of time"),
+        ("--events 0", "no share from more than 0 to 100%"),
+        ("--input-tokens normal:200", "column 8:"),
+        ("--input-tokens 100 --shared-prefix 100%", "no share from 0 to less than 100%"),
+        ("--client wier", "did you mean 'wire'?"),
+    ],
+)
+def test_a_value_that_does_not_parse(arguments: str, says: str) -> None:
+    """One line with what is wrong and, where the text has parts, the column."""
+    with pytest.raises(click.UsageError) as caught:
+        settings(*arguments.split())
+    assert says in caught.value.message
+    assert "\n" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ("--duration 10s", "--duration is for trials under load; add --concurrency 8 or --rate 5"),
+        ("--requests 10 --concurrency 1", "--requests is for trials under load"),
+        ("--ramp 1s", "--ramp is for trials under load"),
+        ("--workers 2", "--workers is for trials under load"),
+        ("--rate 5 --duration 10s --requests 10", "give one of them"),
+        ("--concurrency 8 --arrivals constant", "--arrivals is for open loop; add --rate 5"),
+        ("--concurrency 8 --max-in-flight 9", "--max-in-flight is for open loop"),
+        ("--rate 5 --duration 30s --ramp 15s", "--ramp 15 s comes 2 times in each delivery's 30 s"),
+        ("--rate 5,50 --requests 100 --ramp 20s", "at rate=5 all 50 trials of a segment would begin within it"),
+        ("--slo ttft=1s --slo ttft=2s", "two limits of ttft"),
+        ("--shared-prefix 50%", "add --input-tokens 512"),
+        ("--rate 5 --workers 2 --budget 1m", "--workers with --precision or --budget"),
+    ],
+)
+def test_options_that_do_not_go_together(arguments: str, says: str) -> None:
+    """What would change nothing, or leave nothing to measure, is said instead of done."""
+    with pytest.raises(BenchError) as caught:
+        settings(*arguments.split())
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_loads_are_those_that_were_asked_for() -> None:
+    """Closed loops, then open ones; one at a time where no load was asked for."""
+    assert [load.label for load in settings().loads] == ["c=1"]
+    assert [load.label for load in settings("--rate", "5,0.5").loads] == ["rate=5", "rate=0.5"]
+    both = settings("--rate", "5", "--concurrency", "1,8", "--duration", "30s", "--ramp", "5")
+    assert [load.label for load in both.loads] == ["c=1", "c=8", "rate=5"]
+    assert (both.duration, both.ramp) == (30, 5)
+
+
+def test_beside_wire_nothing_is_tried_again() -> None:
+    """The client wire makes one attempt, so the SDK beside it does too unless it is told otherwise."""
+    assert settings("--client", "sdk").max_retries == 2
+    assert settings("--client", "sdk,wire").max_retries == 0
+    assert settings("--client", "sdk,wire", "--max-retries", "1").max_retries == 1
+
+
+@pytest.fixture
+def toml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A `bench.toml` in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "bench.toml"
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "value"),
+    [
+        ('client = "sdk,wire"', "clients", ("sdk", "wire")),
+        ("concurrency = 8", "concurrency", (8,)),
+        ('concurrency = "1,8"', "concurrency", (1, 8)),
+        ('rate = "5,10"', "rates", (5.0, 10.0)),
+        ("rate = 2.5", "rates", (2.5,)),
+        ('slo = ["ttft=500ms", "itl=50ms"]', "slos", ("ttft=500ms", "itl=50ms")),
+        ('slo = "ttft=500ms"', "slos", ("ttft=500ms",)),
+        ('events = "1%"', "events", 0.01),
+        ("events = 0.5", "events", 0.5),
+    ],
+)
+def test_bench_toml_sets_the_load(toml: Path, line: str, name: str, value: Any) -> None:
+    """Each key means what the option means; the command line beats it."""
+    toml.write_text(f"[run]\n{line}\n")
+    assert getattr(settings(), name) == value
+    assert settings("--rate", "3", "--client", "wire").rates == (3.0,)
+
+
+def test_bench_toml_sets_a_timed_open_loop(toml: Path) -> None:
+    """Lengths of time with and without a unit, and the words of the schedule."""
+    toml.write_text(
+        '[run]\nrate = 5\nduration = "1m"\nramp = 2\narrivals = "constant"\nmax-in-flight = 9\nclient = "wire"\n'
+    )
+    found = settings()
+    assert (found.rates, found.duration, found.ramp) == ((5.0,), 60, 2)
+    assert (found.arrivals, found.max_in_flight, found.clients) == ("constant", 9, ("wire",))
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ('rate = "5,fast"', "bench.toml: [run]: rate: '5,fast', column 3: 'fast' is no rate"),
+        ('slo = ["ttft=500ms", "itl=fast"]', "bench.toml: [run]: slo: 'itl=fast', column 5"),
+        ('duration = "soon"', "bench.toml: [run]: duration: 'soon' is no length of time"),
+        ("duration = 10", "--duration is for trials under load"),
+    ],
+)
+def test_mistakes_in_bench_toml(toml: Path, line: str, says: str) -> None:
+    """The file, the key and the column."""
+    toml.write_text(f"[run]\n{line}\n")
+    with pytest.raises(BenchError) as caught:
+        settings()
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (
+            "--concurrency 1,8 --duration 10s",
+            [
+                "2 cells × 10 s of each delivery (36 pairs at c=1)",
+                "as many trials as fit",
+                "lasts 20 s or longer",
+                "a guess",
+            ],
+        ),
+        (
+            "--concurrency 8 --duration 10s --warmup 0 --no-self-check",
+            ["1 cell × 10 s of", ", 5 s of text streamed (measure)"],
+        ),
+        (
+            "--rate 5 --requests 50",
+            ["1 cell × 50 requests of each delivery, ", "the load lasts", "5 × text streamed (warmup)"],
+        ),
+    ],
+)
+def test_a_dry_run_says_what_a_load_takes(arguments: str, says: list[str]) -> None:
+    """How much is measured, how long that takes at least, and that a number of requests is a guess where it is one."""
+    asked = settings("text", *arguments.split())
+    choice = choose(asked)
+    text = describe(choice.plan(asked, {}, lambda _: None), choice, asked)
+    assert [part for part in says if part not in text] == []
+    assert ("a guess" in text) == ("--duration" in arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "seconds", "scheduled"),
+    [
+        ("--rate 5,20 --duration 10s --ramp 2s", 44, True),
+        ("--concurrency 8 --duration 10s", 20, False),
+        ("--concurrency 8", 0, False),
+    ],
+)
+def test_how_long_a_plan_takes(arguments: str, seconds: float, scheduled: bool) -> None:
+    """By its schedules and times, the warm-up of open loop included; a number of trials takes what it takes."""
+    asked = settings("text", "--no-self-check", *arguments.split())
+    plan = choose(asked).plan(asked, {}, lambda _: None)
+    assert plan.seconds == pytest.approx(seconds, abs=0.5)
+    assert plan.scheduled is scheduled
