@@ -101,6 +101,8 @@ class Ledger:
 
     def exceeded_by(self, pair: Sequence[PlannedTrial]) -> Budget | None:
         """The budget that this pair could exceed, with all that is in flight; None where there is none."""
+        if not self.budgets:  # nothing to compare with, and there may be thousands in flight
+            return None
         tokens, usd = map(sum, zip(self.spent(), *self._aside.values(), *map(self.reserve, pair), strict=True))
         needed = {"tokens": tokens, "money": usd}
         return next((budget for budget in self.budgets if needed.get(budget.kind, 0) > budget.amount), None)

@@ -23,6 +23,11 @@ class Load:
         return self.rate is not None
 
     @property
+    def heavy(self) -> bool:
+        """Is a CPU needed for reading alone?"""
+        return (self.rate or self.concurrency or 0) >= HEAVY
+
+    @property
     def alone(self) -> bool:
         """One trial at a time: nothing else runs while it is timed."""
         return self.concurrency == 1
@@ -33,6 +38,8 @@ class Load:
         return self.open_loop, self.rate if self.rate is not None else float(self.concurrency or 0)
 
 
+HEAVY = 32
+"""From so many at a time, or beginning in a second, decoding an answer would take the CPU from reading others."""
 ALONE = Load(concurrency=1)
 
 

@@ -43,6 +43,10 @@ class Shed(Exception):
     """Open loop: more were in flight than --max-in-flight allows when it was to begin, so it was not sent."""
 
 
+class Interrupted(asyncio.CancelledError):
+    """The run was stopped while another process read its answer, or before that was begun."""
+
+
 class Lost(Exception):
     """The process that measured it is gone."""
 

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from time import perf_counter_ns, process_time_ns
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -23,12 +24,12 @@ from bench.call import consume, is_sync
 from bench.clients.decode import decode
 from bench.clients.sync_tap import SyncTapTransport
 from bench.clients.tap import TapTransport, current_trial
-from bench.driving import AHEAD_NS, Carry, Unit, ahead, closed_loop, open_loop
+from bench.driving import Carry, Places, Unit, ahead, closed_loop, open_loop, scheduled
 from bench.errors import BenchError
 from bench.ledger import untold
 from bench.live import is_live
 from bench.meters.guard import Guard
-from bench.outcome import Deadline, Exchange, Outcome, Shed, invalid, judge, plugin_fault
+from bench.outcome import Deadline, Exchange, Interrupted, Outcome, Shed, invalid, judge, plugin_fault
 from bench.own import judge_own
 from bench.params import instance
 from bench.plan import Cell, Group, Phase, Plan, PlannedTrial
@@ -158,14 +159,23 @@ class Running:
     events: int = 0
     out: bool = False
     """The budget is spent: nothing more is begun."""
+    shooter: Shooter | None = None
+    """Of a deferred group."""
+    places: Places = field(default_factory=Places)
+    """Of a deferred group: those of its trials that are not read yet."""
     ending: asyncio.Task[GroupSpent] | None = None
     """Of a deferred group that is broken off."""
 
-    def broken_off(self, shooter: Shooter) -> asyncio.Task[GroupSpent]:
+    def all_read(self) -> None:
+        """Nothing is timed any more: what was read can be decoded."""
+        if self.shooter is not None:
+            self.shooter.close()
+
+    def broken_off(self) -> asyncio.Task[GroupSpent] | None:
         """End it in the shooter, once. Until that is done it may tell of trials that were just sent."""
-        if self.ending is None:
-            shooter.cancel()
-            self.ending = asyncio.create_task(shooter.end())
+        if self.ending is None and self.shooter is not None:
+            self.shooter.cancel()
+            self.ending = asyncio.create_task(self.shooter.end())
         return self.ending
 
     @property
@@ -232,12 +242,20 @@ async def _run_group(group: Group, context: Context, progress: Progress) -> bool
     """One pair at concurrency 1, or a segment with its drain. True: the budget is spent."""
     scenario = context.scenarios[group.cell.scenario]
     deferred = group.cell.client == "wire" and context.shooter is not None and not is_live(scenario, group.cell.params)
-    running = Running(group=group, link=context.links[group.cell.target], deferred=deferred)
+    running = Running(
+        group=group,
+        link=context.links[group.cell.target],
+        deferred=deferred,
+        shooter=context.shooter if deferred else None,
+    )
 
     async def carry(unit: Unit) -> None:
         for planned in unit:
-            seen = await _run_planned(planned, running, context, progress)
-            running.events += seen  # not `+= await`: that adds to what stood there before the wait
+            try:
+                seen = await _run_planned(planned, running, context, progress)
+                running.events += seen  # not `+= await`: that adds to what stood there before the wait
+            finally:
+                running.places.free(planned.trial_id)
 
     units = _units(running, context, progress)
     spent = await (_deferred if deferred else _in_process)(running, units, carry, context)
@@ -278,21 +296,22 @@ async def _deferred(running: Running, units: Iterator[Unit], carry: Carry, conte
     """Carry it out in the shooter: what it took there."""
     from bench.clients.wire.process import Pace  # noqa: PLC0415  (only where there is one)
 
-    group, shooter = running.group, context.shooter
+    group, shooter = running.group, running.shooter
     assert shooter is not None  # noqa: S101  (for the type checker)
     slots = group.slots
     pace = Pace(slots=slots, cap=running.most_in_flight(context.max_in_flight), ramp_ns=round(group.ramp_s * 1e9))
-    await shooter.begin(pace, group.cell.cell)
+    hold = group.load.heavy and not context.stopping.budgets  # what may be spent follows from what earlier answers took
+    await shooter.begin(pace, group.cell.cell, hold=hold)
     running.t_group = shooter.t_group
     try:
         if slots is None:
-            await open_loop(units, carry, t_group=running.t_group, ahead_ns=AHEAD_NS)
+            await scheduled(units, carry, running.places, running, t_group=running.t_group)
         else:
             seconds = group.segment.seconds if group.segment else None
             single = ((planned,) for unit in units for planned in unit)
-            await ahead(single, carry, slots, t_group=running.t_group, seconds=seconds)
+            await ahead(single, carry, slots, running.places, running, t_group=running.t_group, seconds=seconds)
     except BaseException:
-        running.broken_off(shooter)
+        running.broken_off()
         raise
     finally:
         spent = await (running.ending or shooter.end())
@@ -329,8 +348,8 @@ async def _run_planned(planned: PlannedTrial, running: Running, context: Context
     if not running.deferred:
         started(perf_counter_ns())
     await _timed_or_shed(trial, scenario, running, ask, context)
-    if isinstance(trial.error, asyncio.CancelledError) and running.deferred and context.shooter is not None:
-        await asyncio.wait([running.broken_off(context.shooter)])
+    if isinstance(trial.error, asyncio.CancelledError) and (ending := running.broken_off()):
+        await asyncio.wait([ending])
     if isinstance(trial.error, asyncio.CancelledError) and not started.journalled:
         raise trial.error  # it was never begun
     if isinstance(trial.error, asyncio.CancelledError) and running.deferred:
@@ -367,6 +386,7 @@ def _trial(planned: PlannedTrial, running: Running, scenario: Scenario) -> Trial
     trial = Trial(planned.trial_id, cell.scenario, planned.delivery, cell.target, cell.model, planned.phase)
     trial.cold = scenario.connection == "cold"
     trial.deferred, trial.due = running.deferred, planned.due
+    trial.on_read = partial(running.places.free, planned.trial_id)
     trial.t_intend = None if planned.due is None else running.t_group + planned.due
     return trial
 
@@ -480,7 +500,7 @@ async def _observed(
                 Deadline(f"not done after {context.deadline_s:g} s (--deadline)") if scope.expired() else error
             )
         except asyncio.CancelledError as error:
-            if _cancelling():
+            if _cancelling() or isinstance(error, Interrupted):
                 raise
             trial.error = RuntimeError("the scenario cancelled its own task").with_traceback(error.__traceback__)
         except Exception as error:  # noqa: BLE001  (whatever it is, it becomes the trial's row)

@@ -80,6 +80,8 @@ class Trial:
     then the stamp of the read that completed the latest event it was given."""
     on_fired: Callable[[int], None] | None = field(default=None, repr=False)
     """Of a deferred trial: to be called once its request has been begun, with its origin."""
+    on_read: Callable[[], None] | None = field(default=None, repr=False)
+    """Of a deferred trial: to be called once its answer is complete, before it is decoded."""
     cold: bool = False
     """It begins without an open connection."""
     over: bool = False

@@ -20,6 +20,8 @@ from tests.scenarios import TEXT
 from tests.scripted import Request, Script, Server, json_response, scripted, sse
 
 RATE, RAMP_S, HANGS_S = 40, 0.1, 0.3
+LIGHT = 20
+"""Trials a second of which each is decoded as soon as it has been read."""
 SEGMENT = 6
 """Trials: 40 a second for 0.2 s, of which 0.1 s is a ramp."""
 CLIENTS = pytest.mark.parametrize("client", ["sdk", "wire"])
@@ -135,14 +137,14 @@ def test_sampled_events_leave_every_metric(loaded: Loaded) -> None:
     assert all(row["t_first_token"] and row["pieces"] == 2 for row in streamed)
 
 
-def open_loop(folder: Path, server: Server, client: str, **options: Any) -> Measured:
+def open_loop(folder: Path, server: Server, client: str, rate: int = RATE, **options: Any) -> Measured:
     """An open loop of streamed trials at once, more than the server answers meanwhile."""
     return measure(
         folder,
         server.base_url,
         TEXT,
         deliveries=["streamed"],
-        load=f"rate={RATE}",
+        load=f"rate={rate}",
         arrivals="constant",
         client=client,
         **options,
@@ -167,7 +169,7 @@ def test_what_finds_too_many_in_flight_is_shed(tmp_path: Path, client: str) -> N
 def test_an_interrupted_open_loop(tmp_path: Path, client: str) -> None:
     """Ctrl-C in a segment: what had ended stays, what was sent is `cancelled`, and what was not due has no row."""
     with scripted(routes={"/v1/responses": lambda request: answered(request, HANGS_S)}) as server:
-        measured = open_loop(tmp_path, server, client, amount=Amount(requests=200), cancel_ended=3)
+        measured = open_loop(tmp_path, server, client, rate=LIGHT, amount=Amount(requests=200), cancel_ended=3)
     statuses = Counter(row["status"] for row in measured["trials"])
     assert set(statuses) == {"ok", "cancelled"}
     assert statuses["ok"] >= 3

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from bench.clients.wire.process import Pace, Server, Shooter, ShooterLost, Shot
+from bench.outcome import Interrupted
 from bench.trial import Attempt
 from tests.scripted import LAST_CHUNK, Script, chunk, head, response, scripted
 
@@ -39,11 +40,25 @@ class Range:
         self.fired.append(t_origin)
         self.begun.set()
 
-    def fire(self, *, due: int | None = None, deadline_s: float = 10, cold: bool = False) -> Shot:
+    def fire(
+        self,
+        *,
+        due: int | None = None,
+        deadline_s: float = 10,
+        cold: bool = False,
+        on_read: Callable[[], None] | None = None,
+    ) -> Shot:
         """One request."""
         attempt = Attempt(0, 0, "id", "POST", "/v1/responses", 0, asked_stream=True, t_start=0)
         return self.shooter.fire(
-            self.server, REQUEST, attempt, due=due, deadline_s=deadline_s, cold=cold, on_fired=self.note
+            self.server,
+            REQUEST,
+            attempt,
+            due=due,
+            deadline_s=deadline_s,
+            cold=cold,
+            on_fired=self.note,
+            on_read=on_read,
         )
 
 
@@ -229,13 +244,33 @@ def test_cancel(shoot: Shoot) -> None:
         await asyncio.sleep(0.1)
         ending.cancel()
         range_.shooter.cancel()
-        await running.wait()
+        with pytest.raises(Interrupted):
+            await running.wait()
         assert (running.attempt.closed_early, running.attempt.error) == (True, None)
-        with pytest.raises(asyncio.CancelledError):
+        with pytest.raises(Interrupted):
             await waiting.wait()
+        assert not waiting.attempt.t_start
         assert (await range_.shooter.end()).reads == 1
 
     shoot(work, [HEAD + chunk(b"a"), 5.0])
+
+
+def test_what_is_held_is_whole_when_the_run_is_stopped(shoot: Shoot) -> None:
+    """An answer that was complete before Ctrl-C is handed out as it is, and was held until then."""
+
+    async def work(range_: Range) -> None:
+        await range_.shooter.begin(Pace(slots=1), cell=0, hold=True)
+        read = asyncio.Event()
+        shot = range_.fire(on_read=read.set)
+        waiting = asyncio.create_task(shot.wait())
+        await read.wait()
+        assert not (await asyncio.wait([waiting], timeout=0.05))[0]
+        range_.shooter.cancel()
+        await waiting
+        assert b"".join(data for _, data in shot.attempt.reads).endswith(LAST_CHUNK)
+        await range_.shooter.end()
+
+    shoot(work, [HEAD, LAST_CHUNK])
 
 
 def test_groups_follow_each_other(shoot: Shoot) -> None:

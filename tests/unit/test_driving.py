@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import suppress
 from time import perf_counter_ns
 from typing import Any
 
 import pytest
 
-from bench.driving import MOST_AHEAD, Unit, ahead, closed_loop, open_loop
+from bench.driving import AHEAD_NS, MOST_AHEAD, Carry, Places, Unit, ahead, closed_loop, open_loop, scheduled
+from bench.outcome import Interrupted
 from bench.plan import PlannedTrial
 
 
@@ -45,6 +47,7 @@ class Carried:
         self.cancelled: list[int] = []
         self.running = self.most = 0
         self.three = asyncio.Event()
+        self.broken_off = asyncio.Event()
         self._seconds, self._first, self._failing = seconds, first, failing
 
     async def __call__(self, unit: Unit) -> None:
@@ -55,7 +58,10 @@ class Carried:
         if self.running == 3:
             self.three.set()
         try:
-            await asyncio.sleep(self._first if number == 0 and self._first is not None else self._seconds)
+            seconds = self._first if number == 0 and self._first is not None else self._seconds
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.broken_off.wait(), seconds)
+                raise Interrupted
             if number == self._failing:
                 raise ValueError("a plugin's fault")
             self.ended.append(number)
@@ -64,6 +70,37 @@ class Carried:
             raise
         finally:
             self.running -= 1
+
+    def freeing(self, places: Places) -> Carry:
+        """The same, each leaving its place at its end."""
+
+        async def carry(unit: Unit) -> None:
+            try:
+                await self(unit)
+            finally:
+                places.free(unit[0].trial_id)
+
+        return carry
+
+
+class Elsewhere:
+    """Another process, as far as it is told; broken off, it ends what it was given."""
+
+    def __init__(self, carried: Carried | None = None) -> None:
+        self.carried = carried
+        self.said: list[str] = []
+        self.over = asyncio.Event()
+
+    def all_read(self) -> None:
+        """Noted."""
+        self.said.append("all read")
+        self.over.set()
+
+    def broken_off(self) -> None:
+        """Noted, and done."""
+        self.said.append("broken off")
+        if self.carried is not None:
+            self.carried.broken_off.set()
 
 
 def test_open_loop_begins_at_its_time_whatever_became_of_those_before() -> None:
@@ -80,9 +117,10 @@ def test_open_loop_begins_at_its_time_whatever_became_of_those_before() -> None:
 
 def test_open_loop_may_begin_ahead() -> None:
     """Where another process keeps the time, a unit is handed over that much sooner."""
-    dues = [0, 100_000_000, 200_000_000]
+    dues = [0, AHEAD_NS, AHEAD_NS + 200_000_000]
     carried = Carried()
-    asyncio.run(open_loop(units(3, dues), carried, t_group=carried.t_group, ahead_ns=100_000_000))
+    places = Places()
+    asyncio.run(scheduled(units(3, dues), carried.freeing(places), places, Elsewhere(), t_group=carried.t_group))
     assert carried.begun[1][1] < 100_000_000
     assert carried.begun[2][1] >= 100_000_000
 
@@ -115,18 +153,39 @@ def test_closed_loop_begins_none_after_its_time() -> None:
 def test_ahead_hands_over_a_few_more_than_the_slots() -> None:
     """Some lie ready for the process that keeps the slots, and not all of them."""
     few, many = Carried(), Carried()
-    asyncio.run(ahead(units(20), few, 4, t_group=few.t_group))
-    asyncio.run(ahead(units(1_500), many, 1_000, t_group=many.t_group))
+    asyncio.run(handed_over(few, 20, 4))
+    asyncio.run(handed_over(many, 1_500, 1_000))
     assert few.most == 5
     assert many.most == 1_000 + MOST_AHEAD
+
+
+def test_what_is_read_leaves_its_place_before_it_is_decoded() -> None:
+    """A trial whose answer is complete holds no place, so that the slots stay busy; decoding waits for the last."""
+    places, elsewhere, carried = Places(), Elsewhere(), Carried()
+
+    async def carry(unit: Unit) -> None:
+        await carried(unit)
+        places.free(unit[0].trial_id)
+        await elsewhere.over.wait()
+
+    asyncio.run(ahead(units(20), carry, 4, places, elsewhere, t_group=carried.t_group))
+    assert sorted(carried.ended) == list(range(20))
+    assert elsewhere.said == ["all read"]
+
+
+def handed_over(carried: Carried, number: int, slots: int) -> Coroutine[Any, Any, None]:
+    """So many units, ahead of another process with so many slots."""
+    places = Places()
+    return ahead(units(number), carried.freeing(places), slots, places, Elsewhere(carried), t_group=carried.t_group)
 
 
 def driven(loop: str, carried: Carried, number: int, dues: Sequence[int]) -> Coroutine[Any, Any, None]:
     """So many units by this kind of loop, three at a time where it has slots."""
     if loop == "open":
         return open_loop(units(number, dues), carried, t_group=carried.t_group)
-    how = closed_loop if loop == "closed" else ahead
-    return how(units(number), carried, 3, t_group=carried.t_group)
+    if loop == "ahead":
+        return handed_over(carried, number, 3)
+    return closed_loop(units(number), carried, 3, t_group=carried.t_group)
 
 
 @pytest.mark.parametrize("loop", ["closed", "open", "ahead"])

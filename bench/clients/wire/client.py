@@ -142,6 +142,7 @@ class WireClient:
             deadline_s=self._deadline_s,
             cold=trial.cold,
             on_fired=trial.on_fired,
+            on_read=trial.on_read,
         )
         try:
             await shot.wait()

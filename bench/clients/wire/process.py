@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from time import perf_counter_ns
 from typing import IO, Any, Self
 
 import orjson
@@ -28,12 +29,16 @@ from bench.clients.wire.messages import Kind, Message, encode, unpack
 from bench.clients.wire.pool import Server
 from bench.clients.wire.spill import Held, Spill
 from bench.errors import BenchError
+from bench.outcome import Interrupted
 from bench.trial import Attempt
 
 __all__ = ["GroupSpent", "Pace", "Server", "Shooter", "ShooterLost", "Shot"]
 
 KEEP = 16 << 20
 """Bytes of reads that wait in memory to be decoded."""
+MOST_HELD = 2000
+"""Answers that wait to be decoded until their group was read; each takes some 10 KB beside its reads."""
+LONGEST_HELD_S = 10.0
 _START_S = 30.0
 _END_S = 5.0
 
@@ -56,25 +61,37 @@ class GroupSpent:
 class Shot:
     """One request, on its way."""
 
-    def __init__(self, attempt: Attempt, spill: Spill, on_fired: Callable[[int], None] | None) -> None:
+    def __init__(
+        self,
+        attempt: Attempt,
+        spill: Spill,
+        on_fired: Callable[[int], None] | None,
+        on_read: Callable[[], None] | None,
+    ) -> None:
         self.attempt = attempt
         """Complete once `wait` has returned."""
         self.t_origin = 0
         """When a slot took it (closed loop) or when it was due (open loop); 0: not yet."""
         self.shed = False
         """It was due while the cap was in flight, and never sent: nothing of the attempt is filled in."""
-        self._on_fired, self._spill = on_fired, spill
+        self.interrupted = False
+        """It had not ended when `Shooter.cancel` was called."""
+        self.t_read = 0
+        """When the parent heard of its end."""
+        self._on_fired, self._on_read, self._spill = on_fired, on_read, spill
         self._held: list[tuple[int, Held]] = []
         self._over = asyncio.get_running_loop().create_future()
 
     async def wait(self) -> None:
-        """Until it was read completely, failed, or was shed. Raises `ShooterLost`; cancelled where it was dropped."""
+        """Until it was read completely, failed, or was shed. Raises `ShooterLost`, and `Interrupted` after `cancel`."""
         try:
             await self._over
         finally:
             held, self._held = self._held, []
             packed = [(self._spill.take(one), reads) for reads, one in held]
         self.attempt.reads += [read for blob, reads in packed for read in unpack(blob, reads)]
+        if self.interrupted:
+            raise Interrupted
 
     # what the shooter says of it
 
@@ -89,14 +106,21 @@ class Shot:
         if message.reads and not self._over.done():
             self._held.append((message.reads, self._spill.put(message.packed)))
 
+    def read(self) -> None:
+        """It is complete, and is still to be decoded."""
+        self.t_read = perf_counter_ns()
+        if self._on_read is not None:
+            self._on_read()
+
     def release(self) -> None:
-        """It is complete: whoever waits goes on."""
+        """Whoever waits goes on."""
         if not self._over.done():
             self._over.set_result(None)
 
     def drop(self) -> None:
-        """It was not begun, and will not be: whoever waits is cancelled."""
-        self._over.cancel()
+        """It was not begun, and will not be."""
+        self.interrupted = True
+        self.release()
 
     def lose(self, error: ShooterLost) -> None:
         """Nothing more will come of it."""
@@ -121,7 +145,7 @@ class Shooter:
         self._expected: dict[Kind, asyncio.Future[Message]] = {}
         self._lost: ShooterLost | None = None
         self._losing: asyncio.Task[None] | None = None
-        self._ending = False
+        self._ending = self._held = self._releasing = False
         self._channel = Channel(sock, self._message, self._gone)
 
     @classmethod
@@ -156,8 +180,13 @@ class Shooter:
         self._errors.close()
         self._spill.close()
 
-    async def begin(self, pace: Pace, cell: int) -> None:
-        """A group of this cell's trials starts. Raises `ShooterLost`."""
+    async def begin(self, pace: Pace, cell: int, *, hold: bool = False) -> None:
+        """A group of this cell's trials starts. Raises `ShooterLost`.
+
+        `hold`: whoever waits for an answer goes on after `close`. Decoding takes a CPU that the server or the shooter
+        may want just then. More than `MOST_HELD` answers, or one for longer than `LONGEST_HELD_S`, are not held.
+        """
+        self._held = hold
         self._expect(Kind.BEGUN)
         self._expect(Kind.SPENT)
         self._ending = False
@@ -174,12 +203,13 @@ class Shooter:
         deadline_s: float,
         cold: bool,
         on_fired: Callable[[int], None] | None,
+        on_read: Callable[[], None] | None = None,
     ) -> Shot:
         """Hand in a request: begun when a slot is free (`due` None) or `due` ns after the group's start.
 
-        `on_fired` is called with the origin once it has been begun, or shed.
+        `on_fired` is called with the origin once it has been begun, or shed; `on_read` once its answer is complete.
         """
-        shot = Shot(attempt, self._spill, on_fired)
+        shot = Shot(attempt, self._spill, on_fired, on_read)
         if self._lost is not None:
             shot.lose(self._lost)
             return shot
@@ -189,22 +219,30 @@ class Shooter:
         self._post(Kind.FIRE, self._last, meta, request)
         return shot
 
-    async def end(self) -> GroupSpent:
-        """No more of this group: wait until all of it has ended. Raises `ShooterLost`.
-
-        Cancelled while it waits, it may be called again.
-        """
+    def close(self) -> None:
+        """No more of this group will be handed in; what is held goes on."""
         if not self._ending:
             self._post(Kind.END)
             self._ending = True
+        self._let_go()
+
+    async def end(self) -> GroupSpent:
+        """`close`, and wait until all of the group has ended. Raises `ShooterLost`.
+
+        Cancelled while it waits, it may be called again.
+        """
+        self.close()
         spent = (await self._heard(Kind.SPENT)).meta
         probes = [row for rows in self._probes for row in orjson.loads(rows)]
         self._probes.clear()
         return GroupSpent(**spent, probes=probes)
 
     def cancel(self) -> None:
-        """Whatever is in flight ends now, closed by the client; what was not begun is dropped."""
+        """Whatever is in flight ends now, closed by the client; what was not begun is dropped; what is held goes on."""
+        for shot in self._shots.values():
+            shot.interrupted = True
         self._post(Kind.CANCEL)
+        self._let_go()
 
     def _post(self, kind: Kind, number: int = 0, meta: Any = None, data: bytes = b"") -> None:
         self._channel.post(encode(kind, number, meta, data=data))
@@ -242,6 +280,7 @@ class Shooter:
         measured = message.meta
         if measured.get("dropped"):
             shot.drop()
+            shot.read()
             return
         shot.shed = measured.pop("shed", False)
         if measured.get("connection") is not None:
@@ -249,16 +288,31 @@ class Shooter:
         for name, value in measured.items():
             setattr(shot.attempt, name, value)
         shot.keep(message)
+        shot.read()
         self._complete.append(shot)
-        if len(self._complete) == 1:
+        self._go_on()
+
+    def _let_go(self) -> None:
+        self._held = False
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if not self._releasing and self._may_release():
+            self._releasing = True
             asyncio.get_running_loop().call_soon(self._release)
+
+    def _may_release(self) -> bool:
+        if not self._complete or not self._held:
+            return bool(self._complete)
+        age = perf_counter_ns() - self._complete[0].t_read
+        return len(self._complete) > MOST_HELD or age > LONGEST_HELD_S * 1e9
 
     def _release(self) -> None:
         """One in each turn of the loop: decoding many at once would leave the socket unread meanwhile."""
+        self._releasing = False
         if self._complete:
             self._complete.popleft().release()
-        if self._complete:
-            asyncio.get_running_loop().call_soon(self._release)
+        self._go_on()
 
     def _connection(self, number: int) -> int:
         """The shooter counts its connections too: no two of a run have one number."""
