@@ -41,13 +41,13 @@ class Measured:
     truth: Path
 
 
-def calibrate(levels: Sequence[int], trials: int, *, json: bool) -> int:
-    """Calibrate at each number of trials at a time and print what came of it. Returns the exit code.
+def calibrate(levels: Sequence[int], trials: int, *, client: str = "sdk", json: bool) -> int:
+    """Calibrate a client at each number of trials at a time and print what came of it. Returns the exit code.
 
     `trials`: streamed ones at each level, and as many blocking ones. Raises `NotEnough` when none of a level was ok.
     """
     with TemporaryDirectory() as name:
-        measured = [measure_level(level, trials, Path(name) / str(level)) for level in sorted(set(levels))]
+        measured = [measure_level(level, trials, Path(name) / str(level), client) for level in sorted(set(levels))]
         # analysed when all is measured: pandas and its like have no place in a process that measures
         from bench.calibration_table import as_json, as_table, level_of  # noqa: PLC0415
 
@@ -59,10 +59,10 @@ def calibrate(levels: Sequence[int], trials: int, *, json: bool) -> int:
     return 0
 
 
-def measure_level(concurrency: int, trials: int, folder: Path) -> Measured:
+def measure_level(concurrency: int, trials: int, folder: Path, client: str = "sdk") -> Measured:
     """Carry out the calibration of one load in a new folder, on a simulator of its own."""
     folder.mkdir()
-    plan = calibration_plan(concurrency, trials)
+    plan = calibration_plan(concurrency, trials, client)
     write_json(folder / PLAN, plan.to_json())
     run = Run(folder=folder, t0=perf_counter_ns(), manifest=_manifest())
     journal, truth = Journal(folder), folder / "truth.jsonl"
@@ -71,9 +71,9 @@ def measure_level(concurrency: int, trials: int, folder: Path) -> Measured:
     return Measured(concurrency, run, journal, truth)
 
 
-def calibration_plan(concurrency: int, trials: int) -> Plan:
+def calibration_plan(concurrency: int, trials: int, client: str = "sdk") -> Plan:
     """So many pairs of the first calibration cell, and nothing else."""
-    cells = calibration.calibration_cells(0, [Load(concurrency=concurrency)])[:1]
+    cells = calibration.calibration_cells(0, [Load(concurrency=concurrency)], [client])[:1]
     plan = make_plan(cells, pairs=trials, warmup=WARM_UP, seed=SEED, amount=Amount(requests=trials))
     return replace(plan, trials=tuple(map(_known, plan.trials)), segments=tuple(map(_known, plan.segments)))
 
@@ -88,10 +88,12 @@ async def _carried_out(plan: Plan, run: Run, journal: Journal, base_url: str, re
     manager.add_hookspecs(hookspecs)
     scenarios = {scenario.name: scenario for scenario in calibration.calibration_scenarios()}
     async with AsyncExitStack() as stack:
+        shooter = await session.open_shooter(plan, stack)
         context = Context(
             scenarios=scenarios,
             prompts={name: scenario.prompts for name, scenario in scenarios.items()},
-            links={calibration.TARGET: await session.open_calibration(base_url, stack)},
+            links={calibration.TARGET: await session.open_calibration(base_url, stack, shooter)},
+            shooter=shooter,
             hooks=manager.hook,
             journal=journal,
             t0=run.t0,

@@ -39,6 +39,7 @@ class Level:
     """What the instrument adds with so many trials at a time."""
 
     concurrency: int
+    client: str
     offered: int
     failed: int
     rows: Sequence[Row]
@@ -57,10 +58,11 @@ def level_of(concurrency: int, run: Path) -> Level:
     guarded = guard_cell(as_measured, cell["cell"], key, lags)
     return Level(
         concurrency=concurrency,
+        client=key.client,
         offered=len(frames.calibration),
         failed=int((frames.calibration["status"] != "ok").sum()),
         rows=(*floors, *guarded.rows),
-        resolution=resolution(floors, key.load),
+        resolution=resolution(floors, key.load, key.client),
         late=guarded.saturated,
     )
 
@@ -77,14 +79,14 @@ def in_time(levels: Sequence[Level]) -> int | None:
 
 def as_json(levels: Sequence[Level]) -> str:
     """One object: every row as in summary.csv, and what the sentences say."""
-    found = {"client": "sdk", "clock_step_ns": clock_step(), "in_time_up_to": in_time(levels)}
+    found = {"client": levels[0].client, "clock_step_ns": clock_step(), "in_time_up_to": in_time(levels)}
     return json.dumps({**found, "levels": [asdict(level) for level in levels]}, indent=2)
 
 
 def as_table(levels: Sequence[Level]) -> str:
     """For people."""
     lines = [
-        "What the instrument itself adds on this machine, client sdk, in ms: it reads streams of known send times.",
+        f"What the client {levels[0].client} itself adds on this machine, in ms: it reads streams of known send times.",
         "In brackets the 95 % interval. Beside results, never subtracted from them.",
     ]
     for start in range(0, len(levels), ABREAST):

@@ -38,6 +38,7 @@ Examples:
   bench calibrate                            1, 8 and 32 trials at a time
   bench calibrate --concurrency 4            the load that you want to run with
   bench calibrate --trials 400               enough for every p99
+  bench calibrate --client wire --concurrency 1,32,128
 """
 
 EPILOG_CONFORMANCE = """\b
@@ -549,18 +550,19 @@ def conformance(names: Sequence[str], repeat: int, *, as_json: bool) -> None:
     metavar="N",
     help="Streamed trials at each, and as many blocking ones; a p99 needs 368. [default: 100]",
 )
+@click.option("--client", type=click.Choice(["sdk", "wire"]), default="sdk", help="Which reader. [default: sdk]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the table.")
-def calibrate(levels: Sequence[int], trials: int, *, as_json: bool) -> None:
+def calibrate(levels: Sequence[int], trials: int, client: str, *, as_json: bool) -> None:
     """Show what this instrument itself adds on this machine, and how many streams at a time it can follow.
 
-    The SDK client reads streams whose send times are known, because the simulator stamps each event as it sends it,
+    The client reads streams whose send times are known, because the simulator stamps each event as it sends it,
     on the same clock. The difference is the instrument's floor: it stands beside results and is never subtracted. A
     difference below three floors is below what the instrument resolves. Every `bench run` of 10 pairs or more does a
     short form of this in between, at its own load. Nothing is written; takes about half a minute.
     """
     from bench.calibrating import calibrate as run_it
 
-    sys.exit(run_it(levels, trials, json=as_json))
+    sys.exit(run_it(levels, trials, client=client, json=as_json))
 
 
 def main() -> None:
