@@ -115,6 +115,7 @@ async def later(client: Any, ask: Ask) -> None:
     await client.responses.create(**ask.request, stream=False)
 
 
+@pytest.mark.slow
 def test_what_is_wrong_with_leaving_is_found(site: Site) -> None:
     """A stream that stays open, a caught cancellation and a request after the end: each is a FAIL."""
     scenario = Scenario("careless", careless, check=not_blank, prompts=PROMPTS)
@@ -146,6 +147,7 @@ def test_loading_a_file_for_tests() -> None:
         load("nowhere.py")
 
 
+@pytest.mark.slow
 def test_try_shows_each_piece(tmp_path: Path) -> None:
     """Pieces with rising times, then the table of both trials; nothing is written."""
     done = bench("try", "text", "--output-tokens", "8", cwd=tmp_path)

@@ -238,6 +238,7 @@ def test_notices_of_never_by_accident(tmp_path: Path) -> None:
     assert "SIMULATED" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_run_folder_that_is_damaged(tmp_path: Path) -> None:
     """A damaged folder, or one of another schema, is one line."""
     run = tmp_path / "reports" / "r1"
@@ -250,6 +251,7 @@ def test_a_run_folder_that_is_damaged(tmp_path: Path) -> None:
     assert (done.returncode, "manifest.json: cannot be read" in done.stderr) == (2, True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

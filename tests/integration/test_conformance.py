@@ -32,6 +32,7 @@ def all_right(folder: Path, *arguments: str) -> Sequence[Mapping[str, Any]]:
     return streams
 
 
+@pytest.mark.slow
 def test_some_streams_are_right(tmp_path: Path) -> None:
     """One text stream of each API: all marks there, status ok, exit 0."""
     streams = all_right(tmp_path, "text", "--repeat", "3")

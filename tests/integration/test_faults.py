@@ -90,7 +90,7 @@ class Faulty(NamedTuple):
         return known[fault]
 
 
-@pytest.fixture(scope="module", params=[TEXT, CHAT], ids=["responses", "chat"])
+@pytest.fixture(scope="module", params=[TEXT, pytest.param(CHAT, marks=pytest.mark.slow)], ids=["responses", "chat"])
 def faulty(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Faulty:
     """A run of 32 pairs."""
     folder, scenario = tmp_path_factory.mktemp("faults"), request.param

@@ -161,7 +161,7 @@ def test_the_dry_run_says_the_most(tmp_path: Path) -> None:
     """What would end it earlier stands beside what it would take at most; the file's defaults count."""
     (tmp_path / "bench.toml").write_text('[run]\nprecision = 0.05\nbudget = "10m"\n')
     said = bench("run", "text", "--budget", "2usd", "--dry-run", cwd=tmp_path).stdout
-    assert "cells × at most 400 pairs" in said
+    assert "1 cell × at most 400 pairs" in said
     assert "ends earlier at a precision of 5 %, within a budget of 2 USD" in said
 
 

@@ -139,6 +139,7 @@ def test_an_interruption_ends_the_thread(tmp_path: Path) -> None:
     assert row["status"] == "cancelled"
 
 
+@pytest.mark.slow
 def test_what_cannot_be_cut_is_left_behind(tmp_path: Path) -> None:
     """A thread that sleeps past the deadline neither holds up the run for its whole sleep nor sends anything later."""
 

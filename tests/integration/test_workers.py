@@ -61,6 +61,7 @@ def expected(planned: PlannedTrial) -> dict[str, Any]:
     return {name: getattr(planned, name) for name in names}
 
 
+@pytest.mark.slow
 def test_they_measure_what_one_process_would(together: Ran) -> None:
     """Every trial of the plan once, with its ask and nonce, by the worker whose place it is."""
     assert together.code == 0, together.err
@@ -75,6 +76,7 @@ def test_they_measure_what_one_process_would(together: Ran) -> None:
     assert records.read_json(together.folder / "plan.json")["workers"] == 2
 
 
+@pytest.mark.slow
 def test_segments_do_not_overlap(together: Ran) -> None:
     """No worker begins a segment before all have ended the one before; together they keep to the concurrency."""
     ends = 0
@@ -87,6 +89,7 @@ def test_segments_do_not_overlap(together: Ran) -> None:
             assert len(beside) <= 3
 
 
+@pytest.mark.slow
 def test_each_worker_is_watched(together: Ran) -> None:
     """Every process has a heartbeat of its own; what counts up for the whole machine is told by one of them."""
     probes = records.read(together.folder)["probes"].to_pylist()
@@ -94,6 +97,7 @@ def test_each_worker_is_watched(together: Ran) -> None:
     assert {row["worker"] for row in probes if row["name"] == "cpu_time"} == {"1"}
 
 
+@pytest.mark.slow
 def test_quantiles_are_of_the_merged_samples(together: Ran) -> None:
     """A median lies within the samples of all workers; it is no mean of theirs."""
     totals = sorted(

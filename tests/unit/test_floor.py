@@ -139,7 +139,13 @@ def test_a_project_may_leave_the_checks_out(tmp_path: Path) -> None:
 def level(concurrency: int, late: str = "", *, failed: int = 0) -> Level:
     """A level without numbers."""
     return Level(
-        concurrency=concurrency, offered=20, failed=failed, rows=(), resolution=Resolution(1.5, 2.25), late=late
+        concurrency=concurrency,
+        client="sdk",
+        offered=20,
+        failed=failed,
+        rows=(),
+        resolution=Resolution(1.5, 2.25),
+        late=late,
     )
 
 

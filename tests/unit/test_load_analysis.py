@@ -254,7 +254,7 @@ def test_rates_are_never_of_single_answers() -> None:
     trials = pd.DataFrame(_trials(0, 100, 0.1) + _trials(1, 30, 1.0))
     frame = trials.astype({"t_call": "Int64", "t_origin": "Int64", "t_end": "Int64"})
     parts = steady.segments(frame, frame[:0], Load(concurrency=2))
-    rate, n = steady.per_second(parts, frame["t_end"].to_numpy(float) / 1e9, np.ones(len(frame)))
+    rate, n = steady.ended_per_second(parts, frame["t_end"].to_numpy(float) / 1e9, np.ones(len(frame)))
     assert rate.value == pytest.approx(n / sum(part.seconds for part in parts))
 
 
@@ -281,7 +281,7 @@ def test_intervals_hold_the_truth_in_simulated_queues(rate: float, truth: float,
             clock = max(row["t_end"] for row in made) / 1e9 + 2
         frame = pd.DataFrame(rows).astype({"t_call": "Int64", "t_origin": "Int64", "t_end": "Int64"})
         parts = steady.segments(frame, frame[:0], Load(rate=rate))
-        found, _ = steady.per_second(parts, frame["t_end"].to_numpy(float) / 1e9, np.ones(len(frame)))
+        found, _ = steady.ended_per_second(parts, frame["t_end"].to_numpy(float) / 1e9, np.ones(len(frame)))
         slope = steady.in_flight(parts)[1]
         covered += found.low is not None and found.high is not None and found.low <= truth <= found.high
         grew += slope.low is not None and slope.low > 0

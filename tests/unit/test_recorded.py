@@ -33,6 +33,7 @@ def run_with(folder: Path, numbers: dict[str, tuple[str, float]]) -> Summary:
     return build(run)
 
 
+@pytest.mark.slow
 def test_what_was_recorded_is_in_every_report(tmp_path: Path) -> None:
     """Name, both deliveries and n, in the terminal, Markdown and HTML; turn 2 stands before turn 10."""
     summary = run_with(tmp_path, {"turn10.wait": ("ms", 9.0), "turn2.wait": ("ms", 1500.0), "rounds": ("requests", 3)})
