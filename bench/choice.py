@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,8 @@ DEFAULT_OUTPUT_TOKENS = 300
 """Asked of a real endpoint when no length is given: without a cap nobody can say what a run costs."""
 DEFAULT_PAIRS = 36
 DEFAULT_RETRIES = 2
+GUESSED_S = 5.0
+"""What an answer is taken to last where a time ends the load: 300 tokens at 60 a second. Nobody knows before."""
 MOST_MADE_UP = 1000
 """Prompts; with more requests they come in turn."""
 MOST_PAIRS = 400
@@ -137,8 +140,14 @@ class Settings:
 
     @property
     def rounds(self) -> int:
-        """Rounds of each cell under load: with a precision as small as in a run without, for it may end."""
-        return ROUNDS if self.precision is None else max(ROUNDS, self.most_pairs * ROUNDS // DEFAULT_PAIRS)
+        """Rounds of each cell under load: small ones where the run may end early, or one delivery would have it all.
+
+        That is 18 trials or seconds in each. With a ramp, which comes in each, a budget does not divide it further.
+        """
+        if self.precision is None and (not self.budgets or self.ramp):
+            return ROUNDS
+        most = max(self.most_pairs, self.requests or 0, int(self.duration or 0))
+        return max(ROUNDS, most * ROUNDS // DEFAULT_PAIRS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,6 +218,7 @@ def choose(settings: Settings) -> Choice:
         say(line)
     _check_simulated(settings, [target for target, _ in resolved.choices])
     _check_stopping(settings, [target for target, _ in resolved.choices])
+    _check_wire(settings, [target for target, _ in resolved.choices])
     scenarios = selection.choose_scenarios(registry, names, files, settings.tags, settings.api)
     if settings.api == "chat" and settings.api not in {scenario.api for scenario in scenarios}:
         say(f"--api {settings.api} changes nothing: it chooses among core scenarios, and others were named")
@@ -259,6 +269,17 @@ def _check_stopping(settings: Settings, targets: Sequence[Target]) -> None:
             f"--budget in money: target {unknown_price[0]} has no price; use one of bench.toml that says "
             "price = { input = …, output = … }, or give the budget in tokens"
         )
+
+
+def _check_wire(settings: Settings, targets: Sequence[Target]) -> None:
+    """The client `wire` goes through no proxy: said before a request goes through one."""
+    if "wire" not in settings.clients:
+        return
+    from bench.clients.wire.errors import check_direct  # noqa: PLC0415
+
+    for target in targets:
+        if target.base_url and not target.simulated:
+            check_direct(target.base_url)
 
 
 def _own_prompts(settings: Settings, seed: int) -> Sequence[Prompt]:
@@ -313,11 +334,13 @@ def estimates(plan: Plan, choice: Choice, settings: Settings) -> dict[str, Estim
 
 
 def asked_times(plan: Plan) -> Counter[tuple[int, int]]:
-    """By cell and prompt, how many trials ask it. A segment that time ends counts as its cell's pairs."""
+    """By cell and prompt, how many trials ask it. Of a segment that time ends: if each took `GUESSED_S`."""
     times = Counter((trial.cell, trial.ask) for trial in plan.trials)
     for segment in plan.segments:
-        count = segment.count if segment.seconds is None else plan.pairs
-        asks = plan.cells[segment.cell].asks
+        cell, count = plan.cells[segment.cell], segment.count
+        if segment.seconds is not None:
+            count = (cell.level.concurrency or 1) * ceil(segment.seconds / GUESSED_S)
+        asks = cell.asks
         for place in range(min(count, asks)):
             times[segment.cell, (segment.first_number + place) % asks] += len(range(place, count, asks))
     return times
@@ -397,7 +420,8 @@ def _by_time(plan: Plan) -> list[str]:
     if plan.size is not None:
         return [f"the load lasts {plan.seconds:.0f} s or longer"] if plan.seconds else []
     lasts = f"the load lasts {plan.seconds:.0f} s or longer"
-    return [f"{lasts}; how many requests fit is up to the endpoint: that is a guess (a limit: --requests or --budget)"]
+    guess = f"that is a guess, with answers of {GUESSED_S:g} s"
+    return [f"{lasts}; how many requests fit is up to the endpoint: {guess} (a limit: --requests or --budget)"]
 
 
 def _at_most(settings: Settings) -> str:

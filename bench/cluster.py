@@ -57,7 +57,8 @@ async def connected(address: str) -> AsyncIterator[Client]:
     """A client of the scheduler at that address. BenchError where none is reached, or one that is not alike."""
     from distributed import Client  # noqa: PLC0415  (half a second)
 
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what happens is told in our own lines
+    for name in ("distributed", "distributed.client"):  # what happens is told in our own lines
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", category=UserWarning, module="distributed")
     try:
         client = await Client(address, asynchronous=True, timeout=CONNECT_S, set_as_default=False)
@@ -112,6 +113,7 @@ async def carry_out_on(
     reporter: Progress,
 ) -> None:
     """Carry the plan out by the workers of `settings.scheduler`. One that is lost is noted; it stops no other."""
+    run.clocks_apart = True
     async with connected(str(settings.scheduler)) as client:
         addresses = (await _workers(client, str(settings.scheduler)))[: settings.workers]
         check_reach(endpoints, addresses)
@@ -130,8 +132,8 @@ async def carry_out_on(
 def _measured_by(number: int, coordinator: Coordinator) -> str:
     heard_ms = coordinator.uncertainty_ns / 1e6
     return (
-        f"measured by {number} Dask workers: clocks not compared; each one's times count from when it was let go, and "
-        f"it heard so within {heard_ms:.0f} ms"
+        f"measured by {number} Dask worker{'s' if number > 1 else ''}: clocks not compared; each one's times count "
+        f"from when it was let go, and it heard so within {heard_ms:.0f} ms"
     )
 
 

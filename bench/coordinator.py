@@ -224,7 +224,8 @@ class Coordinator:
         line = f"worker {member.label} ({member.where}) was lost: {how}"
         say(line)
         self._run.notes.append(line)
-        self._run.all_lost = not self._live and not self._done
+        if not self._live and not self._done:
+            self._run.lost = "all workers were lost"
         if share is not None and index not in self._ready and self._gate >= 0:
             segment = self._plan.segments[self._gate - 1] if self._gate else None
             t = perf_counter_ns() - self._run.t0

@@ -67,7 +67,7 @@ class Tasks:
             await work
         except (OSError, TimeoutError, ValueError, KeyError) as error:
             for index in range(len(self.members)):
-                coordinator.lost(index, f"the scheduler cannot be reached any more ({type(error).__name__}: {error})")
+                coordinator.lost(index, f"the scheduler cannot be reached any more ({type(error).__name__})")
 
     async def _hearing(self, coordinator: Coordinator) -> None:
         while True:

@@ -13,17 +13,20 @@ from bench.precision import CellWidth
 from bench.stopping import Stopping
 from bench.target import Target
 
-Reason = Literal["pairs", "precision", "budget", "interrupted"]
+Reason = Literal["pairs", "precision", "budget", "interrupted", "lost"]
 FEW = 3
 """Cells that are named; of more, their number."""
 
 
-def ending(stopping: Stopping, plan: Plan, targets: Sequence[Target], *, whole: bool) -> dict[str, Any]:
-    """The reason, sentences that say it, and what was spent. `whole`: the plan was not interrupted."""
+def ending(stopping: Stopping, plan: Plan, targets: Sequence[Target], *, whole: bool, lost: str = "") -> dict[str, Any]:
+    """The reason, sentences that say it, and what was spent.
+
+    `whole`: the plan was not interrupted; `lost`: who was lost that carried it out.
+    """
     stopping.look()  # nobody has since the last pairs
-    reason = _reason(stopping, whole=whole)
-    said = [] if reason == "interrupted" else list(_said(stopping, plan))
-    return {"reason": reason, "said": said, "spent": _spent(stopping, targets)}
+    reason = "lost" if lost else _reason(stopping, whole=whole)
+    said = _said(stopping, plan) if reason not in {"interrupted", "lost"} else filter(None, [lost])
+    return {"reason": reason, "said": list(said), "spent": _spent(stopping, targets)}
 
 
 def _said(stopping: Stopping, plan: Plan) -> Iterator[str]:
@@ -36,9 +39,17 @@ def _said(stopping: Stopping, plan: Plan) -> Iterator[str]:
         cells = len(stopping.widths) or len(labels)
         yield f"precision of {100 * stopping.precision:g} % met in {len(met)} of {cells} cells{pairs}"
     if not stopping.out_of and (stopping.precision is None or len(met) < len(stopping.widths)):
-        yield f"all {plan.pairs} pairs{' of the others' if met else ''}"
+        yield f"{_planned(plan)}{' of the others' if met else ''}"
     if stopping.out_of or stopping.precision is not None:
         yield from _widths(stopping, labels)
+
+
+def _planned(plan: Plan) -> str:
+    """All that was to be measured: one at a time pairs, under load what the plan holds."""
+    pairs = f"all {plan.pairs} pairs"
+    if not plan.segments:
+        return pairs
+    return f"{pairs} at c=1 and all of the planned load" if plan.trials else "all of the planned load"
 
 
 def _labels(plan: Plan) -> dict[int, str]:

@@ -17,7 +17,7 @@ from bench.asks import Options
 from bench.choice import Choice, Settings
 from bench.errors import BenchError
 from bench.plan import Plan
-from bench.records import MANIFEST, PLAN, Journal, columns_of, finish, write_json
+from bench.records import MANIFEST, PLAN, Journal, columns_of, finish, read_journal, write_json
 from bench.redact import redact_argv
 from bench.runner import Tally
 from bench.schema import SCHEMA_VERSION
@@ -37,8 +37,10 @@ class Run:
     stopping: Stopping = field(default_factory=Stopping)
     notes: list[str] = field(default_factory=list)
     """What became of its workers, where it had several."""
-    all_lost: bool = False
-    """They were all lost before the plan was carried out."""
+    lost: str = ""
+    """Why the plan could not be carried out to its end: who was lost that measured it."""
+    clocks_apart: bool = False
+    """It was measured with other clocks than this machine's."""
 
     def save(self) -> None:
         """Write the manifest as it now stands."""
@@ -137,14 +139,14 @@ def end(
     ended: str,
     stopping: Mapping[str, Any] | None = None,
     notes: Sequence[str],
+    sampled: bool = False,
 ) -> None:
     """Add the simulator's send log, close the journal, turn it into Parquet, complete the manifest.
 
-    `stopping`: what ended it and what it cost, as `bench.ending` says.
+    `stopping`: what ended it and what it cost, as `bench.ending` says. `sampled`: not all trials kept their events.
     """
     if truth.exists():
-        for sent in read_truth(truth):
-            journal.write({"truth": _truth_columns(sent, run.t0)})
+        _log_sent(run, journal, truth, sampled=sampled)
     journal.close()
     run.manifest["ended"] = ended
     run.manifest["stopping"] = stopping
@@ -161,11 +163,33 @@ def discard_unmeasured(run: Run, journal: Journal) -> None:
         rmtree(run.folder)
 
 
+def _log_sent(run: Run, journal: Journal, truth: Path, *, sampled: bool) -> None:
+    """The frames of an answer where there are reads on the same clock to hold them against; else that it was sent."""
+    read = set() if run.clocks_apart else _read_in_full(run.folder) if sampled else None
+    for sent in read_truth(truth):
+        frames = read is None or sent["client_id"] in read
+        journal.write({"truth": _truth_columns(sent, run.t0) if frames else _answer(sent)})
+
+
+def _read_in_full(folder: Path) -> set[str]:
+    """The `client_id`s of requests whose events are in the journal."""
+    found = set()
+    for rows in read_journal(folder):
+        if rows.get("trials", {}).get("stored") == [True]:
+            found.update(rows["attempts"]["client_id"])
+    return found
+
+
+def _answer(sent: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """A row without a frame."""
+    return columns_of("truth", [{name: sent[name] for name in ("client_id", "server_id", "fault")}])
+
+
 def _truth_columns(sent: Mapping[str, Any], t0: int) -> dict[str, list[Any]]:
     """A row for each frame; one without a frame where a fault kept all of them back."""
     frames = len(sent["t_sent"])
     if sent["fault"] and not frames:
-        return columns_of("truth", [{name: sent[name] for name in ("client_id", "server_id", "fault")}])
+        return _answer(sent)
     return {
         "client_id": [sent["client_id"]] * frames,
         "server_id": [sent["server_id"]] * frames,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from math import ceil
 
 from bench import fdlimit
@@ -9,6 +10,8 @@ from bench.choice import Settings
 from bench.errors import BenchError
 from bench.slo import parse_slos
 from bench.target import SIM
+
+_ADDRESS = re.compile(r"([a-z]+://)?[^\s/:]+:\d{1,5}|([a-z]+://)?\[[^\s/]+\]:\d{1,5}")
 
 
 def check_load(settings: Settings) -> None:
@@ -42,6 +45,8 @@ def check_load(settings: Settings) -> None:
 
 def _check_workers(settings: Settings) -> None:
     """Who measures, and what several cannot do."""
+    if settings.scheduler is not None and not _ADDRESS.fullmatch(settings.scheduler):
+        raise BenchError(f"--scheduler {settings.scheduler!r} is no address; write for instance tcp://host:8786")
     if settings.workers > 1 and settings.scheduler is not None:
         raise BenchError("--workers and --scheduler: give one of them; all workers of the scheduler measure")
     if settings.shared and (settings.precision is not None or settings.budgets):

@@ -4,7 +4,7 @@ The unit is the pair: a streamed and a blocking trial of the same ask. One at a 
 order a seeded coin, and cells are interleaved in randomised blocks (one pair of every cell a block), so that drift hits
 all alike. Under load (several at a time, or so many a second) one delivery would change what the other meets. There a
 pair is the same place in two segments: one of each delivery, with a drain after each, with the same asks and, in open
-loop, the same arrivals. The two take turns in going first.
+loop, the same arrivals. The two take turns in going first. Both trials of an A/A pair are neighbours in one segment.
 
 A run checks itself in between. In A/A pairs one delivery stands in both places of the pair, so any difference that they
 show is the method's own. Calibration cells read streams of known send times, at the load of all others.
@@ -106,9 +106,8 @@ class Segment:
     cell: int
     phase: Phase
     delivery: Delivery
-    arm: Arm | None
     order: int
-    """0 or 1: the first or the second of the two that make pairs."""
+    """0 or 1: the first or the second of the two that make pairs. A segment of A/A pairs has both trials of each."""
     first_trial: int
     first_pair: int
     first_number: int
@@ -278,19 +277,23 @@ def segment_trials(segment: Segment, cell: Cell, arrivals: Arrivals, ramp_s: flo
     for place in range(segment.count):
         if times is not None:
             due = next(times)
-        number = segment.first_number + place
+        pair, order, arm = place, segment.order, None
+        if segment.phase == "aa":  # next to each other, so that nothing but a coin tells its trials apart
+            pair, order = divmod(place, 2)
+            arm = ARMS[order ^ (_bits(segment.seed, pair, "coin") & 1)]
+        number = segment.first_number + pair
         yield PlannedTrial(
             trial_id=segment.first_trial + place,
             cell=segment.cell,
-            pair=segment.first_pair + place,
+            pair=segment.first_pair + pair,
             block=segment.block,
-            order=segment.order,
+            order=order,
             phase=segment.phase,
             delivery=segment.delivery,
             ask=number % cell.asks,
-            nonce=nonce_text(_bits(segment.seed, number, segment.delivery, segment.arm)),
+            nonce=nonce_text(_bits(segment.seed, number, segment.delivery, arm)),
             seed=_bits(segment.seed, number) & (2**31 - 1),
-            arm=segment.arm,
+            arm=arm,
             due=due,
         )
 
@@ -465,27 +468,29 @@ class Segments:
             turn = turns.setdefault((cell.cell, phase), 0)
             turns[cell.cell, phase] += 1
             seed = rng.getrandbits(48)
-            for order, (delivery, arm) in enumerate(_ordered(phase, cell, turn, coins[cell.cell])):
+            deliveries = _ordered(phase, cell, turn, coins[cell.cell])
+            count = len(numbers) * (2 if phase == "aa" else 1)
+            for order, delivery in enumerate(deliveries):
                 yield Segment(
                     block=block,
                     cell=cell.cell,
                     phase=phase,
                     delivery=delivery,
-                    arm=arm,
                     order=order,
                     first_trial=trial,
                     first_pair=pair,
                     first_number=numbers.start,
-                    count=len(numbers),
+                    count=count,
                     seconds=seconds,
                     seed=seed,
                 )
-                trial, block = trial + len(numbers), block + 1
+                trial, block = trial + count, block + 1
             pair += len(numbers)
 
     def _parts(self, rng: Random) -> Iterator[_Part]:
         for cell in (*self.cells, *self.checks.floors):
-            yield "warmup", cell, range(max(self.warmup, _of_load(cell, 1))), None
+            if self.warmup:
+                yield "warmup", cell, range(max(self.warmup, _of_load(cell, 1))), None
         measured = {cell.cell: list(self._measured(cell)) for cell in self.cells}
         turns = max(map(len, measured.values()), default=0)
         own = {cell.cell: _aa_turns(self.checks.aa, turns, _of_load(cell, 1), rng) for cell in self.cells}
@@ -537,11 +542,11 @@ def _aa_turns(pairs: int, turns: int, least: int, rng: Random) -> dict[int, rang
     return {turn: range(i * pairs // number, (i + 1) * pairs // number) for i, turn in chosen}
 
 
-def _ordered(phase: Phase, cell: Cell, turn: int, coin: int) -> Sequence[tuple[Delivery, Arm | None]]:
-    """The two segments: which goes first is a coin at the first turn, and takes turns from then on (ABBA)."""
-    first = (turn + coin) % 2
+def _ordered(phase: Phase, cell: Cell, turn: int, coin: int) -> Sequence[Delivery]:
+    """The two segments: which goes first is a coin at the first turn, and takes turns from then on (ABBA).
+
+    A/A pairs have one segment, of the deliveries by turns.
+    """
     if phase == "aa":
-        delivery = cell.deliveries[(turn + cell.cell) % len(cell.deliveries)]
-        return [(delivery, arm) for arm in (ARMS[first], ARMS[1 - first])]
-    deliveries = cell.deliveries if not first else tuple(reversed(cell.deliveries))
-    return [(delivery, None) for delivery in deliveries]
+        return cell.deliveries[(turn + cell.cell) % len(cell.deliveries) :][:1]
+    return cell.deliveries if (turn + coin) % 2 == 0 else tuple(reversed(cell.deliveries))

@@ -68,8 +68,8 @@ class Reporter:
 
     def _left(self) -> str:
         if self.total is None:
-            of = f" of {self._seconds:.0f} s or more" if self._seconds else ""
-            return f", {monotonic() - self._started:.0f} s{of}"
+            load = f" (the load alone: {self._seconds:.0f} s)" if self._seconds else ""
+            return f", {monotonic() - self._started:.0f} s{load}"
         if not self.done or self.done >= self.total:
             return ""
         passed = monotonic() - self._started

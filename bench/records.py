@@ -27,13 +27,18 @@ JOURNAL = "journal.jsonl"
 MANIFEST = "manifest.json"
 PLAN = "plan.json"
 
+_NAMES = {table: [column.name for column in columns] for table, columns in TABLES.items()}
+
 Rows = dict[str, dict[str, list[Any]]]
 """Rows of several tables, by column: {"trials": {"trial_id": [7], …}, "events": {…}}. A missing column is all null."""
 
 
 def columns_of(table: str, records: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     """Row dicts → columns, every column of the table present."""
-    return {column.name: [record.get(column.name) for record in records] for column in TABLES[table]}
+    if len(records) == 1:
+        value = records[0].get
+        return {name: [value(name)] for name in _NAMES[table]}
+    return {name: [record.get(name) for record in records] for name in _NAMES[table]}
 
 
 class Journal:

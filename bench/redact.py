@@ -7,6 +7,7 @@ import html
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from urllib.parse import quote, quote_plus, urlsplit, urlunsplit
 
 HIDDEN = "***"
@@ -24,6 +25,8 @@ _PATTERNS = (
     # scheme://user:password@host
     re.compile(r"([a-z][a-z0-9+.-]*://)[^\s/@?#]+(?=@)", re.IGNORECASE),
 )
+_SHORT, _LABELS = 100, 1000
+"""Texts of few characters are remembered, so many of them: names of events and the like come with every answer."""
 _SHORT_HEADER = re.compile(r"(-[A-Za-z]*?H)(.*)", re.DOTALL)
 """`-H`, also behind other short options (`-yH`), and a value that follows without a space."""
 
@@ -35,9 +38,13 @@ class Redactor:
         known = {form for secret in secrets for part in _parts(secret) for form in _forms(part)}
         longest_first = sorted(known, key=lambda form: (-len(form), form))
         self._known = re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE) if known else None
+        self._label = lru_cache(_LABELS)(self._hidden)
 
     def __call__(self, text: str) -> str:
         """The text without any known secret or anything that looks like a key."""
+        return self._label(text) if len(text) <= _SHORT else self._hidden(text)
+
+    def _hidden(self, text: str) -> str:
         for pattern in _PATTERNS:
             text = pattern.sub(rf"\g<1>{HIDDEN}", text)
         # Again until none is left: what stands around a hidden one may, with the stars, make another.

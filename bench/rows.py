@@ -34,7 +34,7 @@ def tokens_of(events: Iterable[Event]) -> Iterator[Event]:
         if not meaning[2] or kind not in _BRINGING:
             continue
         group = "tool_args" if kind == "item" else kind
-        if meaning.whole and (seen & VISIBLE_KINDS if kind == "terminal" else group in seen):
+        if meaning[4] and (seen & VISIBLE_KINDS if kind == "terminal" else group in seen):
             continue
         seen.add(group)
         yield event
@@ -103,7 +103,7 @@ def redacted(rows: Rows, redact: Callable[[str], str]) -> Rows:
     for table, names in FOREIGN.items():
         for name in names:
             values = rows.get(table, {}).get(name, [])
-            texts = {value for value in values if value}
+            texts = set(values) - {None, ""}
             hidden = {text: redact(text).encode("utf-8", "replace").decode() for text in texts}
             limit = LONGEST_ERROR if name == "error" else None
             if limit is None and all(text == same for text, same in hidden.items()):

@@ -71,22 +71,22 @@ def _measure(choice: Choice, settings: Settings, argv: Sequence[str], notes: Seq
         )
         run.stopping = stopping
         most = "at most " if settings.precision is not None or settings.budgets else ""
-        say(f"{headline(plan)}: {most}{_size(plan)} into {run.folder}")
+        say(f"{headline(plan)}: {_size(plan, most)} into {run.folder}")
         journal = Journal(run.folder)
         try:
             whole = session.measure_trials(run, plan, reachable, endpoints, settings, journal)
         except BenchError:
             folder.discard_unmeasured(run, journal)
             raise
-    ended = ending(stopping, plan, [target for target, _ in choice.targets], whole=whole)
+    ended = ending(stopping, plan, [target for target, _ in choice.targets], whole=whole, lost=run.lost)
     if ended["reason"] in {"precision", "budget"}:
         say(stopping_line({"stopping": ended}))
     missing: list[str] = []
-    if whole and settings.memory:
+    if whole and settings.memory and not run.lost:
         whole, missing = session.measure_memory(choice, journal, consumers=plan.pairs >= FEWEST_CHECKED)
     notes = [*run.tally.unsupported.values(), *run.notes, *missing]
-    how = "all workers were lost" if run.all_lost else "finished" if whole else "interrupted"
-    folder.end(run, journal, truth, ended=how, stopping=ended, notes=notes)
+    how = run.lost or ("finished" if whole else "interrupted")
+    folder.end(run, journal, truth, ended=how, stopping=ended, notes=notes, sampled=settings.events < 1)
     from bench.show import show  # noqa: PLC0415  (pandas and its like have no place in a process that measures)
 
     summary = show(run.folder, [reporter for reporter, _ in choice.registry.reporters.values()])
@@ -96,15 +96,15 @@ def _measure(choice: Choice, settings: Settings, argv: Sequence[str], notes: Seq
     return 0
 
 
-def _size(plan: Plan) -> str:
-    return f"trials for {plan.seconds:.0f} s or longer" if plan.size is None else f"{plan.size} trials"
+def _size(plan: Plan, most: str) -> str:
+    return f"{most}{plan.size} trials" if plan.size is not None else f"trials for {most}{plan.seconds:.0f} s of load"
 
 
 def _judge(run: folder.Run, trust: Trust) -> None:
     """The report stands either way; these say in the exit code that it does not answer the question."""
     tally = run.tally
-    if run.all_lost:
-        raise RunInvalid(f"all workers were lost; {run.folder}/report.md has what was measured until then")
+    if run.lost:
+        raise RunInvalid(f"{run.lost}; {run.folder}/report.md has what was measured until then")
     if tally.orphans:
         raise RunInvalid(f"{tally.orphans} requests belonged to no trial (a plugin sends outside of its functions?)")
     if tally.unsupported and not tally.statuses:
@@ -114,7 +114,9 @@ def _judge(run: folder.Run, trust: Trust) -> None:
         )
     if run.stopping.out_of and not tally.statuses:
         raise NotEnough(f"the budget of {run.stopping.out_of.text} ended the run in its warm-up; give more")
-    if tally.statuses and not tally.statuses["ok"]:
+    if not tally.statuses:
+        raise NotEnough("no trial was measured: all began within the --ramp; make it shorter, or give more --requests")
+    if not tally.statuses["ok"]:
         counts = ", ".join(f"{count} {status}" for status, count in sorted(tally.statuses.items()))
         raise NotEnough(f"no trial was ok ({counts}); {run.folder}/report.md lists them")
     if trust.verdict == "INVALID":

@@ -29,7 +29,7 @@ from bench.errors import BenchError
 from bench.ledger import untold
 from bench.live import is_live
 from bench.meters.guard import Guard
-from bench.outcome import Deadline, Exchange, Interrupted, Outcome, Shed, invalid, judge, plugin_fault
+from bench.outcome import Deadline, Exchange, Interrupted, Lost, Outcome, Shed, invalid, judge, plugin_fault
 from bench.own import judge_own
 from bench.params import instance
 from bench.plan import Cell, Group, Phase, Plan, PlannedTrial
@@ -44,6 +44,9 @@ from bench.share import WHOLE, Share
 from bench.stopping import Stopping
 from bench.target import Target
 from bench.trial import Attempt, Trial
+
+COLLECT_AFTER = 50_000
+"""Objects made and not freed, in a deferred group: those of ten answers of a thousand events, some 10 MB."""
 
 if TYPE_CHECKING:
     from bench.clients.wire.client import WireClient
@@ -304,12 +307,13 @@ async def _deferred(running: Running, units: Iterator[Unit], carry: Carry, conte
     await shooter.begin(pace, group.cell.cell, hold=hold)
     running.t_group = shooter.t_group
     try:
-        if slots is None:
-            await scheduled(units, carry, running.places, running, t_group=running.t_group)
-        else:
-            seconds = group.segment.seconds if group.segment else None
-            single = ((planned,) for unit in units for planned in unit)
-            await ahead(single, carry, slots, running.places, running, t_group=running.t_group, seconds=seconds)
+        with _seldom_collected():
+            if slots is None:
+                await scheduled(units, carry, running.places, running, t_group=running.t_group)
+            else:
+                seconds = group.segment.seconds if group.segment else None
+                single = ((planned,) for unit in units for planned in unit)
+                await ahead(single, carry, slots, running.places, running, t_group=running.t_group, seconds=seconds)
     except BaseException:
         running.broken_off()
         raise
@@ -317,6 +321,17 @@ async def _deferred(running: Running, units: Iterator[Unit], carry: Carry, conte
         spent = await (running.ending or shooter.end())
         _write_probes(running, spent.probes, context)
     return {"cpu_ns": spent.cpu_ns, "wall_ns": spent.wall_ns}
+
+
+@contextmanager
+def _seldom_collected() -> Iterator[None]:
+    """An answer is freed with its trial. Looking for circles among its events would take a fifth of the decoding."""
+    usual = gc.get_threshold()
+    gc.set_threshold(COLLECT_AFTER, *usual[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
 
 
 def _write_probes(running: Running, probes: Sequence[Mapping[str, Any]], context: Context) -> None:
@@ -350,9 +365,11 @@ async def _run_planned(planned: PlannedTrial, running: Running, context: Context
     await _timed_or_shed(trial, scenario, running, ask, context)
     if isinstance(trial.error, asyncio.CancelledError) and (ending := running.broken_off()):
         await asyncio.wait([ending])
-    if isinstance(trial.error, asyncio.CancelledError) and not started.journalled:
-        raise trial.error  # it was never begun
-    if isinstance(trial.error, asyncio.CancelledError) and running.deferred:
+    if isinstance(trial.error, Lost):
+        running.out = True  # begin no more: `_deferred` ends the run
+    if isinstance(trial.error, asyncio.CancelledError | Lost) and running.deferred:
+        if not started.journalled:
+            return _never_begun(trial.error)
         trial.t_origin = trial.t_call = started.t_begun
         trial.t_end = perf_counter_ns()  # its own clock stands at what it was given
     started(trial.t_origin)
@@ -360,7 +377,7 @@ async def _run_planned(planned: PlannedTrial, running: Running, context: Context
     judged = _judged(trial, exchanges, scenario)
     outcome = _checked(_with_useful(judged, trial, scenario), trial, scenario)
     phase = started.phase
-    kept = stored(planned.trial_id, context.events)
+    kept = phase == "calibrate" or stored(planned.trial_id, context.events)
     known = planned_columns(planned, cell, context.prompts[cell.scenario][planned.ask])
     columns = {**known, "phase": phase, "worker": context.worker, "stored": kept}
     rows = trial_rows(columns, trial, exchanges, outcome, t0=context.t0, store_text=context.store_text)
@@ -379,6 +396,13 @@ async def _run_planned(planned: PlannedTrial, running: Running, context: Context
     if isinstance(trial.error, asyncio.CancelledError):
         raise trial.error
     return sum(len(answer.events) for _, answer in exchanges)
+
+
+def _never_begun(error: BaseException) -> int:
+    """There is no row of it. One that is lost stops no other: those that were begun are failures of their own."""
+    if isinstance(error, Lost):
+        return 0
+    raise error
 
 
 def _trial(planned: PlannedTrial, running: Running, scenario: Scenario) -> Trial:
@@ -518,8 +542,10 @@ def _seconds(trial: Trial, context: Context) -> float | None:
 
 
 async def _call(trial: Trial, scenario: Scenario, client: Any, ask: Ask, *, alone: bool) -> None:
+    now, note = trial.clock, trial.pieces.append
+
     def on_piece(piece: Any) -> None:
-        trial.pieces.append((trial.now(), piece))
+        note((now(), piece))
 
     clock = _clock(trial, alone=alone)
     trial.result = await consume(scenario, trial.delivery, client, ask, on_piece, clock=clock)
@@ -542,8 +568,9 @@ def _clock(trial: Trial, *, alone: bool) -> Iterator[None]:
 
 def _with_useful(outcome: Outcome, trial: Trial, scenario: Scenario) -> Outcome:
     """Ask of every piece whether it was useful; a plugin that cannot say is at fault."""
+    useful = scenario.useful
     try:
-        trial.useful = [bool(scenario.useful(piece)) for _, piece in trial.pieces]
+        trial.useful = [bool(useful(piece)) for _, piece in trial.pieces]
     except Exception as error:  # noqa: BLE001  (whatever it is, it becomes the trial's row)
         trial.useful = [False] * len(trial.pieces)
         return plugin_fault(error)

@@ -234,7 +234,7 @@ TABLES: Mapping[str, Sequence[Column]] = {
     "truth": (
         _c("client_id", "string", "", "X-Client-Request-Id the simulator was sent"),
         _c("server_id", "string", "", "x-request-id it answered with"),
-        _c("frame", "int64", "", "Number of the frame in the response, from 0"),
+        _c("frame", "int64", "", "Number of the frame in the response, from 0; null: a row for an answer without"),
         _c("t_sent", "int64", "ns", "Just before the frame was handed to the socket"),
         _c("type", "label", "", "Event type of the frame; `body` for a blocking answer"),
         _c("bytes", "int64", "bytes", "Length of the frame"),

@@ -19,6 +19,7 @@ from bench.endpoint import expanded_headers, key_for, secrets_of
 from bench.folder import Run
 from bench.meters import consuming
 from bench.meters.memory import LENGTHS, METERS, WORKERS, Job, measure
+from bench.outcome import Lost
 from bench.params import default_text
 from bench.plan import Plan
 from bench.preflight import Checked, preflight
@@ -104,7 +105,10 @@ def redactor(choice: Choice) -> Redactor:
 def measure_trials(
     run: Run, plan: Plan, choice: Choice, endpoints: Mapping[str, Endpoint], settings: Settings, journal: Journal
 ) -> bool:
-    """Carry the plan out; what came of it is counted in `run.tally`. False: it was interrupted."""
+    """Carry the plan out; what came of it is counted in `run.tally`, and what was lost said in `run.lost`.
+
+    False: it was interrupted.
+    """
     most = settings.precision is not None or bool(settings.budgets)
     seconds = plan.seconds if not most and (plan.size is None or plan.scheduled) else None
     with progress(plan.size, "trials", most=most, seconds=seconds) as reporter:
@@ -112,6 +116,8 @@ def measure_trials(
             asyncio.run(_carrier(settings)(run, plan, choice, endpoints, settings, journal, reporter))
         except (KeyboardInterrupt, asyncio.CancelledError):
             return False
+        except Lost as error:
+            run.lost = str(error)
     return True
 
 

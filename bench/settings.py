@@ -27,12 +27,17 @@ FIELDS = {
 }
 """Names in `bench.toml` that differ from those of `Settings`."""
 SEVERAL = {"budgets", "slos"}
+ALTERNATIVES = (("concurrency", "rates"), ("duration", "requests"), ("workers", "scheduler"))
+"""Fields of which a default gives way where the other one was typed."""
+OF_LOAD = ("ramp", "duration", "requests", "workers")
+OF_RATE = ("arrivals", "max_in_flight")
+"""Fields that say nothing without a load, and without open loop."""
 _FINDABLE = re.compile(r"(?!latest(~\d*)?$)[^-/\\][^/\\]*")
 """A name that `bench report NAME` takes neither for an option, a path nor the latest run."""
 
 
 def settings_from(options: Mapping[str, Any]) -> Settings:
-    """`options` are those of the command, None where not given."""
+    """`options` are those of the command, None where not given: a default of another command's option is none here."""
     config = load_config(Path.cwd(), options["config_file"], os.environ)
     given = {name: value for name, value in options.items() if value not in (None, ())}
     given.pop("config_file", None)
@@ -51,9 +56,25 @@ def settings_from(options: Mapping[str, Any]) -> Settings:
         given["headers"] = dict(map(parse_header, given["headers"]))
     if "extra_body" in given:
         given["extra_body"] = parse_extra_body(given["extra_body"])
+    defaults = {name: value for name, value in defaults.items() if name in options}
+    _leave_out_moot(defaults, given)
     settings = Settings(**{**defaults, **given}, config=config)
     check_load(settings)
     return settings
+
+
+def _leave_out_moot(defaults: dict[str, Any], given: Mapping[str, Any]) -> None:
+    """Take out what `given` rules out by another choice, and what needs a load that was not chosen."""
+    for one, other in ALTERNATIVES:
+        for typed, moot in ((one, other), (other, one)):
+            if typed in given:
+                defaults.pop(moot, None)
+    chosen = Settings(**{name: {**defaults, **given}.get(name, ()) for name in ("concurrency", "rates")})
+    needless = [] if chosen.rates else list(OF_RATE)
+    if all(load.alone for load in chosen.loads):
+        needless += OF_LOAD
+    for name in needless:
+        defaults.pop(name, None)
 
 
 def _check_texts(given: Mapping[str, Any]) -> None:

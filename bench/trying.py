@@ -33,7 +33,7 @@ def try_out(settings: Settings, *, confirm: Callable[[str], bool]) -> None:
 
     Raises `RunInvalid` when a request belonged to no trial, `NotEnough` when a trial was not ok.
     """
-    settings = replace(settings, pairs=1, warmup=1, concurrency=(1,), rates=())
+    settings = replace(settings, pairs=1, warmup=1)
     choice = choose(settings)
     for note in of_simulator(settings):
         say(note)

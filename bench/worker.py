@@ -24,6 +24,7 @@ from bench.choice import Choice, Settings
 from bench.errors import BenchError
 from bench.folder import Run
 from bench.frames import LINES, Frames, frame, message
+from bench.outcome import Lost
 from bench.plan import Cell, Group, Plan, PlannedTrial
 from bench.progress import Silent
 from bench.records import Journal, Rows
@@ -158,18 +159,24 @@ async def serve(sock: socket.socket) -> None:
     work, heard = asyncio.create_task(run_shard(shard, line)), asyncio.create_task(_listen(orders, line))
     await asyncio.wait([work, heard], return_when=asyncio.FIRST_COMPLETED)
     work.cancel()
+    lost = ""
     try:
         await work
     except asyncio.CancelledError:
         pass
     except BenchError as error:
         line.send(message(kind="failed", error=str(error), exit_code=error.exit_code))
+    except Lost as error:
+        lost = str(error)
     heard.cancel()
-    line.send(message(kind="done"))
+    if not lost:
+        line.send(message(kind="done"))
     with suppress(ConnectionError):  # nobody listens any more
         await writer.drain()
         writer.close()
         await writer.wait_closed()
+    if lost:
+        sys.exit(lost)  # a worker that cannot measure is lost itself
 
 
 async def _messages(reader: asyncio.StreamReader) -> AsyncIterator[Mapping[str, Any]]:

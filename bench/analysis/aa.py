@@ -2,6 +2,10 @@
 
 Both trials of an A/A pair are the same, and a coin decides which of them comes first: their difference has the same
 chance of either sign, whatever the noise, the drift or the caches. So the signed-rank test of these pairs is exact.
+
+Under load the trials of a pair are neighbours in one segment. Where each arm had a segment of its own, the coin was
+thrown once for both, and whatever the machine did meanwhile is in all their pairs: two such segments are one
+difference, the median of those of their pairs.
 """
 
 from __future__ import annotations
@@ -11,10 +15,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from bench.analysis import intervals
-from bench.analysis.cellrows import Arm
+from bench.analysis.cellrows import Arm, floats
 from bench.analysis.floor import Resolution, Way, way
 from bench.analysis.frames import RunFrames, planned_phases
 from bench.analysis.hypotheses import holm, signed_rank_p
@@ -22,6 +27,7 @@ from bench.analysis.intervals import Estimate
 from bench.analysis.labels import WHOLE_RUN, cell_key, cell_labels, whole_run_key
 from bench.analysis.pairs import Pairs, make_pairs
 from bench.analysis.wording import both
+from bench.load import parse_load
 from bench.summary import CellKey, Row
 
 Floats = NDArray[np.float64]
@@ -50,7 +56,7 @@ class Sample:
     """The A/A pairs of one cell, or of all."""
 
     differences: Floats
-    """log(total of arm a / total of arm b) of each pair."""
+    """log(total of arm a / total of arm b) of each pair; under load of each two segments."""
     floor: Floats
     """For each the largest |difference| that the instrument itself explains, on the same scale."""
 
@@ -75,7 +81,7 @@ def check(frames: RunFrames, resolutions: Mapping[Way, Resolution], late: Collec
     return AaCheck(
         rows=(*_cell_rows(found, samples), row, *_first_useful_row(frames)),
         invalid=invalid,
-        sentence=_sentence(row, list(found.values()), list(_sees(row, _explained(together), bool(invalid)))),
+        sentence=_sentence(row, together, list(found.values()), list(_sees(row, _explained(together), bool(invalid)))),
         checked=row.n >= fewest(1),
     )
 
@@ -147,7 +153,16 @@ def _sample(pairs: Pairs, resolution: Resolution | None) -> Sample:
     a, b = (pairs.same[column].to_numpy(dtype=np.float64) for column in ("total_s", "total_b"))
     smallest = (resolution.total_ms if resolution else None) or 0.0
     floor = np.log1p(smallest / np.median(np.concatenate([a, b]))) if a.size else 0.0
-    return Sample(np.log(a / b), np.full(a.size, floor))
+    tossed = _tossed(pairs, np.log(a / b))
+    return Sample(tossed, np.full(tossed.size, floor))
+
+
+def _tossed(pairs: Pairs, differences: Floats) -> Floats:
+    """A difference for each time that the coin was thrown: for each pair, or each two segments."""
+    if parse_load(pairs.key.load).alone or (pairs.same["block_s"] == pairs.same["block_b"]).all():
+        return differences
+    medians = pd.Series(differences).groupby(pairs.same["block_s"].to_numpy(dtype=np.int64)).median()
+    return floats(medians)
 
 
 def _why_none(frames: RunFrames, late: Collection[int]) -> str:
@@ -169,10 +184,9 @@ def _together_row(frames: RunFrames, found: Sequence[Pairs], metric: str, differ
 def _first_useful_row(frames: RunFrames) -> Iterator[Row]:
     """`aa_ttfu`: the same of the first useful output, of the pairs that were streamed."""
     found = [_pairs(frames, cell, STREAMED) for cell in frames.cells]
-    ratios = [np.log((p.same["ttfu_s"] / p.same["ttfu_b"]).to_numpy(dtype=np.float64, na_value=np.nan)) for p in found]
-    known = np.concatenate(ratios)
-    if known.size:
-        yield _together_row(frames, found, "aa_ttfu", known[np.isfinite(known)])
+    ratios = [_tossed(p, np.log((p.same["ttfu_s"] / p.same["ttfu_b"]).to_numpy(dtype=np.float64))) for p in found]
+    if (known := np.concatenate(ratios)).size:
+        yield _together_row(frames, found, "aa_ttfu", known)
 
 
 def _row(key: CellKey, metric: str, differences: Floats, found: Sequence[Pairs]) -> Row:
@@ -183,13 +197,17 @@ def _row(key: CellKey, metric: str, differences: Floats, found: Sequence[Pairs])
     return Row(*key, "paired", metric, "ratio", "hl", differences.size, excluded, e.value, e.low, e.high, note)
 
 
-def _sentence(row: Row, found: Sequence[Pairs], sees: Sequence[str]) -> str:
-    unlike = sum(pairs.unlike for pairs in found)
+def _sentence(row: Row, sample: Sample, found: Sequence[Pairs], sees: Sequence[str]) -> str:
+    unlike, pairs = (sum(sizes) for sizes in zip(*((p.unlike, len(p.same)) for p in found), strict=True))
     left = ((row.failed, "excluded"), (unlike, "with other answers left out"))
-    counted = ", ".join([f"{row.n} pairs", *(f"{number} {what}" for number, what in left if number)])
-    if row.estimate is None:
+    of_segments = f", under load each two segments as one: {row.n} differences" if row.n != pairs else ""
+    counted = ", ".join([f"{pairs} pairs{of_segments}", *(f"{number} {what}" for number, what in left if number)])
+    if row.estimate is not None:
+        return f"A/A: a delivery against itself differs by {both(row)} ({counted}){': ' * bool(sees)}{'; '.join(sees)}"
+    if not of_segments or not row.n:
         return f"A/A: {counted}, too few to say anything"
-    return f"A/A: a delivery against itself differs by {both(row)} ({counted}){': ' * bool(sees)}{'; '.join(sees)}"
+    most = 100 * np.expm1(np.abs(sample.differences).max())
+    return f"A/A: two segments of one delivery differ by up to {most:.2g} % ({counted}), too few to test the method"
 
 
 def _sees(row: Row, floor: float, condemned: bool) -> Iterator[str]:

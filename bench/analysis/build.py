@@ -87,8 +87,10 @@ def build(run: Path) -> Summary:
 
 def _grew(rows: Iterable[Row]) -> str:
     """Where ever more trials ran at a time: then what each of them took had to grow, and had not ended growing."""
-    slopes = (row for row in rows if (row.metric, row.statistic) == ("in_flight", "slope"))
-    grew = next(filter(None, map(queue_grows, slopes)), "")
+    arms: dict[str, dict[tuple[str, str], Row]] = {}
+    for row in rows:
+        arms.setdefault(row.delivery, {})[row.metric, row.statistic] = row
+    grew = next(filter(None, (queue_grows(lambda *name, of=of: of.get(name)) for of in arms.values())), "")
     return f"{GREW}: {grew}; its times would be longer in a longer run" if grew else ""
 
 
@@ -121,9 +123,7 @@ def _cell(
     paired = bool(len(streamed.trials) and len(blocking.trials))
     rows += pair_rows(pairs, int(frames.plan["seed"])) if paired else []
     guarded = guard_cell(frames, cell["cell"], key, lags)
-    alone = parse_load(
-        key.load
-    ).alone  # else the trials of a pair are in two segments: no order of theirs has an effect
+    alone = parse_load(key.load).alone  # else a pair's trials are in two segments: their order has no effect
     order = order_effect(pairs, int(frames.plan["seed"]), resolves.total_ms, len(frames.cells)) if alone else Drift()
     mixed = connections(mine, cell["cell"], key)
     rows += [*guarded.rows, *order.rows, *mixed.rows]

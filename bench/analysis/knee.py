@@ -23,6 +23,8 @@ from bench.summary import Cell, CellKey, Knee, Row
 CONFIDENCE = 0.99
 STARTED = 0.95
 """Of the rate that the schedule asked for, so much must have been begun."""
+LEFT_OVER = 0.05
+"""Of what begins: if so much more begins than ends, the queue grows."""
 MOST = 1_000_000
 """Trials: with fewer than so many it must be possible to decide, or it is not said how many it takes."""
 NO_SLO = "n/a (no --slo)"
@@ -93,7 +95,7 @@ def step(find: Find, cell: Cell, delivery: str) -> Step:
         return Step(load, *behind, n)
     if upper_bound(good, n) < LEAST:
         return Step(load, "failed", f"{both(row)} of {n} are good, below {100 * LEAST:.0f} %", n)
-    if grows := queue_grows(find(cell, delivery, "in_flight", "slope", "")):
+    if grows := queue_grows(lambda metric, statistic: find(cell, delivery, metric, statistic, "")):
         return Step(load, "failed", grows, n)
     if lower_bound(good, n) < LEAST:
         more = needed(good, n)
@@ -104,7 +106,7 @@ def step(find: Find, cell: Cell, delivery: str) -> Step:
 
 def unfit(cell: Cell) -> str:
     """Why nothing follows from the cell; empty where something does."""
-    return cell.unsupported or cell.invalid or (f"SATURATED: {cell.saturated}" if cell.saturated else "")
+    return cell.unsupported or cell.invalid or ("SATURATED: the client was late" if cell.saturated else "")
 
 
 def not_in_time(find: Find, cell: Cell, delivery: str) -> tuple[Outcome, str] | None:
@@ -121,11 +123,24 @@ def not_in_time(find: Find, cell: Cell, delivery: str) -> tuple[Outcome, str] | 
     return "left out", f"{told}: the client fell behind"
 
 
-def queue_grows(slope: Row | None) -> str:
-    """Whether ever more were in flight: then the latencies are those of a queue that has not ended growing."""
-    if slope is None or slope.low is None or slope.low <= 0:
+def queue_grows(number: Callable[[str, str], Row | None]) -> str:
+    """Whether ever more were in flight: then the latencies are those of a queue that has not ended growing.
+
+    Seen by what is in flight, or sooner by what ends: less than begins. Either by `LEFT_OVER` of what begins at least,
+    for chance alone lifts one interval of 20 above zero. `number`: metric and statistic -> a row of the arm.
+    """
+    slope, ended, begun = number("in_flight", "slope"), number("requests_per_s", "rate"), number("start_rate", "rate")
+    if slope is None or begun is None or begun.estimate is None:  # a closed loop has no queue that could grow
         return ""
-    return f"ever more were in flight ({both(slope)} each second), so it cannot keep up"
+    if slope.low is not None and slope.low > 0 and (slope.estimate or 0) >= LEFT_OVER * begun.estimate:
+        return f"ever more were in flight ({both(slope)} each second), so it cannot keep up"
+    failed = number("failures", "share")
+    if ended is None or ended.estimate is None or ended.high is None or failed is None:
+        return ""
+    well = begun.estimate * (1 - (failed.high or 0.0) if failed.estimate else 1)  # failed ones are not among the ended
+    if ended.high >= well or ended.estimate > (1 - LEFT_OVER) * well:
+        return ""
+    return f"{both(ended, unit=False)} ended well each second, {begun.estimate:.3g} began, so it cannot keep up"
 
 
 def overloaded(cell: Cell) -> bool:
@@ -134,7 +149,9 @@ def overloaded(cell: Cell) -> bool:
 
 
 def knee(key: CellKey, delivery: str, steps: Sequence[Step]) -> Knee:
-    """From the loads in ascending order to the knee."""
+    """From the loads in ascending order to the knee. One at a time is no load: too few trials of it end no search."""
+    if len(steps) > 1 and steps[0].load.alone and steps[0].outcome == "open":
+        steps = steps[1:]
     passed = list(takewhile(lambda one: one.outcome == "passed", steps))
     last = passed[-1] if passed else None
     stop = steps[len(passed)] if len(passed) < len(steps) else None

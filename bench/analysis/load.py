@@ -4,25 +4,26 @@ A segment is one delivery of a cell under load, up to the drain. Its steady wind
 with the last start, so that neither the filling nor the drain is in a rate:
 
 - closed loop: from the start that first makes as many as are asked for at a time, behind the ramp;
-- open loop: from the first start behind the ramp, and after it for as long as nine of ten trials took, for until then
-  the server fills up; at most half of the segment.
+- open loop: from the first start behind the ramp, and after it for as long as nine of ten of the first quarter took,
+  for until then the server fills up; at most half of the segment.
 
-One at a time there are no segments: each trial counts with the time it took, and the pauses between are left out.
+In open loop a rate is what ended inside the windows by their length. In closed loop it is Little's law: how many were
+in flight, by how long a trial took. One at a time that is one; there are no segments, and pauses are left out.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import special
 
 from bench.analysis import intervals
-from bench.analysis.intervals import FEWEST_CLUSTERS, Estimate
-from bench.analysis.resampling import cluster_bootstrap
+from bench.analysis.intervals import ALPHA, FEWEST_CLUSTERS, Estimate
 from bench.analysis.serial import widened
 from bench.load import Load
 
@@ -32,6 +33,10 @@ S = 1e9
 """Nanoseconds."""
 SLICES = 24
 """Parts of a window: how much they differ is what the intervals rest on."""
+FEWEST_BATCHES = 6
+WIDEST = 3.0
+EARLY = 8
+"""Trials at least, of which it is seen how long the server takes to fill up."""
 FILLED = 0.9
 MOST_FILLING = 0.5
 """Of a segment."""
@@ -109,17 +114,18 @@ def _all_at_work(call: Floats, slots: int) -> float:
 
 
 def _filled(intended: Floats, call: Floats, end: Floats) -> float:
-    """Until then the server was still filling up."""
-    took = (end - call)[np.isfinite(end)]
+    """Until then the server was still filling up: by the first quarter, for behind a growing queue all take longer."""
+    first = np.argsort(call)[: max(EARLY, call.size // 4)]
+    took = (end - call)[first][np.isfinite(end[first])]
     filling = float(np.quantile(took, FILLED)) if took.size else 0.0
     return float(intended[0] + min(filling, MOST_FILLING * (intended[-1] - intended[0])))
 
 
-def per_second(parts: Sequence[Segment], ends: Floats, weights: Floats) -> tuple[Estimate, int]:
-    """Σ weights of what ended inside the steady windows / their length, and how many those are.
+def ended_per_second(parts: Sequence[Segment], ends: Floats, weights: Floats) -> tuple[Estimate, int]:
+    """Open loop: Σ weights of what ended inside the steady windows / their length, and how many those are.
 
-    The interval is of a bootstrap over equal parts of the windows, widened where parts that follow each other are
-    alike: trials of one segment share what the server does, so they are no independent samples of a rate.
+    The interval is that of equal parts of the windows: trials of one segment share what the server does, so they are no
+    independent samples of a rate.
     """
     if not parts:
         return Estimate(note=NOT_STEADY), 0
@@ -133,13 +139,50 @@ def per_second(parts: Sequence[Segment], ends: Floats, weights: Floats) -> tuple
     if counted < FEWEST_CLUSTERS:
         few = f"no interval: {counted} of {FEWEST_CLUSTERS} ended inside"
         return Estimate(float(sums.sum() / lengths.sum()), note=few), counted
-    return _widened(cluster_bootstrap(sums, lengths), sums / lengths), counted
+    return ratio(sums, lengths), counted
 
 
-def _widened(estimate: Estimate, in_time: Floats) -> Estimate:
-    """As `serial.widened`, in the words for parts of a window."""
-    wide = widened(estimate, in_time)
-    return wide if wide == estimate else replace(wide, note="parts that follow each other are alike: interval widened")
+def worked_per_second(trials: pd.DataFrame, weights: Floats, slots: int, flight: float) -> tuple[Estimate, int]:
+    """Closed loop: trials in flight · Σ weights / Σ time that trials took (Little's law), and over how many trials.
+
+    As many run at a time begin and end together, so a count over a window of a few answers would depend on where its
+    ends fall. The interval is that of batches of trials that ran together: as many as run at a time, in order.
+    """
+    took = _s(trials["t_end"]) - begun(trials)
+    known = np.isfinite(took) & (took > 0)
+    if not known.any():
+        return Estimate(note=NOT_STEADY), 0
+    batches = _batches(trials["block"].to_numpy(dtype=np.int64)[known], begun(trials)[known], slots)
+    sums, seconds = (np.array([x[known][batch].sum() for batch in batches]) for x in (weights, took / flight))
+    return ratio(sums, seconds), int(known.sum())
+
+
+def _batches(block: NDArray[np.int64], start: Floats, slots: int) -> list[NDArray[np.intp]]:
+    """The places of trials of the same block that began after each other, at least `slots` of them in each batch."""
+    order = np.lexsort((start, block))
+    of_block = np.split(order, np.flatnonzero(np.diff(block[order])) + 1)
+    return [part for one in of_block for part in np.array_split(one, max(1, min(SLICES, one.size // slots)))]
+
+
+def ratio(above: Floats, below: Floats) -> Estimate:
+    """Σ above / Σ below over batches in the order of time, with Student's interval on the log scale (never negative).
+
+    Wider where batches that follow each other are alike; none from fewer than `FEWEST_BATCHES`, or where it would reach
+    further than a factor of `WIDEST`.
+    """
+    n, value = above.size, float(above.sum() / below.sum())
+    if n < FEWEST_BATCHES:
+        return Estimate(value, note=f"no interval: {n} of {FEWEST_BATCHES} batches of trials")
+    if value <= 0:
+        return Estimate(value, note="no interval: there was none")
+    error = math.sqrt(n / (n - 1) * float(np.sum((above - value * below) ** 2))) / float(above.sum())
+    reach, middle = float(special.stdtrit(n - 1, 1 - ALPHA / 2)) * error, math.log(value)
+    found = widened(Estimate(middle, middle - reach, middle + reach), above / below)
+    reach = (found.high or 0.0) - middle
+    if reach > math.log(WIDEST):
+        return Estimate(value, note=f"no interval: the {n} batches of trials differ too much")
+    note = "batches that follow each other are alike: interval widened" if found.note else ""
+    return Estimate(value, value * math.exp(-reach), value * math.exp(reach), note)
 
 
 def in_flight(parts: Sequence[Segment]) -> tuple[Estimate, Estimate]:
@@ -156,7 +199,7 @@ def in_flight(parts: Sequence[Segment]) -> tuple[Estimate, Estimate]:
     x = np.concatenate([(edges[:-1] + edges[1:]) / 2 - edges[0] for edges, _ in found])
     y = np.concatenate([values - values.mean() for _, values in found])
     slope, _ = intervals.theil_sen(x, y)
-    steady = slope if slope.value is None else _widened(slope, y - slope.value * x)
+    steady = slope if slope.value is None else widened(slope, y - slope.value * x)
     return Estimate(float((means * seconds).sum() / seconds.sum())), steady
 
 

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from bench.analysis import intervals, load
 from bench.analysis.cellrows import Arm, floats
 from bench.analysis.frames import RunFrames
-from bench.analysis.intervals import FEWEST_CLUSTERS, Estimate
+from bench.analysis.intervals import Estimate
 from bench.analysis.metrics import BY_NAME, QUANTILES
-from bench.analysis.resampling import cluster_bootstrap
 from bench.analysis.trials import MS
 from bench.load import Load, parse_load
 from bench.slo import Slo, parse_slos
@@ -89,20 +88,9 @@ def _texts(slos: Sequence[Slo], keeps: Mapping[str, Bools]) -> str:
 
 def _alone_rows(arm: Arm, slos: Sequence[Slo]) -> Iterator[Row]:
     """One at a time: what was finished by the time it took."""
-    seconds = _seconds(arm.trials)
-    whole = np.isfinite(seconds)
     for metric, weights in _weights(arm, slos):
-        found = cluster_bootstrap(weights[whole], seconds[whole]) if whole.any() else Estimate()
-        if found.value is None:
-            few = f"no interval: {int(whole.sum())} of {FEWEST_CLUSTERS} trials"
-            total = float(seconds[whole].sum())
-            found = Estimate(float(weights[whole].sum()) / total, note=few) if total > 0 else found
-        yield arm.row(metric, "rate", found, int(whole.sum()), note=OF_PAUSES)
-
-
-def _seconds(trials: pd.DataFrame) -> load.Floats:
-    took: load.Floats = ((trials["t_end"] - trials["t_origin"]) / load.S).to_numpy(dtype=np.float64, na_value=np.nan)
-    return took
+        found, n = load.worked_per_second(arm.trials.assign(block=0), weights, 1, 1.0)
+        yield arm.row(metric, "rate", found, n, note=OF_PAUSES)
 
 
 def _weights(arm: Arm, slos: Sequence[Slo]) -> Iterator[tuple[str, load.Floats]]:
@@ -124,7 +112,7 @@ def _segment_rows(arm: Arm, frames: RunFrames, level: Load, slos: Sequence[Slo])
     ramp, cancelled = (_mine(part, arm, cell) for part in (frames.ramp, _cancelled(frames.trials)))
     parts = load.segments(arm.trials, pd.concat([ramp, cancelled]), level)
     ended = arm if ramp.empty else replace(arm, trials=pd.concat([arm.trials, ramp]))
-    yield from _rate_rows(arm, ended, parts, slos)
+    yield from _rate_rows(arm, ended, parts, level, slos)
     yield from _flight_rows(arm, parts, level)
     yield from _lag_rows(arm, frames.tables["attempts"], level)
 
@@ -137,12 +125,17 @@ def _cancelled(trials: pd.DataFrame) -> pd.DataFrame:
     return trials[trials["status"] == "cancelled"]
 
 
-def _rate_rows(arm: Arm, whole: Arm, parts: Sequence[load.Segment], slos: Sequence[Slo]) -> Iterator[Row]:
-    """Of what ended in the windows; a trial of the ramp that did is one of them, or a rate would be too low."""
-    ends = whole.trials["t_end"].to_numpy(dtype=np.float64, na_value=np.inf) / load.S
-    for metric, weights in _weights(whole, slos):
-        counts = weights > 0
-        rate, n = load.per_second(parts, ends[counts], weights[counts])
+def _rate_rows(arm: Arm, whole: Arm, parts: Sequence[load.Segment], level: Load, slos: Sequence[Slo]) -> Iterator[Row]:
+    """Closed loop: of the measured trials. Open loop: of all that ended in the windows, those of the ramp too."""
+    for metric, weights in _weights(whole if level.open_loop else arm, slos):
+        if level.concurrency is None:
+            ends, counts = whole.trials["t_end"].to_numpy(dtype=np.float64, na_value=np.inf) / load.S, weights > 0
+            rate, n = load.ended_per_second(parts, ends[counts], weights[counts])
+        elif (flight := load.in_flight(parts)[0].value) is None:
+            rate, n = Estimate(note=load.NOT_STEADY), 0
+        else:
+            slots = level.concurrency
+            rate, n = load.worked_per_second(arm.trials, weights, slots, min(flight, slots))
         yield arm.row(metric, "rate", rate, n, note=load.rests_on(parts))
 
 

@@ -267,7 +267,7 @@ METRICS = (
         "aa",
         "ratio",
         "A/A pairs, in which both trials are of the same delivery: total of arm a / total of arm b - 1, Hodges-Lehmann "
-        "on the log scale, by cell and of all cells together.",
+        "on the log scale, by cell and of all cells together. Under load each two segments are one difference.",
         better="neither",
         of="pairs",
         deliveries=PAIRED,
@@ -307,9 +307,11 @@ METRICS = (
     Metric(
         "requests_per_s",
         "/s",
-        "Under load: trials that ended ok inside the steady window / its length. The window of a segment begins when "
-        "as many run as were asked for (open loop: nine of ten trials' time behind the first start after the ramp, at "
-        "most half of the segment) and ends with the last start. One at a time: ok trials / the time that trials took.",
+        "Under load, in open loop: trials that ended ok inside the steady window / its length. In closed loop: ok "
+        "trials / the time that trials took x how many are in flight in the steady window; one at a time that is one. "
+        "The window of a segment begins when as many run as were asked for (open loop: nine of ten of the first "
+        "quarter's time behind the first start after the ramp, at most half of the segment) and ends with the last "
+        "start.",
         better="higher",
         of="cell",
     ),
@@ -323,7 +325,7 @@ METRICS = (
     Metric(
         "good_per_s",
         "/s",
-        "Trials that ended ok inside the steady window and kept to every limit of `--slo` / its length.",
+        "As `requests_per_s`, of the trials that kept to every limit of `--slo`.",
         better="higher",
         of="cell",
     ),
@@ -404,6 +406,8 @@ BY_NAME = {metric.name: metric for metric in METRICS}
 LATENCIES = ("ttft", "ttft_visible", "ttfu", "first_event", "total")
 PACES = ("tpot", "stall_share", "stall_ms", "tokens_per_s")
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
+NO_DIFFERENCE = "n/a (the client was late)"
+"""Note of what the SDK adds, where one of the two clients was late."""
 LEAST_GOOD = 0.9
 """Of the offered trials, so large a share must keep to every limit for a load to pass."""
 FLAG = "0 or 1"

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import pandas as pd
 
 from bench.analysis.cellrows import Arm
 from bench.analysis.intervals import Estimate
-from bench.analysis.serial import ratio_in_time, shift_in_time
+from bench.analysis.serial import ratio_in_time, shift_in_time, widened_by_parts
 from bench.summary import CellKey, Row
 
+Shift = Callable[[pd.DataFrame], Estimate]
 MOST_EXCLUDED = 0.05
 """Above this share of excluded pairs, those left no longer speak for the cell."""
 MOST_UNLIKE = 0.5
@@ -35,7 +36,7 @@ class Pairs:
     """Of these, the streamed one with a useful piece."""
     same: pd.DataFrame
     """Of these, both did the same work, in the order of time: ms in `ttfu_s`, `total_s` and `total_b` (s: streamed,
-    b: blocking), the place in its pair in `order_s` and `order_b`."""
+    b: blocking), the place in its pair in `order_s` and `order_b`, the block of the plan in `block_s` and `block_b`."""
 
     @property
     def excluded(self) -> int:
@@ -79,7 +80,7 @@ def make_pairs(key: CellKey, streamed: Arm, blocking: Arm, *, simulated: bool) -
 
 def _columns(arm: Arm) -> pd.DataFrame:
     values = arm.values[["ttfu", "total"]]
-    known = arm.trials[["pair", "status", "order", "t_origin", "result_sha256", "output_tokens"]]
+    known = arm.trials[["pair", "block", "status", "order", "t_origin", "result_sha256", "output_tokens"]]
     return known.join(values).set_index("pair").sort_index()
 
 
@@ -95,16 +96,26 @@ def same_work(ok: pd.DataFrame, *, simulated: bool) -> pd.Series[bool]:
 
 def pair_rows(pairs: Pairs, seed: int) -> Iterator[Row]:
     """Gain and overhead, in ms and as ratios."""
-    s, b = _ms(pairs, "total_s"), _ms(pairs, "total_b")
-    useful = _ms(pairs, "ttfu_s")
-    yield _row(pairs, "gain", "ms", shift_in_time(b - useful, seed=seed))
-    yield _row(pairs, "gain", "ratio", _negated(ratio_in_time(useful, b, seed=seed)))
-    yield _row(pairs, "overhead", "ms", shift_in_time(s - b, seed=seed))
-    yield _row(pairs, "overhead", "ratio", ratio_in_time(s, b, seed=seed))
+    shifts: tuple[tuple[str, str, Shift], ...] = (
+        ("gain", "ms", lambda p: shift_in_time(_ms(p, "total_b") - _ms(p, "ttfu_s"), seed=seed)),
+        ("gain", "ratio", lambda p: _negated(ratio_in_time(_ms(p, "ttfu_s"), _ms(p, "total_b"), seed=seed))),
+        ("overhead", "ms", lambda p: shift_in_time(_ms(p, "total_s") - _ms(p, "total_b"), seed=seed)),
+        ("overhead", "ratio", lambda p: ratio_in_time(_ms(p, "total_s"), _ms(p, "total_b"), seed=seed)),
+    )
+    for metric, unit, shift in shifts:
+        yield _row(pairs, metric, unit, over_segments(pairs.same, shift))
 
 
-def _ms(pairs: Pairs, column: str) -> pd.Series[float]:
-    return pairs.same[column].astype(float)
+def over_segments(same: pd.DataFrame, shift: Shift) -> Estimate:
+    """The shift of all pairs; where the two of a pair ran in segments of their own, wider by how much these differ."""
+    whole = shift(same)
+    if (same["block_s"] == same["block_b"]).all():
+        return whole
+    return widened_by_parts(whole, [shift(part) for _, part in same.groupby("block_s")])
+
+
+def _ms(same: pd.DataFrame, column: str) -> pd.Series[float]:
+    return same[column].astype(float)
 
 
 def _negated(e: Estimate) -> Estimate:

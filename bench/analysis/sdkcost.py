@@ -6,13 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from bench.analysis.cellrows import Arm, floats
 from bench.analysis.intervals import Estimate
-from bench.analysis.metrics import BY_NAME
+from bench.analysis.metrics import BY_NAME, NO_DIFFERENCE
 from bench.analysis.shifts import two_sample_shift
 from bench.summary import Cell, CellKey, Row
 
 SDK, WIRE = "sdk", "wire"
 TIMES = {"sdk_ttft": "ttft", "sdk_ttfu": "ttfu", "sdk_total": "total"}
-LATE = "n/a (the client was late)"
 
 
 def sdk_rows(
@@ -40,7 +39,7 @@ def _shift_rows(sdk: Arm, wire: Arm, seed: int, *, late: bool) -> Iterator[Row]:
         if sdk.delivery not in BY_NAME[metric].deliveries:
             continue
         a, b = (floats(arm.ok_values[metric]) for arm in (sdk, wire))
-        shift = Estimate(note=LATE) if late else two_sample_shift(a, b, seed=seed)
+        shift = Estimate(note=NO_DIFFERENCE) if late else two_sample_shift(a, b, seed=seed)
         failed = f"{sdk.failed} and {wire.failed} failed: left out" if sdk.failed or wire.failed else ""
         yield sdk.row(name, "hl", shift, a.size, note="; ".join(filter(None, (f"unpaired, wire n={b.size}", failed))))
 

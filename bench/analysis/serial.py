@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from bench.analysis.intervals import ALPHA, Estimate, as_ratio, hodges_lehmann
 
+NORMAL = 1.96
+"""Standard errors in half an interval."""
 MOST = 0.95
 """Above it (a drift) the widening has no meaning of its own: it stops at a factor of 6."""
 
@@ -46,6 +49,24 @@ def widened(estimate: Estimate, d: ArrayLike) -> Estimate:
     value, note = estimate.value, f"pairs that follow each other are alike (r={r:.2f}): interval {factor:.1f} x as wide"
     low, high = value - factor * (value - estimate.low), value + factor * (estimate.high - value)
     return replace(estimate, low=low, high=high, note="; ".join(filter(None, (estimate.note, note))))
+
+
+def widened_by_parts(whole: Estimate, parts: Sequence[Estimate]) -> Estimate:
+    """The interval made wider by Birge's ratio, where the parts differ by more than their own intervals say."""
+    known = [
+        (p.value, (p.high - p.low) / 2)
+        for p in parts
+        if p.value is not None and p.low is not None and p.high is not None and p.high > p.low
+    ]
+    if whole.value is None or whole.low is None or whole.high is None or len(known) < 2:
+        return whole
+    errors = [(value - whole.value) / (half / NORMAL) for value, half in known]
+    factor = math.sqrt(sum(error**2 for error in errors) / (len(errors) - 1))
+    if factor <= 1:
+        return whole
+    low, high = (whole.value + factor * (end - whole.value) for end in (whole.low, whole.high))
+    note = f"segments differ by more than their pairs explain: interval {factor:.1f} x as wide"
+    return replace(whole, low=low, high=high, note="; ".join(filter(None, (whole.note, note))))
 
 
 def shift_in_time(d: ArrayLike, alpha: float = ALPHA, seed: int = 0) -> Estimate:

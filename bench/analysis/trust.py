@@ -9,11 +9,13 @@ from bench.analysis.drift import Drift
 from bench.analysis.frames import RunFrames, planned_phases
 from bench.analysis.pairs import FEW_ALIKE, NONE_ALIKE
 from bench.analysis.wording import value
+from bench.load import parse_load
 from bench.plan import FEWEST_CHECKED
 from bench.summary import CALIBRATION, Cell, Row, Trust
 
 THIN = "NOT ENOUGH DATA"
 """A note that begins so says that too many pairs are missing from its cell."""
+OF_LOADS = "the segments of loads are too few to test the method against itself"
 
 
 def trust(
@@ -34,7 +36,7 @@ def trust(
     lines = tuple(dict.fromkeys(said))
     if reason := invalid(frames, cells, aa):
         return Trust("INVALID", f"{reason}.", lines)
-    unchecked = "" if aa.checked else why_unchecked(frames)
+    unchecked = "" if aa.checked else why_unchecked(frames, cells)
     if doubts := list(cautions(frames, cells, aa, drift, machine)):
         return Trust("CAUTION", f"{'; '.join(filter(None, (*doubts, unchecked)))}.", lines)
     if unchecked:
@@ -69,19 +71,23 @@ def cautions(
         yield f"most answers were not alike in {_some(unlike, cells)}, so the comparison rests on few pairs"
     if drift.sentence:
         yield "times changed while the run went on: the comparison stands, but a median is that of a moving target"
-    if not aa.checked and "aa" in planned_phases(frames.plan):
+    if not aa.checked and "aa" in planned_phases(frames.plan) and not _all_loaded(cells):
         yield "too few calls could be measured against themselves to say whether the method is sound"
 
 
-def why_unchecked(frames: RunFrames) -> str:
+def why_unchecked(frames: RunFrames, cells: Sequence[Cell]) -> str:
     """Why the run did not check itself; empty where it was meant to."""
     if "aa" in planned_phases(frames.plan):
-        return ""
+        return f"{OF_LOADS} (--concurrency 1 beside them checks it)" if _all_loaded(cells) else ""
     if _is_short(frames):
         return f"this run was too short to check itself (it does from {FEWEST_CHECKED} pairs on)"
     if all(len(cell.get("deliveries") or ()) == 1 for cell in frames.cells):
         return "this run did not check itself, for it has one delivery only"
     return "this run did not check itself"
+
+
+def _all_loaded(cells: Sequence[Cell]) -> bool:
+    return not any(parse_load(cell.key.load).alone for cell in cells)
 
 
 def _is_short(frames: RunFrames) -> bool:

@@ -62,6 +62,8 @@ class Answer:
     """Those of `CONFIRMED` that its Response object has a value for."""
 
 
+AT_ONCE = 128
+"""Reads whose events are found together: quicker than one by one, and little memory."""
 DELTA_KINDS = frozenset({"content", "reasoning", "refusal", "tool_args"})
 DONE, BROKEN = object(), object()
 """What stands for `[DONE]` and for an event that is no JSON, where the values of events are given."""
@@ -100,9 +102,13 @@ class Decoder:
         self._http, self._sse, self._body = _Http(), SseParser(), list[bytes]()
         self.t = 0
         """Time of the read that completed the event given last."""
-        self._number = 0
+        self._number = self._t_taken = 0
+        self._found: Iterator[tuple[int, int, bytes]] | None = None
+        """Time, read and data of events that were read, as far as they were not given yet."""
         self._unpack: Callable[[bytes], bytes] | None = None
         self._broken = False
+        self._error: Exception | None = None
+        """What is wrong behind those."""
         try:
             self._unpack = _unpacker(headers.get("content-encoding", "identity"), unpacks=unpacks)
         except ValueError as error:
@@ -120,23 +126,10 @@ class Decoder:
         `reads` are all there are so far; those that were taken before are passed over. An event is in the answer once
         it has been given.
         """
-        http, feed, note, read = self._http.feed, self._sse.feed, self.answer.events.append, self._read
-        unpack, is_stream, loads = self._unpack, self.answer.is_stream, orjson.loads
-        for number in range(self._number, len(reads)):
-            if self._broken:
-                return
-            time, data = reads[number]
-            self._number = number + 1
-            try:
-                body = http(data)
-                if unpack:
-                    body = unpack(body)
-                found = feed(body) if body and is_stream else self._keep(body)
-            except (httptools.HttpParserError, zlib.error, ValueError) as error:
-                self._fail(error)
-                return
-            self.t = time
-            for event in found:  # no further call for what nearly every event is: a delta
+        note, read, loads = self.answer.events.append, self._read, orjson.loads
+        while self._take(reads):
+            for time, number, event in self._found or ():  # no further call for what nearly every event is: a delta
+                self.t = time
                 try:
                     value = loads(event)
                 except ValueError:
@@ -146,6 +139,37 @@ class Decoder:
                 if meaning[0] not in DELTA_KINDS or meaning[5] or meaning[7]:
                     self._look(meaning, value)
                 yield value
+            self._found = None
+
+    def _take(self, reads: Sequence[tuple[int, bytes]]) -> bool:
+        """Find the events of some more reads, unless some are left that were not given. False: no read is left."""
+        if self._found is not None:
+            return True
+        self.t = self._t_taken or self.t
+        if self._error is not None:
+            self._fail(self._error)
+        if self._broken or self._number >= len(reads):
+            return False
+        first, taken = self._number, reads[self._number : self._number + AT_ONCE]
+        self._number += len(taken)
+        bodies = self._bodies(taken)
+        times = [time for time, _ in taken[: len(bodies)]]
+        self._t_taken = times[-1] if times else 0
+        places, found = self._sse.feed_all(bodies) if self.answer.is_stream else ([], [])
+        self._found = zip(map(times.__getitem__, places), map(first.__add__, places), found, strict=True)
+        if not self.answer.is_stream:
+            self._body += bodies
+        return True
+
+    def _bodies(self, reads: Sequence[tuple[int, bytes]]) -> list[bytes]:
+        """What the reads brought of the body, up to one that cannot be read."""
+        http, unpack, bodies = self._http.feed, self._unpack, list[bytes]()
+        try:
+            for _, data in reads:
+                bodies.append(unpack(http(data)) if unpack else http(data))
+        except (httptools.HttpParserError, zlib.error, ValueError) as error:
+            self._error = error
+        return bodies
 
     def end(self) -> Answer:
         """No further read comes."""
@@ -179,12 +203,6 @@ class Decoder:
     def _fail(self, error: Exception) -> None:
         self._broken = True
         self.answer.malformed = self.answer.malformed or f"{type(error).__name__}: {error}"
-
-    def _keep(self, body: bytes) -> tuple[bytes, ...]:
-        """Of what is no stream."""
-        if body:
-            self._body.append(body)
-        return ()
 
     def _look(self, meaning: Meaning, value: Any) -> None:
         """What an event says of the answer as a whole."""

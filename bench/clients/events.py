@@ -76,10 +76,10 @@ def read_responses_event(data: Mapping[str, Any]) -> Meaning:
     type_, number = data.get("type"), data.get("sequence_number")
     if type(number) is not int or not -_INT64 < number < _INT64:
         number = None
-    if type(type_) is str and type_ in _DELTAS:  # nearly all events of a stream: no call that can be saved
+    kind = _DELTAS.get(type_) if type(type_) is str else None
+    if kind:  # nearly all events of a stream: no call that can be saved
         delta = data.get("delta")
-        chars = len(delta) if isinstance(delta, str) else 0
-        return _made(Meaning, (_DELTAS[type_], type_, chars, number, False, None, None, None))
+        return _made(Meaning, (kind, type_, len(delta) if type(delta) is str else 0, number, False, None, None, None))
     type_ = str(type_ or "")
     if type_ in _WHOLES:
         kind, key = _WHOLES[type_]

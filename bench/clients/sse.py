@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate, repeat
+from operator import add
 
 _BOM = b"\xef\xbb\xbf"
+_FEW = 4
+"""Chunks that are quicker read one by one."""
 
 
 @dataclass(slots=True)
@@ -34,6 +39,28 @@ class SseParser:
         found = self._events(self._lines(chunk) if odd or self._skip_lf or not self._started else self._split(chunk))
         self._clean = self._started and not (self._buffer or self._data or self._skip_lf)
         return found
+
+    def feed_all(self, chunks: Sequence[bytes]) -> tuple[list[int], list[bytes]]:
+        """The same for several chunks: for each event the place of the chunk that completed it, and its data.
+
+        Many at once take half the time, where all their events are alike.
+        """
+        places, found = list[int](), list[bytes]()
+        untried = len(chunks) >= _FEW
+        for place, chunk in enumerate(chunks):
+            if untried and not (self._buffer or self._data or self._skip_lf):
+                untried = False
+                rest = chunks[place:]
+                text = b"".join(rest)
+                whole = text.rfind(b"\n\n") + 2
+                if alike := _alike(text[:whole]):
+                    self._started = True
+                    self.feed(text[whole:])
+                    return places + _places(alike[0], rest, place), found + alike[1]
+            events = self.feed(chunk)
+            places += [place] * len(events)
+            found += events
+        return places, found
 
     @property
     def unfinished(self) -> bool:
@@ -87,3 +114,28 @@ class SseParser:
         if not self._started:
             self._started, line = True, line.removeprefix(_BOM)
         return line
+
+
+def _alike(text: bytes) -> tuple[list[int], list[bytes]] | None:
+    """Sizes and data of the events, where each is `event: …`, `data: …`, or `data: …` alone; None: not all are so."""
+    every = 3 if text.startswith(b"event:") else 2
+    *lines, _ = text.split(b"\n")
+    if not lines or len(lines) % every or b"\r" in text or any(lines[every - 1 :: every]):
+        return None
+    data, names = lines[every - 2 :: every], lines[::every]
+    if not _all_begin(data, b"data: ") or (every == 3 and not _all_begin(names, b"event:")):
+        return None
+    sizes = map(add, map(len, data), map(len, names)) if every == 3 else map(len, data)
+    return [size + every for size in sizes], [line[6:] for line in data]
+
+
+def _all_begin(lines: list[bytes], first: bytes) -> bool:
+    return all(map(bytes.startswith, lines, repeat(first)))
+
+
+def _places(sizes: list[int], chunks: Sequence[bytes], first: int) -> list[int]:
+    """The place of the chunk in which each event ends; the first event begins where `chunks` do."""
+    if list(map(len, filter(None, chunks))) == sizes:  # one in each
+        return [place for place, chunk in enumerate(chunks, first) if chunk]
+    reaches = list(accumulate(map(len, chunks)))
+    return [first + bisect_left(reaches, end) for end in accumulate(sizes)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from bench.analysis.metrics import LEAST_GOOD
+from bench.analysis.metrics import LEAST_GOOD, NO_DIFFERENCE
 from bench.analysis.wording import both, value
 from bench.load import parse_load
 from bench.reporters.table import DELIVERIES, NONE, Column, Entry, entry, unfit
@@ -25,13 +25,14 @@ COLUMNS = (
 )
 SHED = Column("shed", "")
 """A column of its own where anything was shed."""
+LATE_CLIENT = "client late"
 TITLE_SDK = "What the SDK adds"
 COLUMNS_SDK = (
     Column("first token", "later by"),
     Column("first useful", "later by"),
     Column("whole", "later by"),
-    Column("CPU per event", "sdk"),
-    Column("CPU per event", "wire"),
+    Column("CPU/event", "sdk"),
+    Column("CPU/event", "wire"),
 )
 CAPTION_SDK = (
     "Client sdk against client wire, which only reads and stamps: median difference of the ok trials of both "
@@ -113,22 +114,25 @@ def _rate(row: Row | None) -> Entry:
 
 
 def _knees(summary: Summary, cell: Cell) -> Iterator[str]:
-    """A line for each delivery and kind of load; where none has a limit, one for all."""
+    """A line for each kind of load, and for each delivery where they differ."""
     mine = [knee for knee in summary.knees if knee.key._replace(load="") == cell.key._replace(load="")]
-    said, several = {knee.said for knee in mine}, len({knee.key.load for knee in mine}) > 1
-    if len(mine) > 1 and len(said) == 1 and not any(knee.load for knee in mine):
-        yield f"knee: {said.pop()}"
-        return
-    for knee in mine:
-        loop = f" in {LOOPS[knee.key.load]} loop" if several else ""
-        yield f"knee{loop}, {knee.delivery}: {knee.said}"
+    loops = list(dict.fromkeys(knee.key.load for knee in mine))
+    for loop in loops:
+        where = f" in {LOOPS[loop]} loop" if len(loops) > 1 else ""
+        said: dict[str, list[str]] = {}
+        for knee in mine:
+            if knee.key.load == loop:
+                said.setdefault(knee.said, []).append(knee.delivery)
+        for text, deliveries in said.items():
+            whose = f", {deliveries[0]}" if len(said) > 1 else ", both deliveries" if len(deliveries) > 1 else ""
+            yield f"knee{where}{whose}: {text}"
 
 
 def caption(summary: Summary) -> str:
     """What the numbers under load are, as far as this run has them."""
     loads = [parse_load(cell.key.load) for cell in summary.cells]
     slos = " and ".join(dict.fromkeys(_slos(summary)))
-    parts = ["Per second: what ended ok while the load was steady, by the time of that."]
+    parts = ["Per second: what ended ok while the load was steady."]
     if slos:
         parts.append(
             f"Good: of all offered, those that kept to {slos}; up to the knee {100 * LEAST_GOOD:.0f} % and more are."
@@ -166,9 +170,15 @@ def added(summary: Summary) -> list[Added]:
         for delivery in DELIVERIES:
             rows = [summary.row(cell, delivery, metric, "hl") for metric in ("sdk_ttft", "sdk_ttfu", "sdk_total")]
             if any(rows):
-                shown = [entry(row) if row else Entry(NONE) for row in rows]
+                shown = [_added(row) for row in rows]
                 found.append(Added(_without_client(cell), delivery, [*shown, *_cpu(summary, cell, delivery)]))
     return found
+
+
+def _added(row: Row | None) -> Entry:
+    if row is None:
+        return Entry(NONE)
+    return Entry(LATE_CLIENT) if row.note.endswith(NO_DIFFERENCE) else entry(row)
 
 
 def _without_client(cell: Cell) -> str:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import signal
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
 import pytest
 
 from tests import events as e
-from tests.cli import bench, only_run
+from tests.cli import bench, only_run, started
 from tests.scripted import json_response, scripted
 
 RUN = ["run", "--no-memory", "--no-self-check", "--seed", "3"]
@@ -140,3 +146,46 @@ def test_wire_goes_through_no_proxy(tmp_path: Path) -> None:
         done = bench(*RUN, "text", *options, cwd=tmp_path, env=away)
     assert done.returncode == 2, done.stderr
     assert "the client wire goes through no proxy: add the host to NO_PROXY" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.slow
+def test_the_shooter_is_killed(tmp_path: Path) -> None:
+    """What was in flight is lost, nothing more is begun, and the report of the rest is written: exit 3, one line."""
+    options = ["text", "--client", "wire", "--concurrency", "4", "--requests", "4000", "--warmup", "1"]
+    with started(*RUN, *options, cwd=tmp_path) as run:
+        journal = wait_for(lambda: next(tmp_path.glob("reports/*/journal.jsonl"), None))
+        wait_for(lambda: b'"measure"' in journal.read_bytes())
+        os.kill(shooter_of(run.pid), signal.SIGKILL)
+        _, stderr = run.communicate(timeout=60)
+    assert run.returncode == 3, stderr
+    last = stderr.splitlines()[-1]
+    assert re.fullmatch(r"bench: the process \d+ that sends and reads was killed by SIGKILL; .*report\.md has .*", last)
+    folder = only_run(tmp_path)
+    trials = pd.read_parquet(folder / "trials.parquet")
+    lost = trials[trials["status"] == "lost"]
+    assert 1 <= len(lost) <= 4
+    assert len(trials) < 4000
+    assert (lost["t_end"] > lost["t_origin"]).all()
+    assert set(trials["status"]) == {"ok", "lost"}
+    assert set(pd.read_parquet(folder / "starts.parquet")["trial_id"]) == set(trials["trial_id"])
+    assert "SIGKILL" in json.loads((folder / "manifest.json").read_text())["ended"]
+
+
+Found = TypeVar("Found")
+
+
+def wait_for(look: Callable[[], Found | None]) -> Found:
+    """What is looked for, once it is there."""
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        if found := look():
+            return found
+        time.sleep(0.02)
+    raise TimeoutError
+
+
+def shooter_of(pid: int) -> int:
+    """The process of that run which sends and reads."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    (found,) = [int(child) for child in children if b"wire.shooter" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    return found

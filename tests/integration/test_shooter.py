@@ -250,6 +250,8 @@ def test_cancel(shoot: Shoot) -> None:
         with pytest.raises(Interrupted):
             await waiting.wait()
         assert not waiting.attempt.t_start
+        with pytest.raises(Interrupted):  # its request was still being made
+            await range_.fire().wait()
         assert (await range_.shooter.end()).reads == 1
 
     shoot(work, [HEAD + chunk(b"a"), 5.0])
@@ -271,6 +273,30 @@ def test_what_is_held_is_whole_when_the_run_is_stopped(shoot: Shoot) -> None:
         await range_.shooter.end()
 
     shoot(work, [HEAD, LAST_CHUNK])
+
+
+def test_who_notes_the_start_fails(shoot: Shoot) -> None:
+    """A start that cannot be journalled (a full disk) is an error of that request; others go on, none comes twice."""
+
+    async def work(range_: Range) -> None:
+        noted = range_.note
+
+        def full(t_origin: int) -> None:
+            noted(t_origin)
+            raise OSError("no room")
+
+        await range_.shooter.begin(Pace(slots=2), cell=0)
+        range_.note = full  # type: ignore[method-assign]
+        first = range_.fire()
+        range_.note = noted  # type: ignore[method-assign]
+        second = range_.fire()
+        with pytest.raises(OSError, match="no room"):
+            await first.wait()
+        await second.wait()
+        await range_.shooter.end()
+        assert (text(second), len(range_.fired)) == (HEAD + LAST_CHUNK, 2)
+
+    shoot(work, [HEAD, 0.02, LAST_CHUNK])
 
 
 def test_groups_follow_each_other(shoot: Shoot) -> None:

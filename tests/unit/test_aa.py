@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
 from bench.analysis import intervals
-from bench.analysis.aa import Sample, check, fewest, together_of, verdict
+from bench.analysis.aa import Sample, _sample, check, fewest, together_of, verdict
 from bench.analysis.build import build
 from bench.analysis.floor import Resolution
 from bench.analysis.frames import load
-from bench.summary import Row
+from bench.analysis.pairs import Pairs
+from bench.summary import CellKey, Row
 from tests.synthetic import Truth, make_run
 
 RUNS = 1000
@@ -230,3 +232,18 @@ def test_cells_of_a_late_client_decide_nothing(tmp_path: Path) -> None:
     assert found.invalid == ""
     assert [r.scenario for r in found.rows if r.metric == "aa"] == ["fine", "(all)"]
     assert check(frames, {}, late=[0, 1]).sentence == "A/A: not checked (the client was late)"
+
+
+def test_under_load_two_segments_are_one_difference() -> None:
+    """A segment that was slow by 1 % as a whole shifts each of its pairs: of two segments that is one difference."""
+    rng = np.random.default_rng(1)
+    key = CellKey("text", "", "responses", "sim", "m", "wire", "rate=60")
+    total = np.exp(rng.normal(0, 0.01, 120)) * 400
+    slow = np.repeat([1.01, 0.995], 60)
+    blocks = {"block_s": np.repeat([3, 7], 60), "block_b": np.repeat([4, 8], 60)}
+    same = pd.DataFrame({"total_s": total * slow, "total_b": total, **blocks})
+    sample = _sample(Pairs(key, 120, 120, 120, same), None)
+    assert sample.differences == pytest.approx(np.log([1.01, 0.995]))
+    assert not verdict({"text": sample})
+    alone = _sample(Pairs(key._replace(load="c=1"), 120, 120, 120, same), None)
+    assert alone.differences.size == 120

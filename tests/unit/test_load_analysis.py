@@ -12,7 +12,9 @@ import pytest
 
 from bench.analysis import load as steady
 from bench.analysis.build import build
+from bench.analysis.intervals import Estimate
 from bench.analysis.knee import Outcome, Step, knee, lower_bound, needed, overloaded
+from bench.analysis.serial import widened_by_parts
 from bench.load import Load
 from bench.reporters.tables import render_csv, render_json
 from bench.summary import CellKey, Row, Summary
@@ -288,3 +290,45 @@ def test_intervals_hold_the_truth_in_simulated_queues(rate: float, truth: float,
     assert covered >= 100 * least
     assert grew <= 100 * alarms
     assert grew >= (50 if alarms == 1 else 0)
+
+
+def test_a_rate_is_never_negative() -> None:
+    """Few batches that differ and follow a trend: an interval above zero, or none and why; never one below it."""
+    trend = np.arange(1.0, 13)
+    found = steady.ratio(trend, np.ones(12))
+    assert found.low is None or found.low > 0
+    assert steady.ratio(trend[:5], np.ones(5)).note == "no interval: 5 of 6 batches of trials"
+    assert steady.ratio(np.array([0, 0, 0, 0, 0, 9.0]), np.ones(6)).note.startswith("no interval: ")
+    assert steady.ratio(np.zeros(8), np.ones(8)).value == 0
+
+
+def test_closed_loop_does_not_count_at_the_edges(tmp_path: Path) -> None:
+    """Sixteen at a time end together, every 200 ms: 80 a second, wherever a window of few answers ends."""
+    cell = Loaded(load="c=16", servers=16, noise=0.02)
+    for requests in (64, 80, 112):
+        summary = build(make_loaded(tmp_path / f"{requests}", [cell], requests=requests, deliveries=["streamed"]))
+        assert number(summary, "c=16", "requests_per_s", "rate").estimate == pytest.approx(80, rel=0.02)
+
+
+def test_a_queue_that_grows_is_seen_in_few_trials(tmp_path: Path) -> None:
+    """60 trials a segment at 1.5 times the capacity: fewer end than begin, however uneven the arrivals are."""
+    summary = build(make_loaded(tmp_path / "r", [Loaded(load="rate=30")], requests=120, seed=3))
+    assert overloaded(summary.cells[0])
+
+
+def test_too_few_trials_one_at_a_time_do_not_end_the_search() -> None:
+    """c=1 takes its own few pairs: left open, the search begins at the first load."""
+    steps = [Step(Load(concurrency=1), "open", "few", 12), Step(Load(concurrency=8), "passed", "", 128)]
+    found = knee(CellKey("text", "", "responses", "sim", "m", "wire", "c"), "streamed", steps)
+    assert found.load == "c=8"
+
+
+def test_segments_that_differ_widen_the_shift() -> None:
+    """Two rounds of 0 ± 1 and 6 ± 1 say less than one of 3 ± 0.7; rounds that agree leave it as it is."""
+    whole = Estimate(3, 2.3, 3.7)
+    found = widened_by_parts(whole, [Estimate(0, -1, 1), Estimate(6, 5, 7)])
+    assert found.low is not None
+    assert found.low < 0
+    assert (found.high or 0) > 6
+    assert "segments differ" in found.note
+    assert widened_by_parts(whole, [Estimate(2.9, 1.9, 3.9), Estimate(3.1, 2.1, 4.1)]) == whole

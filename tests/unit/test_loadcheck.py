@@ -8,8 +8,8 @@ from typing import Any
 import click
 import pytest
 
-from bench.choice import Settings, choose, describe
-from bench.cli import run
+from bench.choice import Settings, asked_times, choose, describe
+from bench.cli import run, try_
 from bench.errors import BenchError
 from bench.settings import settings_from
 
@@ -64,6 +64,7 @@ def test_a_value_that_does_not_parse(arguments: str, says: str) -> None:
         ("--slo ttft=1s --slo ttft=2s", "two limits of ttft"),
         ("--shared-prefix 50%", "add --input-tokens 512"),
         ("--rate 5 --workers 2 --budget 1m", "--workers with --precision or --budget"),
+        ("--rate 5 --scheduler host", "--scheduler 'host' is no address; write for instance tcp://host:8786"),
     ],
 )
 def test_options_that_do_not_go_together(arguments: str, says: str) -> None:
@@ -134,7 +135,6 @@ def test_bench_toml_sets_a_timed_open_loop(toml: Path) -> None:
         ('rate = "5,fast"', "bench.toml: [run]: rate: '5,fast', column 3: 'fast' is no rate"),
         ('slo = ["ttft=500ms", "itl=fast"]', "bench.toml: [run]: slo: 'itl=fast', column 5"),
         ('duration = "soon"', "bench.toml: [run]: duration: 'soon' is no length of time"),
-        ("duration = 10", "--duration is for trials under load"),
     ],
 )
 def test_mistakes_in_bench_toml(toml: Path, line: str, says: str) -> None:
@@ -154,7 +154,7 @@ def test_mistakes_in_bench_toml(toml: Path, line: str, says: str) -> None:
                 "2 cells × 10 s of each delivery (36 pairs at c=1)",
                 "as many trials as fit",
                 "lasts 20 s or longer",
-                "a guess",
+                "with answers of 5 s",
             ],
         ),
         (
@@ -190,3 +190,63 @@ def test_how_long_a_plan_takes(arguments: str, seconds: float, scheduled: bool) 
     plan = choose(asked).plan(asked, {}, lambda _: None)
     assert plan.seconds == pytest.approx(seconds, abs=0.5)
     assert plan.scheduled is scheduled
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kept"),
+    [
+        ("", {"rates": (5.0,), "duration": 60, "workers": 2, "arrivals": "constant"}),
+        ("--concurrency 8", {"rates": (), "concurrency": (8,), "duration": 60, "arrivals": "poisson"}),
+        ("--concurrency 1", {"rates": (), "concurrency": (1,), "duration": None, "workers": 1}),
+        ("--requests 20", {"rates": (5.0,), "requests": 20, "duration": None}),
+        ("--scheduler tcp://h:1", {"scheduler": "tcp://h:1", "workers": 1}),
+    ],
+)
+def test_what_was_typed_rules_out_defaults_of_bench_toml(toml: Path, arguments: str, kept: dict[str, Any]) -> None:
+    """Another kind of load replaces the one of the file, and what of the file then says nothing is left out."""
+    toml.write_text('[run]\nrate = 5\nduration = "1m"\nworkers = 2\narrivals = "constant"\n')
+    asked = settings(*arguments.split())
+    assert {name: getattr(asked, name) for name in kept} == kept
+
+
+def test_bench_try_takes_no_default_of_a_load(toml: Path) -> None:
+    """It is a single pair with the SDK, whatever the file says of clients, loads and precision."""
+    toml.write_text('[run]\nclient = "wire"\nrate = 5\nprecision = "5%"\noutput-tokens = 7\n')
+    params = try_.make_context("try", ["text"]).params
+    argument = params.pop("argument")
+    asked = settings_from({**params, "arguments": (argument,)})
+    assert (asked.clients, asked.rates, asked.precision, asked.output_tokens) == (("sdk",), (), None, 7)
+
+
+def test_a_proxy_in_the_way_of_wire_is_said_before_anything_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Preflight, which would go through it, has not begun."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "")
+    target = ("--base-url", "http://llm.example.com/v1", "--model", "m")
+    with pytest.raises(BenchError, match="goes through no proxy"):
+        choose(settings("text", "--client", "sdk,wire", *target))
+    choose(settings("text", "--client", "sdk", *target))
+
+
+def test_a_budget_makes_segments_small() -> None:
+    """A run that may end early must not spend all on one delivery."""
+    options = ("--concurrency", "2", "--no-self-check", "--warmup", "0")
+    asked = settings("text", *options, "--requests", "180", "--budget", "10k-tokens")
+    segments = choose(asked).plan(asked, {}, lambda _: None).segments
+    assert {segment.count for segment in segments} == {18}
+    assert len({segment.delivery for segment in segments[:2]}) == 2
+    asked = settings("text", *options, "--requests", "180")
+    assert len(choose(asked).plan(asked, {}, lambda _: None).segments) == 4
+
+
+def test_no_warmup_is_none_under_load_too() -> None:
+    """`--warmup 0` sends nothing before the first measured request."""
+    asked = settings("text", "--concurrency", "8", "--warmup", "0", "--pairs", "12")
+    assert "warmup" not in choose(asked).plan(asked, {}, lambda _: None).phases
+
+
+def test_the_requests_of_a_timed_load_are_guessed_by_its_time() -> None:
+    """64 at a time for a minute of each delivery are 1,536 requests where each takes 5 s."""
+    asked = settings("text", "--concurrency", "64", "--duration", "1m", "--no-self-check", "--warmup", "0")
+    plan = choose(asked).plan(asked, {}, lambda _: None)
+    assert sum(asked_times(plan).values()) == 2 * 2 * 64 * 6

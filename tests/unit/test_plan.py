@@ -149,12 +149,24 @@ def test_every_prompt_is_used_in_turn() -> None:
     assert Counter(trial.ask for trial in plan.trials) == {0: 6, 1: 6, 2: 6}
 
 
+def test_an_aa_pair_is_two_neighbours_and_a_coin() -> None:
+    """Under load both trials of an A/A pair stand in one segment, alike but for arm and nonce, either arm first."""
+    plan = make_plan([cell_of(TEXT, BOTH, 16, 2)], pairs=400, warmup=0, seed=3, aa=True)
+    pairs = [pair for pair in by_pair(plan).values() if pair[0].phase == "aa"]
+    assert len(pairs) >= 60
+    for first, second in pairs:
+        assert (first.order, second.order, second.trial_id) == (0, 1, first.trial_id + 1)
+        assert {first.arm, second.arm} == {"a", "b"}
+        assert first.nonce != second.nonce
+        same = ("block", "delivery", "ask", "seed")
+        assert all(getattr(first, name) == getattr(second, name) for name in same)
+    assert 0.25 < sum(first.arm == "a" for first, _ in pairs) / len(pairs) < 0.75
+
+
 @pytest.mark.parametrize(("pairs", "concurrency"), [(10, 8), (36, 4), (36, 8), (100, 3), (400, 16)])
 def test_aa_pairs_meet_the_load(pairs: int, concurrency: int) -> None:
     """Above one at a time, every segment of A/A pairs has at least as many as run at a time."""
     plan = make_plan([cell_of(TEXT, BOTH, concurrency, 1)], pairs=pairs, warmup=0, seed=3, aa=True)
-    sizes = [
-        group.size for group in plan.groups() if group.phase == "aa" and group.segment and group.segment.arm == "a"
-    ]
+    sizes = [group.size // 2 for group in plan.groups() if group.phase == "aa"]
     assert sum(sizes) >= aa_pairs(plan.cells, pairs)
     assert min(sizes) >= concurrency

@@ -80,7 +80,9 @@ def test_a_ratio_is_widened_on_the_log_scale() -> None:
 
 
 def _pairs(d: np.ndarray) -> Pairs:
-    same = pd.DataFrame({"ttfu_s": 10 + d, "total_s": 100 + d, "total_b": np.full(d.size, 100.0)})
+    same = pd.DataFrame({"ttfu_s": 10 + d, "total_s": 100 + d, "total_b": np.full(d.size, 100.0)}).assign(
+        block_s=0, block_b=0
+    )
     return Pairs(CellKey(*"abcdefg"), d.size, d.size, d.size, same)
 
 

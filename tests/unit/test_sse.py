@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bench.clients.sse import SseParser
@@ -60,3 +60,27 @@ def test_a_byte_order_mark_is_no_text() -> None:
     """One leading byte-order mark is dropped, also when it comes in pieces."""
     assert parse(b"\xef", b"\xbb\xbfdata: x\n\n") == [b"x"]
     assert parse(b"data: \xef\xbb\xbfx\n\n") == [b"\xef\xbb\xbfx"]
+
+
+@example(events=[("event: x\n", "abc")] * 9, odd="", cuts=[20, 21, 40, 60, 70, 100, 120, 130])
+@example(events=[("", "abc")] * 8, odd="", cuts=[11 * number for number in range(1, 8)])
+@example(events=[("", "abc")] * 8, odd="data: half", cuts=list(range(5, 90, 7)))
+@given(
+    events=st.lists(st.tuples(st.sampled_from(["event: x\n", "event:y\n", "", ": ping\n\n", "id: 1\n"]), data_text)),
+    odd=st.sampled_from(["", "", "\r", "data: half", "\ufeff"]),
+    cuts=st.lists(st.integers(0, 500)),
+)
+def test_chunks_together_give_what_they_give_one_by_one(
+    events: list[tuple[str, str]], odd: str, cuts: list[int]
+) -> None:
+    """Many chunks read at once bring the same events, each out of the same chunk, and leave the parser as it was."""
+    body = (odd + "".join(f"{front}data: {text}\n\n" for front, text in events) + odd).encode()
+    places = sorted({cut for cut in cuts if cut < len(body)})
+    chunks = [body[a:b] for a, b in zip([0, *places], [*places, len(body)], strict=True)]
+    for half in (0, len(chunks) // 2):
+        single, several = SseParser(), SseParser()
+        expected = [(place, data) for place, chunk in enumerate(chunks) for data in single.feed(chunk)]
+        first, rest = several.feed_all(chunks[:half]), several.feed_all(chunks[half:])
+        found = [*zip(*first, strict=True), *((half + place, data) for place, data in zip(*rest, strict=True))]
+        assert found == expected
+        assert (several.pings, several.unfinished) == (single.pings, single.unfinished)

@@ -445,6 +445,17 @@ def test_the_plan_was_carried_out() -> None:
     assert "ended: interrupted; cost: 1,440 output" in line(stopping, SIM, whole=False)
 
 
+def test_a_load_was_carried_out() -> None:
+    """Under load pairs are not what was asked for; where workers were lost, that ended it."""
+    loads = [replace(CELL, load=load, cell=number) for number, load in enumerate(("c=1", "c=8"))]
+    for cells, said in (([loads[1]], "all of the planned load"), (loads, "all 9 pairs at c=1 and all of the planned")):
+        plan = make_plan([replace(cell, cell=number) for number, cell in enumerate(cells)], pairs=9, warmup=0, seed=1)
+        ended = ending(Stopping(ledger=ledger()), plan, [SIM], whole=True)
+        assert stopping_line({"stopping": ended}).startswith(f"ended: {said}")
+        lost = ending(Stopping(ledger=ledger()), plan, [SIM], whole=True, lost="all workers were lost")
+        assert stopping_line({"stopping": lost}).startswith("ended: all workers were lost; cost:")
+
+
 def test_precision_was_met() -> None:
     """In how many cells, after how many pairs."""
     stopping = Stopping(precision=0.05, ledger=ledger())

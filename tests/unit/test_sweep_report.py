@@ -76,7 +76,7 @@ def test_a_late_client_shows_no_times(tmp_path: Path) -> None:
     summary = build(make_loaded(tmp_path / "r", [Loaded(load="c=8", loop_lag_ms=30)], requests=80))
     (shown,) = sweep.sweeps(summary)
     assert [entry.main for entry in shown.lines[0].entries] == ["80", "SATURATED", *["–"] * 6, "0"]
-    assert shown.knees[0].startswith("knee: n/a at c=8, the lowest: SATURATED: ")
+    assert shown.knees[0].startswith("knee, both deliveries: n/a at c=8, the lowest: SATURATED: ")
 
 
 def test_one_at_a_time_has_neither_table(tmp_path: Path) -> None:
@@ -86,3 +86,11 @@ def test_one_at_a_time_has_neither_table(tmp_path: Path) -> None:
     assert not sweep.added(summary)
     assert "under load" not in render_terminal(summary)
     assert sweep.TITLE not in render_markdown(summary)
+
+
+def test_a_late_sdk_has_no_difference_and_blocking_no_first_token(tmp_path: Path) -> None:
+    """Where one client was late the table says so; what a delivery does not have is a dash."""
+    late = Loaded(load="rate=5", client="sdk", loop_lag_ms=30)
+    streamed, blocking = sweep.added(build(make_loaded(tmp_path / "r", [Loaded(load="rate=5"), late], requests=60)))
+    assert {entry.main for entry in streamed.entries[:3]} == {sweep.LATE_CLIENT}
+    assert [entry.main for entry in blocking.entries[:2]] == ["–", sweep.LATE_CLIENT]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import re
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Coroutine
-from contextlib import aclosing, closing
+from contextlib import aclosing, closing, suppress
 from pathlib import Path
 from time import perf_counter_ns
 from typing import Any
@@ -16,8 +18,9 @@ from typing import Any
 import pytest
 import trustme
 
+from bench.clients.wire.connect import connect
 from bench.clients.wire.pool import Pool, Server
-from bench.clients.wire.protocol import CUT, NO_ANSWER, Connection
+from bench.clients.wire.protocol import CUT, NO_ANSWER, UPGRADED, Connection
 from bench.clients.wire.shooter import loop_factory
 from bench.trial import Attempt
 from tests.scripted import CLOSE, LAST_CHUNK, RST, Script, chunk, head, response, scripted
@@ -157,6 +160,7 @@ def test_ends_with_the_connection() -> None:
         ([CHUNKED[:-5], 0.05, RST], 200, "ReadError: "),
         ([b"SSH-2.0-OpenSSH\r\n"], None, "RemoteProtocolError: "),
         ([head(200, {"transfer-encoding": "chunked"}) + b"zz\r\n"], 200, "RemoteProtocolError: "),
+        ([head(101, {"upgrade": "x", "connection": "upgrade"}) + b"abc"], 101, UPGRADED),
     ],
 )
 def test_failures(script: Script, status: int | None, error: str) -> None:
@@ -209,9 +213,34 @@ def test_closed_while_idle() -> None:
 
 
 def test_dies_on_a_reused_connection() -> None:
-    """There is one attempt: a kept connection that dies before its first byte is a failure, and shown as one."""
-    (_, second), _ = answered([LENGTH], [RST], number=2)
-    assert (second.reused, second.status, str(second.error)[:10]) == (True, None, "ReadError:")
+    """There is one attempt: a kept connection that dies before its first byte is a failure, which says why it may."""
+    for end, error in ((RST, "ReadError: "), (CLOSE, NO_ANSWER)):
+        (_, second), _ = answered([LENGTH], [end], number=2)
+        assert (second.reused, second.status) == (True, None)
+        assert re.fullmatch(re.escape(error) + r".* \(kept alive, idle for 0\.\d+ s\)", str(second.error))
+
+
+def test_failing_to_connect_leaves_no_garbage() -> None:
+    """While a group runs nothing collects cycles, and a server that is down fails thousands of times."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        port = listener.getsockname()[1]
+
+    async def fail() -> None:
+        with suppress(ConnectionRefusedError):
+            await connect("127.0.0.1", port, tls=False, attempt=new_attempt(), new=lambda: pytest.fail("connected"))
+
+    async def work() -> int:
+        await fail()
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(3):
+                await fail()
+            return gc.collect()
+        finally:
+            gc.enable()
+
+    assert run(work) == 0
 
 
 def test_nobody_listens() -> None:

@@ -13,14 +13,13 @@ from time import perf_counter_ns
 from typing import Any, Self
 
 from bench.clients.decode import CHAT_PATH
-from bench.clients.tap import current_trial, is_measured, proxy_for
-from bench.clients.wire.errors import not_deferred, not_offered
+from bench.clients.tap import current_trial, is_measured
+from bench.clients.wire.errors import check_direct, not_deferred, not_offered
 from bench.clients.wire.pool import Pool
 from bench.clients.wire.process import Shooter, ShooterLost
 from bench.clients.wire.request import Address, Call, arguments_of, make_call
 from bench.clients.wire.stream import Complete, Exchange, Replay, Stream, Underway, begun, whole
-from bench.errors import BenchError
-from bench.outcome import Lost, Shed
+from bench.outcome import Shed
 from bench.trial import Attempt, Trial
 
 RESPONSES_PATH = "/responses"
@@ -47,10 +46,8 @@ class WireClient:
 
         Without a shooter every trial is live. Raises `BenchError` where a proxy would be in the way.
         """
-        if not direct and proxy_for(base_url):
-            raise BenchError(
-                "the client wire goes through no proxy: add the host to NO_PROXY, or run with --client sdk"
-            )
+        if not direct:
+            check_direct(base_url)
         self.shooter = shooter
         self.orphans: list[Attempt] = []
         """Requests that belong to no trial; after preflight there must be none."""
@@ -147,8 +144,8 @@ class WireClient:
         try:
             await shot.wait()
         except ShooterLost as error:
-            replay.fault = Lost(str(error))
-            raise replay.fault from error
+            replay.fault = error
+            raise
         replay.begin(shot.t_origin)
         if shot.shed:
             trial.attempts.remove(attempt)  # it was never sent

@@ -83,11 +83,13 @@ async def _first(addresses: list[Address]) -> socket.socket:
                 pending |= set(winners[1:])
                 return winners[0].result()
             failed += [error for task in done if (error := task.exception())]
+        raise failed[0]
     finally:
         for task in pending:
             task.cancel()
             task.add_done_callback(_close)
-    raise failed[0]
+        error, done = None, set()  # errors have this frame in their tracebacks: no cycle, for no collector runs
+        failed.clear()
 
 
 def _close(task: asyncio.Task[socket.socket]) -> None:

@@ -9,7 +9,7 @@ import openai
 import orjson
 
 from bench.clients.decode import Answer
-from bench.clients.tap import current_trial
+from bench.clients.tap import current_trial, proxy_for
 from bench.errors import BenchError
 from bench.outcome import Deadline
 from bench.trial import Attempt
@@ -33,6 +33,12 @@ class NotOffered(BenchError):
 
 class NotDeferred(BenchError):
     """The scenario does something that cannot be done with the events of an answer that is complete already."""
+
+
+def check_direct(base_url: str) -> None:
+    """`BenchError` where the environment's proxy would be in the way."""
+    if proxy_for(base_url):
+        raise BenchError("the client wire goes through no proxy: add the host to NO_PROXY, or run with --client sdk")
 
 
 def not_offered(what: str, scenario: str | None = None) -> NotOffered:

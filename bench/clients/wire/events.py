@@ -77,8 +77,11 @@ def event_maker(*, chat: bool) -> Maker:
     other = _maker(shape.first)
 
     def make(data: dict[str, Any]) -> Any:
-        type_ = data.get("type")
-        return (makers.get(type_, other) if type(type_) is str else other)(data)
+        try:
+            maker = makers[data["type"]]
+        except (KeyError, TypeError):  # none, one that is not known, or no text
+            maker = other
+        return maker(data)
 
     return make if makers else other
 

@@ -13,6 +13,7 @@ from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import accumulate
 from typing import Any
 
 import orjson
@@ -82,11 +83,8 @@ def encode(
 def unpack(packed: bytes, reads: int) -> list[tuple[int, bytes]]:
     """The reads of a packed part, in order: stamp and bytes of each."""
     stamps, lengths = array("q", packed[: 8 * reads]), array("I", packed[8 * reads : 12 * reads])
-    found, start = [], 12 * reads
-    for stamp, length in zip(stamps, lengths, strict=True):
-        found.append((stamp, packed[start : start + length]))
-        start += length
-    return found
+    ends = list(accumulate(lengths, initial=12 * reads))
+    return [(stamp, packed[start:end]) for stamp, start, end in zip(stamps, ends, ends[1:], strict=False)]
 
 
 class Decoder:
@@ -99,10 +97,12 @@ class Decoder:
         """The messages that these bytes complete."""
         self._rest += data
         start = 0
-        while (message := self._message(start)) is not None:
-            start += _HEADER.size + len(message.json) + len(message.packed)
-            yield message
-        del self._rest[:start]
+        try:
+            while (message := self._message(start)) is not None:
+                start += _HEADER.size + len(message.json) + len(message.packed)
+                yield message
+        finally:  # also where whoever takes them fails: none comes twice
+            del self._rest[:start]
 
     def _message(self, start: int) -> Message | None:
         """The message that begins there, if all of it has come."""

@@ -29,7 +29,7 @@ from bench.clients.wire.messages import Kind, Message, encode, unpack
 from bench.clients.wire.pool import Server
 from bench.clients.wire.spill import Held, Spill
 from bench.errors import BenchError
-from bench.outcome import Interrupted
+from bench.outcome import Interrupted, Lost
 from bench.trial import Attempt
 
 __all__ = ["GroupSpent", "Pace", "Server", "Shooter", "ShooterLost", "Shot"]
@@ -43,7 +43,7 @@ _START_S = 30.0
 _END_S = 5.0
 
 
-class ShooterLost(Exception):
+class ShooterLost(Lost):
     """The process that sends and reads is gone; the message says which, and how it ended."""
 
 
@@ -83,7 +83,10 @@ class Shot:
         self._over = asyncio.get_running_loop().create_future()
 
     async def wait(self) -> None:
-        """Until it was read completely, failed, or was shed. Raises `ShooterLost`, and `Interrupted` after `cancel`."""
+        """Until it was read completely, failed, or was shed.
+
+        Raises `ShooterLost`, `Interrupted` after `cancel`, and what `on_fired` has raised.
+        """
         try:
             await self._over
         finally:
@@ -99,7 +102,10 @@ class Shot:
         """It has been begun, or shed."""
         self.t_origin = t_origin
         if self._on_fired is not None:
-            self._on_fired(t_origin)
+            try:
+                self._on_fired(t_origin)
+            except Exception as error:  # noqa: BLE001  (it is the waiting trial's affair, not the socket's)
+                _fail(self._over, error)
 
     def keep(self, message: Message) -> None:
         """Some of its reads."""
@@ -208,10 +214,14 @@ class Shooter:
         """Hand in a request: begun when a slot is free (`due` None) or `due` ns after the group's start.
 
         `on_fired` is called with the origin once it has been begun, or shed; `on_read` once its answer is complete.
+        After `close` or `cancel` it is dropped.
         """
         shot = Shot(attempt, self._spill, on_fired, on_read)
         if self._lost is not None:
             shot.lose(self._lost)
+            return shot
+        if self._ending:  # Ctrl-C came while its request was being made
+            shot.drop()
             return shot
         self._last += 1
         self._shots[self._last] = shot
@@ -238,11 +248,14 @@ class Shooter:
         return GroupSpent(**spent, probes=probes)
 
     def cancel(self) -> None:
-        """Whatever is in flight ends now, closed by the client; what was not begun is dropped; what is held goes on."""
+        """Whatever is in flight ends now, closed by the client; what was not begun is dropped; what is held goes on.
+
+        The group takes no more, as after `close`.
+        """
         for shot in self._shots.values():
             shot.interrupted = True
         self._post(Kind.CANCEL)
-        self._let_go()
+        self.close()
 
     def _post(self, kind: Kind, number: int = 0, meta: Any = None, data: bytes = b"") -> None:
         self._channel.post(encode(kind, number, meta, data=data))
@@ -346,7 +359,7 @@ class Shooter:
             _fail(expected, error)
 
 
-def _fail(future: asyncio.Future[Any], error: ShooterLost) -> None:
+def _fail(future: asyncio.Future[Any], error: Exception) -> None:
     """Whoever waits for it is told; it is no news when nobody does."""
     if not future.done():
         future.set_exception(error)

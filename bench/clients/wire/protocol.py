@@ -22,6 +22,7 @@ READ_COST = 420
 """Bytes that one kept read takes besides its own."""
 NO_ANSWER = "RemoteProtocolError: the server closed the connection without an answer"
 CUT = "RemoteProtocolError: the server closed the connection inside of its answer"
+UPGRADED = "RemoteProtocolError: the server went over to another protocol, which nobody has asked for"
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -101,6 +102,10 @@ class Connection(asyncio.BufferedProtocol):
         self._attempt.reads.append((now, data))  # type: ignore[union-attr]
         try:
             self._feed(data)
+        except httptools.HttpParserUpgrade:
+            self._surplus = True
+            self._end(UPGRADED)
+            self.transport.abort()
         except httptools.HttpParserError as error:
             self._broken(error)
         self._room -= nbytes + READ_COST
@@ -114,14 +119,14 @@ class Connection(asyncio.BufferedProtocol):
         self._now = perf_counter_ns()
         if self._attempt is not None:
             self._surplus = True
-            self._end(None if self._to_eof else CUT if self._attempt.reads else NO_ANSWER)
+            self._end(None if self._to_eof else CUT if self._attempt.reads else NO_ANSWER + self._idle())
         self._on_lost(self)
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._now = perf_counter_ns()
         if self._attempt is not None:
-            self._end(f"ReadError: {exc or 'the connection was lost'}")
+            self._end(f"ReadError: {exc or 'the connection was lost'}{self._idle()}")
         self._on_lost(self)
 
     def pause_writing(self) -> None:
@@ -175,6 +180,13 @@ class Connection(asyncio.BufferedProtocol):
         if attempt is not None and on_end is not None:
             attempt.t_end = self._now
             on_end(error)
+
+    def _idle(self) -> str:
+        """How long it had been idle, where that may be why nothing was answered. Not sent again: it may have come."""
+        attempt = self._attempt
+        if attempt is None or attempt.reads or not attempt.reused:
+            return ""
+        return f" (kept alive, idle for {(attempt.t_start - self.idle_since) / 1e9:.3g} s)"
 
     def _release(self) -> None:
         """No reference to the attempt, and no cycle with the parser: no collector runs while a group does."""

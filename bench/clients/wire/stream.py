@@ -91,6 +91,8 @@ class Replay:
     def settle(self) -> None:
         """The trial is over: its times become true ones, and it ends with what must not be passed over."""
         trial = self.trial
+        if not self.begun and trial.t_intend is not None:
+            self.begin(trial.t_intend)  # it made no request: it was to begin then all the same
         if self.begun:
             trial.t_origin, trial.t_end = self._origin, self.now() - self._shift
         if self._shift:
@@ -99,6 +101,8 @@ class Replay:
             self.fault = left_early(trial)
         if self.fault and not isinstance(trial.error, asyncio.CancelledError):
             trial.error = self.fault
+        self.stream, end = None, self.now()
+        trial.clock = lambda: end  # nothing holds on to the answer: it is freed without a search for circles
 
 
 class RealTime:
