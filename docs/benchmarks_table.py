@@ -84,8 +84,10 @@ def main() -> None:
     """Measure, then write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="small sizes, nothing is written")
-    quick = parser.parse_args().quick
-    sizes = QUICK if quick else Sizes()
+    parser.add_argument("--rounds", type=int, default=Sizes.rounds, help="of everything; the page says how many")
+    asked = parser.parse_args()
+    quick = asked.quick
+    sizes = QUICK if quick else Sizes(rounds=asked.rounds)
     page = "\n".join(["# Benchmarks", "", *introduction(sizes), *everything(sizes)]) + "\n"
     if quick:
         print(page)
