@@ -13,8 +13,9 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bench.child import end, spawn
 from bench.clients.wire.spill import Held, Spill
-from bench.workers import end, how_ended, spawn
+from bench.workers import WORKER, how_ended
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -74,7 +75,7 @@ def _carried_out(up: Any, down: Any, index: int) -> str:
     ours, its = socket.socketpair()
     with tempfile.TemporaryFile() as errors, ours:
         with its:
-            child = spawn(its, errors)
+            child = spawn(WORKER, its, errors)
         threading.Thread(target=_pass_down, args=(down, ours), daemon=True).start()
         try:
             _pass_up(up, index, ours)

@@ -6,17 +6,14 @@ Each is a process of its own with a socket of its own, so that one that is lost 
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import socket
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import IO, Self
 
+from bench.child import end, spawn
 from bench.choice import Choice, Settings
 from bench.coordinator import Coordinator
 from bench.folder import Run
@@ -28,7 +25,7 @@ from bench.runner import Progress
 from bench.session import Endpoint
 from bench.shard import Shard, make_shards
 
-_END_S = 5.0
+WORKER = "bench.worker"
 _PIECE = 1 << 20
 
 
@@ -68,7 +65,7 @@ class WorkerProcess:
     async def __aenter__(self) -> Self:
         ours, its = socket.socketpair()
         with its:
-            self._child = spawn(its, self._errors)
+            self._child = spawn(WORKER, its, self._errors)
         self.where = f"process {self._child.pid}"
         self._reader, self._writer = await asyncio.open_connection(sock=ours)
         self.send(message(shard=self._shard.to_json()))
@@ -99,31 +96,6 @@ class WorkerProcess:
         if not coordinator.is_done(index):
             status = await asyncio.to_thread(end, self._child)
             coordinator.lost(index, how_ended(status, self._errors))
-
-
-def spawn(sock: socket.socket, errors: IO[bytes]) -> subprocess.Popen[bytes]:
-    """A worker at the other end of the socket: it sees the modules that this process sees and none of the current
-    folder (`-P`), and no Ctrl-C of the terminal."""
-    search_path = os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)
-    return subprocess.Popen(
-        [sys.executable, "-P", "-m", "bench.worker", str(sock.fileno())],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=errors,
-        pass_fds=[sock.fileno()],
-        env={**os.environ, "PYTHONPATH": search_path},
-        start_new_session=True,
-    )
-
-
-def end(child: subprocess.Popen[bytes]) -> int:
-    """Its exit status; it is given some seconds to end by itself, as it does when its socket is closed."""
-    for more in (child.terminate, child.kill):
-        try:
-            return child.wait(_END_S)
-        except subprocess.TimeoutExpired:
-            more()
-    return child.wait()
 
 
 def how_ended(status: int, errors: IO[bytes]) -> str:

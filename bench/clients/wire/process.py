@@ -7,21 +7,19 @@ objects when their trial goes on, one trial in each turn of the loop, so that wh
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from time import perf_counter_ns
 from typing import IO, Any, Self
 
 import orjson
 
+from bench.child import end, spawn
 from bench.clients.numbers import numbers
 from bench.clients.wire.channel import Channel
 from bench.clients.wire.group import Pace
@@ -40,7 +38,7 @@ MOST_HELD = 2000
 """Answers that wait to be decoded until their group was read; each takes some 10 KB beside its reads."""
 LONGEST_HELD_S = 10.0
 _START_S = 30.0
-_END_S = 5.0
+SHOOTER = "bench.clients.wire.shooter"
 
 
 class ShooterLost(Lost):
@@ -160,7 +158,7 @@ class Shooter:
         ours, its = socket.socketpair()
         errors = tempfile.TemporaryFile()  # noqa: SIM115  (`aclose`)
         with its:
-            shooter = cls(_spawn(its, errors), ours, errors)
+            shooter = cls(spawn(SHOOTER, its, errors), ours, errors)
         shooter._expect(Kind.READY)
         try:
             async with asyncio.timeout(_START_S):
@@ -182,7 +180,7 @@ class Shooter:
         if self._losing is not None:
             await self._losing
         self._lose(ShooterLost(f"the process {self.pid} that sends and reads was ended"))
-        await asyncio.to_thread(_end, self._child)
+        await asyncio.to_thread(end, self._child)
         self._errors.close()
         self._spill.close()
 
@@ -342,7 +340,7 @@ class Shooter:
             self._losing = asyncio.create_task(self._find_out())
 
     async def _find_out(self) -> None:
-        status = await asyncio.to_thread(_end, self._child)
+        status = await asyncio.to_thread(end, self._child)
         how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
         said = _tail(self._errors)
         self._lose(ShooterLost(f"the process {self.pid} that sends and reads {how}{said and ': '}{said}"))
@@ -364,30 +362,6 @@ def _fail(future: asyncio.Future[Any], error: Exception) -> None:
     if not future.done():
         future.set_exception(error)
         future.exception()
-
-
-def _spawn(sock: socket.socket, errors: IO[bytes]) -> subprocess.Popen[bytes]:
-    """It sees the modules that this process sees, none of the current folder (`-P`), and no Ctrl-C of the terminal."""
-    search_path = os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)
-    return subprocess.Popen(
-        [sys.executable, "-P", "-m", "bench.clients.wire.shooter", str(sock.fileno())],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=errors,
-        pass_fds=[sock.fileno()],
-        env={**os.environ, "PYTHONPATH": search_path},
-        start_new_session=True,
-    )
-
-
-def _end(child: subprocess.Popen[bytes]) -> int:
-    """Its exit status; it is given some seconds to end by itself, as it does when its socket ends."""
-    for end in (child.terminate, child.kill):
-        try:
-            return child.wait(_END_S)
-        except subprocess.TimeoutExpired:
-            end()
-    return child.wait()
 
 
 def _tail(errors: IO[bytes]) -> str:
