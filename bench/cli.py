@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 import bench
+from bench.cli_options import baseline_options, form_options, gate_options, plugin_options
 from bench.errors import EXIT_INTERRUPTED, BenchError
 from bench.optiontypes import RUN_TYPES, Levels
+from bench.output import NAMES as OUTPUT
 
 EPILOG_RUN = """\b
 Examples:
@@ -74,22 +76,6 @@ class Group(click.Group):
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
             raise unknown("command", args[0], self.list_commands(ctx), hint="bench --help shows all")
         return super().resolve_command(ctx, args)
-
-
-def plugin_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """`--plugin` and `--plugins-dir`, for every command that loads plugins."""
-    folder = click.Path(path_type=Path)
-    command = click.option(
-        "--plugins-dir",
-        "plugins_dirs",
-        multiple=True,
-        type=folder,
-        envvar="BENCH_PLUGINS_DIR",
-        help="Load every plugin file of this folder. Repeatable; BENCH_PLUGINS_DIR does the same.",
-    )(command)
-    return click.option(
-        "--plugin", "plugins", multiple=True, type=click.Path(path_type=Path), help="Load this plugin file. Repeatable."
-    )(command)
 
 
 @click.group(
@@ -330,6 +316,9 @@ def cli() -> None:
 )
 @click.option("--dry-run", is_flag=True, help="Print the plan and the estimate, send nothing.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask before spending tokens.")
+@form_options
+@baseline_options
+@gate_options
 @plugin_options
 def run(**options: Any) -> None:
     """Run scenarios streamed and blocking, and report the difference.
@@ -337,10 +326,12 @@ def run(**options: Any) -> None:
     Without arguments it runs the core scenarios on the embedded simulator, in about two minutes. Results go to
     reports/RUN-ID/ (report.html, report.md, summary.csv, Parquet) and a table to stdout.
     """
+    from bench.output import output_from
     from bench.run import run as run_it
     from bench.settings import settings_from
 
-    sys.exit(run_it(settings_from(options), ["bench", *sys.argv[1:]], confirm=_confirm))
+    output, rest = output_from(options)
+    sys.exit(run_it(settings_from(rest), output, ["bench", *sys.argv[1:]], confirm=_confirm))
 
 
 def _confirm(question: str) -> bool:
@@ -375,6 +366,7 @@ NOT_OF_TRY = {
     "out",
     "name",
     "dry_run",
+    *OUTPUT,
 }
 """What of `bench run` makes no sense for a single trial."""
 
@@ -442,17 +434,22 @@ def list_(plugins: Sequence[Path], plugins_dirs: Sequence[Path], config_file: Pa
     metavar="DIR",
     help="Where runs are. [default: reports]",
 )
+@form_options
+@baseline_options
+@gate_options
 @plugin_options
-def report(ref: str, out: Path, plugins: Sequence[Path], plugins_dirs: Sequence[Path]) -> None:
+def report(ref: str, out: Path, plugins: Sequence[Path], plugins_dirs: Sequence[Path], **options: Any) -> None:
     """Rebuild the reports of a run from its records and show the table.
 
     RUN is a folder, a run's id (or its beginning), its --name, latest, or latest~1.
     """
     from bench.manager import load
+    from bench.output import output_from
     from bench.report import find_run
     from bench.show import show
 
-    show(find_run(out, ref), [reporter for reporter, _ in load(plugins, plugins_dirs).reporters.values()])
+    reporters = [reporter for reporter, _ in load(plugins, plugins_dirs).reporters.values()]
+    sys.exit(show(find_run(out, ref), reporters, output_from(options)[0]).exit_code)
 
 
 @cli.command()

@@ -14,13 +14,14 @@ from bench.choice import Choice, Settings, ask_before_spending, choose, describe
 from bench.ending import ending
 from bench.errors import EXIT_INTERRUPTED, BenchError, NotEnough, RunInvalid
 from bench.limits import stopping_for
+from bench.output import Output
 from bench.plan import FEWEST_CHECKED, Plan
 from bench.progress import say
 from bench.records import Journal
 from bench.summary import Trust
 
 
-def run(settings: Settings, argv: Sequence[str], *, confirm: Callable[[str], bool]) -> int:
+def run(settings: Settings, output: Output, argv: Sequence[str], *, confirm: Callable[[str], bool]) -> int:
     """The whole command. Returns the exit code; every user's mistake is a BenchError before anything is written."""
     choice = choose(settings)
     if settings.scheduler is not None and not settings.dry_run:
@@ -38,7 +39,7 @@ def run(settings: Settings, argv: Sequence[str], *, confirm: Callable[[str], boo
     ask_before_spending(plan, choice, settings, confirm)
     _end_on_kill()
     with TemporaryDirectory() as scratch:
-        return _measure(choice, settings, argv, notes, Path(scratch) / "truth.jsonl")
+        return _measure(choice, settings, output, argv, notes, Path(scratch) / "truth.jsonl")
 
 
 def _end_on_kill() -> None:
@@ -51,7 +52,9 @@ def _end_on_kill() -> None:
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
 
 
-def _measure(choice: Choice, settings: Settings, argv: Sequence[str], notes: Sequence[str], truth: Path) -> int:
+def _measure(
+    choice: Choice, settings: Settings, output: Output, argv: Sequence[str], notes: Sequence[str], truth: Path
+) -> int:
     with session.simulator_for(choice, settings, truth) as addressed:
         endpoints = session.check_endpoints(addressed)
         reachable = session.without_missing(addressed, endpoints)
@@ -89,11 +92,11 @@ def _measure(choice: Choice, settings: Settings, argv: Sequence[str], notes: Seq
     folder.end(run, journal, truth, ended=how, stopping=ended, notes=notes, sampled=settings.events < 1)
     from bench.show import show  # noqa: PLC0415  (pandas and its like have no place in a process that measures)
 
-    summary = show(run.folder, [reporter for reporter, _ in choice.registry.reporters.values()])
+    shown = show(run.folder, [reporter for reporter, _ in choice.registry.reporters.values()], output)
     if not whole:
         return EXIT_INTERRUPTED
-    _judge(run, summary.trust)
-    return 0
+    _judge(run, shown.summary.trust)
+    return shown.exit_code
 
 
 def _size(plan: Plan, most: str) -> str:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from bench.comparison import Comparison, Ranking
+    from bench.figures import CellFigures, Outlier
 
 CALIBRATION = "(calibration)"
 """`scenario` of the rows that tell the instrument's own floor; no plugin can take the name."""
@@ -213,6 +217,15 @@ class Summary:
     """Failed trials that are not in `failures`."""
     knees: tuple[Knee, ...] = ()
     """Of every delivery of what ran under load."""
+    figures: Mapping[int, CellFigures] = field(default_factory=dict)
+    """What the pictures of each cell are drawn from, by its number."""
+    outliers: tuple[Outlier, ...] = ()
+    """Ok trials far from the others, the farthest first; `outliers_unlisted` says how many more there are."""
+    outliers_unlisted: int = 0
+    rankings: tuple[Ranking, ...] = ()
+    """Where several targets or models did the same work."""
+    comparisons: tuple[Comparison, ...] = ()
+    """Of the other targets or models of this run with the one that was named as their baseline."""
 
     def row(self, cell: Cell, delivery: str, metric: str, statistic: str, unit: str = "") -> Row | None:
         """The number of a cell, or None when the run has none; `unit` where a metric comes in two."""
@@ -249,3 +262,5 @@ class Reporter:
     filename: str | None
     """Name of the file in the run folder; None: it is only printed."""
     render: Callable[[Summary], str | bytes]
+    always: bool = True
+    """Written with every report; else only where `--export` names it."""

@@ -12,6 +12,7 @@ from bench import records
 from bench.choice import Settings, choose
 from bench.config import load_config
 from bench.errors import BenchError
+from bench.output import Output
 from bench.run import run as run_it
 from tests.cli import bench, only_run
 from tests.scripted import Answer, json_response, scripted
@@ -173,7 +174,7 @@ def test_a_budget_is_consent(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 
     far = Settings(arguments=["text"], base_url="http://llm.invalid/v1", models=["m"], out=tmp_path / "reports")
     with pytest.raises(BenchError, match="nobody can be asked"):
-        run_it(replace(far, budgets=["10m"]), [], confirm=no)
+        run_it(replace(far, budgets=["10m"]), Output(), [], confirm=no)
     with pytest.raises(BenchError, match=r"llm\.invalid"):  # preflight: the question was not asked
-        run_it(replace(far, budgets=["500k-tokens"]), [], confirm=no)
+        run_it(replace(far, budgets=["500k-tokens"]), Output(), [], confirm=no)
     assert "requests" in capsys.readouterr().err

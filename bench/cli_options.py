@@ -1,0 +1,74 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import click
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def plugin_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--plugin` and `--plugins-dir`, for every command that loads plugins."""
+    folder = click.Path(path_type=Path)
+    command = click.option(
+        "--plugins-dir",
+        "plugins_dirs",
+        multiple=True,
+        type=folder,
+        envvar="BENCH_PLUGINS_DIR",
+        help="Load every plugin file of this folder. Repeatable; BENCH_PLUGINS_DIR does the same.",
+    )(command)
+    return click.option(
+        "--plugin", "plugins", multiple=True, type=click.Path(path_type=Path), help="Load this plugin file. Repeatable."
+    )(command)
+
+
+def _all(*options: Decorator) -> Decorator:
+    """These options, in this order in `--help`."""
+    return lambda command: reduce(lambda made, option: option(made), reversed(options), command)
+
+
+form_options = _all(
+    click.option(
+        "--export",
+        "exports",
+        multiple=True,
+        metavar="NAME[=FILE]",
+        help="Write this report as well, or to this file; - is stdout. `bench list` names them. Repeatable.",
+    ),
+    click.option("--json", "as_json", is_flag=True, help="Print JSON instead of the table."),
+    click.option("--open", "open_html", is_flag=True, help="Show the HTML in the browser."),
+    click.option("--anonymize", is_flag=True, help="Hide the names of hosts in everything that is written."),
+)
+"""How the result is shown."""
+
+baseline_options = _all(
+    click.option(
+        "--baseline", metavar="RUN", help="Compare with this stored run: a folder, an id, a --name, latest~1."
+    ),
+    click.option(
+        "--baseline-target", metavar="NAME", help="Compare the other targets of this run with this one, pair by pair."
+    ),
+    click.option(
+        "--baseline-model", metavar="NAME", help="Compare the other models of this run with this one, pair by pair."
+    ),
+)
+"""What the result is compared with."""
+
+gate_options = _all(
+    click.option(
+        "--fail-on",
+        multiple=True,
+        metavar="CONDITION",
+        help="Exit 1 where this is so: 'text.ttft:+10%' (against the baseline), 'ttft.p90 > 2s', 'failures > 1%'. "
+        "Repeatable; [gate] of bench.toml does the same.",
+    ),
+    click.option("--allow-undecided", is_flag=True, help="Let a condition that the data cannot decide pass."),
+    click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write the conditions as JUnit XML."),
+)
+"""The gate."""

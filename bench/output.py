@@ -1,0 +1,38 @@
+"""What the options say about the end of `bench run`, `bench report` and `bench compare`: files, form, and the gate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """How a result is shown, and what it is held against."""
+
+    exports: Sequence[str] = ()
+    """`NAME` or `NAME=FILE`, as typed."""
+    as_json: bool = False
+    """summary.json to stdout instead of the table."""
+    open_html: bool = False
+    anonymize: bool = False
+    baseline: str | None = None
+    """A stored run, as `bench report` takes it."""
+    baseline_target: str | None = None
+    """A target of this run that the others are compared with."""
+    baseline_model: str | None = None
+    fail_on: Sequence[str] = ()
+    """Conditions of the gate, as typed."""
+    allow_undecided: bool = False
+    junit: Path | None = None
+
+
+NAMES = frozenset(field.name for field in fields(Output))
+
+
+def output_from(options: Mapping[str, Any]) -> tuple[Output, dict[str, Any]]:
+    """The options that are about the output, and the rest."""
+    output = {name: value for name, value in options.items() if name in NAMES}
+    return Output(**output), {name: value for name, value in options.items() if name not in NAMES}
