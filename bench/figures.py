@@ -62,7 +62,7 @@ class Bin(NamedTuple):
 
     low: float
     high: float
-    count: int
+    number: int
 
 
 @dataclass(frozen=True)
