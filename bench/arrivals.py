@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from itertools import count as integers
-from itertools import islice, takewhile
+from itertools import islice
 from random import Random
 from typing import Literal
 
@@ -31,19 +31,14 @@ def offsets(
     seed: int,
     *,
     count: int | None,
-    seconds: float | None,
     ramp_s: float = 0,
 ) -> Iterator[int]:
     """ns from the segment's start at which each request is intended, never falling.
 
-    `rate` in requests per second. It ends after `count` of them or at the end of the `seconds` (the ramp included),
-    whichever comes first; with neither it never ends.
+    `rate` in requests per second. It ends after `count` of them; None: never.
     """
     units = _poisson(Random(seed)) if kind == "poisson" else map(float, integers())  # noqa: S311  (no secret)
-    times: Iterator[float] = (_time(unit, rate, ramp_s) for unit in islice(units, count))
-    if seconds is not None:
-        times = takewhile(lambda time: time < seconds, times)
-    return (round(time * 1e9) for time in times)
+    return (round(_time(unit, rate, ramp_s) * 1e9) for unit in islice(units, count))
 
 
 def _poisson(rng: Random) -> Iterator[float]:

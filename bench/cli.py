@@ -330,8 +330,7 @@ def run(**options: Any) -> None:
     from bench.run import run as run_it
     from bench.settings import settings_from
 
-    output, rest = output_from(options)
-    sys.exit(run_it(settings_from(rest), output, ["bench", *sys.argv[1:]], confirm=_confirm))
+    sys.exit(run_it(settings_from(options), output_from(options), ["bench", *sys.argv[1:]], confirm=_confirm))
 
 
 def _confirm(question: str) -> bool:
@@ -449,7 +448,7 @@ def report(ref: str, out: Path, plugins: Sequence[Path], plugins_dirs: Sequence[
     from bench.show import show
 
     reporters = [reporter for reporter, _ in load(plugins, plugins_dirs).reporters.values()]
-    sys.exit(show(find_run(out, ref), reporters, output_from(options)[0]).exit_code)
+    sys.exit(show(find_run(out, ref), reporters, output_from(options)).exit_code)
 
 
 @cli.command()

@@ -7,7 +7,6 @@ normal:512,128       mean and standard deviation of a normal distribution; what 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from random import Random
 from typing import Literal
@@ -42,17 +41,6 @@ class Lengths:
             while drawn < _LEAST_DRAWN:  # at most every second one: the mean is at least 1
                 drawn = rng.gauss(self.a, self.b)
         return min(MOST, max(1, round(drawn)))
-
-    @property
-    def mean(self) -> float:
-        """Tokens expected of a draw; of `normal` that of the truncated distribution, before rounding."""
-        if self.kind == "uniform":
-            return (self.a + self.b) / 2
-        if self.kind == "constant" or not self.b:
-            return self.a
-        cut = (_LEAST_DRAWN - self.a) / self.b
-        density = math.exp(-cut * cut / 2) / math.sqrt(2 * math.pi)
-        return self.a + self.b * density / (math.erfc(cut / math.sqrt(2)) / 2)
 
 
 def parse_lengths(text: str) -> Lengths:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from math import ceil
 
 from bench import fdlimit
 from bench.choice import Settings
 from bench.errors import BenchError
+from bench.load import Load
+from bench.plan import asked_and_segment
 from bench.slo import parse_slos
 from bench.target import SIM
 
@@ -65,8 +66,7 @@ def _check_open_loop(settings: Settings) -> None:
         if given and not settings.rates:
             raise BenchError(f"{option} is for open loop; add --rate 5, or leave it out")
     for rate in settings.rates if settings.duration is None else ():
-        asked = settings.requests or max(settings.most_pairs, ceil(rate * 4))
-        number = max(ceil(rate * 2), ceil(asked / settings.rounds))
+        _, number = asked_and_segment(Load(rate=rate), settings.requests, settings.most_pairs, settings.rounds)
         if number <= rate * settings.ramp / 2:
             raise BenchError(
                 f"--ramp {settings.ramp:g} s: at rate={rate:g} all {number} trials of a segment would begin within it; "

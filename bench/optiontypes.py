@@ -70,33 +70,25 @@ class Levels(click.ParamType[tuple[int, ...]]):
         return tuple(levels)
 
 
+def as_fraction(text: str) -> float:
+    """`5%` or `0.05` as a fraction; nan where it is no number."""
+    text = text.strip()
+    try:
+        return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        return math.nan
+
+
 class Precision(click.ParamType[float]):
     """A fraction between 0 and 1, as `5%` or `0.05`."""
 
     name = "fraction"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        text = str(value).strip()
-        try:
-            fraction = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-        except ValueError:
-            fraction = math.nan
+        fraction = as_fraction(str(value))
         if not 0 < fraction < 1:
-            self.fail(f"{text!r} is no precision; write it as 5% or 0.05", param, ctx)
+            self.fail(f"{str(value).strip()!r} is no precision; write it as 5% or 0.05", param, ctx)
         return fraction
-
-
-class BudgetText(click.ParamType[str]):
-    """A budget, kept as it was typed."""
-
-    name = "budget"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        try:
-            parse_budget(str(value))
-        except BenchError as error:
-            self.fail(str(error), param, ctx)
-        return str(value)
 
 
 class Texts(click.ParamType[tuple[str, ...]]):
@@ -142,14 +134,10 @@ class Share(click.ParamType[float]):
         self._partial = partial
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        text = str(value).strip()
-        try:
-            share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-        except ValueError:
-            share = math.nan
+        share = as_fraction(str(value))
         if not (0 <= share < 1 if self._partial else 0 < share <= 1):
             bounds = "0 to less than 100%" if self._partial else "more than 0 to 100%"
-            self.fail(f"{text!r} is no share from {bounds}; write for instance 1% or 0.01", param, ctx)
+            self.fail(f"{str(value).strip()!r} is no share from {bounds}; write for instance 1% or 0.01", param, ctx)
         return share
 
 
@@ -176,6 +164,6 @@ RUN_TYPES: Mapping[str, click.ParamType[Any]] = {
     "max-retries": click.IntRange(min=0),
     "output-tokens": click.IntRange(min=1),
     "precision": Precision(),
-    "budget": BudgetText(),
+    "budget": Parsed("budget", parse_budget, keep=True),
 }
 """By the option's name without dashes in front."""

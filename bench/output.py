@@ -32,7 +32,6 @@ class Output:
 NAMES = frozenset(field.name for field in fields(Output))
 
 
-def output_from(options: Mapping[str, Any]) -> tuple[Output, dict[str, Any]]:
-    """The options that are about the output, and the rest."""
-    output = {name: value for name, value in options.items() if name in NAMES}
-    return Output(**output), {name: value for name, value in options.items() if name not in NAMES}
+def output_from(options: Mapping[str, Any]) -> Output:
+    """Those of the options that are about the output."""
+    return Output(**{name: value for name, value in options.items() if name in NAMES})

@@ -273,7 +273,7 @@ def _rows(kind: type[_Row], columns: Mapping[str, Sequence[Any]]) -> Iterator[_R
 def segment_trials(segment: Segment, cell: Cell, arrivals: Arrivals, ramp_s: float) -> Iterator[PlannedTrial]:
     """The trials of a segment, one after the other: nothing of them is kept."""
     rate, due = cell.level.rate, None
-    times = offsets(rate, arrivals, segment.seed, count=segment.count, seconds=None, ramp_s=ramp_s) if rate else None
+    times = offsets(rate, arrivals, segment.seed, count=segment.count, ramp_s=ramp_s) if rate else None
     for place in range(segment.count):
         if times is not None:
             due = next(times)
@@ -514,15 +514,23 @@ class Segments:
             count = _arrivals(rate, each, self.ramp_s) if rate else UNBOUNDED
             yield from ((range(i * count, (i + 1) * count), None if rate else each) for i in range(self.rounds))
             return
-        number = self.amount.requests or max(self.pairs, _of_load(cell, 4))
-        size = max(_of_load(cell, 2), ceil(number / self.rounds))
+        number, size = asked_and_segment(cell.level, self.amount.requests, self.pairs, self.rounds)
         for start in range(0, number, size):
             yield range(start, min(start + size, number)), None
 
 
+def asked_and_segment(load: Load, requests: int | None, pairs: int, rounds: int) -> tuple[int, int]:
+    """Pairs of a cell that no time ends, and how many of them a segment has: twice what runs at a time, or more."""
+    number = requests or max(pairs, _times(load, 4))
+    return number, max(_times(load, 2), ceil(number / rounds))
+
+
 def _of_load(cell: Cell, times: int) -> int:
+    return _times(cell.level, times)
+
+
+def _times(load: Load, times: int) -> int:
     """So many times what runs at a time, or what begins in so many seconds."""
-    load = cell.level
     return ceil(load.rate * times) if load.rate is not None else (load.concurrency or 1) * times
 
 

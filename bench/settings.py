@@ -15,6 +15,7 @@ from bench.endpoint import parse_header
 from bench.errors import BenchError
 from bench.loadcheck import check_load
 from bench.optiontypes import RUN_TYPES
+from bench.output import NAMES as OUTPUT
 
 CONVERTED = ("precision", "concurrency", "client", "rate", "ramp", "duration", "events")
 """Defaults of `bench.toml` that are written as on the command line."""
@@ -39,7 +40,7 @@ _FINDABLE = re.compile(r"(?!latest(~\d*)?$)[^-/\\][^/\\]*")
 def settings_from(options: Mapping[str, Any]) -> Settings:
     """`options` are those of the command, None where not given: a default of another command's option is none here."""
     config = load_config(Path.cwd(), options["config_file"], os.environ)
-    given = {name: value for name, value in options.items() if value not in (None, ())}
+    given = {name: value for name, value in options.items() if value not in (None, ()) and name not in OUTPUT}
     given.pop("config_file", None)
     _check_texts(given)
     defaults = {name.replace("-", "_"): value for name, value in config.run.items()}
