@@ -316,7 +316,7 @@ def estimates(plan: Plan, choice: Choice, settings: Settings) -> dict[str, Estim
     scenarios = {scenario.name: scenario for scenario in choice.scenarios}
     parts: dict[str, list[Part]] = {}
     times = asked_times(plan)
-    for cell in _of_scenarios(plan):
+    for cell in of_scenarios(plan):
         target = targets[cell.target]
         tokens = output_tokens(target, settings) or find_profile(settings.profile).tokens
         requests, length = of_a_trial(scenarios[cell.scenario], cell.params)
@@ -364,14 +364,14 @@ def _input_chars(prompt: Prompt) -> int:
     return len(prompt if isinstance(prompt, str) else str({k: v for k, v in prompt.items() if k != "sim"}))
 
 
-def _of_scenarios(plan: Plan) -> list[Cell]:
+def of_scenarios(plan: Plan) -> list[Cell]:
     """The cells that were asked for; the others are the run's check on itself, and free."""
     return [cell for cell in plan.cells if cell.role == "scenario"]
 
 
 def headline(plan: Plan) -> str:
     """Who is measured, and whether it is real: the first line of every run."""
-    cells = _of_scenarios(plan)
+    cells = of_scenarios(plan)
     real = sorted({f"{cell.model} at {cell.host}" for cell in cells if not cell.simulated})
     simulated = sorted({cell.model for cell in cells if cell.simulated})
     parts = [f"{', '.join(simulated)} on the embedded simulator (SIMULATED)"] if simulated else []
@@ -381,7 +381,7 @@ def headline(plan: Plan) -> str:
 def describe(plan: Plan, choice: Choice, settings: Settings) -> str:
     """The plan and its estimate, for `--dry-run`."""
     asked = estimates(plan, choice, settings)
-    cells, phases = _of_scenarios(plan), Counter(trial.phase for trial in plan.trials)
+    cells, phases = of_scenarios(plan), Counter(trial.phase for trial in plan.trials)
     for segment in plan.segments:
         phases[segment.phase] += segment.count if segment.seconds is None else 0
     width = max((len(cell.scenario) for cell in cells), default=0)
@@ -457,7 +457,7 @@ def ask_before_spending(plan: Plan, choice: Choice, settings: Settings, confirm:
     A budget in tokens or money is an answer.
     """
     free = {target.name for target, _ in choice.targets if target.free}
-    paid = {cell.target for cell in _of_scenarios(plan)} - free
+    paid = {cell.target for cell in of_scenarios(plan)} - free
     if not paid:
         return
     for where, asked in sorted(estimates(plan, choice, settings).items()):

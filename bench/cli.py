@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 import bench
-from bench.cli_options import baseline_options, form_options, gate_options, plugin_options
+from bench.cli_options import baseline_options, form_options, gate_options, page_options, plugin_options
 from bench.errors import EXIT_INTERRUPTED, BenchError
 from bench.optiontypes import RUN_TYPES, Levels
 from bench.output import NAMES as OUTPUT
@@ -48,10 +48,22 @@ Exit codes:
   0 all right   1 something is wrong   4 inconclusive: the machine is too busy
 """
 
+EPILOG_COMPARE = """\b
+Examples:
+  bench compare latest~1 latest                          the last run with the one before it
+  bench compare before after                             runs by their --name
+  bench compare before after --fail-on 'text.ttft:+5%'   exit 1 where the first token comes over 5 % later
+  bench compare before monday tuesday --json
+
+\b
+Exit codes:
+  0 fine   1 a condition failed   2 usage, or not to be compared   4 a condition is undecided
+"""
+
 EXIT_CODES = """\b
 Exit codes:
-  0 fine   2 usage or configuration   3 run invalid   4 not enough data
-  130 interrupted (what was measured is written and reported)
+  0 fine   1 a condition of the gate failed   2 usage or configuration   3 run invalid
+  4 not enough data, or a condition is undecided   130 interrupted (what was measured is written and reported)
 """
 
 
@@ -287,7 +299,9 @@ def cli() -> None:
     help="Seed of the order and the nonces; the same seed makes the same plan. [default: random, and recorded]",
 )
 @click.option(
-    "--profile", metavar="NAME", help="Timing of the simulator: quick, typical, slow or flood. [default: quick]"
+    "--profile",
+    metavar="NAME[:FACTOR]",
+    help="Timing of the simulator: quick, typical, slow or flood; quick:1.1 waits 1.1 times as long. [default: quick]",
 )
 @click.option("--fault", "faults", multiple=True, metavar=FAULT, help=FAULT_HELP)
 @click.option("--script", type=click.Path(path_type=Path), metavar="FILE", help=SCRIPT_HELP)
@@ -442,13 +456,42 @@ def report(ref: str, out: Path, plugins: Sequence[Path], plugins_dirs: Sequence[
 
     RUN is a folder, a run's id (or its beginning), its --name, latest, or latest~1.
     """
+    from bench.gate import gated_here
     from bench.manager import load
     from bench.output import output_from
     from bench.report import find_run
     from bench.show import show
 
+    output = gated_here(output_from(options))
     reporters = [reporter for reporter, _ in load(plugins, plugins_dirs).reporters.values()]
-    sys.exit(show(find_run(out, ref), reporters, output_from(options)).exit_code)
+    sys.exit(show(find_run(out, ref), reporters, output).exit_code)
+
+
+@cli.command(epilog=EPILOG_COMPARE)
+@click.argument("baseline", metavar="BASELINE")
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("reports"),
+    metavar="DIR",
+    help="Where runs are. [default: reports]",
+)
+@page_options
+@gate_options
+@click.option("--config", "config_file", type=click.Path(path_type=Path), metavar="FILE", help="Use this bench.toml.")
+def compare(baseline: str, runs: Sequence[str], out: Path, config_file: Path | None, **options: Any) -> None:
+    """Compare stored runs with the first one: what changed, with its interval, worst first.
+
+    A run is a folder, an id (or its beginning), a --name, latest, or latest~1. Cells are matched by what they are;
+    a run of a single target (or model) is matched with one of another name. compare.html, compare.md and compare.json
+    go to the folder of each run that is compared. To compare two endpoints, better measure both in one run:
+    `bench run --target A --target B --baseline-target A`.
+    """
+    from bench.comparing import compare_runs
+    from bench.output import Output
+
+    sys.exit(compare_runs([baseline, *runs], out, Output(**options), config_file))
 
 
 @cli.command()
@@ -457,7 +500,10 @@ def report(ref: str, out: Path, plugins: Sequence[Path], plugins_dirs: Sequence[
     "--port", default=8080, type=click.IntRange(0, 65535), metavar="N", help="Port; 0 takes a free one. [default: 8080]"
 )
 @click.option(
-    "--profile", default="quick", metavar="NAME", help="Timing: quick, typical, slow or flood. [default: quick]"
+    "--profile",
+    default="quick",
+    metavar="NAME[:FACTOR]",
+    help="Timing: quick, typical, slow or flood; quick:1.1 waits 1.1 times as long. [default: quick]",
 )
 @click.option(
     "--seed", default=0, type=click.IntRange(min=0), metavar="N", help="Seed of answers and jitter. [default: 0]"

@@ -33,6 +33,17 @@ def _all(*options: Decorator) -> Decorator:
     return lambda command: reduce(lambda made, option: option(made), reversed(options), command)
 
 
+page_options = _all(
+    click.option("--json", "as_json", is_flag=True, help="Print JSON instead of the table."),
+    click.option("--open", "open_html", is_flag=True, help="Show the HTML in the browser."),
+    click.option(
+        "--anonymize",
+        is_flag=True,
+        help="Call hosts host-1, host-2, … in all that this command writes and prints; the run's records keep them.",
+    ),
+)
+"""How the result is shown, whatever the command."""
+
 form_options = _all(
     click.option(
         "--export",
@@ -41,11 +52,9 @@ form_options = _all(
         metavar="NAME[=FILE]",
         help="Write this report as well, or to this file; - is stdout. `bench list` names them. Repeatable.",
     ),
-    click.option("--json", "as_json", is_flag=True, help="Print JSON instead of the table."),
-    click.option("--open", "open_html", is_flag=True, help="Show the HTML in the browser."),
-    click.option("--anonymize", is_flag=True, help="Hide the names of hosts in everything that is written."),
+    page_options,
 )
-"""How the result is shown."""
+"""The same of a run."""
 
 baseline_options = _all(
     click.option(
@@ -66,7 +75,7 @@ gate_options = _all(
         multiple=True,
         metavar="CONDITION",
         help="Exit 1 where this is so: 'text.ttft:+10%' (against the baseline), 'ttft.p90 > 2s', 'failures > 1%'. "
-        "Repeatable; [gate] of bench.toml does the same.",
+        "Repeatable. They replace those in [gate] of bench.toml; `none` is no condition.",
     ),
     click.option("--allow-undecided", is_flag=True, help="Let a condition that the data cannot decide pass."),
     click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write the conditions as JUnit XML."),

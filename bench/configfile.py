@@ -23,7 +23,7 @@ from bench.textfile import read_text
 Table = Mapping[str, Any]
 Types = Mapping[str, tuple[type, ...]]
 
-_FILE: Types = {"targets": (dict,), "run": (dict,)}
+_FILE: Types = {"targets": (dict,), "run": (dict,), "gate": (dict,)}
 _RUN: Types = {
     "pairs": (int,),
     "warmup": (int,),
@@ -49,6 +49,7 @@ _RUN: Types = {
     "plugins-dir": (str,),
     "self-check": (bool,),
 }
+_GATE: Types = {"fail-on": (str, list), "allow-undecided": (bool,)}
 _TARGET: Types = {
     "base_url": (str,),
     "api_key_env": (str,),
@@ -81,6 +82,8 @@ class Config:
     """Defaults of `bench run` by the option's name without dashes in front: `{"pairs": 72, "max-retries": 0}`."""
     files: Sequence[Path] = ()
     """Where it was read, the strongest first."""
+    gate: Mapping[str, Any] = field(default_factory=dict)
+    """`fail-on`, a list of conditions that `--fail-on` replaces, and `allow-undecided`."""
 
 
 def load_config(start: Path, explicit: Path | None, environ: Mapping[str, str]) -> Config:
@@ -94,6 +97,7 @@ def load_config(start: Path, explicit: Path | None, environ: Mapping[str, str]) 
     files = [explicit] if explicit else [file for name in names if (file := _nearest_file(name, folders))]
     targets: dict[str, Target] = {}
     run: dict[str, Any] = {}
+    gate: dict[str, Any] = {}
     read = []
     for file in files:
         table = read_table(file)
@@ -102,7 +106,8 @@ def load_config(start: Path, explicit: Path | None, environ: Mapping[str, str]) 
         read.append(file)
         targets = {target.name: target for target in _targets(table.get("targets", {}), file)} | targets
         run = _run_defaults(table.get("run", {}), file) | run
-    return Config(tuple(targets.values()), run, tuple(read))
+        gate = _gate(table.get("gate", {}), file) | gate
+    return Config(tuple(targets.values()), run, tuple(read), gate)
 
 
 def read_table(file: Path) -> Table | None:
@@ -151,6 +156,21 @@ def _run_defaults(table: Table, file: Path) -> dict[str, Any]:
     if "plugins-dir" in run:
         run["plugins-dir"] = str(file.parent / Path(run["plugins-dir"]).expanduser())
     return run
+
+
+def _gate(table: Table, file: Path) -> dict[str, Any]:
+    from bench.gate.condition import parse_condition  # noqa: PLC0415  (most files have none)
+
+    where = f"{file}: [gate]"
+    gate = dict(_check(table, _GATE, where))
+    if "fail-on" in gate:
+        gate["fail-on"] = _texts(gate["fail-on"], f"{where} fail-on")
+    for text in gate.get("fail-on", ()):
+        try:
+            parse_condition(text)
+        except BenchError as error:
+            raise BenchError(f"{where} fail-on: {error}") from error
+    return gate
 
 
 def _check_option(type_: click.ParamType[Any], value: object, where: str) -> None:

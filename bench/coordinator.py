@@ -15,7 +15,6 @@ from bench.errors import BenchError, NotEnough, RunInvalid
 from bench.folder import Run
 from bench.frames import LINES, Frames, message
 from bench.losses import Loss, journalled, lost_rows, lost_trials
-from bench.outcome import Outcome
 from bench.plan import Plan, PlannedTrial
 from bench.progress import say
 from bench.records import Journal
@@ -162,9 +161,8 @@ class Coordinator:
     def _ended(self, told: Mapping[str, Any]) -> None:
         row, cell = told["row"], self._plan.cells[told["cell"]]
         planned = PlannedTrial(
-            **{name: told[name] for name in ("trial_id", "cell", "pair", "delivery", "ask")},
+            **{name: told[name] for name in ("trial_id", "cell", "pair", "block", "delivery", "ask")},
             phase=row["phase"],
-            block=0,
             order=0,
             nonce="",
             seed=0,
@@ -172,7 +170,7 @@ class Coordinator:
         if planned.phase == "measure":
             self._run.tally.statuses[row["status"]] += 1
         self._run.stopping.ended(planned, cell, row, told["untold"])
-        self._reporter.trial_done(cell, planned, Outcome(row["status"]), told["total_ns"] / 1e6)
+        self._reporter.trial_done(cell, planned, row)
 
     def _say_unsupported(self, cell: int, line: str) -> None:
         if cell not in self._run.tally.unsupported:

@@ -15,7 +15,9 @@ from typing import Any
 from bench import environment
 from bench.asks import Options
 from bench.choice import Choice, Settings
+from bench.definitions import definitions
 from bench.errors import BenchError
+from bench.meters.guard import Guard
 from bench.plan import Plan
 from bench.records import MANIFEST, PLAN, Journal, columns_of, finish, read_journal, write_json
 from bench.redact import redact_argv
@@ -35,6 +37,7 @@ class Run:
     manifest: dict[str, Any]
     tally: Tally = field(default_factory=Tally)
     stopping: Stopping = field(default_factory=Stopping)
+    guard: Guard = field(default_factory=Guard)
     notes: list[str] = field(default_factory=list)
     """What became of its workers, where it had several."""
     lost: str = ""
@@ -74,10 +77,12 @@ def begin(
     sent: Mapping[str, Options],
     wire: Mapping[str, Mapping[str, Any]],
     redact: Callable[[str], str],
+    baseline: Mapping[str, str | None] | None = None,
 ) -> Run:
     """The run folder with its plan and manifest: on disk before the first measured request.
 
-    By target: `sent`, what every request asks for; `wire`, what preflight saw of the way there.
+    By target: `sent`, what every request asks for; `wire`, what preflight saw of the way there. `baseline`: the target
+    or model that the others will be compared with.
     """
     folder = new_folder(settings.out)
     run = Run(folder=folder, t0=perf_counter_ns(), manifest={})
@@ -99,6 +104,8 @@ def begin(
         else None,
         "notes": list(map(redact, notes)),
         "plan_sha256": plan.hash,
+        "baseline": baseline,
+        "definitions": definitions(),
         "stopping": None,
         "settings": {**_of_run(settings), "sent": {name: asdict(options) for name, options in sent.items()}},
     }

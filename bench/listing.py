@@ -15,6 +15,7 @@ from bench.params import field_defaults
 
 if TYPE_CHECKING:
     from bench.scenario import Scenario
+    from bench.summary import Reporter
 
 
 def listing(plugins: Sequence[Path], folders: Sequence[Path], config_file: Path | None) -> str:
@@ -28,11 +29,17 @@ def listing(plugins: Sequence[Path], folders: Sequence[Path], config_file: Path 
             (name, f"{target.base_url or 'started when needed'}", target.source) for name, target in targets.items()
         ],
         "Reporters": [
-            (name, reporter.filename or "to the terminal", found.source)
-            for name, (reporter, found) in registry.reporters.items()
+            (name, _written(reporter), found.source) for name, (reporter, found) in registry.reporters.items()
         ],
     }
     return "\n\n".join(f"{title}\n{_table(rows)}" for title, rows in sections.items())
+
+
+def _written(reporter: Reporter) -> str:
+    """Its file, and when it is written."""
+    if reporter.filename is None:
+        return "to the terminal" if reporter.name == "terminal" else f"--export {reporter.name}=FILE"
+    return f"{reporter.filename}, {'always' if reporter.always else f'with --export {reporter.name}'}"
 
 
 def _scenarios(registry: Registry) -> list[tuple[str, str, str]]:

@@ -1,47 +1,50 @@
-"""How far the run is, on stderr: a bar in a terminal, plain lines elsewhere."""
+"""How far the run is, on stderr: a live view in a terminal, drawn by a process of its own; plain lines elsewhere."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rich.progress import Progress as Bar
-    from rich.progress import TaskID
-
-    from bench.outcome import Outcome
+    from bench.liveview.feed import Feed
+    from bench.liveview.told import Watched
     from bench.plan import Cell, PlannedTrial
 
 LINE_EVERY_S = 5.0
+_views: list[Feed] = []
+"""The view that is on the terminal now: what is said meanwhile goes through it, or it would be drawn over."""
 
 
 class Reporter:
     """Counts trials and says so. One for the trials, then one for the memory pass."""
 
     def __init__(
-        self, total: int | None, what: str, bar: Bar | None, *, most: bool = False, seconds: float | None = None
+        self, total: int | None, what: str, view: Feed | None, *, most: bool = False, seconds: float | None = None
     ) -> None:
         """`seconds`: how long it takes, where a schedule or a time says that."""
         self.total, self.what, self.done, self.failed = total, what, 0, 0
         self._seconds = seconds
         self._most = "at most " if most else ""
-        self._bar, self._started, self._said = bar, monotonic(), monotonic()
-        self._task: TaskID | None = bar.add_task(what, total=total) if bar else None
+        self._view, self._started, self._said = view, monotonic(), monotonic()
 
-    def trial_done(self, cell: Cell, planned: PlannedTrial, outcome: Outcome, total_ms: float) -> None:
+    def trial_done(self, cell: Cell, planned: PlannedTrial, row: Mapping[str, Any]) -> None:
         """A trial has ended. A failure in the warm-up is none: it is in no figure."""
-        self.failed += outcome.status != "ok" and planned.phase == "measure"
-        so_far = self._left() if self.total is None else ""
-        self.step(f"{cell.scenario} {planned.delivery} {total_ms:,.0f} ms{self._failures()}{so_far}")
+        failed = row["status"] != "ok" and planned.phase == "measure"
+        self.failed += failed
+        if self._view is not None and self._view.alive:
+            from bench.liveview.told import told  # noqa: PLC0415  (loaded with the view)
+
+            self._view.trial(told(cell, planned, row), row["error"] if failed else None)
+        self.step(cell.scenario)
 
     def step(self, text: str, done: int = 1) -> None:
         """So much more is done; `text` says what it was."""
         self.done += done
-        if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, advance=done, description=f"{self.what}: {text}")
+        if self._view is not None and self._view.alive:
+            self._view.step(done=self.done, total=self.total, text=text)
         elif monotonic() - self._said >= LINE_EVERY_S or self.done == self.total:
             self._said = monotonic()
             most = self._most if self.done != self.total else ""
@@ -53,8 +56,8 @@ class Reporter:
         if self.total is None:
             return
         self.total -= number
-        if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, total=self.total)
+        if self._view is not None and self._view.alive:
+            self._view.step(done=self.done, total=self.total)
         elif self.done >= self.total:
             say(f"{self.what}: {self.done} of {self.total}{self._failures()}")
 
@@ -80,7 +83,7 @@ class Reporter:
 class Silent:
     """Progress that nobody watches."""
 
-    def trial_done(self, cell: Cell, planned: PlannedTrial, outcome: Outcome, total_ms: float) -> None:
+    def trial_done(self, cell: Cell, planned: PlannedTrial, row: Mapping[str, Any]) -> None:
         """Nothing."""
 
     def skip(self, number: int) -> None:
@@ -91,22 +94,37 @@ class Silent:
 
 
 def say(line: str) -> None:
-    """A line on stderr."""
+    """A line on stderr; a live view moves down for it."""
+    if _views and _views[-1].alive:
+        _views[-1].say(line)
+        return
     print(line, file=sys.stderr, flush=True)  # noqa: T201  (this is where progress goes)
 
 
 @contextmanager
-def progress(total: int | None, what: str, *, most: bool = False, seconds: float | None = None) -> Iterator[Reporter]:
-    """A reporter for so many steps, or at `most` so many; its bar goes when the work is done or breaks off.
+def progress(
+    total: int | None, what: str, *, most: bool = False, seconds: float | None = None, watched: Watched | None = None
+) -> Iterator[Reporter]:
+    """A reporter for so many steps, or at `most` so many; its view goes when the work is done or breaks off.
 
-    Without a total it says how many of the `seconds` have passed.
+    Without a total it says how many of the `seconds` have passed. `watched`: what there is to see beside the number.
     """
-    if not sys.stderr.isatty():
-        yield Reporter(total, what, None, most=most, seconds=seconds)
-        return
-    from rich.console import Console  # noqa: PLC0415  (start-up time)
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+    view = _opened(total, what, watched, most=most, seconds=seconds)
+    if view is not None:
+        _views.append(view)
+    try:
+        yield Reporter(total, what, view, most=most, seconds=seconds)
+    finally:
+        if view is not None:
+            _views.remove(view)
+            view.close()
 
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        yield Reporter(total, f"{what}, at most" if most and total else what, bar, seconds=seconds)
+
+def _opened(total: int | None, what: str, watched: Watched | None, *, most: bool, seconds: float | None) -> Feed | None:
+    """A view in a terminal that can show one."""
+    from bench.liveview.feed import opened, shows  # noqa: PLC0415  (start-up time)
+
+    if not shows():
+        return None
+    opening = {"what": what, "total": total, "most": most and total is not None, "seconds": seconds}
+    return opened({**opening, "cells": watched.cells if watched else []}, watched.look if watched else None)

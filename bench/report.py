@@ -3,25 +3,104 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench import records
 from bench.errors import BenchError
 from bench.nearest import unknown
+from bench.output import Output
 from bench.summary import Reporter, Summary
 
 NOT_A_RUN = "sample"
 """The committed example in reports/."""
+STDOUT = Path("-")
 OWN_FILES = (records.MANIFEST, records.PLAN, records.JOURNAL)
 PLAIN_NAME = re.compile(r"[^/\\:\0]+")
 _LATEST = re.compile(r"latest(?:~(\d+))?")
 
 
-def write_reports(run: Path, summary: Summary, reporters: Iterable[Reporter]) -> list[Path]:
-    """Write every reporter's file into the run folder. All are rendered before the first is written."""
-    texts = {run / name: render(reporter, summary) for name, reporter in by_filename(reporters).items()}
+class Export(NamedTuple):
+    """A report that was asked for by name."""
+
+    reporter: Reporter
+    file: Path | None
+    """Where it goes; None: to its own file in the run folder. `-`: stdout."""
+
+    @property
+    def printed(self) -> bool:
+        """Does it go to stdout?"""
+        return self.file == STDOUT
+
+
+def check_output(reporters: Iterable[Reporter], output: Output) -> list[Export]:
+    """What is to be exported; BenchError for what cannot be: to be asked before a run sends anything."""
+    exports = check_exports(reporters, output.exports)
+    if output.as_json and any(export.printed for export in exports):
+        raise BenchError("--json and --export NAME=- both want stdout; leave one out, or name a file")
+    return exports
+
+
+def check_exports(reporters: Iterable[Reporter], exports: Sequence[str]) -> list[Export]:
+    """What `--export NAME[=FILE]` asks for. BenchError for an unknown name, and for a file that has no place."""
+    known = {reporter.name: reporter for reporter in reporters}
+    found = [_export(known, text) for text in exports]
+    by_filename([*filter(_is_always, known.values()), *_beside(found)])
+    if sum(export.printed for export in found) > 1:
+        raise BenchError("--export: only one report can go to stdout; give the others a file: NAME=FILE")
+    return found
+
+
+def _export(known: Mapping[str, Reporter], text: str) -> Export:
+    name, equals, file = text.partition("=")
+    if name not in known:
+        raise unknown("reporter", name, known, hint="bench list shows all")
+    if equals:
+        return Export(known[name], _place(text, file))
+    if known[name].filename is None:
+        raise BenchError(f"--export {name}: it has no file of its own; say where: {name}=FILE, or {name}=- for stdout")
+    return Export(known[name], None)
+
+
+def _place(text: str, file: str) -> Path:
+    path = Path(file)
+    if path == STDOUT:
+        return path
+    if not file or path.is_dir():
+        raise BenchError(f"--export {text}: that is no file; name one behind the =")
+    if not path.parent.is_dir():
+        raise BenchError(f"--export {text}: there is no folder {path.parent}; make it first")
+    return path
+
+
+def _is_always(reporter: Reporter) -> bool:
+    return reporter.always
+
+
+def _beside(exports: Iterable[Export]) -> list[Reporter]:
+    """Those that are only written because they were named."""
+    named = {one.reporter.name: one.reporter for one in exports if one.file is None and not one.reporter.always}
+    return list(named.values())
+
+
+def write_exports(exports: Iterable[Export], summary: Summary) -> list[Path]:
+    """Write those that have a file of their own choice; all are rendered before the first is written."""
+    texts = {one.file: render(one.reporter, summary) for one in exports if one.file and not one.printed}
+    for path, text in texts.items():
+        try:
+            path.write_bytes(text)
+        except OSError as error:
+            raise BenchError(f"--export: {path} cannot be written ({error.strerror}); choose another file") from error
+    return list(texts)
+
+
+def write_reports(
+    run: Path, summary: Summary, reporters: Iterable[Reporter], exports: Iterable[Export] = ()
+) -> list[Path]:
+    """Write into the run folder what is always written and what was named. All is rendered before it is written."""
+    chosen = [*filter(_is_always, reporters), *_beside(exports)]
+    texts = {run / name: render(reporter, summary) for name, reporter in by_filename(chosen).items()}
     parts = {path: path.with_name(path.name + ".part") for path in texts}
     try:
         for path, text in texts.items():

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from itertools import chain, repeat
-from operator import itemgetter, sub
-from statistics import median
+from operator import itemgetter
 from typing import Any
 
 from bench.clients.decode import Answer, Event
@@ -14,11 +13,8 @@ from bench.clients.events import TOKEN_KINDS, VISIBLE_KINDS, Meaning, Usage
 from bench.outcome import Exchange, Outcome
 from bench.records import Rows, columns_of
 from bench.scenario import canonical
+from bench.stalls import stalls
 from bench.trial import Attempt, Trial
-
-STALL_NS = 200_000_000
-STALL_MIN_NS = 50_000_000
-STALL_TIMES = 5
 
 
 def tokens_of(events: Iterable[Event]) -> Iterator[Event]:
@@ -43,17 +39,6 @@ def tokens_of(events: Iterable[Event]) -> Iterator[Event]:
 _BRINGING = TOKEN_KINDS | {"terminal"}
 _MEANING = itemgetter(3)
 _T_READ = itemgetter(0)
-
-
-def stalls(stamps: Sequence[int]) -> tuple[int, int]:
-    """(number, ns beyond the median gap) of the gaps over 200 ms, or over 50 ms and five times the median gap."""
-    gaps = list(map(sub, stamps[1:], stamps))
-    if not gaps:
-        return 0, 0
-    usual = median(gaps)
-    limit = min(STALL_NS, max(STALL_MIN_NS, STALL_TIMES * usual))
-    stalled = [gap for gap in gaps if gap > limit]
-    return len(stalled), int(sum(gap - usual for gap in stalled))
 
 
 def trial_rows(

@@ -10,20 +10,36 @@ from tempfile import TemporaryDirectory
 
 from bench import folder, session
 from bench.analysis.ending import stopping_line
-from bench.choice import Choice, Settings, ask_before_spending, choose, describe, headline, of_simulator
+from bench.baseline import check_named, found, named
+from bench.choice import (
+    ANY_MODEL,
+    Choice,
+    Settings,
+    ask_before_spending,
+    choose,
+    describe,
+    headline,
+    of_scenarios,
+    of_simulator,
+)
 from bench.ending import ending
 from bench.errors import EXIT_INTERRUPTED, BenchError, NotEnough, RunInvalid
+from bench.gate import check_early, gated
 from bench.limits import stopping_for
 from bench.output import Output
 from bench.plan import FEWEST_CHECKED, Plan
 from bench.progress import say
 from bench.records import Journal
+from bench.report import check_output
 from bench.summary import Trust
 
 
 def run(settings: Settings, output: Output, argv: Sequence[str], *, confirm: Callable[[str], bool]) -> int:
     """The whole command. Returns the exit code; every user's mistake is a BenchError before anything is written."""
+    output = gated(output, settings.config)
     choice = choose(settings)
+    check_early(output.fail_on, choice, output, delivery=settings.delivery)
+    check_output([reporter for reporter, _ in choice.registry.reporters.values()], output)
     if settings.scheduler is not None and not settings.dry_run:
         from bench.cluster import joined  # noqa: PLC0415  (only where it is asked for)
 
@@ -32,6 +48,8 @@ def run(settings: Settings, output: Output, argv: Sequence[str], *, confirm: Cal
     plan = choice.plan(settings, {}, notes.append)
     for note in notes:
         say(note)
+    check_named(named(output), of_scenarios(plan), open_model=ANY_MODEL)
+    output = found(output, settings.out)
     if settings.dry_run:
         sys.stdout.write(describe(plan, choice, settings))
         return 0
@@ -60,6 +78,7 @@ def _measure(
         reachable = session.without_missing(addressed, endpoints)
         models = {name: endpoint.checked.models[0] for name, endpoint in endpoints.items()}
         plan = reachable.plan(settings, models, lambda _: None)
+        check_named(named(output), of_scenarios(plan))
         capped = {name: endpoint.checked.length for name, endpoint in endpoints.items()}
         stopping = stopping_for(plan, reachable, settings, capped)
         run = folder.begin(
@@ -71,6 +90,7 @@ def _measure(
             sent={name: session.options_for(endpoint, settings) for name, endpoint in endpoints.items()},
             wire={name: endpoint.checked.wire for name, endpoint in endpoints.items()},
             redact=session.redactor(reachable),
+            baseline=named(output),
         )
         run.stopping = stopping
         most = "at most " if settings.precision is not None or settings.budgets else ""

@@ -138,8 +138,8 @@ class Gate(Protocol):
 class Progress(Protocol):
     """What the runner tells while it works."""
 
-    def trial_done(self, cell: Cell, planned: PlannedTrial, outcome: Outcome, total_ms: float) -> None:
-        """A trial has ended."""
+    def trial_done(self, cell: Cell, planned: PlannedTrial, row: Mapping[str, Any]) -> None:
+        """A trial has ended; `row` is its row of the table `trials`, of a worker's only the columns `TOLD`."""
 
     def skip(self, number: int) -> None:
         """So many trials need no doing."""
@@ -319,6 +319,7 @@ async def _deferred(running: Running, units: Iterator[Unit], carry: Carry, conte
         raise
     finally:
         spent = await (running.ending or shooter.end())
+        context.guard.heard(spent.probes)
         _write_probes(running, spent.probes, context)
     return {"cpu_ns": spent.cpu_ns, "wall_ns": spent.wall_ns}
 
@@ -391,7 +392,7 @@ async def _run_planned(planned: PlannedTrial, running: Running, context: Context
         context.tally.refusals.add(cell.cell, refused)
     row = {name: values[0] for name, values in rows["trials"].items()}
     context.stopping.ended(planned, cell, row, untold(exchanges))
-    progress.trial_done(cell, planned, outcome, (trial.t_end - trial.t_origin) / 1e6)
+    progress.trial_done(cell, planned, row)
     _stop_on_plugin_error(outcome, cell, planned, context.redact, refused=bool(refused))
     if isinstance(trial.error, asyncio.CancelledError):
         raise trial.error

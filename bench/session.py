@@ -17,6 +17,7 @@ from bench.choice import Choice, Settings, calibrates, output_tokens
 from bench.clients.sdk import sdk_client, sync_client
 from bench.endpoint import expanded_headers, key_for, secrets_of
 from bench.folder import Run
+from bench.liveview.told import watched
 from bench.meters import consuming
 from bench.meters.memory import LENGTHS, METERS, WORKERS, Job, measure
 from bench.outcome import Lost
@@ -111,7 +112,7 @@ def measure_trials(
     """
     most = settings.precision is not None or bool(settings.budgets)
     seconds = plan.seconds if not most and (plan.size is None or plan.scheduled) else None
-    with progress(plan.size, "trials", most=most, seconds=seconds) as reporter:
+    with progress(plan.size, "trials", most=most, seconds=seconds, watched=watched(plan, run)) as reporter:
         try:
             asyncio.run(_carrier(settings)(run, plan, choice, endpoints, settings, journal, reporter))
         except (KeyboardInterrupt, asyncio.CancelledError):
@@ -169,6 +170,7 @@ async def carry_out_in(
             redact=redactor(choice),
             tally=run.tally,
             stopping=run.stopping,
+            guard=run.guard,
             shooter=shooter,
             max_in_flight=settings.max_in_flight,
             events=settings.events,

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterable
-from dataclasses import dataclass
+import webbrowser
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.analysis.build import build
+from bench.baseline import named
 from bench.output import Output
 from bench.progress import say
-from bench.report import write_reports
-from bench.reporters.terminal import render_terminal
+from bench.report import Export, check_output, render, write_exports, write_reports
+from bench.reporters.anonymous import Aliases, hosts_stored
+from bench.reporters.tables import render_json
+from bench.reporters.terminal import WIDEST, render_terminal
 from bench.summary import Reporter, Summary
+
+if TYPE_CHECKING:
+    from bench.comparison import Comparison
+
+PAGE = "report.html"
 
 
 @dataclass(frozen=True)
@@ -24,13 +34,77 @@ class Shown:
     exit_code: int
 
 
-def show(run: Path, reporters: Iterable[Reporter], output: Output) -> Shown:  # noqa: ARG001
-    """Everything from the run folder alone. The table goes to stdout, the list of files to stderr."""
-    summary = build(run)
-    files = write_reports(run, summary, reporters)
-    color = sys.stdout.isatty()
-    width = shutil.get_terminal_size().columns if color else 100
-    sys.stdout.write(render_terminal(summary, width, color=color))
+def show(run: Path, reporters: Iterable[Reporter], output: Output) -> Shown:
+    """Everything from the run folder alone. Results go to stdout, the list of files to stderr."""
+    known = list(reporters)
+    exports = check_output(known, output)
+    summary = build(run, named(output))
+    comparisons = _against_stored(run, summary, output)
+    if output.anonymize:
+        summary, comparisons, output = _anonymous(run, summary, comparisons, output)
+    files = [*write_reports(run, summary, known, exports), *_compared(run, comparisons)]
+    elsewhere = write_exports(exports, summary)
+    sys.stdout.buffer.write(_result(run, summary, comparisons, exports, output))
     sys.stdout.flush()
     say(f"{run}/: {', '.join(file.name for file in files)}")
-    return Shown(summary, 0)
+    for file in elsewhere:
+        say(f"{file} written")
+    if output.open_html:
+        open_page(run / PAGE)
+    return Shown(summary, _gate(summary, comparisons, output))
+
+
+def _result(
+    run: Path, summary: Summary, comparisons: Sequence[Comparison], exports: Iterable[Export], output: Output
+) -> bytes:
+    """What goes to stdout: JSON, the report that was asked for there, or the table."""
+    if output.as_json:
+        return render_json(summary)
+    for export in exports:
+        if export.printed:
+            return render(export.reporter, summary)
+    color = sys.stdout.isatty()
+    width = shutil.get_terminal_size().columns if color else WIDEST
+    return render_terminal(summary, width, color=color, where=str(run), compared=comparisons).encode()
+
+
+def _against_stored(run: Path, summary: Summary, output: Output) -> list[Comparison]:
+    if output.baseline is None:
+        return []
+    from bench.comparing import against  # noqa: PLC0415  (only where it is asked for)
+
+    return [against(run, summary, output.baseline, run.parent)]
+
+
+def _compared(run: Path, comparisons: Iterable[Comparison]) -> list[Path]:
+    """The files of a comparison with a stored run, in the folder of this one."""
+    if not comparisons:
+        return []
+    from bench.comparing import write_comparison  # noqa: PLC0415  (only where it is asked for)
+
+    return [file for one in comparisons for file in write_comparison(run, one)]
+
+
+def _anonymous(
+    run: Path, summary: Summary, comparisons: Sequence[Comparison], output: Output
+) -> tuple[Summary, list[Comparison], Output]:
+    """All of it without the names of hosts; conditions too, as they may name a target that is called like its host."""
+    stored = hosts_stored(run.parent, run, output.baseline)
+    aliases = Aliases.of(summary, stored)
+    hidden = aliases.in_summary(summary)
+    conditions = tuple(map(aliases.text, output.fail_on))
+    return hidden, [aliases.hide(one) for one in comparisons], replace(output, fail_on=conditions)
+
+
+def _gate(summary: Summary, comparisons: Sequence[Comparison], output: Output) -> int:
+    from bench.gate import run_gate  # noqa: PLC0415
+
+    return run_gate(summary, [*summary.comparisons, *comparisons], output)
+
+
+def open_page(page: Path) -> None:
+    """Show it in the browser; where there is none, say where it is."""
+    if not page.is_file():
+        say(f"--open: there is no {page} in this run")
+    elif not webbrowser.open(page.resolve().as_uri()):
+        say(f"--open: no browser was found; open {page.resolve()} yourself")

@@ -102,6 +102,8 @@ class Cell:
     """What its target said in the warm-up, where it was not measured for that; else empty."""
     saturated: str = ""
     """How the client was late, and what helps; empty where it kept up. Such a cell has no verdict."""
+    curves: Mapping[str, Ecdf] = field(default_factory=dict)
+    """Further distributions of its streamed trials: `ttft` and `total`."""
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,10 @@ from bench.stopping import Stopping
 
 MACHINE = {"cpu_time", "steal", "pressure"}
 """Probes that count up for a whole machine: those of several workers would be mixed up."""
-TOLD = ("attempts", "requests", "input_tokens", "output_tokens", "status", "phase")
+TOLD = (
+    *("attempts", "requests", "input_tokens", "output_tokens", "status", "error", "phase"),
+    *("delivery", "t_origin", "t_first_useful", "t_end", "result_sha256"),
+)
 """Columns of a trial's row that the run looks at while it goes on."""
 
 
@@ -91,10 +94,9 @@ class Telling(Stopping):
 
     def ended(self, planned: PlannedTrial, cell: Cell, row: Mapping[str, Any], untold: int = 0) -> None:
         """Tell the run."""
-        total = row["t_end"] - row["t_origin"]
         told = {name: row[name] for name in TOLD}
-        of_plan = {name: getattr(planned, name) for name in ("trial_id", "pair", "ask", "delivery")}
-        self.line.send(message(kind="ended", cell=cell.cell, row=told, untold=untold, total_ns=total, **of_plan))
+        of_plan = {name: getattr(planned, name) for name in ("trial_id", "pair", "block", "ask", "delivery")}
+        self.line.send(message(kind="ended", cell=cell.cell, row=told, untold=untold, **of_plan))
 
 
 class Together:

@@ -1,11 +1,9 @@
-"""Writes the pages that the code already knows: docs/metrics.md, docs/records.md, docs/cli.md; the scripts' tables in
-docs/simulator.md; docs/scenarios.md, and the README's table of them.
+"""Writes the pages that the code already knows: docs/metrics.md, docs/records.md, docs/formats.md, docs/cli.md; the
+scripts' tables in docs/simulator.md; docs/scenarios.md, and the README's table of them.
 
 python -m docs.generate
 """
 
-import ast
-import inspect
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +18,7 @@ from bench.schema import SCHEMA_VERSION, TABLES
 from bench.simulator.script import Fault, Item, Turn, Write
 from bench.summary import COLUMNS, Row
 from docs.conformance_page import streams_markdown
+from docs.formats_page import field_docs, formats_markdown
 from docs.scenario_page import modes_markdown, scenarios_markdown
 
 DOCS = Path(__file__).parent
@@ -92,6 +91,7 @@ def pages() -> dict[Path, str]:
     return {
         DOCS / "metrics.md": glossary_markdown(),
         DOCS / "records.md": "\n".join([RECORDS_HEAD, *map(table, TABLES), CSV_HEAD + "\n".join(csv_lines()) + "\n"]),
+        DOCS / "formats.md": formats_markdown(csv_lines()),
         DOCS / "cli.md": "\n".join([CLI_HEAD, *sections()]),
         DOCS / "scenarios.md": scenarios_markdown(),
         DOCS.parent / "README.md": between((DOCS.parent / "README.md").read_text("utf-8"), modes_markdown()),
@@ -145,22 +145,11 @@ def limits(option: dict[str, Any]) -> str:
 
 def csv_lines() -> Iterator[str]:
     """The columns of summary.csv."""
-    known = {column.name: column.doc for column in TABLES["trials"]} | CSV_DOCS | row_docs()
+    known = {column.name: column.doc for column in TABLES["trials"]} | CSV_DOCS | field_docs(Row)
     for name in COLUMNS:
         type_ = Row.__annotations__[name].replace(" | None", ", may be empty")
         doc = known[name].rstrip(".").replace("None: ", "Empty: ").replace("None", "empty")
         yield f"| `{name}` | {type_} | {doc} |"
-
-
-def row_docs() -> dict[str, str]:
-    """What the fields of `Row` say about themselves, in the strings below them."""
-    (class_,) = ast.parse(inspect.getsource(Row)).body
-    assert isinstance(class_, ast.ClassDef)  # noqa: S101  (for the type checker)
-    docs = {}
-    for field, after in zip(class_.body, class_.body[1:], strict=False):
-        if isinstance(field, ast.AnnAssign) and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
-            docs[ast.unparse(field.target)] = " ".join(str(after.value.value).split())
-    return docs
 
 
 def sections() -> Iterator[str]:

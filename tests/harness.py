@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +18,6 @@ from bench.asks import Options
 from bench.call import is_sync
 from bench.clients.sdk import sdk_client, sync_client
 from bench.clients.wire.process import Shooter
-from bench.outcome import Outcome
 from bench.plan import BOTH, Amount, Cell, PlannedTrial, make_plan
 from bench.records import Journal, read
 from bench.runner import Context, Link, Tally, carry_out
@@ -54,7 +53,7 @@ class Counting:
     def __init__(self, number: int | None) -> None:
         self.left, self.enough = number, asyncio.Event()
 
-    def trial_done(self, cell: Cell, planned: PlannedTrial, outcome: Outcome, total_ms: float) -> None:  # noqa: ARG002
+    def trial_done(self, cell: Cell, planned: PlannedTrial, row: Mapping[str, Any]) -> None:  # noqa: ARG002
         """One less to wait for."""
         if self.left and planned.phase == "measure":
             self.left -= 1

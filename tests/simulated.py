@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import integrate, optimize, signal, stats
 
+from bench.analysis import mover
 from bench.analysis.intervals import (
     Estimate,
     clustered_quantile,
@@ -24,6 +25,7 @@ from bench.analysis.intervals import (
     share_ci,
     theil_sen,
 )
+from bench.analysis.mover import Bounded
 from bench.analysis.resampling import cluster_bootstrap
 from bench.analysis.serial import shift_in_time
 from bench.analysis.shifts import two_sample_shift
@@ -276,6 +278,43 @@ def _series(noise: Floats, r: float) -> Floats:
     return made
 
 
+def mover_cases(sizes: tuple[tuple[float, int], ...], shares: tuple[int, ...]) -> Iterator[Case]:
+    """`mover`: the ratio of two quantiles, the second sample 10 % longer; the difference of two shares."""
+    for name, shape in (("spread of 5 %", 0.05), ("lognormal", 1.0)):
+        for q, n in sizes:
+            yield Case(
+                f"mover, ratio of p{100 * q:g}",
+                name,
+                n,
+                0.1,
+                lambda g, n=n, q=q, s=shape: _quantile_ratio(g, n, q, s),  # type: ignore[misc]
+            )
+    for p, other in ((0.1, 0.1), (0.1, 0.3), (0.02, 0.1)):
+        for n in shares:
+            yield Case(
+                "mover, difference of shares",
+                f"{100 * p:g} and {100 * other:g} %",
+                n,
+                other - p,
+                lambda g, n=n, p=p, other=other: Estimate(  # type: ignore[misc]
+                    *mover.difference(_bounded(_share(g, n, other)), _bounded(_share(g, n, p)))
+                ),
+            )
+
+
+def _quantile_ratio(rng: Rng, n: int, q: float, sigma: float) -> Estimate:
+    baseline, current = (quantile_ci(f * rng.lognormal(sigma=sigma, size=n), q) for f in (1.0, 1.1))
+    return Estimate(*mover.ratio(_bounded(current), _bounded(baseline)))
+
+
+def _share(rng: Rng, n: int, p: float) -> Estimate:
+    return share_ci(int(rng.binomial(n, p)), n)
+
+
+def _bounded(e: Estimate) -> Bounded:
+    return Bounded(*(float("nan") if x is None else x for x in (e.value, e.low, e.high)))
+
+
 def few_cases() -> Iterator[Case]:
     """Every estimator at its smallest n and at one more: seconds."""
     yield from quantile_cases((100,))
@@ -286,6 +325,7 @@ def few_cases() -> Iterator[Case]:
     yield from clustered_cases(((0.5, 20), (0.9, 36)))
     yield from bootstrap_cases((20, 100))
     yield from serial_cases((36, 100), (0.0, 0.5))
+    yield from mover_cases(((0.5, 36), (0.9, 100)), (36,))
 
 
 def all_cases() -> Iterator[Case]:
@@ -299,6 +339,9 @@ def all_cases() -> Iterator[Case]:
     yield from clustered_cases(((0.5, 20), (0.5, 100), (0.9, 36), (0.9, 100), (0.95, 72), (0.95, 100), (0.99, 368)))
     yield from bootstrap_cases((20, 36, 100, 400))
     yield from serial_cases((36, 60, 100, 200))
+    yield from mover_cases(
+        ((0.5, 10), (0.5, 36), (0.5, 100), (0.9, 36), (0.9, 100), (0.95, 100), (0.99, 400)), (36, 100, 400)
+    )
 
 
 def enough(case: Case, tries: int) -> int:

@@ -60,6 +60,27 @@ class Truth:
     """Pair within the cell → ms for which the event loop stood still, 20 ms after the origin of both its trials."""
     send_lag_ms: float | None = None
     cpu_share: float = 0.024
+    stamped: bool = False
+    """Attempts have all their stamps: sent 1 ms after they could be, first read 10 ms before the first delta."""
+    slow: Mapping[int, float] = field(default_factory=dict)
+    """Pair within the cell → by what its streamed trial takes longer (2: three times as long). Nothing tells why."""
+    stalled: Mapping[int, float] = field(default_factory=dict)
+    """Pair within the cell → ms for which its streamed answer stands still in its middle."""
+    backoff: Mapping[int, float] = field(default_factory=dict)
+    """Pair within the cell → ms after which its streamed trial was tried again; the first try took `TRIED_MS`."""
+    longer: frozenset[int] = frozenset()
+    """Pairs within the cell whose streamed answer has twice as many tokens."""
+    collected: Mapping[int, float] = field(default_factory=dict)
+    """Pair within the cell → ms of garbage collection, from 20 ms after the origin of both its trials."""
+    begun_late: Mapping[int, float] = field(default_factory=dict)
+    """Pair within the cell → ms from the origin of its streamed trial, as the schedule had it, to its beginning."""
+    unstored: frozenset[int] = frozenset()
+    """Pairs within the cell of whose streamed trial no event was kept."""
+
+
+TRIED_MS = 12.0
+NOT_PLANTED = -1
+"""No pair: in this trial nothing is out of the ordinary."""
 
 
 def make_run(
@@ -197,10 +218,15 @@ def _rows(
     """All tables of one trial."""
     number, streamed = trial["ask"], trial["delivery"] == "streamed"
     status = cell.fail.get((trial["delivery"], number), "ok") if trial["phase"] == "measure" else "ok"
-    stretch = float(np.exp(rng.normal(0, cell.noise))) * factor
-    deltas = cell.tokens // cell.tokens_per_delta
-    first = int(cell.useful_ms * stretch * MS)
+    planted = int(number) if streamed and trial["phase"] == "measure" else NOT_PLANTED
+    stretch = float(np.exp(rng.normal(0, cell.noise))) * factor * (1 + cell.slow.get(planted, 0.0))
+    tokens = cell.tokens * (2 if planted in cell.longer else 1)
+    deltas = tokens // cell.tokens_per_delta
+    begun = origin + int(_tried_ms(cell, planted) * MS)
+    first = begun - origin + int(cell.useful_ms * stretch * MS)
     stamps = [origin + first + int(i * cell.token_ms * cell.tokens_per_delta * stretch * MS) for i in range(deltas)]
+    pause = cell.stalled.get(planted, 0.0)
+    stamps = [stamp + int(pause * MS) * (i >= deltas // 2) for i, stamp in enumerate(stamps)]
     end = stamps[-1] + int(cell.token_ms * MS)
     if streamed:
         end += int((end - origin) * cell.slower_by)
@@ -219,31 +245,60 @@ def _rows(
         "truncated": False,
         "t_origin": origin,
         "t_end": end,
-        **(marks | {"t_last_token": stamps[-1], "deltas": deltas, "stalls": 0, "stall_ns": 0} if streamed else {}),
+        **(marks | {"t_last_token": stamps[-1], "deltas": deltas} if streamed else {}),
+        **({"stalls": int(pause > 0), "stall_ns": int(pause * MS)} if streamed else {}),
+        "t_call": origin + int(cell.begun_late.get(planted, 0.0) * MS),
         "t_first_useful": (useful if streamed else end) if status == "ok" else None,
         "input_tokens": 20,
         "cached_tokens": 0,
-        "output_tokens": cell.tokens if streamed or number not in cell.unlike else cell.tokens * 2,
+        "output_tokens": tokens if streamed or number not in cell.unlike else cell.tokens * 2,
         "requests": 1,
-        "attempts": 1 if status == "ok" else 3,
-        "backoff_ns": 0 if status == "ok" else 900 * MS,
+        "attempts": 3 if status != "ok" else 2 if planted in cell.backoff else 1,
+        "backoff_ns": 900 * MS if status != "ok" else int(cell.backoff.get(planted, 0.0) * MS),
         "events": deltas if streamed else 0,
         "result_sha256": sha256(answer.encode()).hexdigest() if status == "ok" else None,
         "cpu_ns": 10 * MS,
+        "stored": planted not in cell.unstored if cell.unstored else None,
     }
     client_id = f"{trial['trial_id']:08x}"
     attempt = {"trial_id": trial["trial_id"], "request": 0, "attempt": 0, "client_id": client_id}
     attempt["server_id"] = f"req_{client_id}"
     lag = int(cell.read_lag_ms * MS)
+    tried = [attempt | _connection(cell, trial, origin) | _sent(cell, origin)]
+    if cell.stamped:
+        tried = list(_attempts(cell, tried[0], origin, begun, stamps if streamed else [end], end))
+    kept = streamed and planted not in cell.unstored
     return {
         "trials": columns_of("trials", [row]),
-        "attempts": columns_of("attempts", [attempt | _connection(cell, trial, origin) | _sent(cell, origin)]),
+        "attempts": columns_of("attempts", tried),
         "probes": columns_of("probes", list(_beats(cell, trial, origin, end))),
-        "events": columns_of("events", list(_events(trial["trial_id"], stamps)) if streamed else []),
-        "pieces": columns_of("pieces", list(_pieces(trial["trial_id"], stamps)) if streamed else []),
+        "events": columns_of("events", list(_events(trial["trial_id"], stamps, tried[-1]["attempt"])) if kept else []),
+        "pieces": columns_of("pieces", list(_pieces(trial["trial_id"], stamps)) if kept else []),
         "metrics": columns_of("metrics", [_metric(trial["trial_id"], 40 * stretch)]),
-        "truth": columns_of("truth", list(_truth(client_id, stamps, lag)) if streamed and cell.simulated else []),
+        "truth": columns_of(
+            "truth", list(_truth(tried[-1]["client_id"], stamps, lag)) if streamed and cell.simulated else []
+        ),
     }
+
+
+def _tried_ms(cell: Truth, pair: int) -> float:
+    """How long the trial was at it before the attempt that succeeded."""
+    return TRIED_MS + cell.backoff[pair] if pair in cell.backoff else 0.0
+
+
+def _attempts(
+    cell: Truth, attempt: Mapping[str, Any], origin: int, begun: int, stamps: Sequence[int], end: int
+) -> Iterator[dict[str, Any]]:
+    """The attempts of a trial with their stamps: where it was tried twice, the first was refused at once."""
+    ready = attempt.get("t_connected") or origin
+    if begun > origin:
+        over = origin + int(TRIED_MS * MS)
+        refused = {"t_first_read": over - 2 * MS, "t_last_read": over - MS, "t_end": over}
+        yield {**attempt, "t_start": origin, "t_sent": ready + MS, **refused, "status": 429}
+        again = {"client_id": f"{attempt['client_id']}-1", "attempt": 1, "reused": True, "backoff_ns": begun - over}
+        attempt, ready = {**attempt, **again, "t_connect": None, "t_connected": None}, begun
+    read = {"t_first_read": stamps[0] - 10 * MS, "t_last_read": stamps[-1], "t_end": end}
+    yield {**attempt, "t_start": begun, "t_sent": ready + MS, **read, "status": 200}
 
 
 def _connection(cell: Truth, trial: Mapping[str, Any], origin: int) -> dict[str, Any]:
@@ -263,6 +318,9 @@ def _sent(cell: Truth, origin: int) -> dict[str, Any]:
 
 def _beats(cell: Truth, trial: Mapping[str, Any], origin: int, end: int) -> Iterator[dict[str, Any]]:
     """Heartbeats every 10 ms; after a pause the next is again in time."""
+    if lasted := cell.collected.get(trial["ask"]):
+        over = origin + int((20 + lasted) * MS)
+        yield {"t": over, "cell": trial["cell"], "name": "gc_pause", "value": lasted, "unit": "ms"}
     if cell.loop_lag_ms is None:
         return
     pause, due = cell.pauses.get(trial["ask"], 0.0), origin
@@ -284,14 +342,14 @@ def _machine(trials: int, pressure: float, steal: float) -> Iterator[dict[str, A
 _DELTA = "response.output_text.delta"
 
 
-def _events(trial_id: int, stamps: Sequence[int]) -> Iterator[dict[str, Any]]:
+def _events(trial_id: int, stamps: Sequence[int], attempt: int = 0) -> Iterator[dict[str, Any]]:
     """The deltas, and the event that repeats them all."""
     whole = [(stamps[-1] + MS, "response.output_text.done", 400)]
     for seq, (t, type_, chars) in enumerate([*((stamp, _DELTA, 4) for stamp in stamps), *whole]):
         yield {
             "trial_id": trial_id,
             "request": 0,
-            "attempt": 0,
+            "attempt": attempt,
             "seq": seq,
             "t_read": t,
             "read": seq,

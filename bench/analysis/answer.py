@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
 from typing import NamedTuple
 
 from bench.analysis.floor import Resolution, Way, way
 from bench.analysis.knee import overloaded
-from bench.analysis.verdicts import Find, Outcome, gain_of, known, negated, overhead_of, why
-from bench.analysis.wording import both, ends, interval, span, value
+from bench.analysis.verdicts import Find, Outcome, gain_of, negated, overhead_of, why
+from bench.analysis.wording import ends, span, value
+from bench.comparison import Ranking
 from bench.summary import Cell, Row, Summary
 
 ALIKE = 0.1
@@ -51,7 +51,7 @@ def answer(summary: Summary, resolutions: Mapping[Way, Resolution]) -> str:
             *_unpaired(usable, compared),
             *_late(cells),
             *_overloaded(len(usable) - len(steady)),
-            *fastest(summary.row, usable),
+            *fastest(summary.rankings),
         ]
     )
 
@@ -214,32 +214,6 @@ def _overloaded(number: int) -> Iterator[str]:
         yield f"Left out: {number} {'cell' if number == 1 else 'cells'} in which ever more were in flight."
 
 
-def fastest(find: Find, cells: Sequence[Cell]) -> Iterator[str]:
-    """For each scenario that ran on several models or targets: the one with the lowest streamed TTFU, if one has."""
-    for (scenario, _), group in groupby(sorted(cells, key=_workload), key=_workload):
-        rivals = list(group)
-        if len(rivals) > 1:
-            yield f"{scenario}: {_winner(find, rivals)}."
-
-
-def _workload(cell: Cell) -> tuple[str, tuple[str, ...]]:
-    key = cell.key
-    return key.scenario, (key.params, key.api, key.client, key.load)
-
-
-def _winner(find: Find, rivals: Sequence[Cell]) -> str:
-    rows = [(cell, find(cell, "streamed", "ttfu", "p50", "")) for cell in rivals]
-    placed = sorted(((k[1], k[2], i) for i, (_, row) in enumerate(rows) if (k := known(row))), key=lambda p: p[1])
-    if len(placed) < len(rivals):
-        return "which is fastest streamed cannot be said (a median is missing)"
-    cell, row = rows[placed[0][2]]
-    if placed[0][1] < min(low for low, _, i in placed if i != placed[0][2]):
-        return (
-            f"{_rival(cell)} is the fastest streamed, first useful output after {value(row)} {interval(row)} (median)"
-        )
-    listed = ", ".join(f"{_rival(cell)} {both(row)}" for cell, row in rows)
-    return f"cannot tell apart which is fastest streamed by the first useful output ({listed})"
-
-
-def _rival(cell: Cell) -> str:
-    return f"{cell.key.target}/{cell.key.model}"
+def fastest(rankings: Sequence[Ranking]) -> Iterator[str]:
+    """For each scenario that ran on several models or targets: the fastest, if one is."""
+    return (f"{ranking.label}: {ranking.sentence}." for ranking in rankings)

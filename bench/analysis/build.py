@@ -17,9 +17,11 @@ from bench.analysis.cellrows import Arm, arm_rows, floats, never_useful
 from bench.analysis.claims import claims
 from bench.analysis.drift import Drift, connections, order_effect, trend
 from bench.analysis.ending import stopping_line
+from bench.analysis.figures import figures, outliers
 from bench.analysis.floor import Resolution, Way, floor_rows, resolution, way
 from bench.analysis.frames import RunFrames, load, of_cell
 from bench.analysis.guard import calibration_lines, guard_cell, machine_lines
+from bench.analysis.ids import last_ids, printable
 from bench.analysis.instrument import cpu_rows, read_lag_rows, read_lags
 from bench.analysis.knee import GREW, knee_row, knees, overloaded, queue_grows
 from bench.analysis.labels import cell_key, cell_labels
@@ -27,8 +29,11 @@ from bench.analysis.loadrows import load_rows, loads_of
 from bench.analysis.memory import memory_curves, memory_rows
 from bench.analysis.pairs import make_pairs, pair_rows
 from bench.analysis.piecerows import piece_gap_rows
+from bench.analysis.ranking import rankings
 from bench.analysis.sdkcost import sdk_rows
 from bench.analysis.trust import floor_lines, trust
+from bench.analysis.within import comparisons
+from bench.baseline import Baseline, check_named
 from bench.load import parse_load
 from bench.meters.consuming import CONSUMERS
 from bench.summary import Cell, CellKey, Ecdf, Failure, MemoryCurve, Row, Summary
@@ -39,8 +44,11 @@ LATE_NOTE = "SATURATED: the client was late"
 """Before the note of every number of such a cell: the numbers stay for programs, and are in no table."""
 
 
-def build(run: Path) -> Summary:
-    """Analyse a run folder. BenchError when it is damaged or its figures do not add up."""
+def build(run: Path, baseline: Baseline | None = None) -> Summary:
+    """Analyse a run folder. BenchError when it is damaged or its figures do not add up.
+
+    `baseline`: the target or model that the others are compared with, where it is another than the manifest names.
+    """
     frames = load(run)
     labels = cell_labels(frames.cells)
     lags = read_lags(frames.trials, dict(frames.tables))
@@ -56,6 +64,8 @@ def build(run: Path) -> Summary:
     found += sdk_rows(cells, _arms_of(frames), found, int(frames.plan["seed"]))
     checked = aa.check(frames, resolutions, [cell.number for cell in cells if cell.saturated])
     drift = trend(frames, [cell.number for cell in cells if overloaded(cell)])
+    named = dict(zip(_numbers(frames), labels, strict=True))
+    far, unlisted = outliers(frames, named)
     summary = Summary(
         manifest=frames.manifest,
         headline=headline(frames.manifest, cells),
@@ -78,11 +88,26 @@ def build(run: Path) -> Summary:
         cells=tuple(_invalidated(cell, checked.invalid) for cell in cells),
         rows=(*found, *floors, *checked.rows, *drift.rows, *memory_numbers),
         memory=memory,
-        failures=tuple(_failures(frames, dict(zip(_numbers(frames), labels, strict=True)))),
+        failures=tuple(_failures(frames, named)),
         unlisted=max(0, int((frames.trials["status"] != "ok").sum()) - MOST_FAILURES),
         environment=_environment(frames.manifest),
+        figures=figures(frames),
+        outliers=far,
+        outliers_unlisted=unlisted,
     )
-    return _with_verdicts(replace(summary, claims=claims(frames, summary)), resolutions)
+    summary = _beside_each_other(frames, replace(summary, claims=claims(frames, summary)), baseline)
+    return _with_verdicts(summary, resolutions)
+
+
+def _beside_each_other(frames: RunFrames, summary: Summary, baseline: Baseline | None) -> Summary:
+    """With the targets and models ranked, and compared with the one that is their baseline."""
+    named = frames.manifest.get("baseline") or {} if baseline is None else baseline
+    check_named(baseline, [cell.key for cell in summary.cells])
+    return replace(
+        summary,
+        rankings=rankings(frames, summary.cells, summary.row),
+        comparisons=comparisons(frames, summary.cells, summary.rows, named),
+    )
 
 
 def _grew(rows: Iterable[Row]) -> str:
@@ -145,6 +170,7 @@ def _cell(
         unpaired=_unpaired(cell, frames.plan),
         unsupported=unsupported,
         saturated=guarded.saturated,
+        curves={metric: _ecdf(streamed, metric) for metric in ("ttft", "total")},
     )
     return made, rows
 
@@ -279,22 +305,15 @@ def _ms(estimate: intervals.Estimate) -> str:
 
 
 def _failures(frames: RunFrames, labels: Mapping[int, str]) -> Iterator[Failure]:
-    columns, named = ["cell", "delivery", "status", "error"], ["trial_id", "client_id", "server_id"]
+    columns = ["cell", "delivery", "status", "error"]
     failed = frames.trials.loc[frames.trials["status"] != "ok", columns].sort_index().head(MOST_FAILURES)
-    attempts = frames.tables["attempts"]
-    last = attempts.loc[attempts["trial_id"].isin(failed.index), named].drop_duplicates("trial_id", keep="last")
-    ids = failed.join(last.set_index("trial_id")).replace({np.nan: None})
+    ids = failed.join(last_ids(frames.tables["attempts"], failed.index)).replace({np.nan: None})
     for trial_id, trial in ids.iterrows():
         yield Failure(
             trial_id=int(str(trial_id)),
             cell=labels.get(int(trial["cell"]), ""),
             **{name: printable(trial[name]) for name in ("delivery", "status", "client_id", "server_id", "error")},
         )
-
-
-def printable(text: str | None) -> str:
-    """Server text without control characters: it goes to terminals and files."""
-    return "".join(char if char.isprintable() else " " for char in text or "")
 
 
 def _environment(manifest: Mapping[str, Any]) -> dict[str, str]:

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bench.analysis import intervals
-from bench.analysis.deltas import non_empty
+from bench.analysis.deltas import gaps_of
 from bench.analysis.intervals import Estimate
 from bench.analysis.metrics import BY_NAME, FLAG, LATENCIES, PACES, QUANTILES, SUMS
 from bench.analysis.trials import MS, per_trial
@@ -190,13 +190,8 @@ def gap_rows(arm: Arm, events: pd.DataFrame) -> Iterator[Row]:
 
 def delta_gaps(events: pd.DataFrame) -> tuple[NDArray[np.int64], Floats]:
     """Gaps between successive non-empty deltas of the same attempt: (trial_id, ms) of each."""
-    deltas = non_empty(events)
-    order = ["trial_id", "request", "attempt", "seq"]
-    columns = {name: deltas[name].to_numpy(dtype=np.int64) for name in (*order, "t_read")}
-    place = np.lexsort([columns[name] for name in reversed(order)])
-    trial, request, attempt, t = (columns[name][place] for name in ("trial_id", "request", "attempt", "t_read"))
-    same = (np.diff(trial) == 0) & (np.diff(request) == 0) & (np.diff(attempt) == 0)
-    return trial[1:][same], np.diff(t)[same] / MS
+    gaps = gaps_of(events)
+    return gaps.trial, gaps.ns / MS
 
 
 def one_token_a_delta(ok: pd.DataFrame) -> bool:

@@ -67,13 +67,13 @@ def cell_lateness(frames: RunFrames, cell: int) -> Lateness:
     both, needed = (frames.trials, frames.calibration), ["t_origin", "t_end", "worker"]
     trials = pd.concat([part.loc[part["cell"] == cell, needed] for part in both])
     whole = trials.dropna(subset=["t_origin", "t_end"])
-    in_beats, in_trials = _workers(beats), _workers(whole)
+    in_beats, in_trials = workers(beats), workers(whole)
     met = [_met(beats[in_beats == one], whole[in_trials == one]) for one in sorted({"", *in_trials})]
     return Lateness(np.concatenate([one.lags for one in met]), np.concatenate([one.pauses for one in met]))
 
 
-def _workers(rows: pd.DataFrame) -> pd.Series[str]:
-    """Of each row; empty where one process measured."""
+def workers(rows: pd.DataFrame) -> pd.Series[str]:
+    """The process of each row; empty where one process measured."""
     return rows["worker"].astype(object).where(rows["worker"].notna(), "")
 
 

@@ -28,7 +28,7 @@ UNREAD: Mapping[str, frozenset[str]] = {
     ),
     "attempts": frozenset(
         (
-            *("retry_count", "connection", "t_headers", "t_first_read", "t_last_read", "t_end", "backoff_ns", "status"),
+            *("retry_count", "connection", "t_headers", "backoff_ns", "status"),
             *("http_version", "content_type", "content_encoding", "retry_after", "terminal", "closed_early", "pings"),
             *("events", "reads", "bytes_in", "error"),
         )

@@ -22,7 +22,6 @@ from bench.asks import Options
 from bench.clients.sdk import sdk_client
 from bench.conformance.streams import Stream
 from bench.manager import builtin_folder, load_file
-from bench.outcome import Outcome
 from bench.plan import Cell, PlannedTrial, make_plan
 from bench.progress import Reporter, progress
 from bench.records import Journal, read
@@ -79,7 +78,7 @@ class _Steps:
     def __init__(self, reporter: Reporter) -> None:
         self._reporter = reporter
 
-    def trial_done(self, cell: Cell, planned: PlannedTrial, outcome: Outcome, total_ms: float) -> None:  # noqa: ARG002
+    def trial_done(self, cell: Cell, planned: PlannedTrial, row: Row) -> None:  # noqa: ARG002
         self._reporter.step(cell.model)
 
     def skip(self, number: int) -> None:

@@ -1,1 +1,37 @@
 """The gate: conditions on a result, decided on the bounds of intervals, told to people, CI and exit codes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from bench.gate.early import check_early, gated, gated_here
+
+if TYPE_CHECKING:
+    from bench.comparison import Comparison
+    from bench.output import Output
+    from bench.summary import Summary
+
+__all__ = ["check_early", "gated", "gated_here", "run_gate"]
+
+
+def run_gate(
+    summary: Summary, comparisons: Sequence[Comparison], output: Output, conditions: Sequence[str] | None = None
+) -> int:
+    """Decide every condition, print the verdicts and tell CI; the exit code: 0, 1 (failed), 4 (undecided).
+
+    2 where a condition is about nothing that was measured: all others are told before. To be called without
+    conditions too, as the step summary of GitHub has the report in any case. `conditions`: those of `output`.
+    """
+    from bench.gate import github, junit, lines  # noqa: PLC0415  (a measuring process needs none of it)
+    from bench.gate.judge import judge_all  # noqa: PLC0415
+
+    conditions = output.fail_on if conditions is None else conditions
+    judged, errors = judge_all(conditions, summary, comparisons)
+    stream = sys.stderr if output.as_json or any(name.endswith("=-") for name in output.exports) else sys.stdout
+    lines.write(judged, errors, stream, allow_undecided=output.allow_undecided)
+    if output.junit:
+        junit.write(output.junit, summary, judged, errors)
+    github.tell(summary, judged, errors, stream, allow_undecided=output.allow_undecided)
+    return lines.exit_code(judged, errors, allow_undecided=output.allow_undecided)

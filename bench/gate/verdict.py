@@ -20,3 +20,5 @@ class Judged:
     verdict: Verdict
     sentence: str
     """Why, with the interval and the limit; of UNDECIDED what would decide it."""
+    excess: float = 0.0
+    """Of FAIL: how far the nearest bound is beyond the limit, as a fraction of it. The worst is told first."""

@@ -11,6 +11,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+from collections import deque
+from collections.abc import Iterable, Mapping
 from time import perf_counter_ns
 from typing import Any, Self
 
@@ -18,6 +20,8 @@ BEAT_NS = 10_000_000
 """Between two heartbeats."""
 SHORT_GC_NS = 1_000_000
 """A shorter pause of the collector is not kept."""
+RECENT = 1000
+"""Beats that are kept for whoever watches the run."""
 MACHINE_EVERY_NS = 1_000_000_000
 """The machine is asked no more often than this, and only between trials."""
 
@@ -30,6 +34,7 @@ class Guard:
         self._rows: list[dict[str, Any]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._due = self._gc_start = self._machine_at = 0
+        self._lags: deque[float] = deque(maxlen=RECENT)
 
     async def __aenter__(self) -> Self:
         gc.callbacks.append(self._collected)
@@ -63,6 +68,16 @@ class Guard:
         rows, self._rows = self._rows, []
         return rows
 
+    def lags_since(self) -> list[float]:
+        """How late the beats since the last such question were, in ms: the latest of them."""
+        lags = list(self._lags)
+        self._lags.clear()
+        return lags
+
+    def heard(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Probes of a guard in another process, which are no rows of this one."""
+        self._lags.extend(row["value"] for row in rows if row["name"] == "loop_lag")
+
     def _beat(self) -> None:
         now = perf_counter_ns()
         self._late(now)
@@ -70,7 +85,9 @@ class Guard:
         self._timer = asyncio.get_running_loop().call_later((self._due - now) / 1e9, self._beat)
 
     def _late(self, now: int) -> None:
-        self._note(now, "loop_lag", max(0, now - self._due))
+        lag = max(0, now - self._due)
+        self._note(now, "loop_lag", lag)
+        self._lags.append(lag / 1e6)
 
     def _collected(self, phase: str, _info: dict[str, int]) -> None:
         now = perf_counter_ns()

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from bench.hookspecs import hookimpl
 from bench.reporters.html import render_html
 from bench.reporters.markdown import render_markdown
+from bench.reporters.pytest_benchmark import render_pytest_benchmark
 from bench.reporters.tables import render_csv, render_json
 from bench.reporters.terminal import render_terminal
 from bench.summary import Reporter
@@ -20,3 +21,4 @@ def register_reporters() -> Iterable[Reporter]:
     yield Reporter("csv", "summary.csv", render_csv)
     yield Reporter("json", "summary.json", render_json)
     yield Reporter("html", "report.html", render_html)
+    yield Reporter("pytest-benchmark", "pytest-benchmark.json", render_pytest_benchmark, always=False)

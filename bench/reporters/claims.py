@@ -26,6 +26,15 @@ def in_short(claim: Claim, room: int) -> list[str]:
     return [said, _fitting(_number(claim, part), part.reason, room)]
 
 
+def in_a_line(claim: Claim, room: int) -> str:
+    """The statement, shortened where need be, and the number that decided behind it."""
+    part, said = lead(claim), claim.statement.rstrip(".")
+    if claim.verdict == "HOLDS" or part is None or not part.estimate:
+        return said if part is None or not part.n else f"{said} (n={part.n})"
+    number = _number(claim, part)
+    return f"{textwrap.shorten(said, max(20, room - len(number) - 2), placeholder=' …')}: {number}"
+
+
 def _number(claim: Claim, part: ClaimPart) -> str:
     """`text: +70.3 % [+69.9, +70.8], n=36`, the case only where there are several; empty without an estimate."""
     if not part.estimate:

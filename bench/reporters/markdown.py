@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from bench.analysis.metrics import QUANTILES
 from bench.reporters import claims, floors, recorded, sweep
 from bench.reporters.checks import checks
+from bench.reporters.comparison import words
 from bench.reporters.table import (
     CAPTION,
     COST,
@@ -28,6 +29,9 @@ LARGEST = 60_000
 """Bytes."""
 MOST_CELLS = 60
 MOST_RECORDED = 120
+MOST_COMPARED = 4
+MOST_CHANGES = 24
+"""Of each comparison, the worst first."""
 MOST_PARTS = 12
 """Of each claim, below the line for all of them together."""
 MOST_DETAILS = 20
@@ -55,6 +59,8 @@ def _lines(summary: Summary, in_full: int) -> Iterator[str]:
     if len(summary.cells) > MOST_CELLS:
         yield f"… and {len(summary.cells) - MOST_CELLS} more cells, in `summary.csv`. "
     yield from (CAPTION, "")
+    yield from _section("Which is fastest", (f"- **{text(r.label)}**: {text(r.sentence)}" for r in summary.rankings))
+    yield from _comparisons(summary)
     yield from _load(summary)
     yield from _claims(summary)
     yield from _recorded(summary)
@@ -118,6 +124,19 @@ def _cost(summary: Summary) -> Iterator[str]:
         for delivery in cost_deliveries(summary, cell)
     )
     return _table(heads, rows, left=2)
+
+
+def _comparisons(summary: Summary) -> Iterator[str]:
+    """The other targets or models beside the one that is their baseline."""
+    for one in map(words.displayed, summary.comparisons[:MOST_COMPARED]):
+        yield from (f"## {text(one.current.name)} against {text(one.baseline.name)}, within this run", "")
+        yield from (text(words.sentence(one)), "")
+        rows = (list(map(text, words.fields(change))) for change in one.changes[:MOST_CHANGES])
+        yield from _table(words.HEADS, rows)
+        said = [*one.watermarks, *one.unmatched, words.by_chance(words.counts(one.changes)), words.resolved(one)]
+        yield from (*(f"- {text(line)}" for line in said), "")
+    if (more := len(summary.comparisons) - MOST_COMPARED) > 0:
+        yield from (f"… and {more} more comparisons, in `summary.json`.", "")
 
 
 def _load(summary: Summary) -> Iterator[str]:

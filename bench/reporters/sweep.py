@@ -62,25 +62,29 @@ class Sweep(NamedTuple):
 
 def sweeps(summary: Summary) -> list[Sweep]:
     """A table for everything that ran under load, one at a time beside it; none for a run without load."""
+    return [_sweep(summary, cells) for cells in under_load(summary)]
+
+
+def under_load(summary: Summary) -> list[list[Cell]]:
+    """The cells of each sweep, by load."""
     groups: dict[object, list[Cell]] = {}
     for cell in summary.cells:
         groups.setdefault(cell.key._replace(load=""), []).append(cell)
     loaded = [cells for cells in groups.values() if not all(parse_load(cell.key.load).alone for cell in cells)]
-    return [_sweep(summary, cells) for cells in loaded]
+    return [sorted(cells, key=lambda cell: parse_load(cell.key.load).place) for cells in loaded]
 
 
 def _sweep(summary: Summary, cells: list[Cell]) -> Sweep:
-    ordered = sorted(cells, key=lambda cell: parse_load(cell.key.load).place)
-    parts = [(cell, name) for cell in ordered for name in DELIVERIES if summary.row(cell, name, "failures", "sum")]
+    parts = [(cell, name) for cell in cells for name in DELIVERIES if summary.row(cell, name, "failures", "sum")]
     shed = any(summary.row(cell, name, "failures.shed", "sum") for cell, name in parts)
     lines = [
         Line(cell.key.load, name, list(_entries(summary, cell, name, shed=shed)), bool(unfit(cell)))
         for cell, name in parts
     ]
-    return Sweep(_label(cells[0]), (*COLUMNS, SHED) if shed else COLUMNS, lines, list(_knees(summary, cells[0])))
+    return Sweep(label(cells[0]), (*COLUMNS, SHED) if shed else COLUMNS, lines, list(_knees(summary, cells[0])))
 
 
-def _label(cell: Cell) -> str:
+def label(cell: Cell) -> str:
     """As cells are called, without the load."""
     return cell.label.removesuffix(cell.key.load).strip()
 
@@ -131,11 +135,11 @@ def _knees(summary: Summary, cell: Cell) -> Iterator[str]:
 def caption(summary: Summary) -> str:
     """What the numbers under load are, as far as this run has them."""
     loads = [parse_load(cell.key.load) for cell in summary.cells]
-    slos = " and ".join(dict.fromkeys(_slos(summary)))
+    limits = " and ".join(dict.fromkeys(slos(summary)))
     parts = ["Per second: what ended ok while the load was steady."]
-    if slos:
+    if limits:
         parts.append(
-            f"Good: of all offered, those that kept to {slos}; up to the knee {100 * LEAST_GOOD:.0f} % and more are."
+            f"Good: of all offered, those that kept to {limits}; up to the knee {100 * LEAST_GOOD:.0f} % and more are."
         )
     if any(load.open_loop for load in loads):
         parts.append(
@@ -146,7 +150,8 @@ def caption(summary: Summary) -> str:
     return " ".join(parts)
 
 
-def _slos(summary: Summary) -> Iterator[str]:
+def slos(summary: Summary) -> Iterator[str]:
+    """The limits that goodput was counted under, as `ttft=500ms`; one may come several times."""
     rows = (row for row in summary.rows if row.metric == "goodput" and row.estimate is not None)
     return (part for row in rows for part in row.note.split("; ")[0].removeprefix(LATE).split(" and ") if "=" in part)
 

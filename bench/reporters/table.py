@@ -20,6 +20,8 @@ class Entry(NamedTuple):
 
     main: str
     below: str = ""
+    number: float | None = None
+    """What it is sorted by; None without an estimate."""
 
 
 class Column(NamedTuple):
@@ -160,7 +162,8 @@ def _quantile(row: Row | None) -> str:
 def entry(row: Row | None) -> Entry:
     """Estimate and interval; or n/a and why, where the reason is short."""
     why = reason(row)
-    return Entry(value(row), interval(row) or (why if len(why) <= LONGEST_REASON else ""))
+    below = interval(row) or (why if len(why) <= LONGEST_REASON else "")
+    return Entry(value(row), below, row.estimate if row else None)
 
 
 def footnotes(summary: Summary, cell: Cell) -> Iterator[str]:

@@ -10,7 +10,14 @@ from dataclasses import asdict
 
 import orjson
 
-from bench.summary import COLUMNS, Summary
+from bench.comparison import Comparison, Ranking
+from bench.summary import COLUMNS, Cell, Summary
+
+CHANGE = (
+    *("delivery", "metric", "unit", "statistic", "better", "method", "ratio", "low", "high"),
+    *("difference", "difference_low", "difference_high", "n", "note"),
+)
+"""What `summary.json` says of a change, beside its cell: the numbers themselves are in its rows."""
 
 
 def render_csv(summary: Summary) -> str:
@@ -24,32 +31,44 @@ def render_csv(summary: Summary) -> str:
 
 def render_json(summary: Summary) -> bytes:
     """The same numbers with the verdicts and the trust lines; infinity is the string "inf", missing is null."""
+    run = summary.manifest
     value = {
-        "run_id": summary.manifest.get("run_id"),
-        "name": summary.manifest.get("name"),
-        "created": summary.manifest.get("created"),
-        "ended": summary.manifest.get("ended"),
-        "schema_version": summary.manifest.get("schema_version"),
+        **{name: run.get(name) for name in ("run_id", "name", "created", "ended", "schema_version")},
         "headline": summary.headline,
         "answer": summary.answer,
         "trust": asdict(summary.trust),
         "notes": summary.notes,
-        "verdicts": [
-            {
-                **cell.key._asdict(),
-                "verdict": cell.verdict,
-                "pairs": cell.pairs,
-                "invalid": cell.invalid,
-                "saturated": cell.saturated,
-                "notes": cell.notes,
-            }
-            for cell in summary.cells
-        ],
-        "claims": [_json_value(asdict(claim)) for claim in summary.claims],
+        "verdicts": list(map(_verdict, summary.cells)),
+        "claims": list(map(asdict, summary.claims)),
         "knees": [{**asdict(knee), "key": knee.key._asdict()} for knee in summary.knees],
-        "rows": [_json_value(asdict(row)) for row in summary.rows],
+        "rankings": list(map(_ranking, summary.rankings)),
+        "comparisons": list(map(_comparison, summary.comparisons)),
+        "failures": list(map(asdict, summary.failures)),
+        "failures_unlisted": summary.unlisted,
+        "outliers": list(map(asdict, summary.outliers)),
+        "outliers_unlisted": summary.outliers_unlisted,
+        "rows": list(map(asdict, summary.rows)),
     }
-    return orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n"
+    return orjson.dumps(_json_value(value), option=orjson.OPT_INDENT_2) + b"\n"
+
+
+def _verdict(cell: Cell) -> dict[str, object]:
+    said = {"verdict": cell.verdict, "pairs": cell.pairs, "invalid": cell.invalid, "saturated": cell.saturated}
+    return {**cell.key._asdict(), **said, "notes": cell.notes}
+
+
+def _ranking(ranking: Ranking) -> dict[str, object]:
+    """The fastest first; how far behind the others are stands in its sentence."""
+    entries = [{**entry.key._asdict(), "name": entry.name} for entry in ranking.entries]
+    return {"label": ranking.label, "sentence": ranking.sentence, "entries": entries}
+
+
+def _comparison(comparison: Comparison) -> dict[str, object]:
+    sides = {"baseline": comparison.baseline.name, "current": comparison.current.name}
+    changes = [
+        {**change.key._asdict(), **{name: getattr(change, name) for name in CHANGE}} for change in comparison.changes
+    ]
+    return {"kind": comparison.kind, **sides, "changes": changes, "watermarks": comparison.watermarks}
 
 
 def _json_value(value: object) -> object:

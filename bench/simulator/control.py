@@ -26,7 +26,10 @@ class Control(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    profile: str | None = Field(default=None, description="Name of the timing: quick, typical, slow or flood")
+    profile: str | None = Field(
+        default=None,
+        description="Name of the timing: quick, typical, slow or flood; `quick:1.1`: all its waits 1.1 times as long",
+    )
     tokens: int | None = Field(default=None, ge=1, le=200_000, description="Exact length of the answer, in tokens")
     tokens_per_event: int | None = Field(
         default=None, ge=1, le=10_000, description="Tokens that each delta event carries"

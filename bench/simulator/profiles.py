@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.errors import BenchError
 
@@ -67,10 +68,30 @@ MODELS: Mapping[str, float] = {"sim-1": 1.0, "sim-mini": 0.6}
 """The models, and the factor each puts on every waiting time."""
 
 
+MOST_FACTOR = 1000.0
+
+
 def find_profile(name: str) -> Profile:
-    """The profile of that name, or one line that names those there are."""
-    if name in PROFILES:
-        return PROFILES[name]
-    near = difflib.get_close_matches(name, PROFILES, 1)
+    """The profile of that name, or one line that names those there are.
+
+    `quick:1.1` is `quick` with every wait 1.1 times as long.
+    """
+    base, colon, factor = name.partition(":")
+    if base in PROFILES:
+        return _slower(PROFILES[base], name, factor) if colon else PROFILES[base]
+    near = difflib.get_close_matches(base, PROFILES, 1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
     raise BenchError(f"unknown simulator profile {name!r}{hint}; use one of: {', '.join(PROFILES)}")
+
+
+def _slower(profile: Profile, name: str, factor: str) -> Profile:
+    try:
+        times = float(factor)
+    except ValueError:
+        times = math.nan
+    if not 0 < times <= MOST_FACTOR:
+        raise BenchError(
+            f"simulator profile {name!r}: {factor!r} is no factor above 0 and up to {MOST_FACTOR:g}; "
+            "write quick:1.1 for waits 1.1 times as long"
+        )
+    return replace(profile, ttft_ms=profile.ttft_ms * times, token_ms=profile.token_ms * times)

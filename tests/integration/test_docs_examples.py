@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from bench.simulator.process import running
+from tests.plugged import installed
 from tests.unit.test_docs import FENCE, ROOT
 
 RUNS = "[run]\npairs = 6\nwarmup = 1\n"
@@ -82,7 +83,9 @@ def test_the_tutorial(folder: Path) -> None:
     follow("writing-a-plugin.md", folder, {})
 
 
-@pytest.mark.parametrize("page", ["measure-my-endpoint.md", "compare-two-models.md", "test-a-chat-server.md"])
+@pytest.mark.parametrize(
+    "page", ["measure-my-endpoint.md", "compare-two-models.md", "compare-runs.md", "test-a-chat-server.md"]
+)
 def test_how_to_measure(page: str, folder: Path, endpoint: Mapping[str, str]) -> None:
     """The commands for one's own endpoint measure one."""
     (folder / "bench.toml").write_text(RUNS)
@@ -108,6 +111,16 @@ def test_how_to_put_under_load(folder: Path) -> None:
     (folder / "bench.toml").write_text(RUNS)
     printed = follow("how-to/load.md", folder, {})
     assert "knee, streamed" in printed
+
+
+def test_how_to_assert_in_pytest(folder: Path, endpoint: Mapping[str, str]) -> None:
+    """The page's tests are skipped unasked and pass on an endpoint; pytest-benchmark reads what is exported."""
+    (folder / "bench.toml").write_text(RUNS)
+    path, commands = installed(folder.parent / "site"), folder.parent / "bin"
+    for name, call in {"pytest": "-m pytest", "pytest-benchmark": "-m pytest_benchmark"}.items():
+        (commands / name).write_text(f'#!/bin/sh\nPYTHONPATH={path} exec {sys.executable} {call} "$@"\n')
+        (commands / name).chmod(0o755)
+    follow("how-to/pytest.md", folder, {**endpoint, "pairs=36": "pairs=9"})
 
 
 def test_how_to_find_a_request(folder: Path) -> None:

@@ -43,7 +43,7 @@ def test_a_client_that_is_late_everywhere_ends_with_3(tmp_path: Path) -> None:
     trust = next(line for line in lines if line.startswith("TRUST"))
     assert trust.startswith("TRUST   INVALID: no number can be trusted: the client itself was late in every cell")
     row = next(line.split() for line in lines if line.startswith("late "))
-    assert row == ["late", "SATURATED", *"–––––"]
+    assert row == ["late", "–", "SATURATED", "–", "–", "–", "0", "of", "10"], "what is counted stays"
     assert "the run is INVALID: no number can be trusted" in done.stderr.splitlines()[-1]
     summary = json.loads((only_run(tmp_path) / "summary.json").read_text())
     assert summary["trust"]["verdict"] == "INVALID"

@@ -61,7 +61,7 @@ def test_the_built_ins_come_through_the_same_hooks() -> None:
     registry = load()
     assert {"text", "function_call", "structured_output"} <= set(registry.scenarios)
     assert registry.scenarios["text"][1].source == "built in (text.py)"
-    assert {"terminal", "markdown", "csv", "json", "html"} == set(registry.reporters)
+    assert {"terminal", "markdown", "csv", "json", "html", "pytest-benchmark"} == set(registry.reporters)
     assert list(registry.scenarios) == sorted(registry.scenarios)
 
 

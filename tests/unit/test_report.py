@@ -8,7 +8,8 @@ import pytest
 
 from bench.analysis.build import build
 from bench.errors import BenchError
-from bench.report import find_run, write_reports
+from bench.output import Output
+from bench.report import check_output, find_run, write_reports
 from bench.reporters import register_reporters
 from bench.summary import Reporter, Summary
 from tests.synthetic import make_run
@@ -118,3 +119,38 @@ def test_a_file_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(BenchError, match="the report cannot be written"):
         write_reports(run, build(run), [Reporter("a", "a.txt", lambda _: "x")])
     assert not (run / "a.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("exports", "said"),
+    [
+        (["markdwn"], "unknown reporter 'markdwn': did you mean 'markdown'?"),
+        (["terminal"], "it has no file of its own; say where: terminal=FILE"),
+        (["csv=nowhere/x.csv"], "there is no folder nowhere; make it first"),
+        (["csv=."], "that is no file; name one behind the ="),
+        (["csv="], "that is no file; name one behind the ="),
+        (["csv=-", "html=-"], "only one report can go to stdout"),
+    ],
+)
+def test_what_cannot_be_exported(exports: list[str], said: str) -> None:
+    """One line each: the nearest name, or what is wrong with the file."""
+    with pytest.raises(BenchError) as caught:
+        check_output(list(register_reporters()), Output(exports=exports))
+    assert said in str(caught.value)
+
+
+def test_stdout_is_for_one_only() -> None:
+    """JSON and a report on stdout exclude each other."""
+    with pytest.raises(BenchError, match="both want stdout"):
+        check_output(list(register_reporters()), Output(exports=["csv=-"], as_json=True))
+
+
+def test_a_named_reporter_may_not_take_a_file(tmp_path: Path) -> None:
+    """One that is written when named is held to the same rules, and only then."""
+    late = Reporter("late", "report.md", lambda _: "x", always=False)
+    known = [*register_reporters(), late]
+    assert check_output(known, Output()) == []
+    with pytest.raises(BenchError, match=r"reporter late: report.md is written by reporter markdown"):
+        check_output(known, Output(exports=["late"]))
+    (export,) = check_output(known, Output(exports=[f"late={tmp_path}/x.md"]))
+    assert export.file == tmp_path / "x.md"

@@ -43,6 +43,21 @@ def test_model_factor() -> None:
     assert times(2, factor=0.6) == [(1, 72 * MS), (1, 75 * MS)]
 
 
+def test_profile_factor() -> None:
+    """A factor behind the profile's name multiplies every waiting time, and nothing else."""
+    slower = find_profile("quick:1.1")
+    assert (slower.ttft_ms, slower.token_ms) == pytest.approx((132, 5.5))
+    assert replace(slower, ttft_ms=120, token_ms=5) == PROFILES["quick"]
+    assert profile_of(Control(profile="slow:0.5"), "quick").token_ms == 25
+
+
+@pytest.mark.parametrize("name", ["quick:", "quick:0", "quick:-1", "quick:nan", "quick:inf", "quick:x", "fast:2"])
+def test_profile_factor_that_is_none(name: str) -> None:
+    """Something else behind the colon, or an unknown name in front of it, is an error that repeats it."""
+    with pytest.raises(BenchError, match=name):
+        find_profile(name)
+
+
 @given(st.integers(1, 500), st.sampled_from(sorted(PROFILES)), st.integers(0, 99))
 def test_every_schedule(tokens: int, name: str, seed: int) -> None:
     """Every schedule carries all tokens, never goes back in time, and is the same for the same seed."""

@@ -1,0 +1,170 @@
+"""PASS, FAIL or UNDECIDED: on the bound of the interval, never on the point. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from bench.analysis.wording import both, reason
+from bench.comparison import Change, Comparison
+from bench.errors import BenchError
+from bench.gate import needs
+from bench.gate.condition import Condition, parse_condition
+from bench.gate.resolve import Subject, resolve
+from bench.gate.units import in_unit
+from bench.gate.verdict import Judged, Verdict
+from bench.summary import Row, Summary
+
+EXACT = ("sum", "level")
+"""Statistics without an interval that have no chance in them: what was counted, and a load that tests have decided."""
+
+
+def judge_all(
+    conditions: Sequence[str], summary: Summary, comparisons: Sequence[Comparison]
+) -> tuple[list[Judged], list[str]]:
+    """The verdicts in the order of the conditions, and a line for each condition about nothing that was measured."""
+    judged: list[Judged] = []
+    errors: list[str] = []
+    for text in conditions:
+        try:
+            judged += judge(parse_condition(text), summary, comparisons)
+        except BenchError as error:
+            errors.append(str(error))
+    return judged, errors
+
+
+def judge(condition: Condition, summary: Summary, comparisons: Sequence[Comparison]) -> Iterator[Judged]:
+    """One condition on each of its subjects."""
+    for subject in resolve(condition, summary, comparisons):
+        verdict, sentence, excess = _decided(condition, subject)
+        yield Judged(condition.text, subject.scenario, subject.label, verdict, sentence, excess)
+
+
+def decide(low: float, high: float, limit: float, *, upwards: bool) -> Verdict:
+    """FAIL where the whole interval is beyond the limit, PASS where none of it is; a limit itself is kept."""
+    if not upwards:
+        low, high, limit = -high, -low, -limit
+    return "FAIL" if low > limit else "PASS" if high <= limit else "UNDECIDED"
+
+
+Decision = tuple[Verdict, str, float]
+
+
+def _decided(condition: Condition, subject: Subject) -> Decision:
+    if subject.unfit:
+        return "UNDECIDED", subject.unfit, 0.0
+    if subject.change is not None:
+        return _change(condition, subject, subject.change)
+    assert subject.row is not None  # noqa: S101  (resolve gives a reason where there is none)
+    return _row(condition, subject, subject.row)
+
+
+def _row(condition: Condition, subject: Subject, row: Row) -> Decision:
+    if row.statistic in EXACT and row.estimate is not None and row.low is None:
+        row = replace(row, low=row.estimate, high=row.estimate)
+        shown = f"{both(replace(row, low=None, high=None))}, counted"
+    else:
+        shown = f"{both(row)}, n={row.n}"
+    if row.estimate is None:
+        return "UNDECIDED", _not_printed(subject, row), 0.0
+    if row.low is None or row.high is None:
+        return "UNDECIDED", f"{shown}: it has no interval{f' ({row.note})' if row.note else ''}", 0.0
+    limit = in_unit(condition, row.unit)
+    verdict = decide(row.low, row.high, limit, upwards=condition.upwards)
+    if verdict == "UNDECIDED":
+        return verdict, f"{shown}: {_undecided_row(condition, subject, row, limit)}", 0.0
+    return verdict, f"{shown}: {_said(verdict, condition)}", _excess(row.low, row.high, limit, condition)
+
+
+def _not_printed(subject: Subject, row: Row) -> str:
+    need = needs.asked_for(row.note)
+    return f"n/a: {reason(row)}{f'; {_more(need, subject)}' if need else ''}"
+
+
+def _said(verdict: Verdict, condition: Condition) -> str:
+    """Where the whole interval lies."""
+    where = "above" if condition.upwards else "below"
+    return f"{'all' if verdict == 'FAIL' else 'none'} of it is {where} {_limit(condition)}"
+
+
+def _limit(condition: Condition) -> str:
+    sign = "+" if condition.operator == ":" and condition.upwards else ""
+    return f"{sign}{condition.limit}"
+
+
+def _undecided_row(condition: Condition, subject: Subject, row: Row, limit: float) -> str:
+    held = f"the interval holds {_limit(condition)}"
+    if row.metric.startswith("failures") and row.statistic == "share" and limit <= 0 and not row.estimate:
+        name = condition.name[0] if condition.name[0] == subject.scenario else ""
+        counted = ".".join(filter(None, (name, row.metric, "sum")))
+        return f"{held}: a share of 0 cannot be shown; for no failure in this run say {counted} > 0"
+    return f"{held}; {_more(needs.for_limit(row, subject.trials, limit), subject)}"
+
+
+def _more(trials: int | None, subject: Subject) -> str:
+    """What to type to get so many trials."""
+    if trials is None:
+        return "no affordable number of pairs would decide"
+    return f"use {'--requests' if subject.under_load else '--pairs'} {trials}"
+
+
+def _change(condition: Condition, subject: Subject, change: Change) -> Decision:
+    points = condition.limit.unit == "pp"
+    estimate, low, high = (
+        (change.difference, change.difference_low, change.difference_high)
+        if points
+        else (change.ratio, change.low, change.high)
+    )
+    if condition.upwards and _never_arrives(change):
+        return "FAIL", f"most of it failed ({change.current.failed} of {change.current.n}): ∞", math.inf
+    if estimate is None or low is None or high is None:
+        return "UNDECIDED", _no_ratio(change, points=points), 0.0
+    limit = in_unit(condition, change.unit)
+    shown = f"{_points(estimate, low, high) if points else _percent(change)}, n={change.n}"
+    verdict = decide(low, high, limit, upwards=condition.upwards)
+    if verdict == "UNDECIDED":
+        return verdict, f"{shown}: {_undecided_change(condition, subject, change, (estimate, low, high), limit)}", 0.0
+    return verdict, f"{shown}: {_said(verdict, condition)}", _excess(low, high, limit, condition)
+
+
+def _never_arrives(change: Change) -> bool:
+    """Is the whole interval of the current number at ∞, that of the baseline not?"""
+    finite = change.baseline.high is not None and math.isfinite(change.baseline.high)
+    return change.current.low == math.inf and finite and "∞" in change.note
+
+
+def _no_ratio(change: Change, *, points: bool) -> str:
+    why = change.note.removeprefix("n/a ").strip("()") or "there is no interval of the change"
+    zero = change.unit == "share" and change.difference is not None and not points
+    return f"n/a: {why}{'; use points, such as +1pp' if zero else ''}"
+
+
+def _undecided_change(
+    condition: Condition, subject: Subject, change: Change, seen: tuple[float, float, float], limit: float
+) -> str:
+    estimate, low, high = seen
+    half, trials = (high - low) / 2, subject.trials or change.n
+    unit = "points" if condition.limit.unit == "pp" else "%"
+    if abs(limit) < half < math.inf:
+        more = _more(needs.for_change(change, limit), subject) if limit else "a change of 0 cannot be shown"
+        return f"cannot see less than {100 * half:.2g} {unit}, you ask for {100 * abs(limit):.3g} {unit}; {more}"
+    side = high - estimate if limit >= estimate else estimate - low
+    more = _more(needs.for_width(trials, side, abs(limit - estimate)), subject)
+    return f"the interval holds {_limit(condition)}; {more}"
+
+
+def _percent(change: Change) -> str:
+    ratio = replace(change.current, unit="ratio", statistic="hl", estimate=change.ratio, low=change.low)
+    return both(replace(ratio, high=change.high))
+
+
+def _points(*values: float) -> str:
+    estimate, low, high = (f"{100 * value:+.1f}" for value in values)
+    return f"{estimate} points [{low}, {high}]"
+
+
+def _excess(low: float, high: float, limit: float, condition: Condition) -> float:
+    """How far the nearest bound is beyond the limit, as a fraction of it; negative where it keeps to it."""
+    beyond = low - limit if condition.upwards else limit - high
+    return beyond / abs(limit) if limit else math.copysign(math.inf, beyond)

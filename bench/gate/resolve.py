@@ -1,0 +1,188 @@
+"""Which numbers of a result a condition is about. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from bench.analysis.intervals import share_ci
+from bench.analysis.knee import unfit
+from bench.comparison import Change, Comparison
+from bench.errors import BenchError
+from bench.gate.condition import Condition, readings
+from bench.gate.early import CLASSES, NO_BASELINE, known_metric, misspelt
+from bench.gate.units import fits, should_be
+from bench.nearest import unknown
+from bench.summary import Cell, CellKey, Row, Summary
+
+BY_DEFAULT = ("p50", "hl", "share", "mean", "rate", "level", "slope", "sum")
+"""The statistic that is meant where none is named: the first of these that the metric has."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One number that a condition is decided on: of a row, or of a change against a baseline."""
+
+    scenario: str
+    label: str
+    """`text ttft p50 streamed`, with what else tells its cell apart."""
+    row: Row | None
+    """None: there is none, `unfit` says why."""
+    change: Change | None = None
+    unfit: str = ""
+    """Why nothing follows from it; empty where something does."""
+    trials: int = 0
+    """Offered trials of its cell and delivery; 0 where nobody knows."""
+    under_load: bool = False
+
+
+def resolve(condition: Condition, summary: Summary, comparisons: Sequence[Comparison]) -> list[Subject]:
+    """All subjects of a condition, at least one. BenchError where it is about nothing that was measured."""
+    if condition.operator == ":":
+        return _changes(condition, summary, comparisons)
+    rows = _named(condition, with_classes(summary.rows), _scenarios(summary))
+    subjects = [_of_row(row, summary) for row in _chosen(condition, rows)] if rows else []
+    subjects += _unmeasured(condition, summary, rows)
+    if not subjects:
+        raise nothing(condition, summary.rows, _scenarios(summary))
+    return subjects
+
+
+def with_classes(rows: Iterable[Row]) -> list[Row]:
+    """The rows, with a count and a share of each class of failure: what did not occur is 0 of all, not unknown."""
+    rows = list(rows)
+    counted = {(row.key, row.delivery, row.metric): row for row in rows if row.metric.startswith("failures.")}
+    found = [row for row in rows if not row.metric.startswith("failures.")]
+    for row in rows:
+        if (row.metric, row.statistic) == ("failures", "sum"):
+            for name in (f"failures.{status}" for status in CLASSES):
+                none = replace(row, metric=name, failed=0, estimate=0.0)
+                found += _count_and_share(counted.get((row.key, row.delivery, name), none))
+    return found
+
+
+def _count_and_share(row: Row) -> tuple[Row, Row]:
+    share = share_ci(int(row.estimate or 0), row.n)
+    values = {"estimate": share.value, "low": share.low, "high": share.high, "note": share.note}
+    return row, replace(row, unit="share", statistic="share", **values)  # type: ignore[arg-type]
+
+
+def _scenarios(summary: Summary) -> set[str]:
+    return {cell.key.scenario for cell in summary.cells} | {row.scenario for row in summary.rows}
+
+
+def _named(condition: Condition, rows: Iterable[Row], scenarios: set[str]) -> list[Row]:
+    """Rows of the scenario, metric, statistic and target: by the first reading of its name that finds any."""
+    mine = [row for row in rows if condition.target in {None, row.target}]
+    for scenario, metric, statistic in readings(condition.name, scenarios):
+        found = [row for row in mine if row.metric == metric and scenario in {None, row.scenario}]
+        if found := [row for row in found if statistic in {None, row.statistic}]:
+            return _delivered(condition, found)
+    return []
+
+
+def _delivered(condition: Condition, rows: Sequence[Row]) -> list[Row]:
+    """Those of the delivery that is meant: as named, else streamed, else paired."""
+    there = {row.delivery for row in rows}
+    wanted = condition.delivery or ("streamed" if "streamed" in there else "paired")
+    if wanted not in there:
+        raise condition.wrong(f"{rows[0].metric} is here only of /{' and /'.join(sorted(there))}; write that behind it")
+    return [row for row in rows if row.delivery == wanted]
+
+
+def _chosen(condition: Condition, rows: Sequence[Row]) -> list[Row]:
+    """Of each cell one row: that of the first statistic in a unit that the limit fits."""
+    fitting = [row for row in rows if fits(condition, row.unit)]
+    if not fitting:
+        raise condition.wrong_unit(should_be(condition, rows[0].metric, [row.unit for row in rows]))
+    order = _order(fitting)
+    best = min(fitting, key=order.index)
+    return [row for row in fitting if (row.statistic, row.unit) == (best.statistic, best.unit)]
+
+
+def _order(rows: Sequence[Row]) -> list[Row]:
+    """By statistic; a change is told of what is no ratio itself, where there is such a number."""
+    names = {name: place for place, name in enumerate(BY_DEFAULT)}
+    return sorted(rows, key=lambda row: (names.get(row.statistic, len(names)), row.unit == "ratio"))
+
+
+def _of_row(row: Row, summary: Summary) -> Subject:
+    cell = _cell(row.key, summary)
+    name = cell.label if cell else " ".join(filter(None, (row.scenario, row.params, row.load)))
+    offered = summary.row(cell, row.delivery, "failures", "sum") if cell else None
+    paired = cell.pairs if cell and row.delivery == "paired" else 0
+    return Subject(
+        scenario=row.scenario,
+        label=f"{name} {row.metric} {row.statistic} {row.delivery}",
+        row=row,
+        unfit=_unfit(cell, summary),
+        trials=offered.n if offered else paired,
+        under_load=row.load not in {"c=1", ""} and "=" in row.load and not row.load.startswith("tokens"),
+    )
+
+
+def _cell(key: CellKey, summary: Summary) -> Cell | None:
+    return next((cell for cell in summary.cells if cell.key == key), None)
+
+
+def _unfit(cell: Cell | None, summary: Summary) -> str:
+    if summary.trust.verdict == "INVALID":
+        return f"the run is INVALID: {summary.trust.sentence}"
+    return unfit(cell) if cell else ""
+
+
+def _unmeasured(condition: Condition, summary: Summary, rows: Sequence[Row]) -> Iterator[Subject]:
+    """Cells that the condition would be about, had they been measured: unsupported ones, or not begun."""
+    measured = {row.key for row in summary.rows if row.metric == "failures"}
+    for scenario, metric, _ in readings(condition.name, _scenarios(summary)):
+        if not (known_metric(metric) or any(row.metric == metric for row in rows)):
+            continue
+        for cell in summary.cells:
+            meant = scenario in {None, cell.key.scenario} and condition.target in {None, cell.key.target}
+            if meant and cell.key not in measured:
+                why = _unfit(cell, summary) or "not measured"
+                yield Subject(cell.key.scenario, f"{cell.label} {metric}", None, unfit=why)
+        return
+
+
+def _changes(condition: Condition, summary: Summary, comparisons: Sequence[Comparison]) -> list[Subject]:
+    if not comparisons:
+        raise condition.wrong(NO_BASELINE)
+    subjects = [subject for one in comparisons for subject in _changes_of(condition, summary, one)]
+    rows = [change.current for one in comparisons for change in one.changes]
+    subjects += _unmeasured(condition, summary, rows)
+    if not subjects:
+        alone = "; ".join(text for one in comparisons for text in one.unmatched)
+        raise nothing(condition, rows, _scenarios(summary), f" (not compared: {alone})" if alone else "")
+    return subjects
+
+
+def _changes_of(condition: Condition, summary: Summary, comparison: Comparison) -> Iterator[Subject]:
+    by_row = {_place(change): change for change in comparison.changes}
+    rows = [replace(change.current, **change.key._asdict()) for change in comparison.changes]
+    named = _named(condition, rows, _scenarios(summary))
+    for row in _chosen(condition, named) if named else ():
+        change = by_row[row.key, row.delivery, row.metric, row.unit, row.statistic]
+        subject = _of_row(row, summary)
+        label = f"{change.label} {row.metric} {row.statistic} {row.delivery} against {comparison.baseline.name}"
+        yield replace(subject, label=label, change=change)
+
+
+def _place(change: Change) -> tuple[CellKey, str, str, str, str]:
+    return change.key, change.delivery, change.metric, change.unit, change.statistic
+
+
+def nothing(condition: Condition, rows: Iterable[Row], scenarios: set[str], more: str = "") -> BenchError:
+    """The error for a condition about nothing that was measured, with the nearest name that was."""
+    rows = list(rows)
+    targets = {row.target for row in rows if row.target}
+    if condition.target is not None and condition.target not in targets:
+        return condition.wrong(f"{unknown('target', condition.target, targets)}{more}")
+    if said := misspelt(condition.name, scenarios):
+        return condition.wrong(f"{said}{more}")
+    scenario, metric, _ = next(readings(condition.name, scenarios))
+    there = {row.metric for row in rows if scenario in {None, row.scenario}}
+    where = f"of scenario {scenario}" if scenario else "of this run"
+    if metric in there or known_metric(metric):
+        return condition.wrong(f"nothing {where} has such a number{more}")
+    return condition.wrong(f"{unknown('metric', metric, there)} ({where}){more}")

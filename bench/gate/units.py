@@ -1,0 +1,60 @@
+"""In which units the limit of a metric may be typed, and what it is in the unit of its rows. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from bench.gate.condition import Condition
+
+_TIMES = {"us": 1e-3, "µs": 1e-3, "ms": 1.0, "s": 1e3}
+_BYTES = {"B": 1.0, "kB": 1e3, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 2.0**10, "MiB": 2.0**20}
+_SHARES = {"%": 0.01, "": 1.0}
+_ACCEPTED: Mapping[str, Mapping[str, float]] = {
+    "ms": _TIMES,
+    "ms/token": {**_TIMES, "ms/token": 1.0},
+    "ms/event": {**_TIMES, "ms/event": 1.0},
+    "share": _SHARES,
+    "ratio": _SHARES,
+    "bytes": _BYTES,
+    "bytes/token": {**_BYTES, "B/token": 1.0, "B/tok": 1.0},
+    "tokens/s": {"tok/s": 1.0, "tokens/s": 1.0},
+    "tokens": {"": 1.0, "tokens": 1.0, "tok": 1.0},
+    "count": {"": 1.0},
+    "0 or 1": {"": 1.0},
+}
+_SHOWN: Mapping[str, str] = {
+    **dict.fromkeys(("ms", "ms/token", "ms/event"), "us, ms or s"),
+    **dict.fromkeys(("share", "ratio"), "% or none (0.05 is 5%)"),
+    **dict.fromkeys(("bytes", "bytes/token"), "B, kB or MB"),
+    "tokens/s": "tok/s",
+    **dict.fromkeys(("", "count", "0 or 1", "tokens"), "none, a plain number"),
+}
+_POINTS = frozenset({"share", "ratio"})
+"""Units of which a difference is told in percentage points."""
+
+
+def fits(condition: Condition, unit: str) -> bool:
+    """May the limit be typed so for a number in this unit?"""
+    limit = condition.limit.unit
+    return (limit == "%" or unit in _POINTS) if condition.operator == ":" else limit in _accepted(unit)
+
+
+def in_unit(condition: Condition, unit: str) -> float:
+    """The limit in the unit of a row that it `fits`; against the baseline as a fraction."""
+    if condition.operator == ":":
+        return condition.limit.number / 100
+    return condition.limit.number * _accepted(unit)[condition.limit.unit]
+
+
+def should_be(condition: Condition, metric: str, units: Iterable[str]) -> str:
+    """What to say of a limit that fits none of the metric's units."""
+    if condition.operator == ":":
+        return f"{metric} is no share, so points (pp) say nothing of it; write for instance :+10%"
+    given = f"unit {condition.limit.unit!r} does not fit" if condition.limit.unit else "the unit is missing of"
+    right = " or ".join(dict.fromkeys(_SHOWN.get(unit, f"{unit} or none") for unit in units))
+    return f"{given} {metric}; its limits have {right}"
+
+
+def _accepted(unit: str) -> Mapping[str, float]:
+    """A unit that a plugin made up is taken as it is, or left out."""
+    return _ACCEPTED.get(unit) or {unit: 1.0, "": 1.0}

@@ -1,0 +1,56 @@
+"""A page of one file: its templates, style and scripts, and the policy that allows nothing else."""
+
+from __future__ import annotations
+
+import base64
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import jinja2
+
+TEMPLATES = Path(__file__).parent.parent / "templates"
+
+
+def render_page(template: str, *, drawn: bool, **values: object) -> str:
+    """A template of `templates/` that extends `page.html.j2`, as a page without network.
+
+    `drawn`: it has charts, so that Vega belongs into it; else it is small. All values are escaped but specifications,
+    which `figures.script_json` makes harmless. Scripts are allowed by their hashes alone: nothing that came from a
+    server can run.
+    """
+    scripts = [*([vega()] if drawn else []), _text("page.js")]
+    page = _environment().get_template(template)
+    return page.render(style=_text("report.css"), scripts=scripts, policy=policy(scripts), **values)
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    import jinja2  # noqa: PLC0415  (start-up time)
+
+    loader = jinja2.FileSystemLoader(TEMPLATES)
+    return jinja2.Environment(
+        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+
+
+@cache
+def vega() -> str:
+    """Vega, Vega-Lite and Vega-Embed as one script, out of a package that is installed."""
+    import vl_convert  # noqa: PLC0415
+
+    bundle: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    return bundle.replace("</script", "<\\/script").replace("<!--", "<\\!--")
+
+
+def policy(scripts: list[str]) -> str:
+    """Content-Security-Policy: no network, and only these scripts."""
+    hashes = [f"'sha256-{base64.b64encode(sha256(script.encode()).digest()).decode()}'" for script in scripts]
+    rest = "style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+    return f"default-src 'none'; script-src {' '.join(hashes)}; {rest}"
+
+
+def _text(name: str) -> str:
+    return (TEMPLATES / name).read_text("utf-8")
