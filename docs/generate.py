@@ -37,7 +37,8 @@ A run is a folder, `reports/RUN-ID/`. Everything in a report comes from these fi
 | --- | --- |
 | `plan.json` | cells, and all trials in their order with their nonces; written before the first measured request |
 | `manifest.json` | schema version ({SCHEMA_VERSION}), versions, machine, targets, settings, redacted command \
-line; `ended` is null while the run lasts and when it was killed |
+line, the `baseline` target and model that were asked for, a hash of each metric's definition (`definitions`); `ended` \
+is null while the run lasts and when it was killed |
 | `journal.jsonl` | only during a run, and after a killed one: a line for each finished trial, with its rows of all \
 tables |
 | `TABLE.parquet` | the tables below, made of the journal when the run ends |

@@ -87,8 +87,8 @@ def _trust(summary: Summary, width: int) -> Section:
 def _modes(summary: Summary, width: int) -> Section:
     rows = [(_mode(summary, cell), "dim" if unfit(cell) else "") for cell in summary.cells]
     head, items = table(MODES, rows, width)
-    caption = paragraph(CAPTION, width, most=2, style="dim")
-    return Section("cells", items, head, caption, rank=12, least=4, most=MOST_CELLS)
+    caption = [] if sweep.sweeps(summary) else paragraph(CAPTION, width, most=2, style="dim")
+    return Section("cells", items, head, caption, rank=12, least=3, most=MOST_CELLS)
 
 
 def _mode(summary: Summary, cell: Cell) -> list[str]:
@@ -218,7 +218,7 @@ def _clients(summary: Summary, width: int, *, brief: bool) -> Iterator[Section]:
     rows = [([one.label, one.delivery, *(f"{e.main} {e.below}".rstrip() for e in one.entries)], "") for one in added]
     head, items = table(columns, rows, width, left=2) if rows else ([], [])
     caption = [] if brief else paragraph(sweep.CAPTION_SDK, width, most=3, style="dim")
-    yield Section("lines of clients", items, head, caption if rows else (), rank=9, least=2, most=12)
+    yield Section("lines of clients", items, head, caption if rows else (), rank=13, least=2, most=12)
 
 
 def _claims(summary: Summary, width: int, *, brief: bool) -> Section:
