@@ -1,4 +1,4 @@
-"""Two runs, number by number. Unpaired: from the rows of their summaries alone."""
+"""Two runs, number by number. Unpaired, and from their summaries alone."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from bench.analysis.align import OF_MEMORY, Alignment, align, unmatched
 from bench.analysis.effects import metric_of, worst_first
 from bench.analysis.labels import WHOLE_RUN
 from bench.analysis.mover import Bounded
+from bench.analysis.shifted import STATISTIC, shifts
 from bench.analysis.watermarks import refuse_other_kinds, run_name, watermarks
 from bench.analysis.wording import reason
 from bench.comparison import Change, Comparison, Side
@@ -54,7 +55,16 @@ def _changes(alignment: Alignment, baseline: Summary, current: Summary) -> Itera
         other = theirs.get(_identity(row, row.key)) if comparable(row) else None
         if other is not None:
             cells = of_baseline.get(row.key), of_current.get(row.key)
-            yield change(other, row, _label(row.key, of_current), hindrance(row.metric, *cells))
+            yield _change(other, row, _label(row.key, of_current), *cells)
+
+
+def _change(baseline: Row, current: Row, label: str, *cells: Cell | None) -> Change:
+    """Of a median the shift between the samples, where there are any; else what follows from the two intervals."""
+    hindered = hindrance(current.metric, cells[0], cells[1])
+    sampled = current.statistic == STATISTIC and not hindered and not missing(baseline, current)
+    if sampled and (found := shifts(cells[0], cells[1], current.delivery, current.metric)):
+        return made(baseline, current, label, "unpaired", *found, min(baseline.n, current.n), "")
+    return change(baseline, current, label, hindered)
 
 
 def comparable(row: Row) -> bool:

@@ -215,10 +215,14 @@ def _clients(summary: Summary, width: int, *, brief: bool) -> Iterator[Section]:
     """What the SDK adds to the lean client."""
     added = sweep.added(summary)
     columns = (Column(sweep.TITLE_SDK, ""), Column("", "delivery"), *sweep.COLUMNS_SDK)
-    rows = [([one.label, one.delivery, *(f"{e.main} {e.below}".rstrip() for e in one.entries)], "") for one in added]
+    rows = []
+    for one in added:  # the intervals stand below the numbers
+        rows.append(([one.label, one.delivery, *(entry.main for entry in one.entries)], ""))
+        rows.append((["", "", *(entry.below for entry in one.entries)], ""))
     head, items = table(columns, rows, width, left=2) if rows else ([], [])
+    pairs = [[*above, *below] for above, below in zip(items[::2], items[1::2], strict=True)]
     caption = [] if brief else paragraph(sweep.CAPTION_SDK, width, most=3, style="dim")
-    yield Section("lines of clients", items, head, caption if rows else (), rank=13, least=2, most=12)
+    yield Section("lines of clients", pairs, head, caption if rows else (), rank=13, least=2, most=12)
 
 
 def _claims(summary: Summary, width: int, *, brief: bool) -> Section:

@@ -48,7 +48,9 @@ def _joined(texts: Sequence[str], widths: Sequence[int], left: int) -> str:
 
 def stacked(columns: Sequence[Column], texts: Sequence[str], style: str, width: int) -> list[Line]:
     """A row as a paragraph: its name, and below it each number behind its head."""
-    named = "; ".join(f"{column.title}: {text}" for column, text in zip(columns[1:], texts[1:], strict=True) if text)
+    named = "; ".join(
+        f"{column.title.lstrip(', ')}: {text}" for column, text in zip(columns[1:], texts[1:], strict=True) if text
+    )
     lines = [*folded(texts[0], width).split("\n"), *textwrap.wrap(named, width - 2)]
     return [Line(line if place == 0 else f"  {line}", style) for place, line in enumerate(lines)]
 

@@ -245,6 +245,30 @@ def test_checks_and_floors_are_not_compared() -> None:
     assert compare(summary(*rows), summary(*rows)).changes == ()
 
 
+def sampled(factor: float, load: str = "c=1", failed: int = 0) -> Summary:
+    """A run of which the samples are kept: 36 times around 100 ms, some of the trials failed."""
+    times = tuple(factor * (80 + i) for i in range(36 - failed))
+    key = KEY._replace(load=load)
+    row_of = row("ttft", (factor * 98, factor * 90, factor * 105), key, failed=failed)
+    return summary(row_of, cells=[replace(cell(key), curves={"ttft": Ecdf(36, times)})])
+
+
+def test_medians_by_their_samples() -> None:
+    """Where both runs keep the samples, the shift between them is known better than by two medians."""
+    found = only(compare(sampled(1), sampled(1.2)))
+    assert found.ratio == pytest.approx(0.2, abs=0.01)
+    assert found.difference == pytest.approx(20, abs=2)
+    by_rows = only(compare(sampled(1, "c=8"), sampled(1.2, "c=8")))
+    assert (found.high or 0) - (found.low or 0) < 0.8 * ((by_rows.high or 0) - (by_rows.low or 0))
+
+
+def test_many_failures_leave_the_samples_out() -> None:
+    """The trials that arrived speak for the cell only where nearly all did; else the median over all offered does."""
+    few, many = (only(compare(sampled(1), sampled(1.2, failed=number))) for number in (1, 4))
+    assert few.low is not None
+    assert many.low == pytest.approx(only(compare(sampled(1, "c=8"), sampled(1.2, "c=8"))).low)
+
+
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two stored runs, the second 10 % slower."""
