@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ import click
 
 import bench
 from bench.cli_options import baseline_options, form_options, gate_options, page_options, plugin_options
-from bench.errors import EXIT_INTERRUPTED, BenchError
+from bench.errors import EXIT_INTERRUPTED, EXIT_UNREAD, BenchError
 from bench.optiontypes import RUN_TYPES, Levels
 from bench.output import NAMES as OUTPUT
+from bench.unread import unread
 
 EPILOG_RUN = """\b
 Examples:
@@ -79,6 +81,9 @@ class Group(click.Group):
         except KeyboardInterrupt:
             click.echo("bench: interrupted", err=True)
             ctx.exit(EXIT_INTERRUPTED)
+        except BrokenPipeError:  # click would say 1, which is what a failed condition says
+            unread(sys.stdout)
+            ctx.exit(EXIT_UNREAD)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -609,4 +614,6 @@ def calibrate(levels: Sequence[int], trials: int, client: str, *, as_json: bool)
 
 def main() -> None:
     """Entry point of `bench`, `streambench` and `python -m bench`."""
+    if isinstance(sys.stdout, TextIOWrapper):  # whatever the locale: reports and verdicts are written in one encoding
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
     cli(prog_name="bench")

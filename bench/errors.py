@@ -4,10 +4,12 @@
     ├── RunInvalid    3   the run measured something else than it says
     └── NotEnough     4   too little data to decide
 
-130 is Ctrl-C: what was measured is written and reported.
+130 is Ctrl-C: what was measured is written and reported. 141: who read the output left before its end.
 """
 
 EXIT_INTERRUPTED = 130
+EXIT_UNREAD = 141
+"""Nobody read the output to its end, and nothing was left to decide: what a shell says of SIGPIPE."""
 
 
 class BenchError(Exception):

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 SpanKind = Literal["connect", "tls", "send", "wait", "stream", "body", "stall", "backoff"]
-"""`wait`: sent, and nothing has come; `stream`: from the first read of a stream to the last, `body` of a blocking
-answer; `stall` lies inside `stream`; `backoff`: the SDK waits before it tries again."""
+"""`wait`: sent, and no token has come (a stream may have begun: its first events hold none); `stream`: from the first
+token to the last read; `body`: from the first read of an answer that is no stream to the last; `stall` lies inside
+`stream`; `backoff`: the SDK waits before it tries again."""
 
 
 class Span(NamedTuple):

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from bench.analysis.build import build
+from bench.gate.lines import EXIT_FAILED, EXIT_UNDECIDED
 from bench.pytest_result import Result
 from bench.records import MANIFEST
 
@@ -98,6 +99,9 @@ def _environment() -> dict[str, str]:
 
 
 def _why(done: subprocess.CompletedProcess[str]) -> str:
-    """Its last line, which says what is wrong and what to do."""
+    """Its last line, which says what is wrong and what to do; of a gate that did not pass, the verdicts."""
+    verdicts = [line for line in done.stdout.splitlines() if line.startswith(("FAIL ", "UNDECIDED "))]
+    if verdicts and done.returncode in {EXIT_FAILED, EXIT_UNDECIDED}:
+        return "\n".join([*verdicts, f"the gate did not pass (exit code {done.returncode})"])
     last = (done.stderr.strip() or "it said nothing").splitlines()[-1]
     return f"{last} (exit code {done.returncode})"

@@ -39,6 +39,8 @@ def check_output(reporters: Iterable[Reporter], output: Output) -> list[Export]:
     exports = check_exports(reporters, output.exports)
     if output.as_json and any(export.printed for export in exports):
         raise BenchError("--json and --export NAME=- both want stdout; leave one out, or name a file")
+    if output.junit:
+        check_no_record(f"--junit {output.junit}", output.junit)
     return exports
 
 
@@ -49,7 +51,18 @@ def check_exports(reporters: Iterable[Reporter], exports: Sequence[str]) -> list
     by_filename([*filter(_is_always, known.values()), *_beside(found)])
     if sum(export.printed for export in found) > 1:
         raise BenchError("--export: only one report can go to stdout; give the others a file: NAME=FILE")
+    _check_apart(found)
     return found
+
+
+def _check_apart(exports: Iterable[Export]) -> None:
+    """BenchError where two of them go to one file: the second would replace the first."""
+    taken: dict[Path, str] = {}
+    for one in exports:
+        if one.file is None or one.printed:
+            continue
+        if (other := taken.setdefault(one.file.resolve(), one.reporter.name)) != one.reporter.name:
+            raise BenchError(f"--export: {other} and {one.reporter.name} both go to {one.file}; give each its own file")
 
 
 def _export(known: Mapping[str, Reporter], text: str) -> Export:
@@ -67,11 +80,25 @@ def _place(text: str, file: str) -> Path:
     path = Path(file)
     if path == STDOUT:
         return path
+    check_no_record(f"--export {text}", path)
     if not file or path.is_dir():
         raise BenchError(f"--export {text}: that is no file; name one behind the =")
     if not path.parent.is_dir():
         raise BenchError(f"--export {text}: there is no folder {path.parent}; make it first")
     return path
+
+
+def check_no_record(option: str, path: Path) -> None:
+    """BenchError where this would go over a record of a run: no report could be made of that run again."""
+    folder = path.resolve().parent
+    if is_record(path.resolve().name) and (folder / records.MANIFEST).is_file():
+        raise BenchError(f"{option}: {path.name} is a record of the run in {folder.name}; name another file")
+
+
+def is_record(name: str) -> bool:
+    """Is that the name of a file that the run itself writes?"""
+    key = name.casefold()  # on some disks Plan.json is plan.json
+    return key in OWN_FILES or key.endswith((".parquet", ".part"))
 
 
 def _is_always(reporter: Reporter) -> bool:
@@ -117,14 +144,14 @@ def write_reports(
 def by_filename(reporters: Iterable[Reporter]) -> dict[str, Reporter]:
     """Those that write a file. BenchError for one that would write elsewhere, or over a file that is not its own."""
     found: dict[str, Reporter] = {}
-    taken = dict.fromkeys(OWN_FILES, "the run itself")
+    taken: dict[str, str] = {}
     for reporter in reporters:
         if (name := reporter.filename) is None:
             continue
         if not PLAIN_NAME.fullmatch(name) or name in {".", ".."}:
             raise BenchError(f"reporter {reporter.name}: {name!r} is not a plain file name; correct its filename")
         key = name.casefold()  # on some disks Report.md is report.md
-        owner = "the run itself" if key.endswith((".parquet", ".part")) else taken.get(key)
+        owner = "the run itself" if is_record(name) else taken.get(key)
         if owner:
             raise BenchError(f"reporter {reporter.name}: {name} is written by {owner}; give it another filename")
         taken[key] = f"reporter {reporter.name}"

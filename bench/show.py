@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from bench.analysis.build import build
 from bench.baseline import named
+from bench.errors import BenchError
 from bench.output import Output
 from bench.progress import say
 from bench.report import Export, check_output, render, write_exports, write_reports
@@ -19,6 +20,7 @@ from bench.reporters.anonymous import Aliases, hosts_stored
 from bench.reporters.tables import render_json
 from bench.reporters.terminal import WIDEST, render_terminal
 from bench.summary import Reporter, Summary
+from bench.unread import unread
 
 if TYPE_CHECKING:
     from bench.comparison import Comparison
@@ -40,13 +42,13 @@ def show(run: Path, reporters: Iterable[Reporter], output: Output) -> Shown:
     exports = check_output(known, output)
     summary = build(run, named(output))
     comparisons = _against_stored(run, summary, output)
+    where = str(run)
     if output.anonymize:
-        summary, comparisons, output = _anonymous(run, summary, comparisons, output)
+        summary, comparisons, output, where = _anonymous(run, summary, comparisons, output)
     files = [*write_reports(run, summary, known, exports), *_compared(run, comparisons)]
     elsewhere = write_exports(exports, summary)
-    sys.stdout.buffer.write(_result(run, summary, comparisons, exports, output))
-    sys.stdout.flush()
-    say(f"{run}/: {', '.join(file.name for file in files)}")
+    _print(_result(where, summary, comparisons, exports, output))
+    say(f"{where}/: {', '.join(file.name for file in files)}")
     for file in elsewhere:
         say(f"{file} written")
     if output.open_html:
@@ -54,8 +56,19 @@ def show(run: Path, reporters: Iterable[Reporter], output: Output) -> Shown:
     return Shown(summary, _gate(summary, comparisons, output))
 
 
+def _print(result: bytes) -> None:
+    """To stdout. The verdicts stand whether or not anybody reads it: its end is not the end of the gate."""
+    try:
+        sys.stdout.buffer.write(result)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        unread(sys.stdout)
+    except OSError as error:
+        raise BenchError(f"stdout cannot be written ({error.strerror}); the files are in the run folder") from error
+
+
 def _result(
-    run: Path, summary: Summary, comparisons: Sequence[Comparison], exports: Iterable[Export], output: Output
+    where: str, summary: Summary, comparisons: Sequence[Comparison], exports: Iterable[Export], output: Output
 ) -> bytes:
     """What goes to stdout: JSON, the report that was asked for there, or the table."""
     if output.as_json:
@@ -65,7 +78,7 @@ def _result(
             return render(export.reporter, summary)
     color = sys.stdout.isatty()
     width = shutil.get_terminal_size().columns if color else WIDEST
-    return render_terminal(summary, width, color=color, where=str(run), compared=comparisons).encode()
+    return render_terminal(summary, width, color=color, where=where, compared=comparisons).encode()
 
 
 def _against_stored(run: Path, summary: Summary, output: Output) -> list[Comparison]:
@@ -87,13 +100,17 @@ def _compared(run: Path, comparisons: Iterable[Comparison]) -> list[Path]:
 
 def _anonymous(
     run: Path, summary: Summary, comparisons: Sequence[Comparison], output: Output
-) -> tuple[Summary, list[Comparison], Output]:
-    """All of it without the names of hosts; conditions too, as they may name a target that is called like its host."""
+) -> tuple[Summary, list[Comparison], Output, str]:
+    """All of it without the names of hosts; conditions too, as they may name a target that is called like its host.
+
+    Last the run folder, as it may be shown.
+    """
     stored = hosts_stored(run.parent, run, output.baseline)
     aliases = Aliases.of(summary, stored)
     hidden = aliases.in_summary(summary)
     conditions = tuple(map(aliases.text, output.fail_on))
-    return hidden, [aliases.hide(one) for one in comparisons], replace(output, fail_on=conditions)
+    told = replace(output, fail_on=conditions)
+    return hidden, [aliases.hide(one) for one in comparisons], told, aliases.text(str(run))
 
 
 def _gate(summary: Summary, comparisons: Sequence[Comparison], output: Output) -> int:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from bench.analysis.floor import Resolution, Way, way
 from bench.analysis.knee import overloaded
+from bench.analysis.pairs import MOST_EXCLUDED
 from bench.analysis.verdicts import Find, Outcome, gain_of, negated, overhead_of, why
 from bench.analysis.wording import ends, span, value
 from bench.comparison import Ranking
@@ -63,10 +65,21 @@ def _effect(find: Find, cell: Cell, resolutions: Mapping[Way, Resolution]) -> Ef
 
 def _compared(summary: Summary, effects: Sequence[Effect]) -> str:
     if all(effect.seen == "missing" for effect in effects):
-        reasons = sorted({why(effect.gain) for effect in effects})
+        reasons = sorted({_plain(why(effect.gain)) for effect in effects})
         return f"Whether streaming helps cannot be said: {'; '.join(reasons)}."
     costs = [*_memory(summary, effects), *_failures(summary, effects)]
     return "; ".join([f"{_first(effects)}{_whole(effects)}", *costs]) + "."
+
+
+def _plain(reason: str) -> str:
+    """A reason as the tables have it, in words for one who reads this sentence only."""
+    if few := re.fullmatch(r"n=(\d+) < (\d+)", reason):
+        return f"{few[1]} pair{'' if few[1] == '1' else 's'} with both answers are too few, it takes {few[2]}"
+    if lost := re.fullmatch(r"NOT ENOUGH DATA: (\d+ of \d+) pairs excluded", reason):
+        return (
+            f"in {lost[1]} pairs a trial failed or gave nothing useful, which is more than {100 * MOST_EXCLUDED:.0f} %"
+        )
+    return reason
 
 
 def _first(effects: Sequence[Effect]) -> str:

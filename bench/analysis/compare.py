@@ -51,20 +51,35 @@ def _changes(alignment: Alignment, baseline: Summary, current: Summary) -> Itera
     theirs = {_identity(row, alignment.moved(row.key)): row for row in baseline.rows if comparable(row)}
     of_baseline = {alignment.moved(cell.key): cell for cell in baseline.cells}
     of_current = {cell.key: cell for cell in current.cells}
+    condemned = _condemned(baseline, current)
     for row in current.rows:
         other = theirs.get(_identity(row, row.key)) if comparable(row) else None
         if other is not None:
             cells = of_baseline.get(row.key), of_current.get(row.key)
-            yield _change(other, row, _label(row.key, of_current), *cells)
+            hindered = condemned or hindrance(row.metric, *cells)
+            yield _change(other, row, _label(row.key, of_current), hindered, *cells)
 
 
-def _change(baseline: Row, current: Row, label: str, *cells: Cell | None) -> Change:
+def _condemned(baseline: Summary, current: Summary) -> str:
+    """Why no number of the two may be held against each other; empty where they may."""
+    sides = {"baseline": baseline, "current run": current}
+    bad = [name for name, summary in sides.items() if summary.trust.verdict == "INVALID"]
+    return f"n/a (INVALID: {' and '.join(bad)})" if bad else ""
+
+
+def _change(baseline: Row, current: Row, label: str, hindered: str, *cells: Cell | None) -> Change:
     """Of a median the shift between the samples, where there are any; else what follows from the two intervals."""
-    hindered = hindrance(current.metric, cells[0], cells[1])
     sampled = current.statistic == STATISTIC and not hindered and not missing(baseline, current)
     if sampled and (found := shifts(cells[0], cells[1], current.delivery, current.metric)):
-        return made(baseline, current, label, "unpaired", *found, min(baseline.n, current.n), "")
+        arrived = min(row.n - row.failed for row in (baseline, current))
+        return made(baseline, current, label, "unpaired", *found, arrived, _left_out(baseline, current))
     return change(baseline, current, label, hindered)
+
+
+def _left_out(*rows: Row) -> str:
+    """Of a change of samples: what failed has no time and so no part in it."""
+    failed = sum(row.failed for row in rows)
+    return f"without {failed} failed {'trial' if failed == 1 else 'trials'}" if failed else ""
 
 
 def comparable(row: Row) -> bool:

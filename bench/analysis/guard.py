@@ -18,6 +18,7 @@ from bench.analysis.intervals import Estimate
 from bench.analysis.lateness import Floats, Lateness, every_beat, lateness
 from bench.analysis.metrics import BY_NAME
 from bench.analysis.trials import MS
+from bench.analysis.wording import milliseconds
 from bench.meters.guard import BEAT_NS
 from bench.summary import CellKey, Row
 
@@ -98,7 +99,7 @@ def _late(met: Lateness) -> str:
         return ""
     return (
         f"the client's event loop was more than {LATE_MS:g} ms late {_percent(met.share(LATE_MS))} of the time "
-        f"(p90 {np.quantile(met.lags, 0.9):.3g} ms, limit {LATE_MS:g} ms), "
+        f"(p90 {milliseconds(float(np.quantile(met.lags, 0.9)))}, limit {LATE_MS:g} ms), "
         f"in {met.touched(LATE_MS)} of {met.pauses.size} trials"
     )
 

@@ -68,15 +68,15 @@ def rival_names(keys: Sequence[CellKey]) -> list[str]:
 def sentence(entries: Sequence[Ranked], rows: Sequence[Row | None]) -> str:
     """Which is fastest and by how much, or that they cannot be told apart; without its full stop."""
     if any(row is None or row.estimate is None or row.low is None for row in rows):
-        return "which is fastest streamed cannot be said (a median is missing)"
+        return "Which is fastest streamed cannot be said (a median is missing)"
     gaps = [entry.behind[0] if entry.behind else None for entry in entries[1:]]
     close = [i for i, gap in enumerate(gaps, 1) if gap is None or gap.low is None or gap.low <= 0]
     medians = [f"{entry.name} {both(row)}" for entry, row in zip(entries, rows, strict=True)]
     if close:
         shown = [medians[i] for i in (0, *close)][:LISTED]
         more = f" and {1 + len(close) - LISTED} more" if 1 + len(close) > LISTED else ""
-        return f"cannot tell apart which is fastest streamed by the first useful output ({', '.join(shown)}{more})"
-    told = f"{entries[0].name} is the fastest streamed, first useful output after {both(rows[0])} (median)"
+        return f"Cannot tell apart which is fastest streamed by the first useful output ({', '.join(shown)}{more})"
+    told = f"Fastest streamed is {entries[0].name}, first useful output after {both(rows[0])} (median)"
     return f"{told}; {entries[1].name}, the next, takes {_longer(gaps[0])}" if gaps[0] else told
 
 

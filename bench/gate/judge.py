@@ -106,7 +106,8 @@ def _more(trials: int | None, subject: Subject) -> str:
     """What to type to get so many trials."""
     if trials is None:
         return "no affordable number of pairs would decide"
-    return f"use {'--requests' if subject.under_load else '--pairs'} {trials}"
+    where = " in both runs" if subject.of_two_runs else ""
+    return f"use {'--requests' if subject.under_load else '--pairs'} {trials}{where}"
 
 
 def _change(condition: Condition, subject: Subject, change: Change) -> Decision:

@@ -3,29 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TextIO
+from typing import TextIO, cast
 
 from rich.console import Console
 from rich.text import Text
 
 from bench.gate.verdict import Judged
+from bench.reporters.layout import harmless
+from bench.unread import unread
 
 STYLES = {"PASS": "green", "FAIL": "bold red", "UNDECIDED": "yellow"}
 EXIT_FAILED, EXIT_NOTHING, EXIT_UNDECIDED = 1, 2, 4
+
+
+class _Console(Console):
+    """Goes on where nobody reads it: rich would end the process, with the exit code of a failed condition."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        unread(cast("TextIO", self.file))
 
 
 def write(judged: Sequence[Judged], errors: Sequence[str], stream: TextIO, *, allow_undecided: bool) -> None:
     """The verdicts in the order of the conditions; in colours where it is a terminal. Nothing without conditions."""
     if not (judged or errors):
         return
-    console = Console(file=stream, soft_wrap=True, highlight=False, color_system="auto" if stream.isatty() else None)
+    console = _Console(file=stream, soft_wrap=True, highlight=False, color_system="auto" if stream.isatty() else None)
     console.print()
     wide = max((len(one.condition) for one in judged), default=0)
     for one in judged:
         verdict = Text(f"{one.verdict:<9}", style=STYLES[one.verdict])
-        console.print(Text.assemble(verdict, f"  {one.condition:<{wide}}  {one.subject}: {one.sentence}"))
+        said = harmless(
+            f"  {one.condition:<{wide}}  {one.subject}: {one.sentence}", " "
+        )  # a server's text may be in it
+        console.print(Text.assemble(verdict, said))
     for error in errors:
-        console.print(Text.assemble(Text("ERROR    ", style=STYLES["FAIL"]), f"  {error}"))
+        console.print(Text.assemble(Text("ERROR    ", style=STYLES["FAIL"]), harmless(f"  {error}", " ")))
     console.print(Text(f"gate: {outcome(judged, errors, allow_undecided=allow_undecided)}"))
     stream.flush()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 
+from bench.analysis import mover
 from bench.analysis.effects import metric_of, pairs_for
 from bench.analysis.intervals import share_ci
 from bench.comparison import Change
@@ -35,8 +36,27 @@ def for_width(trials: int, half: float, wanted: float) -> int | None:
 
 def for_change(change: Change, limit: float) -> int | None:
     """The same for a change of which the interval is wider than the limit, a fraction or points, to each side."""
+    if change.current.statistic == change.current.unit == "share":
+        return _for_share_change(change, limit)
     need = pairs_for(change, abs(limit) / ROOM)
     return None if need is None else _rounded(need)
+
+
+def _for_share_change(change: Change, limit: float) -> int | None:
+    """Trials of each side of which the same two shares would be decided: near 0 their intervals narrow faster."""
+    shares = [row.estimate or 0.0 for row in (change.current, change.baseline)]
+    size = max(change.n, 1)
+    while size <= MOST:
+        found = mover.difference(*(_share(share, size) for share in shares))
+        if found.high <= limit or found.low > limit:
+            return _rounded(size)
+        size = math.ceil(size * 1.02) + 1
+    return None
+
+
+def _share(share: float, size: int) -> mover.Bounded:
+    found = share_ci(round(share * size), size)
+    return mover.Bounded(found.value or 0.0, found.low or 0.0, 1.0 if found.high is None else found.high)
 
 
 def for_share(row: Row, limit: float) -> int | None:

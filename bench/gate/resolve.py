@@ -34,6 +34,8 @@ class Subject:
     trials: int = 0
     """Offered trials of its cell and delivery; 0 where nobody knows."""
     under_load: bool = False
+    of_two_runs: bool = False
+    """Held against another run, so that more trials are needed in both."""
 
 
 def resolve(condition: Condition, summary: Summary, comparisons: Sequence[Comparison]) -> list[Subject]:
@@ -68,7 +70,9 @@ def _count_and_share(row: Row) -> tuple[Row, Row]:
 
 
 def _scenarios(summary: Summary) -> set[str]:
-    return {cell.key.scenario for cell in summary.cells} | {row.scenario for row in summary.rows}
+    """What may be named: those of the run's own checks, in brackets, may not."""
+    found = {cell.key.scenario for cell in summary.cells} | {row.scenario for row in summary.rows}
+    return {name for name in found if not name.startswith("(")}
 
 
 def _named(condition: Condition, rows: Iterable[Row], scenarios: set[str]) -> list[Row]:
@@ -148,6 +152,8 @@ def _unmeasured(condition: Condition, summary: Summary, rows: Sequence[Row]) -> 
 def _changes(condition: Condition, summary: Summary, comparisons: Sequence[Comparison]) -> list[Subject]:
     if not comparisons:
         raise condition.wrong(NO_BASELINE)
+    if condition.target in {one.baseline.name for one in comparisons if one.kind == "within"}:
+        raise condition.wrong(f"target {condition.target} is the baseline itself; name another one behind @")
     subjects = [subject for one in comparisons for subject in _changes_of(condition, summary, one)]
     rows = [change.current for one in comparisons for change in one.changes]
     subjects += _unmeasured(condition, summary, rows)
@@ -161,11 +167,29 @@ def _changes_of(condition: Condition, summary: Summary, comparison: Comparison) 
     by_row = {_place(change): change for change in comparison.changes}
     rows = [replace(change.current, **change.key._asdict()) for change in comparison.changes]
     named = _named(condition, rows, _scenarios(summary))
-    for row in _chosen(condition, named) if named else ():
+    chosen = _chosen(condition, named) if named else []
+    for row in chosen:
         change = by_row[row.key, row.delivery, row.metric, row.unit, row.statistic]
         subject = _of_row(row, summary)
         label = f"{change.label} {row.metric} {row.statistic} {row.delivery} against {comparison.baseline.name}"
-        yield replace(subject, label=label, change=change)
+        yield replace(subject, label=label, change=change, of_two_runs=comparison.kind == "runs")
+    if chosen:
+        yield from _alone(condition, summary, comparison, chosen)
+
+
+def _alone(condition: Condition, summary: Summary, comparison: Comparison, chosen: Sequence[Row]) -> Iterator[Subject]:
+    """The same number of cells that the baseline does not have: they are not passed over as if they were fine."""
+    first = chosen[0]
+    sides = {(change.key.target, change.key.model) for change in comparison.changes}
+    asked, _, _ = next(found for found in readings(condition.name, _scenarios(summary)) if found[1] == first.metric)
+    done = {row.key for row in chosen}
+    for row in summary.rows:
+        same = all(getattr(row, name) == getattr(first, name) for name in ("delivery", "metric", "unit", "statistic"))
+        meant = asked in {None, row.scenario} and condition.target in {None, row.target}
+        ours = comparison.kind == "runs" or (row.target, row.model) in sides
+        if same and meant and ours and row.key not in done and not row.scenario.startswith("("):
+            subject = _of_row(row, summary)
+            yield replace(subject, unfit=subject.unfit or f"the baseline {comparison.baseline.name} has no such number")
 
 
 def _place(change: Change) -> tuple[CellKey, str, str, str, str]:

@@ -88,8 +88,8 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(19)
     with socket.socket(fileno=int(sys.argv[1])) as sock:
-        sock.send(b"1")
         try:
+            sock.send(b"1")
             draw(Source(sock), Console(stderr=True))
         except Exception:  # noqa: BLE001  (no traceback in the middle of a terminal; whoever started it says the lines)
             return 1

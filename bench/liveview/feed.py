@@ -37,7 +37,11 @@ def opened(opening: Mapping[str, Any], look: Callable[[], dict[str, Any]] | None
     """A viewer that is ready to draw, or None where it did not come up."""
     ours, its = socket.socketpair()
     with its:
-        child = spawn(VIEWER, its, sys.stderr.buffer)
+        try:
+            child = spawn(VIEWER, its, sys.stderr.buffer)
+        except OSError:  # no more processes, or no memory for one
+            ours.close()
+            return None
     try:
         ours.settimeout(START_S)
         ready = ours.recv(1)
@@ -106,10 +110,12 @@ class Feed:
 
     def close(self) -> None:
         """The view goes."""
+        if self.alive:
+            self._flush()
         if not self.alive:
             self._child.wait()
             return
-        self._flush()
+        self._send_rest()
         self.alive = False
         if _ended(self._child, self._sock):
             self._clean_up()
@@ -132,6 +138,13 @@ class Feed:
                 self._give_up()
         except OSError:  # it is gone
             self._give_up()
+
+    def _send_rest(self) -> None:
+        """What it has not read yet, where lines that were said may be; not for long, as it may hang."""
+        if self._out:
+            with suppress(OSError):
+                self._sock.settimeout(END_S)
+                self._sock.sendall(self._out)
 
     def _give_up(self) -> None:
         self.alive = False

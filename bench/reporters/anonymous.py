@@ -32,7 +32,20 @@ MACHINE = ("environment", "versions")
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://(?:[^\s/@?#]*@)?(\[[^\]\s]+\]|[^\s/:?#@\"'<>)\],;]+)", re.IGNORECASE)
 _WHOLE_URL = re.compile(r"([a-z][a-z0-9+.-]*://[^\s/]+)/\S*", re.IGNORECASE)
 _IPV4 = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w]|\.\d)")
-_FOLDERS = re.compile(r"(?<![\w.:/~-])/(?:[^/\s:\"']+/)+(?=[^/\s])")
+_IPV6 = re.compile(
+    r"(?<![\w:.])([0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){1,6}:(?:[0-9A-Fa-f]{1,4}|(?<=::))(?:%\w+)?):?(?![\w:])"
+)
+_NAME = r"(?<![\w.@/\\-])((?:[A-Za-z0-9_][\w-]*\.)+"
+_WITH_PORT = re.compile(_NAME + r"([A-Za-z][A-Za-z0-9-]*)):\d{2,5}(?!\d)")
+_PRIVATE = re.compile(
+    _NAME + r"(?:internal|intranet|private|local|localdomain|lan|corp|home\.arpa))(?![\w-]|\.\w)", re.IGNORECASE
+)
+"""Names that only mean something in somebody's own network."""
+OF_FILES = frozenset(("py", "pyi", "json", "jsonl", "toml", "yaml", "yml", "csv", "md", "html", "txt", "js", "ts", "c"))
+"""Ends of names before a colon and a number that is a line."""
+_FOLDERS = re.compile(
+    r"(?<![\w.:/~-])(?:~[\w.-]*|\.\.?)?/(?:[^/\s:\"']+/)*(?=[^/\s])|(?<!\w)[A-Za-z]:\\+(?:[^\\\s:\"']+\\+)+"
+)
 _HOMES = re.compile(r"(?:/home|/Users|[A-Za-z]:\\+Users)[/\\]+[^/\\\s:\"']+|/root(?=/|$)")
 
 
@@ -47,6 +60,8 @@ class Aliases:
         self._names = names
         longest = sorted(names, key=lambda form: (-len(form), form))
         self._known = re.compile("|".join(map(_pattern, longest)), re.IGNORECASE) if longest else None
+        home = str(Path.home())
+        self._home = re.compile(re.escape(home) + r"(?![\w.-])") if len(home) > 1 else None
         self.text: Callable[[str], str] = lru_cache(4096)(self._text)
 
     @classmethod
@@ -92,7 +107,7 @@ class Aliases:
 
     def _text(self, text: str) -> str:
         named = self._known.sub(lambda found: self._names[found[0].casefold()], text) if self._known else text
-        return _HOMES.sub("~", named)
+        return _HOMES.sub("~", self._home.sub("~", named) if self._home else named)
 
     def _argument(self, argument: str) -> str:
         """Of the command line: a URL without its path, a file without its folders."""
@@ -133,6 +148,9 @@ def _named(summary: Summary) -> Iterator[str]:
     for text in _texts(replace(summary, environment={}, manifest=_without_machine(summary.manifest))):
         yield from (found[1] for found in _URL.finditer(text))
         yield from (found[0] for found in _IPV4.finditer(text) if _is_address(found[0]))
+        yield from (found[1] for found in _IPV6.finditer(text) if _is_address(found[1]) and found[1] != "::")
+        yield from (found[1] for found in _WITH_PORT.finditer(text) if found[2].lower() not in OF_FILES)
+        yield from (found[1] for found in _PRIVATE.finditer(text))
 
 
 def _without_machine(manifest: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -173,14 +173,14 @@ def _rankings(summary: Summary, width: int) -> Iterator[Section]:
 def _compared(comparisons: Sequence[Comparison], width: int) -> Iterator[Section]:
     """What became worse by most, with what may explain it."""
     for one in comparisons:
-        how = "pair by pair" if one.kind == "within" else "two runs, unpaired"
+        how = "pair by pair" if any(change.method == "paired" for change in one.changes) else "unpaired"
+        how = how if one.kind == "within" else f"two runs, {how}"
         head = [Line(clipped(f"{one.current.name} compared with {one.baseline.name} ({how})", width), "bold")]
         head += [line for mark in one.watermarks[:2] for line in paragraph(f"caution: {mark}", width, most=1)]
         where = "report.md" if one.kind == "within" else "compare.md"
         changes = words.telling(words.displayed(one).changes)
         items = [[Line(clipped(_change(change), width))] for change in changes]
-        unlisted = len(one.changes) - len(changes)
-        yield Section("changes", items, head, rank=10, least=2, most=6, unlisted=unlisted, where=where)
+        yield Section("changes", items, head, rank=10, least=2, most=6, where=where)
 
 
 def _change(change: Change) -> str:
@@ -234,7 +234,9 @@ def _claims(summary: Summary, width: int, *, brief: bool) -> Section:
     items = [_claim(claim, column, width, brief=brief) for claim in listed]
     if folded:
         of = str(folded) if listed else "none"
-        items.append([Line(f"{claims.UNTESTED}  {of} of the {len(summary.claims)}; report.md says why")])
+        items.append(
+            paragraph(f"{claims.UNTESTED}  {of} of the {len(summary.claims)}; report.md says why", width, most=2)
+        )
     return Section("claims", items, [Line("claims", "bold")] if items else (), rank=5, least=1, most=6)
 
 

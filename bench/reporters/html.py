@@ -35,14 +35,15 @@ def render_html(summary: Summary) -> str:
 def _page(summary: Summary, sections: list[Section]) -> str:
     """In the order in which a reader asks: can it be trusted, what is the answer, how much, and why."""
     ranked, compared, loads = ranks(summary), besides(summary), _loads(summary)
-    cards = parts.cards(summary.claims)
+    cards, times = parts.cards(summary.claims), numbers.time_grid(summary)
     return render_page(
         "report.html.j2",
         drawn=any(one.charts or one.left_out for one in sections) or _any_charts(cards, ranked, compared, loads),
         title=title(summary),
         summary=summary,
         facts=list(facts(summary)),
-        time=numbers.time_grid(summary),
+        time=times,
+        bars=any(one.bar is not None for line in times.lines for one in line.fields),
         cost=numbers.cost_grid(summary),
         caption=CAPTION,
         ranks=ranked,

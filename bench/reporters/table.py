@@ -69,20 +69,23 @@ PREFIXED = ("failures.", "slo.")
 DETAILED = (*LATENCIES, "gap", "piece_gap", "itl", *PACES, "read_lag")
 
 
-def time_entries(summary: Summary, cell: Cell) -> list[Entry]:
-    """The cell's entries under TIME; of numbers that may not be believed only the word for it."""
+def time_entries(summary: Summary, cell: Cell, longest: int = LONGEST_REASON) -> list[Entry]:
+    """The cell's entries under TIME; of numbers that may not be believed only the word for it.
+
+    `longest`: characters of a reason that there is room for.
+    """
     if word := unfit(cell):
         return [Entry(word), *[Entry(NONE)] * (len(TIME) - 1)]
     if cell.unsupported:
         return [Entry(NA, "unsupported"), *[Entry(NA)] * (len(TIME) - 1)]
-    own = [entry(summary.row(cell, "streamed", metric, "p50")) for metric in ("ttfu", "ttft", "total")]
+    own = [entry(summary.row(cell, "streamed", metric, "p50"), longest) for metric in ("ttfu", "ttft", "total")]
     if cell.unpaired:
         return [*own, Entry(NONE, "no blocking"), Entry(NONE), Entry(NONE)]
     return [
         *own,
-        entry(summary.row(cell, "blocking", "total", "p50")),
-        entry(summary.row(cell, "paired", "gain", "hl", "ms")),
-        entry(summary.row(cell, "paired", "overhead", "hl", "ratio")),
+        entry(summary.row(cell, "blocking", "total", "p50"), longest),
+        entry(summary.row(cell, "paired", "gain", "hl", "ms"), longest),
+        entry(summary.row(cell, "paired", "overhead", "hl", "ratio"), longest),
     ]
 
 
@@ -159,10 +162,10 @@ def _quantile(row: Row | None) -> str:
     return both(row) if row.estimate is not None else f"n/a ({reason(row)})"
 
 
-def entry(row: Row | None) -> Entry:
+def entry(row: Row | None, longest: int = LONGEST_REASON) -> Entry:
     """Estimate and interval; or n/a and why, where the reason is short."""
     why = reason(row)
-    below = interval(row) or (why if len(why) <= LONGEST_REASON else "")
+    below = interval(row) or (why if len(why) <= longest else "")
     return Entry(value(row), below, row.estimate if row else None)
 
 

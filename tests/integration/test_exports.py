@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
-from tests.cli import bench
+from bench.errors import BenchError
+from bench.output import Output
+from bench.report import check_output
+from bench.reporters import register_reporters
+from tests.cli import BENCH, bench, environment
 from tests.synthetic import Truth, make_run
 
 PLUGIN = """
@@ -101,11 +107,46 @@ def test_anonymize_leaves_no_host_anywhere(folder: Path) -> None:
     run = folder / "reports" / "first"
     before = (run / "plan.json").read_bytes()
     options = ["--anonymize", "--plugin", "chat.py", "--export", "chat", "--export", "json=out.json"]
-    done = bench("report", "first", *options, cwd=folder)
+    gate = ["--fail-on", "ttft > 1s", "--allow-undecided"]
+    done = bench("report", run, *options, *gate, cwd=folder, env={"PYTHONIOENCODING": "ascii", "HOME": str(folder)})
     assert done.returncode == 0, done.stderr
+    assert "~/reports/first/report.html" in done.stdout, "nor the home folder"
     written = [run / "report.md", run / "report.html", run / "summary.csv", run / "summary.json", run / "chat.txt"]
     texts = [path.read_text() for path in (*written, folder / "out.json")] + [done.stdout, done.stderr]
     assert not [text for text in texts if HOST in text]
     assert "anonymized: hosts are called host-1" in done.stdout
     assert "real endpoint host-1:8000" in (run / "chat.txt").read_text()
     assert (run / "plan.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("output", "why"),
+    [
+        (Output(exports=["csv=reports/first/plan.json"]), "plan.json is a record of the run in first"),
+        (Output(exports=["csv=reports/first/Trials.parquet"]), "is a record"),
+        (Output(junit=Path("reports/first/manifest.json")), "manifest.json is a record"),
+        (Output(exports=["csv=x", "json=./x"]), "csv and json both go to x"),
+    ],
+)
+def test_an_export_goes_over_nothing_that_is_needed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, output: Output, why: str
+) -> None:
+    """Neither over a record of a run, from which its reports are made, nor over another export."""
+    monkeypatch.chdir(folder)
+    with pytest.raises(BenchError, match=why):
+        check_output(register_reporters(), output)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="closes a pipe under a process")
+def test_a_reader_that_leaves_is_no_failed_condition(folder: Path) -> None:
+    """As in `bench report | head`: the files are written, and the exit code is the gate's; 4 is `cannot be decided`."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [*BENCH, "report", "first", "--fail-on", "ttft > 1s", "--junit", "junit.xml"]
+    done = subprocess.run(
+        command, cwd=folder, env=environment(), stdout=writer, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(writer)
+    assert done.returncode == 4, done.stderr
+    assert (folder / "junit.xml").is_file()
+    assert "Error" not in done.stderr

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryFile
 from threading import Thread
 from typing import Any
 
@@ -18,7 +19,8 @@ import orjson
 import pytest
 
 from bench import records
-from bench.liveview.feed import MOST_WAITING, Feed
+from bench.child import spawn
+from bench.liveview.feed import MOST_WAITING, VIEWER, Feed
 from bench.liveview.told import told
 from bench.plan import BOTH, PlannedTrial
 from bench.progress import Reporter, progress, say
@@ -92,6 +94,7 @@ def test_a_run_in_a_terminal(tmp_path: Path) -> None:
     assert cursor_shown(text)
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_the_view(tmp_path: Path) -> None:
     """It works at once: exit 130, the view gone, and the report of what was measured."""
     pressed: list[float] = []
@@ -172,6 +175,17 @@ def test_a_viewer_that_hangs(terminal: Terminal) -> None:
         assert not view.alive
     assert time.monotonic() - began < 5
     assert cursor_shown(terminal.read())
+
+
+def test_a_viewer_that_nobody_waits_for() -> None:
+    """After a Ctrl-C while it starts there is nobody to tell: it ends without a traceback in the terminal."""
+    ours, its = socket.socketpair()
+    ours.close()
+    with its, TemporaryFile() as errors:
+        child = spawn(VIEWER, its, errors)
+        assert child.wait(20) == 1
+        errors.seek(0)
+        assert errors.read() == b""
 
 
 def test_at_most_twenty_messages_a_second() -> None:

@@ -16,7 +16,7 @@ import pytest
 
 @pytest.fixture(scope="module")
 def result(stream_bench):
-    return stream_bench("text", target="sim", output_tokens=10, pairs=6, warmup=0)
+    return stream_bench("text", target="sim", profile="flood", output_tokens=10, pairs=6, warmup=0)
 
 """
 LOADED = """
@@ -42,6 +42,7 @@ def outcomes(printed: str) -> dict[str, int]:
     return {name: int(number) for number, name in re.findall(r"(\d+) (passed|failed|skipped|error)", last)}
 
 
+@pytest.mark.slow
 def test_a_test_asserts_on_what_was_measured(tmp_path: Path) -> None:
     """One run serves several tests; what fails shows the run folder, and a number's name is checked."""
     (tmp_path / "test_it.py").write_text(
@@ -109,8 +110,9 @@ def test_the_endpoint_of_the_session(tmp_path: Path, endpoint: str) -> None:
 
 @pytest.mark.slow
 def test_what_bench_refuses_is_the_line_of_the_failure(tmp_path: Path) -> None:
-    """A wrong option, an unknown scenario and a run without an ok trial end in one line each, with the run folder."""
+    """A wrong option or scenario, no ok trial, a failed condition: each ends in its line, with the run folder."""
     calls = ["'texd', target='sim'", "target='sim', pears=3", "target='sim', fault='429=1', pairs=1, max_retries=0"]
+    calls.append("'text', target='sim', pairs=6, fail_on='ttft > 0.001ms'")
     tests = [
         f"def test_{number}(stream_bench):\n    stream_bench({call}, profile='flood', warmup=0)\n"
         for number, call in enumerate(calls)
@@ -119,12 +121,13 @@ def test_what_bench_refuses_is_the_line_of_the_failure(tmp_path: Path) -> None:
         "\n".join([*tests, "def test_out(stream_bench):\n    stream_bench(out='x')\n"])
     )
     done = session(tmp_path, "--stream-bench", "--stream-bench-out=kept")
-    assert outcomes(done.stdout) == {"failed": 4}, done.stdout
+    assert outcomes(done.stdout) == {"failed": 5}, done.stdout
     for line in (
         r"^bench: .*texd.*'text'.* \(exit code 2\)$",
         r"No such option '--pears'.*\(exit code 2\)$",
         r"^bench: no trial was ok .* \(exit code 4\)$",
         r"^stream_bench gives out itself",
+        r"^(FAIL|UNDECIDED) +ttft > 0.001ms .*\nthe gate did not pass \(exit code [14]\)$",
     ):
         assert re.search(line, done.stdout, re.MULTILINE), line
     assert not re.search(r"^INTERNALERROR|^bench/", done.stdout, re.MULTILINE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -112,3 +113,19 @@ def test_words_of_ours_stay() -> None:
     hidden = Aliases.of(summary).in_summary(summary)
     assert {row.metric for row in hidden.rows} == {row.metric for row in real().rows}
     assert Aliases(["gpu"]).text("gpu gpus") == "host-1 gpus"
+
+
+def test_hosts_that_stand_in_no_address_are_hidden() -> None:
+    """Of errors: an IPv6 address, a name with its port, a name of a private network; a line of a file stays."""
+    said = "fe80::1%eth0, 2001:db8::99: via px.corp.example:31; no db.internal; rag.py:12 at 12:34:56, std::x, 5.0.1"
+    summary = planted(real(), "planted.example", said)
+    (failure, *_) = Aliases.of(summary).in_summary(summary).failures
+    assert re.sub("host-[0-9]+", "H", failure.error) == "H, H: via H:31; no H; rag.py:12 at 12:34:56, std::x, 5.0.1"
+
+
+def test_no_folder_of_the_command_line_is_left() -> None:
+    """Neither relative ones, nor another user's, nor those of Windows; a plain path of the project loses its folder."""
+    summary = planted(real(), "planted.example", "")
+    command = ["../../ada/x.py", "~ada/y.py", "C:\\work\\ada\\z.py", "--out=/srv/ada/reports", "./rag.py", "a/b"]
+    hidden = Aliases.of(summary).in_summary(replace(summary, manifest={**summary.manifest, "command": command}))
+    assert hidden.manifest["command"] == ["…/x.py", "…/y.py", "…/z.py", "--out=…/reports", "…/rag.py", "a/b"]

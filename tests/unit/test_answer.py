@@ -159,3 +159,22 @@ def test_no_answer_from_numbers_that_may_not_be_believed() -> None:
     assert "250" not in said
     assert "3.5 %" not in said
     assert said.endswith("Left out: 1 cell in which the client was late.")
+
+
+@pytest.mark.parametrize(
+    ("note", "said"),
+    [
+        ("n/a (n=2 < 6)", "2 pairs with both answers are too few, it takes 6."),
+        (
+            "n/a (NOT ENOUGH DATA: 1 of 12 pairs excluded)",
+            "in 1 of 12 pairs a trial failed or gave nothing useful, which is more than 5 %.",
+        ),
+    ],
+)
+def test_why_nothing_can_be_said_is_told_in_words(note: str, said: str) -> None:
+    """The answer is read by those who do not know the tables' short forms."""
+    key = CellKey("mode", "", "responses", "sim", "m", "sdk", "c=1")
+    cell = Cell(0, key, "mode", "h", True, "", "", 36, Ecdf(0, ()), Ecdf(0, ()), notes=(), invalid="", verdict="")
+    missing = (row(key, "paired", name, "ms", None, note=note) for name in ("gain", "overhead"))
+    summary = Summary({}, "", "", VALID, (), (cell,), tuple(missing), (), (), {})
+    assert answer(summary, {}).endswith(f"cannot be said: {said}")

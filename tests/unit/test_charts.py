@@ -188,7 +188,7 @@ def test_cells_have_their_charts_in_the_order_of_reading(summary: Summary) -> No
     assert [chart.title for chart in charts.cell_charts(bare, summary.cells[0])] == titles[:1]
 
 
-@pytest.mark.parametrize(("field", "word"), [("saturated", "SATURATED: late"), ("invalid", "INVALID: late")])
+@pytest.mark.parametrize(("field", "word"), [("saturated", "SATURATED: "), ("invalid", "INVALID: ")])
 def test_times_that_may_not_be_believed_are_named_so(summary: Summary, field: str, word: str) -> None:
     """Charts of times say it in the caption; memory was measured apart."""
     late: dict[str, Any] = {field: "late"}
@@ -247,6 +247,51 @@ def test_a_blocking_answer_of_unknown_length_is_not_drawn(summary: Summary) -> N
         chart = titled(replace(summary, figures={0: figures}), "The worst")
         assert ("the dashed line" in chart.caption) is seen
         assert ("[6, 4]" in json.dumps(chart.spec)) is seen
+
+
+def test_where_a_trial_failed_is_marked(summary: Summary) -> None:
+    """Its class stands below the end of its bars, and its line ends there; of an ok one nothing does."""
+    failed = replace(STREAMED, status="cut_mid_stream", total=2000.0, ticks=TICKS[:50])
+    figures = CellFigures((Waterfall("worst", failed, BLOCKING),))
+    chart = titled(replace(summary, figures={0: figures}), "The worst")
+    check(chart)
+    marks = [row for row in drawn(chart) if str(row.get("text", "")).startswith("✕")]
+    assert marks == [{"x": 2000.0, "text": "✕ cut_mid_stream"}]
+    assert max(row["x"] for row in drawn(chart) if row.keys() == {"x", "y"} and row["y"] == 250) == 2000
+    assert "✕" not in json.dumps(titled(summary, "A typical").spec, ensure_ascii=False)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "values"),
+    [
+        (1, 20, [1, 2, 5, 10, 20]),
+        (1, 1e5, [10**k for k in range(6)]),
+        (2.5, 8, [3, 4, 5, 6, 7, 8]),
+        (2.1, 2.9, [2.1, 2.9]),
+    ],
+)
+def test_a_log_axis_has_round_numbers(low: float, high: float, values: list[float]) -> None:
+    """As many as tell the scale: also within one decade."""
+    assert style.log_values(low, high) == pytest.approx(values)
+
+
+def test_every_lane_has_its_name(summary: Summary) -> None:
+    """Also the first one, which is near the zero above it: no label gives way to another."""
+    axis = titled(summary, "A typical").spec["layer"][0]["encoding"]["y"]["axis"]
+    assert axis["labelOverlap"] is False
+    assert len([value for value in axis["values"] if value < 0]) == 3
+    assert axis["tickCount"] >= len(axis["values"])
+
+
+@pytest.mark.parametrize(("chars", "seen"), [(5, True), (500, False)])
+def test_a_reader_who_could_not_be_seen_is_not_drawn(summary: Summary, chars: int, seen: bool) -> None:
+    """Of very much text in a short time a reader gets nowhere: the words say it, the caption has no line."""
+    ticks = tuple(tick._replace(chars=chars) for tick in TICKS)
+    figures = CellFigures((Waterfall("median", replace(STREAMED, ticks=ticks), BLOCKING),))
+    chart = titled(replace(summary, figures={0: figures}), "A typical")
+    assert ("dotted line" in chart.caption) is seen
+    assert any(row.get("name") == "reader" for row in drawn(chart)) is seen
+    assert "Reading 238 words a minute" in chart.alternative
 
 
 def test_long_requests_are_drawn_in_seconds(summary: Summary) -> None:

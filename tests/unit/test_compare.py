@@ -146,6 +146,32 @@ def test_no_change_of_a_cell_that_may_not_be_believed(fault: dict[str, Any]) -> 
     assert found.note.startswith("n/a (baseline ")
 
 
+def test_no_change_of_a_run_that_may_not_be_believed() -> None:
+    """Of an INVALID run no number is held against another, on whichever side it is."""
+    sides = summary(TTFT, trust="INVALID"), summary(SLOWER)
+    assert only(compare(*sides)).note == "n/a (INVALID: baseline)"
+    assert only(compare(*sides[::-1])).note == "n/a (INVALID: current run)"
+
+
+def test_failures_stand_in_the_answer() -> None:
+    """Where most failed, the answer is not that no difference was seen."""
+    total = row("total", (400, 398, 402))
+    share: dict[str, Any] = {"statistic": "share", "unit": "share"}
+    before = summary(TTFT, total, row("failures", (0, 0, 0.1), **share))
+    broken = replace(TTFT, failed=22, estimate=math.inf, low=99, high=math.inf)
+    said = words.sentence(compare(before, summary(broken, total, row("failures", (0.6, 0.4, 0.8), failed=22, **share))))
+    assert "not compared: text ttft p50 streamed, current is ∞: 22 of 36 failed" in said
+    assert "text failures share streamed: +60.0 points" in said
+    assert said.startswith("No difference seen in the medians that can be compared; one below 0.7 % would not be seen")
+
+
+@pytest.mark.parametrize("times", [0.1, 1, 10])
+def test_what_it_could_see_does_not_hang_on_what_it_saw(times: float) -> None:
+    """The same scatter sees the same change, whether the current run was as fast, slower or faster."""
+    current = replace(TTFT, estimate=100 * times, low=98 * times, high=102 * times)
+    assert "from ±2.8 % on" in words.resolved(compare(summary(TTFT), summary(current)))
+
+
 def test_another_idea_of_useful() -> None:
     """A scenario that counts something else as useful has no comparable first useful output, but a first token."""
     sides = [summary(TTFT, row("ttfu", (100, 98, 102)), cells=[cell(useful=text)]) for text in ("a word", "a field")]
@@ -266,6 +292,7 @@ def test_many_failures_leave_the_samples_out() -> None:
     """The trials that arrived speak for the cell only where nearly all did; else the median over all offered does."""
     few, many = (only(compare(sampled(1), sampled(1.2, failed=number))) for number in (1, 4))
     assert few.low is not None
+    assert (few.n, few.note) == (35, "without 1 failed trial")
     assert many.low == pytest.approx(only(compare(sampled(1, "c=8"), sampled(1.2, "c=8"))).low)
 
 

@@ -88,13 +88,14 @@ def test_the_next_by_rank_stands_in_where_no_events_were_kept(tmp_path: Path) ->
 
 
 def test_spans_of_a_trial_follow_its_stamps(tmp_path: Path) -> None:
-    """Opened, sent, waited for, streamed; the blocking one of its pair went over the open connection."""
+    """Opened, sent, waited for until the first token (reads before it hold none), streamed; the blocking one of its
+    pair went over the open connection."""
     both = of(drawn(tmp_path, replace(EXACT, new_connection=frozenset({0}), connect_ms=41), pairs=1))["median"]
     assert both.streamed.spans == (
         Span(0, "connect", 0, 41),
         Span(0, "send", 41, 42),
-        Span(0, "wait", 42, 110),
-        Span(0, "stream", 110, LAST_DELTA),
+        Span(0, "wait", 42, 120),
+        Span(0, "stream", 120, LAST_DELTA),
     )
     assert both.blocking is not None
     assert [span.kind for span in both.blocking.spans] == ["send", "wait", "body"]
@@ -153,13 +154,19 @@ def test_what_broke_lasts_until_its_end() -> None:
 def test_an_encrypted_connection_shows_its_handshake() -> None:
     """TCP, then TLS, then the request."""
     stamps = Stamped(0, 1, 4, 9, 10, 20, 30, 31)
-    assert [(span.kind, span.start, span.end) for span in spans(0, stamps, None, streamed=True)] == [
+    assert [(span.kind, span.start, span.end) for span in spans(0, stamps, None, streamed=True, token=25)] == [
         ("connect", 1, 4),
         ("tls", 4, 9),
         ("send", 9, 10),
-        ("wait", 10, 20),
-        ("stream", 20, 30),
+        ("wait", 10, 25),
+        ("stream", 25, 30),
     ]
+
+
+def test_a_stream_without_a_token_was_waited_for_to_its_end() -> None:
+    """Events came, and none of them held a token."""
+    stamps = Stamped(0, None, None, None, 1, 5, 30, 31)
+    assert list(spans(0, stamps, None, streamed=True)) == [Span(0, "send", 0, 1), Span(0, "wait", 1, 30)]
 
 
 def test_a_trial_without_attempts_is_a_bare_lane(tmp_path: Path) -> None:

@@ -76,6 +76,14 @@ def test_one_line_each() -> None:
     assert outcome([judged("UNDECIDED")], [], allow_undecided=True) == "1 undecided (undecided ones are allowed)"
 
 
+def test_what_a_server_said_moves_no_cursor() -> None:
+    """A reason may be the server's text: no control character reaches the terminal, and no line of its own CI."""
+    stream = io.StringIO()
+    write([judged("UNDECIDED", said="no\x1b[2J\n::error::such model")], ["of \x1b[2J"], stream, allow_undecided=False)
+    assert "\x1b" not in stream.getvalue()
+    assert not any(line.startswith("::") for line in stream.getvalue().splitlines())
+
+
 def test_the_whole_gate(summary: Summary, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Conditions in, verdicts on stdout, a JUnit file, and the exit code; with --json they are on stderr."""
     conditions = ["text.ttft > 1s", "ttft > 1ms"]

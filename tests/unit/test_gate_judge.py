@@ -154,7 +154,8 @@ def test_what_cannot_be_seen(summary: Summary) -> None:
     judged = one(summary, "text.ttft:+0.1%", summary)
     assert judged.verdict == "UNDECIDED"
     said = re.fullmatch(
-        r".*: cannot see less than (\S+) %, you ask for 0.1 %; (?:use --pairs (\d+)|no affordable .*)", judged.sentence
+        r".*: cannot see less than (\S+) %, you ask for 0.1 %; (?:use --pairs (\d+) in both runs|no affordable .*)",
+        judged.sentence,
     )
     assert said
     assert float(said[1]) > 0.1
@@ -168,6 +169,31 @@ def test_points(summary: Summary, slower: Summary) -> None:
     assert judged.verdict == "UNDECIDED"
     assert "use points, such as +1pp" in judged.sentence
     assert "ttft is no share" in refused(summary, "ttft:+1pp", slower)
+
+
+def test_pairs_for_a_change_of_shares(summary: Summary) -> None:
+    """Where nothing failed the interval narrows with the number of trials, not with its root."""
+    judged = one(summary, "function_call.failures:+2pp", summary)
+    assert judged.sentence.endswith(
+        "cannot see less than 9.7 points, you ask for 2 points; use --pairs 190 in both runs"
+    )
+
+
+def test_a_cell_that_the_baseline_lacks(tmp_path: Path, summary: Summary) -> None:
+    """It is undecided beside those that are compared, never passed over; of it alone nothing is said at all."""
+    alone = build(make_run(tmp_path / "alone", [Truth()], seed=3))
+    verdicts = {one.scenario: one for one in judge(parse_condition("ttft:+30%"), summary, [compare(alone, summary)])}
+    assert {name: one.verdict for name, one in verdicts.items()} == {"text": "PASS", "function_call": "UNDECIDED"}
+    assert verdicts["function_call"].sentence == "the baseline alone has no such number"
+    assert "only in the current run: function_call" in refused(summary, "function_call.ttft:+30%", alone)
+    assert one(alone, "ttft:+30%", summary).verdict == "PASS"
+
+
+def test_an_invalid_baseline_decides_nothing(summary: Summary, slower: Summary) -> None:
+    """Nothing is held against the numbers of a run that is INVALID."""
+    invalid = replace(summary, trust=replace(summary.trust, verdict="INVALID", sentence="A/A pairs differ."))
+    judged = one(slower, "text.ttft:+3%", invalid)
+    assert (judged.verdict, judged.sentence) == ("UNDECIDED", "n/a: INVALID: baseline")
 
 
 def test_cells_that_prove_nothing(summary: Summary) -> None:
@@ -245,5 +271,5 @@ def test_beside_a_target_of_the_same_run(tmp_path: Path) -> None:
     assert verdicts("ttft:+3%") == ["FAIL text ttft p50 streamed against stable"]
     assert verdicts("ttft@canary:+30%") == ["PASS text ttft p50 streamed against stable"]
     assert verdicts("failures:+30pp") == ["PASS text failures share streamed against stable"]
-    with pytest.raises(BenchError, match="unknown target 'stable': known: canary"):
+    with pytest.raises(BenchError, match="target stable is the baseline itself"):
         verdicts("ttft@stable:+3%")

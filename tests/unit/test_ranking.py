@@ -14,6 +14,7 @@ from bench.comparison import Change, Comparison
 from bench.errors import BenchError
 from bench.reporters.comparison import words
 from bench.reporters.markdown import render_markdown
+from bench.reporters.terminal import render_terminal
 from bench.summary import CellKey, Summary
 from tests.synthetic import Truth, make_run
 
@@ -44,21 +45,21 @@ def test_the_fastest_by_median(tmp_path: Path) -> None:
     first = ranking.entries[1].behind[0]
     assert (first.metric, first.method, first.n) == ("ttfu", "paired", 36)
     assert first.ratio == pytest.approx(0.5, abs=0.03)
-    assert ranking.sentence.startswith("m1 is the fastest streamed, first useful output after ")
+    assert ranking.sentence.startswith("Fastest streamed is m1, first useful output after ")
     assert "; m2, the next, takes " in ranking.sentence
 
 
 def test_a_tie_is_no_victory(tmp_path: Path) -> None:
     """Models that chance may have put in this order cannot be told apart; the slower one is not among them."""
     (ranking,) = run(tmp_path, models(100, 100, 150)).rankings
-    assert ranking.sentence.startswith("cannot tell apart which is fastest streamed by the first useful output (m")
+    assert ranking.sentence.startswith("Cannot tell apart which is fastest streamed by the first useful output (m")
     assert "m2" not in ranking.sentence
 
 
 def test_no_median_no_ranking(tmp_path: Path) -> None:
     """With too few pairs nobody is fastest."""
     (ranking,) = run(tmp_path, models(100, 200), pairs=4).rankings
-    assert ranking.sentence == "which is fastest streamed cannot be said (a median is missing)"
+    assert ranking.sentence == "Which is fastest streamed cannot be said (a median is missing)"
 
 
 def test_one_target_is_not_ranked(tmp_path: Path) -> None:
@@ -142,6 +143,8 @@ def test_answers_of_other_lengths_are_said(tmp_path: Path) -> None:
 
 def test_under_load_it_is_unpaired(tmp_path: Path) -> None:
     """There the cells run in segments one after the other: no pairs, and the comparison says so."""
-    (found,) = run(tmp_path, models(100, 120, load="c=8"), {"target": None, "model": "m0"}).comparisons
+    summary = run(tmp_path, models(100, 120, load="c=8"), {"target": None, "model": "m0"})
+    (found,) = summary.comparisons
+    assert "m1 compared with m0 (unpaired)" in render_terminal(summary)
     assert one(found, "ttft").method == "unpaired"
     assert any(mark.startswith("under load the cells run one after the other") for mark in found.watermarks)

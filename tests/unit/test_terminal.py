@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from bench.analysis.build import build
 from bench.comparison import Change, Comparison, Ranked, Ranking, Side
 from bench.reporters.fitting import Line, Section, fit
-from bench.reporters.layout import paragraph, table
+from bench.reporters.layout import columns_of, paragraph, table
 from bench.reporters.table import Column
 from bench.reporters.terminal import render_terminal
 from bench.summary import Row, Summary
@@ -109,6 +109,23 @@ def test_a_narrow_terminal_has_no_longer_line(summary: Summary, width: int) -> N
     text = render_terminal(summary, width)
     assert fits(text, width)
     assert "pairs: 36; whole, blocking: " in text
+
+
+@pytest.mark.parametrize("model", ["通义千问-超长的模型名称" * 5, "m" * 300, "e\u0301" * 60])
+def test_names_of_any_kind_fit(tmp_path: Path, model: str) -> None:
+    """Wide characters count as the two columns that they take, so numbers stand below their heads; long names fold."""
+    truth = Truth(model=model, host="h:1", simulated=False, target="lab", error="服务器忙" * 60)
+    failed = replace(truth, model="b", fail={("streamed", 1): "http_5xx"})
+    shown = build(make_run(tmp_path / "r", [truth, failed], pairs=8, memory=False))
+    for width in (100, 80, 40):
+        text = render_terminal(shown, width)
+        assert len(text.splitlines()) <= 40
+        assert max(map(columns_of, text.splitlines())) <= width
+    lines = render_terminal(shown).splitlines()
+    head = next(line for line in lines if line.startswith("scenario"))
+    names = [line for line in lines if line.startswith("text ") and line.endswith(" of 8")]
+    assert [columns_of(line) for line in names] == [len(head)] * 2
+    assert lines.count("…") <= 2, "the middle of a long name is left out, and marked"
 
 
 def test_no_control_character_reaches_the_terminal(summary: Summary) -> None:
@@ -241,8 +258,8 @@ def test_a_table_folds_its_names_and_stacks_where_it_must() -> None:
         ["x                 10  20"],
     ]
     head, items = table(columns, rows, 18)
-    assert head == []
-    assert [line.text for line in items[0]] == ["a_long_name_of_a_", "  cell", "  a, ms: 1; b: 2"]
+    assert [line.text for line in head] == ["name"]
+    assert [line.text for line in items[0]] == ["a_long_name_of_", "  a_cell", "  a, ms: 1; b: 2"]
 
 
 def test_a_paragraph_that_is_cut_says_so() -> None:

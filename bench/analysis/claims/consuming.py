@@ -38,7 +38,7 @@ def of_curves(found: Mapping[Way, MemoryCurve]) -> Claim:
     """By the curves of the ways of consuming among these."""
     curves = {way: curve for way, curve in found.items() if way[0] in CONSUMERS}
     if not curves:
-        why = "no memory pass of the ways of consuming in this run: `bench run` with 10 pairs or more makes one"
+        why = "no memory pass of the ways of consuming: bench run makes one from 10 pairs on, but not with --no-memory"
         return make_claim("memory", STATEMENT, TEST, [untestable("memory", why)])
     null = _slope(curves[NOTHING, "streamed"]).value if (NOTHING, "streamed") in curves else None
     eps = max(LEAST_EPS, NULLS * abs(null or 0))

@@ -123,8 +123,10 @@ def _spans(attempts: Sequence[_Attempt], deltas: Sequence[_Delta], streams: Coll
     """Of all attempts, in ns since the run's start."""
     ended: dict[int, int | None] = {}
     for number, one in enumerate(attempts):
-        yield from spans(number, one.at, ended.get(one.request), streamed=one.place in streams)
-        yield from stalled(number, [delta.t_read for delta in deltas if delta[:3] == one.place])
+        read = [delta.t_read for delta in deltas if delta[:3] == one.place]
+        token = read[0] if read else None
+        yield from spans(number, one.at, ended.get(one.request), streamed=one.place in streams, token=token)
+        yield from stalled(number, read)
         ended[one.request] = one.at.t_end
 
 

@@ -24,12 +24,13 @@ class Stamped(NamedTuple):
     t_end: int | None
 
 
-def spans(number: int, at: Stamped, ended: int | None, *, streamed: bool) -> Iterator[Span]:
+def spans(number: int, at: Stamped, ended: int | None, *, streamed: bool, token: int | None = None) -> Iterator[Span]:
     """Each stretch lasts until the next begins; `ended`: when the attempt before it, of the same request, was over.
 
+    `token`: when the first delta of a stream was read; without one it was waited for all the time.
     What an attempt was at when it broke lasts until its end. Empty stretches are left out.
     """
-    known = [(kind, stamp) for kind, stamp in _beginnings(at, streamed=streamed) if stamp is not None]
+    known = [(kind, stamp) for kind, stamp in _beginnings(at, token, streamed=streamed) if stamp is not None]
     over = at.t_end if at.t_last_read is None else at.t_last_read
     ends = [at.t_start, *(stamp for _, stamp in known[1:]), over]
     for (kind, start), end in zip([("backoff", ended), *known], ends, strict=bool(known)):
@@ -37,14 +38,14 @@ def spans(number: int, at: Stamped, ended: int | None, *, streamed: bool) -> Ite
             yield Span(number, kind, start, end)
 
 
-def _beginnings(at: Stamped, *, streamed: bool) -> Iterator[tuple[SpanKind, int | None]]:
+def _beginnings(at: Stamped, token: int | None, *, streamed: bool) -> Iterator[tuple[SpanKind, int | None]]:
     yield "connect", at.t_connect
     if at.t_tls is not None:
         yield "tls", at.t_connected
     opened = at.t_connected if at.t_tls is None else at.t_tls
     yield "send", at.t_start if at.t_connect is None else opened
     yield "wait", at.t_sent
-    yield "stream" if streamed else "body", at.t_first_read
+    yield ("stream", token) if streamed else ("body", at.t_first_read)
 
 
 def stalled(number: int, stamps: Sequence[int]) -> Iterator[Span]:

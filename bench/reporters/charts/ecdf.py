@@ -76,15 +76,21 @@ def _spec(curves: dict[str, Ecdf], longest: float) -> style.Spec:
     shade = area.mark_area(interpolate="step-after", opacity=0.15).encode(
         x=x, y=alt.Y("low:Q", title="share of all trials"), y2="high:Q", color=color
     )
-    line = base.mark_line(interpolate="step-after", strokeWidth=2.5)
     marks = style.data(list(_medians(curves, unit))).mark_point(filled=True, size=90, opacity=1)
     return style.finished(
         alt.layer(
             shade,
-            line.encode(x=x, y=y, color=color, strokeDash=style.dashed("delivery", style.COLORS)),
+            *(line.encode(x=x, y=y, color=color) for line in _lines(base)),
             marks.encode(x=x, y=y, color=color, shape=style.shaped("delivery", style.COLORS)),
         )
     )
+
+
+def _lines(base: alt.Chart) -> Iterator[alt.Chart]:
+    """The curves, dashed apart: as an encoding, dashes would fray the symbols of the legend."""
+    for name, dash in zip(style.COLORS, style.DASHES, strict=False):
+        mine = base.transform_filter(f"datum.delivery === '{name}'")
+        yield mine.mark_line(interpolate="step-after", strokeWidth=2.5, strokeDash=dash)
 
 
 def _medians(curves: dict[str, Ecdf], unit: style.Unit) -> Iterator[dict[str, float | str]]:

@@ -31,6 +31,9 @@ def histogram(gaps: Gaps, cell: Cell) -> Chart | None:
     return style.with_table(title, caption, _words(gaps), _spec(gaps), heads, rows)
 
 
+THOUSANDS = "datum.value < 10000 ? format(datum.value, ',') : format(datum.value / 1000, ',~r') + 'k'"
+
+
 def _words(gaps: Gaps) -> str:
     share = style.percent(gaps.same_read / gaps.n)
     parts = [f"{gaps.n} gaps", f"{gaps.same_read} ({share}) within the same read", f"{gaps.stalled} were stalls"]
@@ -55,7 +58,7 @@ def _spec(gaps: Gaps) -> style.Spec:
     axis = alt.Axis(values=style.log_values(first, right), labelExpr=label, labelOverlap=True)
     scale = alt.Scale(type="log", domain=[left, right], nice=False)
     x = alt.X("low:Q", title="ms between deltas", scale=scale, axis=axis)
-    y = alt.Y("number:Q", title="gaps")
+    y = alt.Y("number:Q", title="gaps", axis=alt.Axis(minExtent=30, labelExpr=THOUSANDS))
     bars = [{"low": one.low, "high": one.high, "number": one.number} for one in gaps.bins if one.number]
     known = style.data(bars).mark_rect(color=style.BLUE, stroke=style.GREY, strokeWidth=0.5)
     layers = [*_zones(left, right, x), known.encode(x=x, x2="high:Q", y=y, y2=alt.datum(0))]
@@ -70,8 +73,11 @@ def _zones(left: float, right: float, x: alt.X) -> list[alt.Chart]:
     zones = [{"low": max(left, low), "high": right, "opacity": opacity, "text": "stall"} for low, opacity in ends]
     shade, text = style.data(zones).mark_rect(color=style.PURPLE), style.data(zones[-1:])
     opacity = alt.Opacity("opacity:Q", scale=None, legend=None)
-    name = text.mark_text(fontSize=10, align="left", dx=3, baseline="top")
-    return [shade.encode(x=x, x2="high:Q", opacity=opacity), name.encode(x=x, y=alt.value(4), text="text:N")]
+    name = text.mark_text(fontSize=10, align="right", dx=-3, baseline="top").encode(x=alt.value(alt.ExprRef("width")))
+    return [
+        shade.encode(x=x, x2="high:Q", opacity=opacity),
+        name.encode(y=alt.value(4), text="text:N"),
+    ]
 
 
 def _same(row: dict[str, float | str], x: alt.X, y: alt.Y) -> list[alt.Chart]:

@@ -115,11 +115,13 @@ def with_table(
 
 
 def log_values(low: float, high: float) -> list[float]:
-    """Round numbers from one to the other for a log axis: by decades, or 1, 2 and 5 in each where these are few."""
+    """Round numbers for a log axis from one to the other: by decades; of few decades 1, 2 and 5 in each, or all."""
     decades = [10.0**k for k in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)]
-    parts = (1, 2, 5) if high / low < 1e4 else (1,)
-    found = [decade * part for decade in decades for part in parts if low <= decade * part <= high]
-    return found if len(found) > 1 else [low, high]
+    for parts in ((1, 2, 5) if high / low < 1e4 else (1,), range(1, 10)):
+        found = [decade * part for decade in decades for part in parts if low <= decade * part <= high]
+        if len(found) > 1:
+            return found
+    return [low, high]
 
 
 def ordinal(n: int) -> str:
@@ -129,9 +131,9 @@ def ordinal(n: int) -> str:
 
 
 def believed(caption: str, cell: Cell) -> str:
-    """The caption; of a cell whose times may not be believed with the word for it."""
+    """The caption; of a cell whose times may not be believed with the word for it (its part of the page says why)."""
     word = unfit(cell)
-    return f"{caption} {word}: {cell.saturated or cell.invalid}; shown, but no evidence." if word else caption
+    return f"{caption} {word}: shown, but no evidence." if word else caption
 
 
 def evenly(n: int, most: int) -> list[int]:

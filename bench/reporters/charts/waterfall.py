@@ -8,9 +8,9 @@ from bench.clients.events import VISIBLE_KINDS
 from bench.figures import Lane, Tick, Waterfall
 from bench.reporters.chart import Chart
 from bench.reporters.charts import style
-from bench.reporters.charts.reader import CHARS_A_WORD, WORDS_A_MINUTE, Reading, reading
+from bench.reporters.charts.reader import CHARS_A_WORD, WORDS_A_MINUTE, Reading, reading, until
 from bench.reporters.charts.waterfall_bars import KINDS, MOST_SPANS
-from bench.reporters.charts.waterfall_spec import spec, whole_at_once
+from bench.reporters.charts.waterfall_spec import span_of, spec, whole_at_once
 from bench.summary import Cell
 
 TITLES = {"median": "A typical request (median)", "p95": "A slow one (p95)", "worst": "The worst"}
@@ -20,12 +20,14 @@ ALONE, BOTH = "One streamed trial.", "One streamed trial and the blocking one of
 ABOVE = " Above: characters that had come{blocking}."
 BLOCKING = "; the dashed line is the blocking answer, there all at once"
 ASSUMED = BLOCKING + ", drawn as long as the streamed one"
-BELOW = " Below: what the time went into; the small strokes are the deltas."
+BELOW = " Below: what the time went into; the small strokes are the deltas. A stream's first events hold no token."
 SOME = " Of {} stretches the longest are drawn."
 READER = (
     f" The dotted line reads along from the first useful piece on, {WORDS_A_MINUTE} words a minute (Brysbaert 2019) "
     f"at {CHARS_A_WORD} characters a word."
 )
+LEAST_SEEN = 0.05
+"""Of the height: a reader who is below that is not drawn, being no more than a line along the axis."""
 
 
 def waterfall(one: Waterfall, cell: Cell) -> Chart:
@@ -33,10 +35,11 @@ def waterfall(one: Waterfall, cell: Cell) -> Chart:
     ticks = shown(one.streamed.ticks)
     arrivals = list(_so_far(ticks))
     read = _reading(one.streamed)
-    caption = style.believed("".join(_caption(one, drawn=bool(arrivals), read=read is not None)), cell)
+    line = _line(one, read)
+    caption = style.believed("".join(_caption(one, drawn=bool(arrivals), read=bool(line))), cell)
     heads = ("delivery", "attempt", "what", "from", "to", "characters so far")
     words = " ".join(_words(one, ticks, read))
-    drawn = spec(one, arrivals, ticks, read.points if read else [])
+    drawn = spec(one, arrivals, ticks, line)
     return style.with_table(TITLES[one.which], caption, words, drawn, heads, list(_table(one, arrivals)))
 
 
@@ -60,6 +63,15 @@ def _reading(lane: Lane) -> Reading | None:
     """Of what a person reads: no tool arguments. None where nothing is, or nothing useful came."""
     text = list(_so_far([tick for tick in lane.ticks if tick.kind in READ]))
     return reading(text, lane.first_useful) if text and lane.first_useful is not None else None
+
+
+def _line(one: Waterfall, read: Reading | None) -> list[tuple[float, float]]:
+    """How far the reader is, up to the end of the picture; empty where that could not be seen."""
+    if read is None:
+        return []
+    points = until(read.points, span_of(one))
+    most = sum(tick.chars for tick in shown(one.streamed.ticks))
+    return points if points and points[-1][1] >= LEAST_SEEN * most else []
 
 
 def _so_far(ticks: Sequence[Tick]) -> Iterator[tuple[float, float]]:

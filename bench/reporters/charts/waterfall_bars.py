@@ -13,7 +13,7 @@ KINDS = {
     "tls": "TLS",
     "send": "send",
     "wait": "wait",
-    "stream": "stream",
+    "stream": "tokens",
     "body": "body",
     "stall": "stall",
     "backoff": "back-off",
@@ -24,12 +24,12 @@ COLORS = {
     "TLS": style.GREEN,
     "send": style.YELLOW,
     "wait": style.GREY,
-    "stream": style.BLUE,
+    "tokens": style.BLUE,
     "body": style.VERMILION,
     "stall": style.PURPLE,
     "back-off": style.ORANGE,
 }
-HALF = {"wait": 0.1, "back-off": 0.1, "stream": 0.2, "body": 0.2}
+HALF = {"wait": 0.1, "back-off": 0.1, "tokens": 0.2, "body": 0.2}
 """Half the height of a bar, as a part of its strip: times of waiting are thin."""
 FILLED = {"wait": 0.5, "back-off": 0.25}
 INK = "#222222"
@@ -64,10 +64,18 @@ def bars(one: Waterfall, strips: Strips, end: float) -> Iterator[dict[str, Any]]
         longest = sorted(lane.spans, key=lambda span: span.start - span.end)[:MOST_SPANS]
         for span in sorted(longest, key=lambda span: (span.kind == "stall", span.start)):
             strip = len(strips.names) - 1 if lane is one.blocking else min(span.attempt, MOST_LANES - 1)
-            yield _bar(span, strips.middle(strip), strips.height, end)
+            yield _bar(span, _named(span, lane), strips.middle(strip), strips.height, end)
 
 
-def _bar(span: Span, middle: float, height: float, end: float) -> dict[str, Any]:
+def _named(span: Span, lane: Lane) -> str:
+    """What it is; of a wait what was waited for, where it came. How a trial failed has that place for itself."""
+    if span.kind == "wait" and any(one.kind == "stream" and one.attempt == span.attempt for one in lane.spans):
+        return "to first token"
+    last = span.kind != "wait" and lane.status != "ok"
+    return "" if last else KINDS[span.kind]
+
+
+def _bar(span: Span, name: str, middle: float, height: float, end: float) -> dict[str, Any]:
     kind = KINDS[span.kind]
     half = HALF.get(kind, 0.25) * height
     wide = span.kind != "stall" and span.end - span.start >= NAMED * end
@@ -78,7 +86,7 @@ def _bar(span: Span, middle: float, height: float, end: float) -> dict[str, Any]
         "y2": round(middle - half, 3),
         "kind": kind,
         "full": FILLED.get(kind, 0.9),
-        "name": kind if wide else "",
+        "name": name if wide else "",
         "below": round(middle - half - 0.04 * height, 3),
     }
 

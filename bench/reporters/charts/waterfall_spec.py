@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import altair as alt
 
 from bench.figures import Lane, Tick, Waterfall
 from bench.reporters.charts import style
-from bench.reporters.charts.reader import until
 from bench.reporters.charts.waterfall_bars import (
     COLORS,
     HALF,
     INK,
     KINDS,
+    MOST_LANES,
     PAUSE,
     Strips,
     attempts,
@@ -31,32 +31,41 @@ PLOT, FRAME = 170, 95
 """Pixels: of the upper part, of the legend and axis."""
 STRIP = 34
 """Pixels of a lane."""
+NO_WIDER = alt.ExprRef("max(24, datum.part * width)")
+LEGEND = alt.Legend(**{**style.LEGEND.to_dict(), "columns": 4})
 
 Points = Sequence[tuple[float, float]]
 
 
 def spec(one: Waterfall, arrivals: Points, ticks: Sequence[Tick], read: Points) -> style.Spec:
-    """As Vega-Lite. `arrivals`: (ms, characters so far); `read`: how far a reader was; both may be empty."""
-    end = max(lane.total for lane in (one.streamed, one.blocking) if lane) * 1.02 or 1.0
+    """As Vega-Lite. `arrivals`: (ms, characters so far); `read`: how far a reader was, if that is to be
+    seen; both may be empty."""
+    end = span_of(one)
     blocking = one.blocking.chars if one.blocking else 0
     most = max([blocking, *(chars for _, chars in arrivals)]) if arrivals else 0
     strips = Strips([*attempts(one.streamed), *(["blocking"] if one.blocking else [])], (most or 1) * STRIP / PLOT)
     unit = style.unit_of(end)
     spans = list(bars(one, strips, end))
     there = [name for name in KINDS.values() if any(bar["kind"] == name for bar in spans)]
-    color = style.by("kind", there, [COLORS[name] for name in there])
-    lines, known = list(_lines(one, arrivals, most, end)), style.thin(until(read, end), end)
+    color = style.by("kind", there, [COLORS[name] for name in there], LEGEND)
+    lines, known = list(_lines(one, arrivals, most, end)), style.thin(read, end)
     x, y = _axes(end, most, strips, unit)
     layers = [
         *(layer.encode(x=x, y=y, color=color) for layer in _bar_layers(spans, unit)),
         _hatched(hatches(spans, end), unit).encode(x=x, y=y),
         *(layer.encode(x=x) for layer in _marks(one.streamed, ticks, strips, end, unit)),
         _names(spans, unit, end).encode(x=x, y=y),
+        *(layer.encode(x=x) for layer in _failed(one, strips, end, unit)),
         *(_line(name, points, unit).encode(x=x, y=y) for name, points in lines),
         *(layer.encode(x=x, y=y) for layer in _reader(known, unit)),
         style.data([{"y": 0}]).mark_rule(color=style.GREY, opacity=0.6).encode(y=y),
     ]
     return style.finished(alt.layer(*layers), (PLOT if most else 0) + STRIP * len(strips.names) + FRAME)
+
+
+def span_of(one: Waterfall) -> float:
+    """How long the axis is, in ms."""
+    return max(lane.total for lane in (one.streamed, one.blocking) if lane) * 1.02 or 1.0
 
 
 def _bar_layers(spans: style.Data, unit: style.Unit) -> Iterator[alt.Chart]:
@@ -84,20 +93,38 @@ def _marks(lane: Lane, ticks: Sequence[Tick], strips: Strips, end: float, unit: 
     """A stroke above the bar for each delta that can be told from its neighbours."""
     for strip, times in deltas(lane, ticks, end).items():
         rows = [{"x": round(ms / unit.ms, 4)} for ms in times]
-        low = strips.middle(strip) + HALF["stream"] * strips.height
+        low = strips.middle(strip) + HALF["tokens"] * strips.height
         ends = [alt.datum(round(height, 3)) for height in (low, low + 0.2 * strips.height)]
         yield style.data(rows).mark_rule(color=style.GREY, strokeWidth=0.8).encode(y=ends[0], y2=ends[1])
 
 
 def _names(spans: style.Data, unit: style.Unit, end: float) -> alt.Chart:
-    """Below each wide bar what it is."""
+    """Below each wide bar what it is, as far as that is not wider than the bar."""
     rows = [
-        {"x": round((bar["x"] + bar["x2"]) / 2 / unit.ms, 4), "y": bar["below"], "name": bar["name"]}
+        {
+            "x": round((bar["x"] + bar["x2"]) / 2 / unit.ms, 4),
+            "y": bar["below"],
+            "name": bar["name"],
+            "part": round((bar["x2"] - bar["x"]) / end, 4),
+        }
         for bar in spans
         if bar["name"] and bar["x"] < end
     ]
-    drawn: alt.Chart = style.data(rows).mark_text(fontSize=9, baseline="top").encode(text="name:N")
+    drawn: alt.Chart = style.data(rows).mark_text(fontSize=9, baseline="top", limit=NO_WIDER).encode(text="name:N")
     return drawn
+
+
+def _failed(one: Waterfall, strips: Strips, end: float, unit: style.Unit) -> Iterator[alt.Chart]:
+    """How a trial failed, at the end of its bars."""
+    for lane in filter(None, (one.streamed, one.blocking)):
+        if lane.status != "ok":
+            last = max((span.attempt for span in lane.spans), default=0)
+            strip = len(strips.names) - 1 if lane is one.blocking else min(last, MOST_LANES - 1)
+            row = {"x": round(lane.total / unit.ms, 4), "text": f"✕ {lane.status}"}
+            align: Literal["left", "right"] = "left" if lane.total < end / 2 else "right"
+            mark = style.data([row]).mark_text(align=align, baseline="top", fontSize=10)
+            below = round(strips.middle(strip) - 0.24 * strips.height, 3)
+            yield mark.encode(y=alt.datum(below), text="text:N")
 
 
 def whole_at_once(one: Waterfall) -> bool:
@@ -111,7 +138,8 @@ def _lines(
 ) -> Iterator[tuple[str, list[tuple[float, float]]]]:
     """Each with the kind whose colour it has."""
     if arrivals:
-        yield "stream", [(0.0, 0.0), *style.thin(arrivals, end), (end, arrivals[-1][1])]
+        until = end if one.streamed.status == "ok" else min(one.streamed.total, end)
+        yield "tokens", [(0.0, 0.0), *style.thin(arrivals, end), (until, arrivals[-1][1])]
     if one.blocking and most and whole_at_once(one):
         whole = one.blocking.chars or most
         yield "body", [(0.0, 0.0), (one.blocking.total, whole), (end, whole)]
@@ -120,7 +148,7 @@ def _lines(
 def _line(kind: str, points: Points, unit: style.Unit) -> alt.Chart:
     """In the colour of a kind."""
     rows = [{"x": round(x / unit.ms, 4), "y": round(y, 1)} for x, y in points]
-    color, dash = COLORS[kind], [1, 0] if kind == "stream" else [6, 4]
+    color, dash = COLORS[kind], [1, 0] if kind == "tokens" else [6, 4]
     mark = style.data(rows).mark_line
     drawn: alt.Chart = mark(interpolate="step-after", color=color, strokeDash=dash, strokeWidth=2.2)
     return drawn
@@ -146,9 +174,12 @@ def _axes(end: float, most: float, strips: Strips, unit: style.Unit) -> tuple[al
     )
     lanes = range(len(strips.names))
     names = ", ".join(f"'{name}'" for name in strips.names)
-    label = f"datum.value < 0 ? [{names}][round(-datum.value / {strips.height:.6f} - 0.5)] : format(datum.value, ',')"
+    label = f"datum.value < 0 ? [{names}][floor(-datum.value / {strips.height:.6f})] : format(datum.value, ',')"
+    values = [*(_round_values(most) if most else []), *(round(strips.middle(lane), 3) for lane in lanes)]
     axis = alt.Axis(
-        values=[*(_round_values(most) if most else []), *(round(strips.middle(lane), 3) for lane in lanes)],
+        values=values,
+        tickCount=len(values),  # else Vega leaves out every other one, as soon as they are many for the height
+        labelOverlap=False,
         labelExpr=label,
         grid=False,
         titleAnchor="end",

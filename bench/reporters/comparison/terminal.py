@@ -69,11 +69,14 @@ def _table(changes: tuple[Change, ...], width: int) -> Iterator[str]:
     """What differs, and the medians that the sentence is about."""
     shown = [one for one in words.telling(changes) if words.is_leading(one) or outcome(one) not in SILENT]
     rows = [(_texts(change), "") for change in shown[:MOST_ROWS]]
+    if not rows:
+        return
     head, lines = table(HEADS, rows, width)
     yield from (line.text for line in head)
     yield from (line.text for row in lines for line in row)
-    if rows:
-        yield ""
+    if (more := len(shown) - MOST_ROWS) > 0:
+        yield f"… and {more} more: compare.md lists them"
+    yield ""
 
 
 def _texts(change: Change) -> list[str]:

@@ -156,20 +156,53 @@ def sentence(comparison: Comparison) -> str:
     if not comparison.changes:
         return "Nothing is compared: no cell is in both."
     told = [(change, words) for change, words in leads if outcome(change) in {"worse", "better"}]
-    if not leads or all(outcome(change) == "unknown" for change, _ in leads):
-        return "No median of a first token or of a whole answer can be compared; the table says why."
     if not told:
-        half = max(_half(size(change)) for change, _ in leads)
-        seen = f"±{percent(half)}" if math.isfinite(half) else "any"
-        return f"No difference seen in the medians of first token and whole answer; less than {seen} cannot be."
+        return _no_difference([change for change, _ in leads], _failed(comparison))
     cells = list(dict.fromkeys(change.label for change, _ in told))
     parts = [f"{cell}: {_of_cell([one for one in told if one[0].label == cell])}" for cell in cells[:MOST_CELLS]]
     more = [f"{len(cells) - MOST_CELLS} more cells differ"] if len(cells) > MOST_CELLS else []
-    return "; ".join([*parts, *more]) + "."
+    return "; ".join([*parts, *more, *_unanswered([change for change, _ in leads]), *_failed(comparison)]) + "."
+
+
+def _no_difference(leads: Sequence[Change], failed: Sequence[str]) -> str:
+    """That no median was seen to differ, and which of them could not be compared at all."""
+    known = [change for change in leads if size(change)]
+    more = "".join(f"; {text}" for text in (*_unanswered(leads), *failed))
+    if not known:
+        return f"No median of a first token or of a whole answer can be compared{more}."
+    half = max(_half(size(change)) for change in known)
+    which = "of first token and whole answer" if len(known) == len(leads) else "that can be compared"
+    smaller = f"; one below {percent(half)} would not be seen" if math.isfinite(half) else ""
+    return f"No difference seen in the medians {which}{smaller}{more}."
+
+
+def _unanswered(leads: Sequence[Change]) -> list[str]:
+    """The first median without a change, with its reason, and how many more there are."""
+    found = [change for change in leads if not size(change)]
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    return [f"not compared: {name(found[0])}{more}, {found[0].note.removeprefix('n/a ').strip('()')}"] if found else []
+
+
+def _failed(comparison: Comparison) -> list[str]:
+    """Where the share of failures changed: times alone would hide it."""
+    changes = [one for one in comparison.changes if (one.metric, one.statistic) == ("failures", "share")]
+    told = [one for one in changes if outcome(one) in {"worse", "better"}]
+    more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
+    return [f"{name(told[0])}{more}: {change_text(told[0])}"] if told else []
 
 
 def _half(found: tuple[float, float, float] | None) -> float:
     return (found[2] - found[1]) / 2 if found else 0.0
+
+
+def _scale(change: Change) -> float:
+    """By what an interval is wider than that of equal sides: a ratio's grows with the ratio itself."""
+    return 1.0 if change.ratio is None or in_points(change) else 1 + change.ratio
+
+
+def _from(change: Change) -> float:
+    """The smallest change that it could see of two equal sides, as a fraction."""
+    return _half(size(change)) / _scale(change)
 
 
 def _lead(change: Change) -> str:
@@ -199,6 +232,8 @@ def _said(change: Change, words: str) -> str:
     """`first token 9.8 % slower [7.1, 12.6]`: the direction is in the word."""
     text = change_text(change)
     number, _, ends = text.partition(" [")
+    if number.startswith("×"):
+        return f"{words} {number} as long [{ends}"
     return f"{words} {number.lstrip('+-')} {verdict(change)} [{ends}"
 
 
@@ -207,8 +242,8 @@ def resolved(comparison: Comparison, limit: float = SMALL) -> str:
     known = [one for one in comparison.changes if _lead(one) and size(one) and math.isfinite(_half(size(one)))]
     if not known:
         return "what it is able to see cannot be said: no median with an interval on both sides"
-    change = max(known, key=lambda one: (one.metric == "ttft", _half(size(one))))
-    half, need = _half(size(change)), pairs_for(change, limit)
+    change = max(known, key=lambda one: (one.metric == "ttft", _from(one)))
+    half, need = _from(change), pairs_for(change, limit * _scale(change))
     told = f"sees changes of {name(change)} from ±{percent(half)} on (n={change.n})"
     if half <= limit or need is None:
         return told

@@ -19,7 +19,7 @@ class Head(NamedTuple):
     @property
     def title(self) -> str:
         """The head in one line."""
-        return f"{self.top}, {self.bottom}" if self.bottom else self.top
+        return f"{self.top} {self.bottom}".strip()
 
 
 class Field(NamedTuple):

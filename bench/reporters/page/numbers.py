@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bench.analysis.metrics import QUANTILES
+from bench.analysis.wording import NA
 from bench.reporters import floors, recorded, sweep
 from bench.reporters.page.grid import Field, Grid, Head, Line, delivery, heads, number, plain, sort_number, text
 from bench.reporters.table import (
@@ -21,6 +22,10 @@ from bench.reporters.table import (
 from bench.summary import Cell, Summary
 
 SOONER = TIME.index(Column("seen sooner", "by"))
+LONGEST_REASON = 40
+"""A page has more room than a terminal."""
+FEW = "NOT ENOUGH DATA: "
+NO_MEMORY = "no memory pass"
 COSTS = (
     ("failures", "sum"),
     ("attempts", "sum"),
@@ -38,7 +43,7 @@ def anchor(cell: Cell) -> str:
 
 
 def time_grid(summary: Summary) -> Grid:
-    """A line for each cell: what streaming buys."""
+    """A line for each cell: what streaming buys, and where a number is missing why."""
     shown = [Line(list(_times(summary, cell)), bool(unfit(cell))) for cell in summary.cells]
     named = [Head("scenario", text=True), Head("pairs")]
     return Grid("Times streamed and blocking, by scenario", [*named, *heads([], TIME)], shown)
@@ -47,9 +52,10 @@ def time_grid(summary: Summary) -> Grid:
 def _times(summary: Summary, cell: Cell) -> Iterator[Field]:
     yield text(cell.label, link=anchor(cell))
     yield Field(pairs_text(cell), sort=str(cell.pairs))
-    for place, entry in enumerate(time_entries(summary, cell)):
+    for place, entry in enumerate(time_entries(summary, cell, LONGEST_REASON)):
         bar = _saved(summary, cell) if place == SOONER and entry.number is not None else None
-        yield number(entry)._replace(bar=bar)
+        field = number(entry)
+        yield field._replace(bar=bar, below=field.below.removeprefix(FEW))
 
 
 def _saved(summary: Summary, cell: Cell) -> float | None:
@@ -76,7 +82,9 @@ def _costs(summary: Summary, cell: Cell, name: str) -> Iterator[Field]:
         row = summary.memory_row(cell, name, metric) if of_memory else summary.row(cell, name, metric, statistic)
         bad = metric == "failures" and row is not None and bool(row.estimate)
         known = row is not None and any(char.isdigit() for char in shown)
-        yield Field(shown, sort=sort_number(row.estimate) if row and known else "", kind="bad" if bad else "")
+        why = NO_MEMORY if of_memory and shown == NA and not summary.memory else ""
+        number_ = sort_number(row.estimate) if row and known else ""
+        yield Field(shown, why, number_, "bad" if bad else "")
 
 
 def sweep_grid(found: sweep.Sweep) -> Grid:

@@ -46,7 +46,7 @@ def sections(summary: Summary) -> list[Section]:
     return [
         Section(
             cell,
-            list(footnotes(summary, cell)),
+            list(_notes(summary, cell)),
             [drawn(chart) for chart in cell_charts(summary, cell)],
             0,
             quantile_grid(summary, cell),
@@ -54,6 +54,11 @@ def sections(summary: Summary) -> list[Section]:
         )
         for cell in summary.cells
     ]
+
+
+def _notes(summary: Summary, cell: Cell) -> Iterator[str]:
+    """What is to be known beside the verdict, and not said in it."""
+    return (note for note in footnotes(summary, cell) if (note.partition(": ")[2] or note) not in cell.verdict)
 
 
 def within(found: list[Section], room: int) -> list[Section]:
