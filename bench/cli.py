@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Sequence
 from io import TextIOWrapper
 from pathlib import Path
@@ -12,7 +13,7 @@ import click
 
 import bench
 from bench.cli_options import baseline_options, form_options, gate_options, page_options, plugin_options
-from bench.errors import EXIT_INTERRUPTED, EXIT_UNREAD, BenchError
+from bench.errors import EXIT_FAULT, EXIT_INTERRUPTED, EXIT_UNREAD, BenchError
 from bench.optiontypes import RUN_TYPES, Levels
 from bench.output import NAMES as OUTPUT
 from bench.unread import unread
@@ -65,7 +66,8 @@ Exit codes:
 EXIT_CODES = """\b
 Exit codes:
   0 fine   1 a condition of the gate failed   2 usage or configuration   3 run invalid
-  4 not enough data, or a condition is undecided   130 interrupted (what was measured is written and reported)
+  4 not enough data, or a condition is undecided   70 a fault of bench itself
+  130 interrupted (what was measured is written and reported)
 """
 
 
@@ -616,4 +618,9 @@ def main() -> None:
     """Entry point of `bench`, `streambench` and `python -m bench`."""
     if isinstance(sys.stdout, TextIOWrapper):  # whatever the locale: reports and verdicts are written in one encoding
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
-    cli(prog_name="bench")
+    try:
+        cli(prog_name="bench")
+    except Exception:  # noqa: BLE001  (no user's mistake: those are a line)
+        traceback.print_exc()
+        click.echo("bench: this is a fault of bench itself; please report it with the lines above", err=True)
+        sys.exit(EXIT_FAULT)

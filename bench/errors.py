@@ -4,9 +4,11 @@
     ├── RunInvalid    3   the run measured something else than it says
     └── NotEnough     4   too little data to decide
 
-130 is Ctrl-C: what was measured is written and reported. 141: who read the output left before its end.
+130 is Ctrl-C: what was measured is written and reported. 141: who read the output left before its end. 70: a fault of
+bench itself; not Python's usual 1, which says that a condition failed.
 """
 
+EXIT_FAULT = 70
 EXIT_INTERRUPTED = 130
 EXIT_UNREAD = 141
 """Nobody read the output to its end, and nothing was left to decide: what a shell says of SIGPIPE."""

@@ -112,7 +112,11 @@ def _measure(
     folder.end(run, journal, truth, ended=how, stopping=ended, notes=notes, sampled=settings.events < 1)
     from bench.show import show  # noqa: PLC0415  (pandas and its like have no place in a process that measures)
 
-    shown = show(run.folder, [reporter for reporter, _ in choice.registry.reporters.values()], output)
+    try:
+        shown = show(run.folder, [reporter for reporter, _ in choice.registry.reporters.values()], output)
+    except KeyboardInterrupt:
+        say(f"bench: interrupted while it made the report; the records are whole: bench report {run.folder}")
+        return EXIT_INTERRUPTED
     if not whole:
         return EXIT_INTERRUPTED
     _judge(run, shown.summary.trust)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from tests import events as e
-from tests.cli import bench, only_run
+from tests.cli import bench, environment, only_run
 from tests.scripted import Request, Script, json_response, response, scripted, sse
 
 MODELS = json_response({"object": "list", "data": [{"id": "m1"}]})
@@ -297,3 +299,14 @@ def test_the_simulator_is_measured_behind_a_proxy(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert not [path for path in only_run(tmp_path).iterdir() if b"hunter2222" in path.read_bytes()]
+
+
+def test_a_fault_of_bench_is_no_failed_condition(tmp_path: Path) -> None:
+    """What nobody foresaw ends with the traceback, a line that asks for a report, and an exit code of its own."""
+    program = "import bench.cli as c; c.cli = lambda prog_name: 1 // 0; c.main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment(), cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 70
+    assert "ZeroDivisionError" in done.stderr
+    assert "fault of bench itself" in done.stderr
