@@ -91,3 +91,9 @@ class Ranking:
     """By median time to the first useful output, fastest first; those without a number last."""
     sentence: str
     """Which is fastest, by how much, and whether that is more than chance."""
+
+    @property
+    def fastest(self) -> str:
+        """The name of the first, where each other one is behind it with its whole interval; else empty."""
+        gaps = [entry.behind[0].low if entry.behind else None for entry in self.entries[1:]]
+        return self.entries[0].name if gaps and all(low is not None and low > 0 for low in gaps) else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -228,5 +229,21 @@ def _overloaded(number: int) -> Iterator[str]:
 
 
 def fastest(rankings: Sequence[Ranking]) -> Iterator[str]:
-    """For each scenario that ran on several models or targets: the fastest, if one is."""
-    return (f"{ranking.label}: {ranking.sentence}." for ranking in rankings)
+    """The fastest model or target, if one is; of several scenarios in how many."""
+    if len(rankings) == 1:
+        yield f"{rankings[0].label}: {rankings[0].sentence}."
+    if len(rankings) < 2:
+        return
+    first = Counter(filter(None, (ranking.fastest for ranking in rankings)))
+    told = [f"{name} in {_of_scenarios(number, len(rankings))}" for name, number in first.most_common()]
+    close = len(rankings) - first.total()
+    if not told:
+        yield "Which is fastest streamed cannot be told in any scenario."
+    else:
+        yield f"Fastest streamed: {', '.join(told)}{f'; in {close} that cannot be told' if close else ''}."
+
+
+def _of_scenarios(number: int, of: int) -> str:
+    if number < of:
+        return f"{number} of {of} scenarios"
+    return "both scenarios" if of == 2 else f"all {of} scenarios"

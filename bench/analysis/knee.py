@@ -165,10 +165,10 @@ def said(last: Step | None, stop: Step | None) -> str:
     if stop is None:
         return f"at least {last.load.label}: the highest load that was run passes" if last else NO_SLO
     if last is None and stop.outcome == "left out":
-        return stop.reason if stop.reason.startswith("n/a") else f"n/a at {stop.load.label}, the lowest: {stop.reason}"
+        return stop.reason if stop.reason.startswith("n/a") else f"n/a at {stop.load.label}, the lowest load: {stop.reason}"
     if last is None:
         below = (
-            f"below {stop.load.label}" if stop.outcome == "failed" else f"not known at {stop.load.label}, the lowest"
+            f"below {stop.load.label}" if stop.outcome == "failed" else f"not known at {stop.load.label}, the lowest load"
         )
         return f"{below}: {stop.reason}"
     least = "" if stop.outcome == "failed" else "at least "

@@ -88,7 +88,7 @@ def _modes(summary: Summary, width: int) -> Section:
     rows = [(_mode(summary, cell), "dim" if unfit(cell) else "") for cell in summary.cells]
     head, items = table(MODES, rows, width)
     caption = [] if sweep.sweeps(summary) else paragraph(CAPTION, width, most=2, style="dim")
-    return Section("cells", items, head, caption, rank=12, least=3, most=MOST_CELLS)
+    return Section("cells", items, head, caption, rank=12, least=6, most=MOST_CELLS)
 
 
 def _mode(summary: Summary, cell: Cell) -> list[str]:

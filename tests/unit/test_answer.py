@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from bench.analysis.answer import NOT_TRUSTED, answer
+from bench.analysis.answer import NOT_TRUSTED, answer, fastest
 from bench.analysis.floor import Resolution
 from bench.analysis.verdicts import cell_verdict, judged
+from bench.comparison import Change, Ranked, Ranking
 from bench.summary import Cell, CellKey, Ecdf, Row, Summary, Trust
 
 Three = tuple[float, float, float]
@@ -178,3 +179,23 @@ def test_why_nothing_can_be_said_is_told_in_words(note: str, said: str) -> None:
     missing = (row(key, "paired", name, "ms", None, note=note) for name in ("gain", "overhead"))
     summary = Summary({}, "", "", VALID, (), (cell,), tuple(missing), (), (), {})
     assert answer(summary, {}).endswith(f"cannot be said: {said}")
+
+
+def ranked(label: str, *low: float | None) -> Ranking:
+    """A ranking of a, b, …; each behind a by at least so much, or without an interval."""
+    key, row = CellKey(label, "", "", "", "", "", ""), cast("Row", None)
+    changes = [
+        Change(key, "", "", "ttfu", "ms", "p50", "lower", "paired", row, row, x, x, x, None, None, None, 9) for x in low
+    ]
+    behind = [Ranked(key, name, (change,)) for name, change in zip("bcd", changes, strict=False)]
+    return Ranking(label, (Ranked(key, "a", ()), *behind), "said")
+
+
+def test_of_several_rankings_the_answer_counts() -> None:
+    """The sentence of one ranking; of several who is fastest in how many, and in how many nobody can tell."""
+    assert list(fastest([])) == []
+    assert list(fastest([ranked("text", 0.1)])) == ["text: said."]
+    assert list(fastest([ranked("x", 0.1), ranked("y", 0.2, 0.3)])) == ["Fastest streamed: a in both scenarios."]
+    mixed = [ranked("x", 0.1), ranked("y", 0.2, -0.1), ranked("z", None)]
+    assert list(fastest(mixed)) == ["Fastest streamed: a in 1 of 3 scenarios; in 2 that cannot be told."]
+    assert list(fastest(mixed[1:])) == ["Which is fastest streamed cannot be told in any scenario."]

@@ -77,7 +77,7 @@ def test_a_late_client_shows_no_times(tmp_path: Path) -> None:
     summary = build(make_loaded(tmp_path / "r", [Loaded(load="c=8", loop_lag_ms=30)], requests=80))
     (shown,) = sweep.sweeps(summary)
     assert [entry.main for entry in shown.lines[0].entries] == ["80", "SATURATED", *["–"] * 6, "0"]
-    assert shown.knees[0].startswith("knee, both deliveries: n/a at c=8, the lowest: SATURATED: ")
+    assert shown.knees[0].startswith("knee, both deliveries: n/a at c=8, the lowest load: SATURATED: ")
 
 
 def test_one_at_a_time_has_neither_table(tmp_path: Path) -> None:

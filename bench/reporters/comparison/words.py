@@ -16,7 +16,6 @@ PRIMARY = {
     "ttft": QUANTILES,
     "ttfu": QUANTILES,
     "total": QUANTILES,
-    "gain": ("hl",),
     "overhead": ("hl",),
     "failures": ("share",),
     "gap": ("p50", "p99"),
@@ -29,8 +28,11 @@ PRIMARY = {
     "requests_per_s": ("rate",),
     "cpu_per_event": ("mean",),
 }
-"""What is shown; every number that both sides have is in `compare.json`, and a condition may name it."""
-ONCE = {"gain": "ms", "overhead": "ratio"}
+"""What is shown; every number that both sides have is in `compare.json`, and a condition may name it.
+
+Not `gain`: it follows from the times, and where all of them became shorter it is less, which is nothing worse.
+"""
+ONCE = {"overhead": "ratio"}
 """Metrics in two units, and the one that is shown."""
 LEADING = (
     ("ttft", "streamed", "first token"),
