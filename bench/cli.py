@@ -469,9 +469,9 @@ def report(ref: str, out: Path, plugins: Sequence[Path], plugins_dirs: Sequence[
     from bench.report import find_run
     from bench.show import show
 
-    output = gated_here(output_from(options))
+    output, folder = gated_here(output_from(options)), find_run(out, ref)
     reporters = [reporter for reporter, _ in load(plugins, plugins_dirs).reporters.values()]
-    sys.exit(show(find_run(out, ref), reporters, output).exit_code)
+    sys.exit(show(folder, reporters, output).exit_code)
 
 
 @cli.command(epilog=EPILOG_COMPARE)

@@ -37,6 +37,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return only_run(folder)
 
 
+@pytest.mark.slow
 def test_both_clients_have_cells_of_their_own(run: Path) -> None:
     """Every scenario that a client can do is a cell of it, and all trials are ok."""
     trials = pd.read_parquet(run / "trials.parquet")
@@ -51,6 +52,7 @@ def test_both_clients_have_cells_of_their_own(run: Path) -> None:
     assert trials.groupby("cell")["client"].nunique().max() == 1
 
 
+@pytest.mark.slow
 def test_both_clients_get_the_same_answers(run: Path) -> None:
     """Both deliveries of a pair have one answer on each client, with as many events, tokens and pieces on both."""
     trials = pd.read_parquet(run / "trials.parquet")
@@ -64,6 +66,7 @@ def test_both_clients_get_the_same_answers(run: Path) -> None:
     assert streamed["deltas"].eq(streamed["pieces"]).all()
 
 
+@pytest.mark.slow
 def test_nothing_is_tried_again_beside_wire(run: Path) -> None:
     """Both make one attempt, so that both meet the same server; the manifest says so."""
     attempts = pd.read_parquet(run / "attempts.parquet")
@@ -71,6 +74,7 @@ def test_nothing_is_tried_again_beside_wire(run: Path) -> None:
     assert json.loads((run / "manifest.json").read_text())["settings"]["max_retries"] == 0
 
 
+@pytest.mark.slow
 def test_a_live_scenario_stops_the_stream_on_wire(run: Path) -> None:
     """`cancel` leaves its stream: on both clients the answer is read no further."""
     trials = pd.read_parquet(run / "trials.parquet")

@@ -88,6 +88,7 @@ def test_an_instrument_that_differs_is_found(
     assert any(line.startswith(found) for line in [*result.wrong, *result.late])
 
 
+@pytest.mark.slow
 def test_what_is_late_is_measured_again(trials: Mapping[str, Sequence[Taken]]) -> None:
     """A stream of which only times are off gets further trials, and a wrong mark stays wrong; the others get none."""
     wrong, sound = with_truth(STREAMS[SOME[0]], visible_at=100), STREAMS[SOME[2]]

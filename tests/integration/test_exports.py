@@ -89,6 +89,7 @@ def test_a_report_to_stdout_stands_alone(folder: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a script as browser")
+@pytest.mark.slow
 def test_open_and_json(folder: Path) -> None:
     """The browser gets the address of report.html; with --json stdout is summary.json to the byte."""
     browser = folder / "browser"
@@ -102,6 +103,7 @@ def test_open_and_json(folder: Path) -> None:
     assert json.loads(done.stdout)["run_id"] == "first"
 
 
+@pytest.mark.slow
 def test_anonymize_leaves_no_host_anywhere(folder: Path) -> None:
     """In no report, export or line of the terminal; the records keep it."""
     run = folder / "reports" / "first"
@@ -138,6 +140,7 @@ def test_an_export_goes_over_nothing_that_is_needed(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="closes a pipe under a process")
+@pytest.mark.slow
 def test_a_reader_that_leaves_is_no_failed_condition(folder: Path) -> None:
     """As in `bench report | head`: the files are written, and the exit code is the gate's; 4 is `cannot be decided`."""
     reader, writer = os.pipe()

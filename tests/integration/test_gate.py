@@ -47,6 +47,7 @@ def test_report_with_a_gate(reports: Path) -> None:
     assert (reports / "step.md").read_text("utf-8").startswith("## Gate: 1 failed, 1 passed")
 
 
+@pytest.mark.slow
 def test_undecided(reports: Path) -> None:
     """The file's conditions hold where none is typed; an undecided one exits 4, and says what would decide."""
     (reports / "bench.toml").write_text('[gate]\nfail-on = ["ttft.p99 > 1s"]\n')

@@ -151,6 +151,7 @@ def test_a_blocking_answer_takes_more_the_longer_it_is(known: tuple[list[dict[st
 
 
 @pytest.mark.parametrize("start", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_both_ways_to_start_a_process_see_the_growth(base_url: str, tmp_path: Path, start: str) -> None:
     """Forked or started anew, a point of a plugin that keeps a kilobyte per token shows it."""
     kilobyte = f'KEPT.append(bytes({1024 * TOKENS_PER_EVENT})) if event.type == "{DELTA}" else None'
@@ -192,6 +193,7 @@ def test_a_point_that_fails_is_a_row_without_a_number(base_url: str, tmp_path: P
         assert error in row["error"]
 
 
+@pytest.mark.slow
 def test_what_a_plugin_prints_is_no_row(base_url: str, tmp_path: Path) -> None:
     """Only rows are on stdout, whatever a plugin writes there."""
     done = run(write(tmp_path, "chatty", blocking_first="print('hello', flush=True)"), base_url)
@@ -199,6 +201,7 @@ def test_what_a_plugin_prints_is_no_row(base_url: str, tmp_path: Path) -> None:
     assert "hello" in done.stderr
 
 
+@pytest.mark.slow
 def test_repetitions_go_on_while_there_is_time(base_url: str) -> None:
     """With time for it, every point is measured as often as asked, repetition by repetition."""
     rows = rows_of(run(TEXT, base_url, "--reps", "2", "--seconds", "50", lengths="50"))

@@ -28,6 +28,8 @@ from tests.yardsticks.result import Load
 from tests.yardsticks.run import run_yardstick
 
 EVENTS, INTERVAL_MS = 20, 5.0
+pytestmark = pytest.mark.slow
+
 CHUNKED = {"transfer-encoding": "chunked"}
 OPTIONS = ("--events", str(EVENTS), "--interval-ms", str(INTERVAL_MS), "--ttft-ms", "10:20", "--all")
 

@@ -21,6 +21,8 @@ from tests import events as e
 from tests.harness import Measured, Row, measure
 from tests.scripted import CLOSE, json_response, scripted, sse
 
+pytestmark = pytest.mark.slow
+
 FILES = ("error_handling", "recovery", "cancel")
 WAYS = ("recovery_naive", "recovery_restart", "recovery_resume")
 TOKENS = 40

@@ -116,6 +116,7 @@ def test_the_same_seed_makes_the_same_plan(finished: tuple[Path, subprocess.Comp
     assert f"plan {manifest['plan_sha256'][:12]}" in dry.stdout
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_and_reports_what_was_measured(tmp_path: Path) -> None:
     """SIGINT ends the run cleanly: exit 130, a report, the trial in flight `cancelled`, no process left."""
     process = started(*QUICK, "text", "--pairs", "200", cwd=tmp_path)
