@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 import bench
-from bench.cli_options import baseline_options, form_options, gate_options, page_options, plugin_options
+from bench.cli_options import baseline_options, form_options, gate_options, page_options, plugin_options, runs_option
 from bench.errors import EXIT_FAULT, EXIT_INTERRUPTED, EXIT_UNREAD, BenchError
 from bench.optiontypes import RUN_TYPES, Levels
 from bench.output import NAMES as OUTPUT
@@ -447,13 +447,7 @@ def list_(plugins: Sequence[Path], plugins_dirs: Sequence[Path], config_file: Pa
 
 @cli.command()
 @click.argument("ref", metavar="[RUN]", default="latest")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("reports"),
-    metavar="DIR",
-    help="Where runs are. [default: reports]",
-)
+@runs_option
 @form_options
 @baseline_options
 @gate_options
@@ -477,13 +471,7 @@ def report(ref: str, out: Path, plugins: Sequence[Path], plugins_dirs: Sequence[
 @cli.command(epilog=EPILOG_COMPARE)
 @click.argument("baseline", metavar="BASELINE")
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("reports"),
-    metavar="DIR",
-    help="Where runs are. [default: reports]",
-)
+@runs_option
 @page_options
 @gate_options
 @click.option("--config", "config_file", type=click.Path(path_type=Path), metavar="FILE", help="Use this bench.toml.")

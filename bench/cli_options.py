@@ -12,26 +12,34 @@ import click
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-def plugin_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """`--plugin` and `--plugins-dir`, for every command that loads plugins."""
-    folder = click.Path(path_type=Path)
-    command = click.option(
-        "--plugins-dir",
-        "plugins_dirs",
-        multiple=True,
-        type=folder,
-        envvar="BENCH_PLUGINS_DIR",
-        help="Load every plugin file of this folder. Repeatable; BENCH_PLUGINS_DIR does the same.",
-    )(command)
-    return click.option(
-        "--plugin", "plugins", multiple=True, type=click.Path(path_type=Path), help="Load this plugin file. Repeatable."
-    )(command)
-
-
 def _all(*options: Decorator) -> Decorator:
     """These options, in this order in `--help`."""
     return lambda command: reduce(lambda made, option: option(made), reversed(options), command)
 
+
+plugin_options = _all(
+    click.option(
+        "--plugin", "plugins", multiple=True, type=click.Path(path_type=Path), help="Load this plugin file. Repeatable."
+    ),
+    click.option(
+        "--plugins-dir",
+        "plugins_dirs",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        envvar="BENCH_PLUGINS_DIR",
+        help="Load every plugin file of this folder. Repeatable; BENCH_PLUGINS_DIR does the same.",
+    ),
+)
+"""For every command that loads plugins."""
+
+runs_option = click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("reports"),
+    metavar="DIR",
+    help="Where runs are. [default: reports]",
+)
+"""For commands that look for stored runs."""
 
 page_options = _all(
     click.option("--json", "as_json", is_flag=True, help="Print JSON instead of the table."),
