@@ -164,15 +164,18 @@ def said(last: Step | None, stop: Step | None) -> str:
     """The knee in a sentence without its subject."""
     if stop is None:
         return f"at least {last.load.label}: the highest load that was run passes" if last else NO_SLO
-    if last is None and stop.outcome == "left out":
-        return stop.reason if stop.reason.startswith("n/a") else f"n/a at {stop.load.label}, the lowest load: {stop.reason}"
     if last is None:
-        below = (
-            f"below {stop.load.label}" if stop.outcome == "failed" else f"not known at {stop.load.label}, the lowest load"
-        )
-        return f"{below}: {stop.reason}"
+        return f"{_below(stop)}{stop.reason}"
     least = "" if stop.outcome == "failed" else "at least "
     return f"{least}{last.load.label}; {stop.load.label} {'fails' if least == '' else 'is left open'}: {stop.reason}"
+
+
+def _below(stop: Step) -> str:
+    """Where the lowest load did not pass."""
+    if stop.outcome == "left out":
+        return "" if stop.reason.startswith("n/a") else f"n/a at {stop.load.label}, the lowest load: "
+    failed = stop.outcome == "failed"
+    return f"below {stop.load.label}: " if failed else f"not known at {stop.load.label}, the lowest load: "
 
 
 def knee_row(knee: Knee) -> Row:
