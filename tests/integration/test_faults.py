@@ -25,6 +25,8 @@ from tests.cli import bench, only_run, started
 from tests.harness import Measured, Row, measure
 from tests.scenarios import TEXT
 
+pytestmark = pytest.mark.slow
+
 FAULTS = (
     *("429:0.01=0.12", "503:0.01=0.08", "404=0.05", "stall:120=0.06", "slow_headers:60=0.06", "cut=0.12"),
     *("silent_end=0.08", "malformed=0.08", "error=0.06", "error_nested=0.06", "failed=0.06", "incomplete=0.06"),
@@ -290,7 +292,6 @@ def test_mistakes(settings: Settings, says: str) -> None:
     assert raised.value.exit_code == 2
 
 
-@pytest.mark.slow
 def test_the_command_line(tmp_path: Path) -> None:
     """`bench run --fault --script` measures what it asked for; the same seed meets the same faults."""
     (tmp_path / "s.json").write_text(json.dumps({"mine": {"items": [{"text": "Hello from the script."}]}}))
@@ -322,7 +323,6 @@ def test_the_command_line(tmp_path: Path) -> None:
     assert min(found[0].values()) > 0
 
 
-@pytest.mark.slow
 def test_serve(tmp_path: Path) -> None:
     """`bench serve` takes the same faults and scripts, and refuses the same mistakes."""
     (tmp_path / "s.json").write_text('{"mine": {"items": [{"text": "Hello."}]}}')

@@ -19,6 +19,8 @@ from tests.harness import Measured, Row, measure
 from tests.scenarios import TEXT
 from tests.scripted import Request, Script, Server, json_response, scripted, sse
 
+pytestmark = pytest.mark.slow
+
 RATE, RAMP_S, HANGS_S = 40, 0.1, 0.3
 LIGHT = 20
 """Trials a second of which each is decoded as soon as it has been read."""
@@ -221,7 +223,6 @@ BUSY_OR_NOT = {0, 3}
 """3: the machine was too busy for figures; these tests look at what was sent."""
 
 
-@pytest.mark.slow
 def test_a_sweep_by_the_command(tmp_path: Path) -> None:
     """Two rates by time with a ramp: each trial that counts is in the figures, and none of the ramp."""
     done = bench(
@@ -238,7 +239,6 @@ def test_a_sweep_by_the_command(tmp_path: Path) -> None:
     assert "knee" in done.stdout
 
 
-@pytest.mark.slow
 def test_time_ends_a_closed_loop(tmp_path: Path) -> None:
     """Nobody knows how many trials fit: the progress counts them and says for how long it goes."""
     done = bench(*OPEN, "--concurrency", "4", "--duration", "6s", cwd=tmp_path)
@@ -247,7 +247,6 @@ def test_time_ends_a_closed_loop(tmp_path: Path) -> None:
     assert "(the load alone: 12 s)" in done.stderr
 
 
-@pytest.mark.slow
 def test_made_up_prompts_with_a_shared_prefix(tmp_path: Path) -> None:
     """They are asked, of about the wanted length, half of each shared."""
     options = [

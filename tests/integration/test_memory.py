@@ -21,6 +21,8 @@ from bench.schema import TABLES
 from bench.session import memory_rank
 from bench.simulator.process import running
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 TEXT = builtin_folder() / "text.py"
 SHORT, LONG = 500, 8000
@@ -111,7 +113,6 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict[str, Any]
     return measure(jobs, seconds=90, lengths=(SHORT, LONG))
 
 
-@pytest.mark.slow
 def test_every_point_is_a_row_of_the_table(known: tuple[list[dict[str, Any]], list[str]]) -> None:
     """A pass that fits gives each point once, with the columns of the table, its asked length and a number."""
     rows, notes = known
@@ -124,7 +125,6 @@ def test_every_point_is_a_row_of_the_table(known: tuple[list[dict[str, Any]], li
         assert row["peak_bytes"] >= 0
 
 
-@pytest.mark.slow
 def test_a_leak_of_100_bytes_a_token_is_found(known: tuple[list[dict[str, Any]], list[str]]) -> None:
     """A plugin that leaks 100 bytes a token grows by 100 ± 15 bytes a token more than one that does not."""
     rows, _ = known
@@ -133,7 +133,6 @@ def test_a_leak_of_100_bytes_a_token_is_found(known: tuple[list[dict[str, Any]],
     assert slope(rows, "leak", "streamed", "rss") > 85
 
 
-@pytest.mark.slow
 def test_kept_events_cost_what_they_weigh(known: tuple[list[dict[str, Any]], list[str]]) -> None:
     """A plugin that keeps the SDK's events takes some 1.6 KB for each; one that drops them a small part of that."""
     rows, _ = known
@@ -142,7 +141,6 @@ def test_kept_events_cost_what_they_weigh(known: tuple[list[dict[str, Any]], lis
     assert slope(rows, "text", "streamed", "tracemalloc") < 80
 
 
-@pytest.mark.slow
 def test_a_blocking_answer_takes_more_the_longer_it_is(known: tuple[list[dict[str, Any]], list[str]]) -> None:
     """RSS grows at least by the answer's own text (5 bytes a token): no warm-up has made room for it before."""
     rows, _ = known
@@ -151,7 +149,6 @@ def test_a_blocking_answer_takes_more_the_longer_it_is(known: tuple[list[dict[st
 
 
 @pytest.mark.parametrize("start", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
-@pytest.mark.slow
 def test_both_ways_to_start_a_process_see_the_growth(base_url: str, tmp_path: Path, start: str) -> None:
     """Forked or started anew, a point of a plugin that keeps a kilobyte per token shows it."""
     kilobyte = f'KEPT.append(bytes({1024 * TOKENS_PER_EVENT})) if event.type == "{DELTA}" else None'
@@ -193,7 +190,6 @@ def test_a_point_that_fails_is_a_row_without_a_number(base_url: str, tmp_path: P
         assert error in row["error"]
 
 
-@pytest.mark.slow
 def test_what_a_plugin_prints_is_no_row(base_url: str, tmp_path: Path) -> None:
     """Only rows are on stdout, whatever a plugin writes there."""
     done = run(write(tmp_path, "chatty", blocking_first="print('hello', flush=True)"), base_url)
@@ -201,7 +197,6 @@ def test_what_a_plugin_prints_is_no_row(base_url: str, tmp_path: Path) -> None:
     assert "hello" in done.stderr
 
 
-@pytest.mark.slow
 def test_repetitions_go_on_while_there_is_time(base_url: str) -> None:
     """With time for it, every point is measured as often as asked, repetition by repetition."""
     rows = rows_of(run(TEXT, base_url, "--reps", "2", "--seconds", "50", lengths="50"))
@@ -249,7 +244,6 @@ def start_pass(mark: str, seconds: float, *plugins: Path) -> subprocess.Popen[st
     )
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_the_time_is_kept_and_nothing_stays_behind(tmp_path: Path) -> None:
     """A scenario that hangs is ended with its time, the note says what is missing, and no process is left."""
@@ -287,7 +281,6 @@ def test_a_plugin_that_cannot_be_loaded_is_a_note(tmp_path: Path) -> None:
     assert notes[0].startswith(f"memory of broken: not measured: plugin {broken} fails to import: ZeroDivisionError")
 
 
-@pytest.mark.slow
 def test_rather_a_few_whole_than_all_in_part(tmp_path: Path) -> None:
     """Where the next batch would not fit, it is left out whole, and one note names its scenarios."""
     slow = write(tmp_path, "slow", blocking_first="if ask.output_tokens > 100: __import__('time').sleep(99)")

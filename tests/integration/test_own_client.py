@@ -24,6 +24,8 @@ from tests.cli import ROOT, bench, only_run
 from tests.harness import Row, measure
 from tests.scripted import RST, Script, chunk, head, json_response, response, scripted
 
+pytestmark = pytest.mark.slow
+
 TEXT: Script = [head(200, {"transfer-encoding": "chunked"}), chunk(b"Hel"), 0.1, chunk(b"lo"), 0.1, chunk(b""), b""]
 WHOLE = response(b"Hello")
 CUT: Script = [*TEXT[:2], 0.1, RST]
@@ -165,7 +167,6 @@ def test_its_memory_is_measured() -> None:
     assert peak > 1000
 
 
-@pytest.mark.slow
 def test_the_worked_example(tmp_path: Path) -> None:
     """`bench run fastapi_chat.py` measures the app end to end, and says of the wire that it is not known."""
     (tmp_path / "bench.toml").write_text("[run]\npairs = 6\nwarmup = 1\n")

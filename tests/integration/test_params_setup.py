@@ -29,6 +29,8 @@ from tests.harness import measure
 from tests.scenarios import TEXT
 from tests.scripted import Request, Script, json_response, scripted, sse
 
+pytestmark = pytest.mark.slow
+
 OK = sse(e.CREATED, e.delta("Hel"), e.delta("lo"), e.COMPLETED)
 WHOLE = json_response(e.response(output=[e.message("Hello")], usage=e.USAGE))
 
@@ -304,7 +306,6 @@ def plugin(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.slow
 def test_a_run_with_parameters(tmp_path: Path, plugin: Path) -> None:
     """Each value is a row, named by what differs; without a blocking counterpart the report says so, not `n/a`."""
     arguments: list[str | Path] = [

@@ -21,6 +21,8 @@ from tests import events as e
 from tests.harness import Measured, Row, measure
 from tests.scripted import Script, json_response, scripted, sse
 
+pytestmark = pytest.mark.slow
+
 FILES = (
     "progress",
     "event_filter",

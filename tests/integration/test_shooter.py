@@ -22,6 +22,8 @@ from bench.outcome import Interrupted
 from bench.trial import Attempt
 from tests.scripted import LAST_CHUNK, Script, chunk, head, response, scripted
 
+pytestmark = pytest.mark.slow
+
 REQUEST = b"POST /v1/responses HTTP/1.1\r\nhost: test\r\ncontent-length: 2\r\n\r\n{}"
 MS = 1_000_000
 HEAD = head(200, {"transfer-encoding": "chunked"})

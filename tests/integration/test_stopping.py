@@ -17,6 +17,8 @@ from bench.run import run as run_it
 from tests.cli import bench, only_run
 from tests.scripted import Answer, json_response, scripted
 
+pytestmark = pytest.mark.slow
+
 FAST = '''"""Ten tokens of text within milliseconds.
 
 Useful: the first piece of text.
@@ -64,7 +66,6 @@ def run(folder: Path, *options: str) -> tuple[str, dict[str, Any], list[dict[str
     return done.stderr, records.read_manifest(run_folder), trials
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("concurrency", [1, 4])
 def test_a_run_ends_when_it_is_precise_enough(tmp_path: Path, concurrency: int) -> None:
     """At 90 % any noise is narrow enough at the first look: 30 pairs of 400, and a begun segment is finished."""
@@ -82,7 +83,6 @@ def test_a_run_ends_when_it_is_precise_enough(tmp_path: Path, concurrency: int) 
     assert spent["output_tokens"] == sum(trial["output_tokens"] for trial in used) == 10 * spent["trials"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("concurrency", "pairs", "limit"), [(1, 9, 300), (4, 40, 1200)])
 def test_tokens_are_never_exceeded(tmp_path: Path, concurrency: int, pairs: int, limit: int) -> None:
     """The run ends before the pair that could exceed them, and that is no failure and no partial run."""
@@ -108,7 +108,6 @@ def test_tokens_are_never_exceeded(tmp_path: Path, concurrency: int, pairs: int,
     assert "PARTIAL" not in (only_run(tmp_path) / "report.md").read_text()
 
 
-@pytest.mark.slow
 def test_time_ends_a_run(tmp_path: Path) -> None:
     """After so many seconds no pair is begun any more, whatever was planned."""
     said, manifest, trials = run(tmp_path, "--budget", "1s", "--pairs", "300", "--no-self-check")

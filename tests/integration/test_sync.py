@@ -24,6 +24,8 @@ from tests import events as e
 from tests.harness import Row, measure
 from tests.scripted import RST, Request, Script, json_response, scripted, sse
 
+pytestmark = pytest.mark.slow
+
 (TEXT_SYNC,) = load_file(builtin_folder() / "text_sync.py").register_scenarios()
 OK = sse(e.CREATED, 0.03, e.delta("Hel"), 0.03, [e.delta("lo "), e.delta("you")], 0.03, e.COMPLETED)
 WHOLE = json_response(e.response(output=[e.message("Hello you")], usage=e.USAGE))
@@ -139,7 +141,6 @@ def test_an_interruption_ends_the_thread(tmp_path: Path) -> None:
     assert row["status"] == "cancelled"
 
 
-@pytest.mark.slow
 def test_what_cannot_be_cut_is_left_behind(tmp_path: Path) -> None:
     """A thread that sleeps past the deadline neither holds up the run for its whole sleep nor sends anything later."""
 
