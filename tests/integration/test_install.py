@@ -153,16 +153,18 @@ def test_every_place_can_run(commands: Mapping[str, Sequence[str]], place: str, 
 
 @pytest.mark.slow
 def test_the_wheel_holds_everything(wheel: Path) -> None:
-    """Built-in scenarios, templates and the mark of a typed package are in the wheel; tests are not."""
+    """Built-in scenarios, templates and the mark of a typed package are in the wheel, the pytest plugin beside; no tests."""
     names = set(ZipFile(wheel).namelist())
     patterns = ("**/*.py", "reporters/templates/*", "templates/*")
     for folder, pattern in [*(("bench", pattern) for pattern in patterns), ("plugins", "*.py")]:
         inside = Path("bench/plugins") if folder == "plugins" else Path(folder)
-        files = {(inside / file.relative_to(ROOT / folder)).as_posix() for file in (ROOT / folder).glob(pattern)}
+        found = [file for file in (ROOT / folder).glob(pattern) if file.parent.name != "beside"]
+        files = {(inside / file.relative_to(ROOT / folder)).as_posix() for file in found}
         assert files
         assert files <= names
     assert "bench/py.typed" in names
-    assert {name.split("/")[0] for name in names} == {"bench", f"streambench-{__version__}.dist-info"}
+    beside = {file.name for file in (ROOT / "bench/beside").glob("*.py")}
+    assert {name.split("/")[0] for name in names} == {"bench", f"streambench-{__version__}.dist-info", *beside}
 
 
 @pytest.mark.slow
