@@ -1,6 +1,6 @@
-"""Does the gate see a slowdown of 10 %, and does it leave equal runs alone? The table of docs/statistics.md.
+"""Does the gate see a slowdown of 10 %, and does it leave equal runs alone? For docs/statistics.md.
 
-    python -m docs.measure_gate [TIMES]      about 35 s each; 20 times for the table
+    python -m docs.measure_gate [TIMES]      about 35 s each; 20 times for what it says
 
 Each time the simulator is measured as it is and 10 % slower, and `bench compare` is asked for `text.ttft:+3%`: of the
 slower run with the one before it, and of each two equal runs that follow each other.
