@@ -18,7 +18,7 @@ from bench.configfile import load_config
 from bench.errors import BenchError
 from bench.output import Output
 from bench.progress import say
-from bench.report import find_run
+from bench.report import find_run, write_whole
 from bench.reporters.anonymous import Aliases, hosts_stored
 from bench.reporters.comparison.html import render_html
 from bench.reporters.comparison.json import as_value, render_json
@@ -115,11 +115,9 @@ def write_comparison(folder: Path, comparison: Comparison) -> list[Path]:
         "compare.md": render_markdown(comparison).encode(),
         "compare.json": render_json(comparison),
     }
-    for name, text in texts.items():
-        part = folder / f"{name}.part"
-        part.write_bytes(text)
-        part.replace(folder / name)
-    return [folder / name for name in texts]
+    files = {folder / name: text for name, text in texts.items()}
+    write_whole(files)
+    return list(files)
 
 
 def against(run: Path, summary: Summary, ref: str, reports: Path) -> Comparison:

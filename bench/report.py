@@ -128,17 +128,23 @@ def write_reports(
     """Write into the run folder what is always written and what was named. All is rendered before it is written."""
     chosen = [*filter(_is_always, reporters), *_beside(exports)]
     texts = {run / name: render(reporter, summary) for name, reporter in by_filename(chosen).items()}
+    try:
+        write_whole(texts)
+    except OSError as error:
+        raise BenchError(f"{run}: the report cannot be written ({error.strerror}); make the folder writable") from error
+    return list(texts)
+
+
+def write_whole(texts: Mapping[Path, bytes]) -> None:
+    """Write the files; none is there in part, and none is replaced before all are written. OSError where it fails."""
     parts = {path: path.with_name(path.name + ".part") for path in texts}
     try:
         for path, text in texts.items():
             parts[path].write_bytes(text)
         for path, part in parts.items():
             part.replace(path)
-    except OSError as error:
-        raise BenchError(f"{run}: the report cannot be written ({error.strerror}); make the folder writable") from error
     finally:
         _remove(parts.values())
-    return list(texts)
 
 
 def by_filename(reporters: Iterable[Reporter]) -> dict[str, Reporter]:

@@ -45,12 +45,12 @@ from bench.stopping import Stopping
 from bench.target import Target
 from bench.trial import Attempt, Trial
 
-COLLECT_AFTER = 50_000
-"""Objects made and not freed, in a deferred group: those of ten answers of a thousand events, some 10 MB."""
-
 if TYPE_CHECKING:
     from bench.clients.wire.client import WireClient
     from bench.clients.wire.process import GroupSpent, Shooter
+
+COLLECT_AFTER = 50_000
+"""Objects made and not freed, in a deferred group: those of ten answers of a thousand events, some 10 MB."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,8 +154,6 @@ class Running:
 
     group: Group
     link: Link
-    deferred: bool
-    """The shooter sends its requests and reads the answers."""
     t_group: int = 0
     """Its start: what its schedule and its ramp count from."""
     in_flight: int = 0
@@ -163,11 +161,16 @@ class Running:
     out: bool = False
     """The budget is spent: nothing more is begun."""
     shooter: Shooter | None = None
-    """Of a deferred group."""
+    """Of a deferred group: it sends the requests and reads the answers."""
     places: Places = field(default_factory=Places)
     """Of a deferred group: those of its trials that are not read yet."""
     ending: asyncio.Task[GroupSpent] | None = None
     """Of a deferred group that is broken off."""
+
+    @property
+    def deferred(self) -> bool:
+        """Is what it sends timed elsewhere, and decoded later?"""
+        return self.shooter is not None
 
     def all_read(self) -> None:
         """Nothing is timed any more: what was read can be decoded."""
@@ -245,12 +248,8 @@ async def _run_group(group: Group, context: Context, progress: Progress) -> bool
     """One pair at concurrency 1, or a segment with its drain. True: the budget is spent."""
     scenario = context.scenarios[group.cell.scenario]
     deferred = group.cell.client == "wire" and context.shooter is not None and not is_live(scenario, group.cell.params)
-    running = Running(
-        group=group,
-        link=context.links[group.cell.target],
-        deferred=deferred,
-        shooter=context.shooter if deferred else None,
-    )
+    link, shooter = context.links[group.cell.target], context.shooter if deferred else None
+    running = Running(group=group, link=link, shooter=shooter)
 
     async def carry(unit: Unit) -> None:
         for planned in unit:
@@ -345,10 +344,10 @@ def _close_group(running: Running, spent: Mapping[str, int], context: Context) -
     """Journal what a group of this cell took, and its requests of no trial: they have disturbed it, whatever it is."""
     orphans = _drain_orphans(running.link.ledger(running.cell.client), context)
     context.tally.orphans += orphans
-    counted = running.group.phase in {
+    counted = running.group.phase in (
         "measure",
         "calibrate",
-    }  # others have the cell's number, and no part in its figures
+    )  # others have the cell's number, and no part in its figures
     if counted or orphans:
         row = {"cell": running.cell.cell, **(spent if counted else {}), "orphans": orphans, "worker": context.worker}
         context.journal.write({"cells": columns_of("cells", [row])})

@@ -10,7 +10,7 @@ from bench.analysis.compare import change, hindrance, made
 from bench.analysis.frames import RunFrames
 from bench.analysis.intervals import Estimate
 from bench.analysis.mover import Bounded
-from bench.analysis.pairs import MOST_EXCLUDED
+from bench.analysis.pairs import SAME_TOKENS, too_few_left
 from bench.analysis.serial import ratio_in_time, shift_in_time
 from bench.analysis.trials import per_trial
 from bench.comparison import Change
@@ -20,8 +20,6 @@ from bench.summary import Cell, Row
 PAIRED = (("streamed", "ttft"), ("streamed", "ttfu"), ("streamed", "total"), ("blocking", "total"))
 """Delivery and metric of what is compared ask by ask; the rest from the intervals of both."""
 STATISTIC = "p50"
-SAME_LENGTH = 0.02
-"""Output tokens this close count as answers of the same length."""
 
 
 def interleaved(cell: Cell) -> bool:
@@ -69,15 +67,15 @@ def _floats(values: pd.Series[float]) -> NDArray[np.float64]:
 
 def _excluded(both: pd.DataFrame, ok: pd.DataFrame) -> str:
     """Why those that are left may not speak for all."""
-    if (few := len(both) - len(ok)) > MOST_EXCLUDED * len(both):
-        return f"n/a (NOT ENOUGH DATA: {few} of {len(both)} pairs excluded)"
+    if few := too_few_left(len(both) - len(ok), len(both)):
+        return f"n/a ({few})"
     return "" if len(both) else "n/a (no ask that both were given)"
 
 
 def _lengths(ok: pd.DataFrame, metric: str) -> str:
     """Answers of unlike length take unlike times: said beside a total."""
     means = [float(ok[name].astype(float).mean()) for name in ("tokens_b", "tokens_c")] if metric == "total" else []
-    if not means or any(np.isnan(means)) or abs(means[1] - means[0]) <= SAME_LENGTH * max(means):
+    if not means or any(np.isnan(means)) or abs(means[1] - means[0]) <= SAME_TOKENS * max(means):
         return ""
     return f"answers of other lengths: {means[0]:.0f}, then {means[1]:.0f} output tokens (mean)"
 

@@ -51,8 +51,8 @@ class Pairs:
     @property
     def hindrance(self) -> str:
         """Why the paired numbers may not be printed; empty when they may."""
-        if self.excluded > MOST_EXCLUDED * self.offered:
-            return f"NOT ENOUGH DATA: {self.excluded} of {self.offered} pairs excluded"
+        if few := too_few_left(self.excluded, self.offered):
+            return few
         return f"n/a ({NONE_ALIKE})" if self.ok and self.same.empty else ""
 
     @property
@@ -67,6 +67,11 @@ class Pairs:
         )
         most = f"{FEW_ALIKE}: " if self.unlike > MOST_UNLIKE * self.ok else ""
         return [*few, *([f"{most}{unlike}"] if self.unlike else [])]
+
+
+def too_few_left(excluded: int, offered: int) -> str:
+    """Why those that are left may not speak for all; empty where they may."""
+    return f"NOT ENOUGH DATA: {excluded} of {offered} pairs excluded" if excluded > MOST_EXCLUDED * offered else ""
 
 
 def make_pairs(key: CellKey, streamed: Arm, blocking: Arm, *, simulated: bool) -> Pairs:

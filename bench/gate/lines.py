@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from bench.gate.verdict import Judged
-from bench.reporters.layout import harmless
+from bench.harmless import harmless
 from bench.unread import unread
 
 STYLES = {"PASS": "green", "FAIL": "bold red", "UNDECIDED": "yellow"}

@@ -21,7 +21,7 @@ from rich.live import Live
 from rich.text import Text
 
 from bench.liveview.figures import Remembered
-from bench.liveview.page import harmless, page
+from bench.liveview.page import one_line, page
 from bench.liveview.state import State
 
 FASTEST_S = 0.25
@@ -75,7 +75,7 @@ def draw(source: Source, console: Console) -> None:
             began = process_time()
             for message in source.messages():
                 if message["kind"] == "say":
-                    live.console.print(Text(harmless(message["line"])), soft_wrap=True)
+                    live.console.print(Text(one_line(message["line"])), soft_wrap=True)
                 else:
                     state.apply(message)
             if not source.over:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Sequence
 from statistics import quantiles
 
@@ -13,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.analysis.intervals import Estimate
+from bench.harmless import harmless
 from bench.liveview.figures import Figures, Remembered
 from bench.liveview.state import CellState, State
 
@@ -24,7 +24,6 @@ BAR = 12
 PHASES = {"warmup": "warm-up", "ramp": "ramp", "measure": "measuring", "aa": "A/A check", "calibrate": "calibration"}
 AROUND = 10
 """Lines beside those of the cells: two above, two of the table's head, one that sums up, three below, and two spare."""
-_HARMFUL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
 def page(state: State, remembered: Remembered, now: float, width: int, height: int) -> RenderableType:
@@ -80,7 +79,7 @@ def _progress(state: State) -> RenderableType:
 
 def _clock(state: State, now: float) -> str:
     """The phase, and the time: passed and left."""
-    doing = PHASES.get(state.phase, state.phase) if state.cells else harmless(state.text)
+    doing = PHASES.get(state.phase, state.phase) if state.cells else one_line(state.text)
     left, load = state.left(now), ""
     if state.total is None:
         load = f" (the load alone: {clock(state.seconds)})" if state.seconds else ""
@@ -112,7 +111,7 @@ def _table(cells: Sequence[CellState], remembered: Remembered, width: int) -> Ta
 
 
 def _name(cell: CellState) -> Text:
-    return Text(harmless(cell.label) + (f" ({cell.closed})" if cell.closed else ""), style="dim" if cell.over else "")
+    return Text(one_line(cell.label) + (f" ({cell.closed})" if cell.closed else ""), style="dim" if cell.over else "")
 
 
 def _bar(cell: CellState) -> RenderableType:
@@ -152,7 +151,7 @@ def number(ms: float) -> str:
 def _below(state: State) -> Iterator[str]:
     """What failed last; the client and the bill."""
     if state.error:
-        cell, status, text = map(harmless, state.error)
+        cell, status, text = map(one_line, state.error)
         yield f"{state.failed} failed, last: {cell} {status}: {text}"
     yield _lag(state.lags)
     yield " · ".join(_spent(state))
@@ -176,6 +175,6 @@ def _line(text: str) -> Text:
     return Text(text, style="dim", no_wrap=True, overflow="ellipsis")
 
 
-def harmless(text: str) -> str:
+def one_line(text: str) -> str:
     """In one line and without control characters: errors and names may be a server's."""
-    return " ".join(_HARMFUL.sub(" ", text).split())
+    return " ".join(harmless(text, " ").split())

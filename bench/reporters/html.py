@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from bench.reporters import claims, floors, recorded, sweep
 from bench.reporters.page import numbers, parts
@@ -24,51 +24,55 @@ __all__ = ["render_html", "render_page", "script_json"]
 
 def render_html(summary: Summary) -> str:
     """The whole page, with as many charts of cells as it has room for."""
-    sections = parts.sections(summary)
-    page = _page(summary, sections)
+    sections, values = parts.sections(summary), _values(summary)
+    page = _page(sections, values)
     if len(page.encode()) <= LARGEST:
         return page
-    bare = _page(summary, parts.within(sections, 0))
-    return _page(summary, parts.within(sections, LARGEST - len(bare.encode())))
+    bare = _page(parts.within(sections, 0), values)
+    return _page(parts.within(sections, LARGEST - len(bare.encode())), values)
 
 
-def _page(summary: Summary, sections: list[Section]) -> str:
+def _page(sections: list[Section], values: Mapping[str, Any]) -> str:
+    """With these sections of the cells."""
+    drawn = values["charted"] or any(one.charts or one.left_out for one in sections)
+    return render_page("report.html.j2", drawn=drawn, sections=sections, **values)
+
+
+def _values(summary: Summary) -> dict[str, Any]:
     """In the order in which a reader asks: can it be trusted, what is the answer, how much, and why."""
     ranked, compared, loads = ranks(summary), besides(summary), _loads(summary)
     cards, times = parts.cards(summary.claims), numbers.time_grid(summary)
-    return render_page(
-        "report.html.j2",
-        drawn=any(one.charts or one.left_out for one in sections) or _any_charts(cards, ranked, compared, loads),
-        title=title(summary),
-        summary=summary,
-        facts=list(facts(summary)),
-        time=times,
-        bars=any(one.bar is not None for line in times.lines for one in line.fields),
-        cost=numbers.cost_grid(summary),
-        caption=CAPTION,
-        ranks=ranked,
-        besides=compared,
-        sections=sections,
-        anchor=numbers.anchor,
-        unfit=unfit,
-        loads=loads,
-        added=numbers.sdk_grid(added) if (added := sweep.added(summary)) else None,
-        sweep_words=sweep,
-        sweep_caption=sweep.caption(summary),
-        cards=cards,
-        claims_title=claims.TITLE,
-        recorded=numbers.recorded_grid(summary),
-        recorded_words=recorded,
-        failures=parts.failure_grid(summary) if summary.failures else None,
-        failed_classes=list(parts.failed_classes(summary)),
-        unlisted=max(len(summary.failures) - parts.MOST_FAILURES, 0) + summary.unlisted,
-        outliers=parts.outlier_grid(summary) if summary.outliers else None,
-        floors=numbers.floor_grid(summary),
-        floors_words=floors,
-        terms=list(terms(summary)),
-        formulas=formulas(summary),
-        command=shlex.join(map(str, summary.manifest["command"])),
-    )
+    return {
+        "charted": _any_charts(cards, ranked, compared, loads),
+        "title": title(summary),
+        "summary": summary,
+        "facts": list(facts(summary)),
+        "time": times,
+        "bars": any(one.bar is not None for line in times.lines for one in line.fields),
+        "cost": numbers.cost_grid(summary),
+        "caption": CAPTION,
+        "ranks": ranked,
+        "besides": compared,
+        "anchor": numbers.anchor,
+        "unfit": unfit,
+        "loads": loads,
+        "added": numbers.sdk_grid(added) if (added := sweep.added(summary)) else None,
+        "sweep_words": sweep,
+        "sweep_caption": sweep.caption(summary),
+        "cards": cards,
+        "claims_title": claims.TITLE,
+        "recorded": numbers.recorded_grid(summary),
+        "recorded_words": recorded,
+        "failures": parts.failure_grid(summary) if summary.failures else None,
+        "failed_classes": list(parts.failed_classes(summary)),
+        "unlisted": max(len(summary.failures) - parts.MOST_FAILURES, 0) + summary.unlisted,
+        "outliers": parts.outlier_grid(summary) if summary.outliers else None,
+        "floors": numbers.floor_grid(summary),
+        "floors_words": floors,
+        "terms": list(terms(summary)),
+        "formulas": formulas(summary),
+        "command": shlex.join(map(str, summary.manifest["command"])),
+    }
 
 
 class Load(NamedTuple):

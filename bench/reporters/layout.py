@@ -7,6 +7,7 @@ import textwrap
 import unicodedata
 from collections.abc import Sequence
 
+from bench.harmless import harmless
 from bench.reporters.fitting import Line
 from bench.reporters.table import Column
 
@@ -115,8 +116,3 @@ def columns_of(text: str) -> int:
 def _widened(text: str) -> str:
     """As long as the columns that it takes: a wide character is followed by a filler."""
     return text if text.isascii() else "".join(char + _FILLER * (columns_of(char) == 2) for char in text)
-
-
-def harmless(text: str, instead: str = "") -> str:
-    """Without control characters: a model's name may be the server's."""
-    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]", instead, text)

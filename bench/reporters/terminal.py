@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.comparison import Comparison
+from bench.harmless import harmless
 from bench.reporters.excerpts import sections, title
 from bench.reporters.fitting import Line, fit
-from bench.reporters.layout import harmless, paragraph
+from bench.reporters.layout import paragraph
 from bench.summary import Summary
 
 __all__ = ["render_terminal", "title"]

@@ -26,12 +26,13 @@ try:
 except SystemExit as ended:
     assert not ended.code
 """
-PEAK = "print('peak', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
+PEAK = "print('peak', *(int(l.split()[1]) // 1024 for l in open('/proc/self/status') if l.startswith('VmHWM')))"
+"""Not `ru_maxrss`: that begins with the size of the process that started this one, here of the whole test session."""
 
 
 def peak_mb(code: str, run: Path) -> int:
     """Largest resident size of a Python process that runs this on the folder, in MB."""
-    script = f"import resource, sys\nfrom pathlib import Path\n{code}\n{PEAK}"
+    script = f"import sys\nfrom pathlib import Path\n{code}\n{PEAK}"
     done = subprocess.run(
         [sys.executable, "-c", script, str(run)],
         cwd=ROOT,
@@ -50,7 +51,7 @@ def test_memory_to_finish_a_run_does_not_grow_with_it(tmp_path: Path) -> None:
     size = (many / records.JOURNAL).stat().st_size / 2**20
     small, large = peak_mb(FINISH, few), peak_mb(FINISH, many)
     assert large - small < size / 4
-    assert large < 800  # Arrow keeps 500 to 640 of what it has freed, as its threads happen to meet
+    assert large < 600
     with records.opened(many) as stored:
         assert stored.count("trials") == stored.count("starts") == MANY.trials
 

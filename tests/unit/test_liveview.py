@@ -14,7 +14,7 @@ from rich.console import Console
 from bench.analysis.intervals import hodges_lehmann, quantile_ci
 from bench.analysis.serial import shift_in_time, widened_by_parts
 from bench.liveview.figures import Remembered, figures
-from bench.liveview.page import chosen, clock, harmless, number, page
+from bench.liveview.page import chosen, clock, number, one_line, page
 from bench.liveview.state import State
 from bench.liveview.told import cells_of, told
 from bench.plan import BOTH, Amount, PlannedTrial, make_plan
@@ -217,7 +217,7 @@ def test_a_server_cannot_write_into_the_terminal() -> None:
     text = drawn(state, width=120)
     assert not {"\x1b", "\x07", "\u202e"} & set(text)
     assert "[red]x[/red] next back" in text
-    assert harmless("a\r\nb") == "a b"
+    assert one_line("a\r\nb") == "a b"
 
 
 def test_money_and_what_is_not_told() -> None:

@@ -16,14 +16,14 @@ KINDS = {"worse": "bad", "better": "good"}
 def render_html(comparison: Comparison) -> str:
     """What speaks against it, the answer, the picture, and the table, worst first."""
     shown = words.displayed(comparison)
-    found, forest = words.counts(shown.changes), _forest(shown)
+    found, charts = words.counts(shown.changes), forest(shown)
     return render_page(
         "compare.html.j2",
-        drawn=bool(forest),
+        drawn=bool(charts),
         title=f"{comparison.current.name} against {comparison.baseline.name}",
         comparison=comparison,
         answer=words.sentence(comparison),
-        charts=forest,
+        charts=charts,
         changes=change_grid(shown),
         counted=f"{words.counted(found)}; {words.by_chance(found)}",
         resolved=words.capital(words.resolved(comparison)),
@@ -31,13 +31,15 @@ def render_html(comparison: Comparison) -> str:
     )
 
 
-def _forest(shown: Comparison) -> list[Drawn]:
+def forest(shown: Comparison) -> list[Drawn]:
+    """The plot of its ratios; none where there is no ratio."""
     from bench.reporters.charts import forest_chart  # noqa: PLC0415  (altair)
 
     return [drawn(forest_chart(shown))] if any(change.ratio is not None for change in shown.changes) else []
 
 
 def change_grid(shown: Comparison) -> Grid:
+    """Every number shown, on both sides, and what became of it."""
     named = [Head(name, text=True) for name in ("cell", "delivery", "metric")]
     heads = [*named, Head("baseline"), Head("current"), Head("change", "95 %"), Head("n"), Head("verdict", text=True)]
     return Grid("What changed, worst first", heads, list(map(_line, shown.changes)))

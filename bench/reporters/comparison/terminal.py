@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from bench.analysis.effects import outcome
 from bench.analysis.wording import value
 from bench.comparison import Change, Comparison
+from bench.harmless import harmless
 from bench.reporters.comparison import words
-from bench.reporters.layout import harmless, table
+from bench.reporters.layout import table
 from bench.reporters.table import Column
 
 WIDEST = 100

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from bench.comparison import Change, Comparison, Ranked, Ranking
 from bench.reporters.comparison import words
-from bench.reporters.comparison.html import change_grid
+from bench.reporters.comparison.html import change_grid, forest
 from bench.reporters.page.figures import Drawn, drawn
 from bench.reporters.page.grid import Field, Grid, Head, Line, number, sort_number, text
 from bench.reporters.table import NONE, entry
@@ -51,12 +51,8 @@ def besides(summary: Summary) -> list[Beside]:
 
 
 def _beside(shown: Comparison) -> Beside:
-    from bench.reporters.charts import forest_chart  # noqa: PLC0415  (altair)
-
-    drawable = any(change.ratio is not None for change in shown.changes)
     counted = words.counted(words.counts(shown.changes))
-    charts = [drawn(forest_chart(shown))] if drawable else []
-    return Beside(shown, words.sentence(shown), counted, change_grid(shown), charts)
+    return Beside(shown, words.sentence(shown), counted, change_grid(shown), forest(shown))
 
 
 def _ranking_grid(summary: Summary, ranking: Ranking) -> Grid:
