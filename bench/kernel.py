@@ -6,6 +6,7 @@ Elsewhere, and where a file is missing, there is no answer: None, or an empty ma
 from __future__ import annotations
 
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 ROOT = Path("/")
@@ -20,6 +21,12 @@ def text(path: Path) -> str:
         return path.read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
         return ""
+
+
+def boot(root: Path = ROOT) -> str | None:
+    """What tells this start of this machine from every other; hashed, for it goes over the network."""
+    found = text(root / "proc/sys/kernel/random/boot_id")
+    return sha256(found.encode()).hexdigest()[:16] if found else None
 
 
 def governor(root: Path = ROOT) -> str | None:

@@ -22,6 +22,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--fault", dest="faults", action="append", default=[], help="KIND[:VALUE]=PROBABILITY")
     parser.add_argument("--script", type=Path, help="file that says what the answers are")
     parser.add_argument("--conformance", action="store_true", help="serve the streams of the conformance set too")
+    parser.add_argument("--keep", type=int, default=0, help="responses whose send times /bench/sent tells (default: 0)")
     parser.add_argument("--watch-stdin", action="store_true", help="end when stdin ends")
     return parser.parse_args()
 

@@ -18,7 +18,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bench import __version__
-from bench.simulator import stored_api
+from bench.simulator import sent_api, stored_api
 from bench.simulator.chat import ChatReply
 from bench.simulator.chat_requests import parse_chat
 from bench.simulator.errors import ApiError, error_body
@@ -36,6 +36,7 @@ def create_app(simulation: Simulation) -> Starlette:
     app = Starlette(
         routes=[
             Route("/bench/identity", identity),
+            *sent_api.ROUTES,
             Route("/v1/models", models),
             Route("/v1/models/{name:path}", model),
             Route("/v1/responses", responses, methods=["POST"]),

@@ -108,14 +108,17 @@ class Attempts:
         return number
 
 
+def nonce_in(texts: Iterable[str]) -> str | None:
+    """The first nonce that stands in front of a message, or there behind a shared prefix: 16 digits in brackets."""
+    return next((found[0].strip() for text in texts if (found := NONCE_PATTERN.search(text))), None)
+
+
 def attempt_key(texts: Iterable[str], question: Callable[[], str], turn: int) -> str:
     """What attempts at the same thing share: the trial's nonce and the number of the answer in the conversation.
 
-    The nonce is the first one that stands in front of a message, or there behind a shared prefix; a conversation
-    without one is known by `question`.
+    A conversation without a nonce is known by `question`.
     """
-    nonces = (found[0].strip() for text in texts if (found := NONCE_PATTERN.search(text)))
-    return f"{next(nonces, None) or sha256(question().encode()).hexdigest()} {turn}"
+    return f"{nonce_in(texts) or sha256(question().encode()).hexdigest()} {turn}"
 
 
 def fault_of(turn: Turn | None, chances: Sequence[Chance], *, seed: int, key: str, attempt: int) -> Fault | None:

@@ -17,10 +17,11 @@ from bench.simulator.truth import Sent, TruthLog
 Frame = tuple[int, str, bytes]
 """Nanoseconds after the request was received, event type, bytes."""
 
+# Without `X-Accel-Buffering: no`, as the streams of other servers are: nginx flushes a stream that says so even through
+# gzip, which holds back all others, and would show here what it does nowhere else.
 _SSE_HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
-    (b"x-accel-buffering", b"no"),
 ]
 _FRAMES_IN_A_ROW = 32
 """After this many frames without a wait other connections, and news of this one's end, get their turn."""
@@ -53,8 +54,8 @@ class EventStream:
     ) -> None:
         self._frames, self._sent, self._log, self._head, self._cut = frames, sent, log, head, cut
 
-    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
-        async with _delivering(receive, self._sent, self._log):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with _delivering(scope, receive, self._sent, self._log):
             await sleep_until(self._sent.t_received + self._head.due)
             await send(self._head.start(_SSE_HEADERS))
             for number, (due, type_, frame) in enumerate(self._frames):
@@ -88,8 +89,8 @@ class WholeBody:
     ) -> None:
         self._due, self._render, self._sent, self._log, self._head, self._cut = due, render, sent, log, head, cut
 
-    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
-        async with _delivering(receive, self._sent, self._log):
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with _delivering(scope, receive, self._sent, self._log):
             await sleep_until(self._sent.t_received + self._due)
             body = self._render()
             length = b"%d" % len(body)
@@ -105,14 +106,15 @@ class NoAnswer:
     def __init__(self, sent: Sent, log: TruthLog) -> None:
         self._sent, self._log = sent, log
 
-    async def __call__(self, _scope: Scope, receive: Receive, _send: Send) -> None:
-        async with _delivering(receive, self._sent, self._log):
+    async def __call__(self, scope: Scope, receive: Receive, _send: Send) -> None:
+        async with _delivering(scope, receive, self._sent, self._log):
             await asyncio.Event().wait()
 
 
 @asynccontextmanager
-async def _delivering(receive: Receive, sent: Sent, log: TruthLog) -> AsyncIterator[None]:
+async def _delivering(scope: Scope, receive: Receive, sent: Sent, log: TruthLog) -> AsyncIterator[None]:
     """Break the body off as soon as the client is gone, and log what was sent, however it ends."""
+    log.begin(sent, scope)
     with suppress(TimeoutError):
         async with asyncio.timeout(None) as deadline:
             watch = asyncio.create_task(_expire_when_gone(receive, deadline, sent))

@@ -7,7 +7,7 @@ import time
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
-from bench.simulator.chances import fault_name
+from bench.simulator.chances import fault_name, nonce_in
 from bench.simulator.errors import ApiError
 from bench.simulator.faults import Renderer, body_with, stream_with, written
 from bench.simulator.simulation import Generation
@@ -22,6 +22,8 @@ def deliver(reply: Renderer, made: Generation, sent: Sent, truth: TruthLog, *, a
     With what goes wrong with it, or the stream that a script wrote in its place.
     """
     sent.attempt, sent.fault = made.attempt, fault_name(made.fault)
+    if truth.keeps:
+        sent.nonce = nonce_in(item.text for item in made.question.input)
     if made.turn is not None and made.turn.writes:
         return written(made.turn, made.question.stream, sent, truth)
     if made.question.stream:

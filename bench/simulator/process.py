@@ -44,6 +44,7 @@ def running(
     faults: Sequence[str] = (),
     script: Path | None = None,
     conformance: bool = False,
+    keep: int = 0,
 ) -> Iterator[Simulator]:
     """A simulator on a free loopback port, in a process of its own that ends with the block or with this process.
 
@@ -56,6 +57,7 @@ def running(
     options += [f"--script={script}"] if script else []
     options += [f"--fault={fault}" for fault in faults]
     options += ["--conformance"] if conformance else []
+    options += [f"--keep={keep}"] if keep else []
     with tempfile.TemporaryFile() as errors, _spawned(options, errors) as child:
         line = _first_line(child)
         if not line:

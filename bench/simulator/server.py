@@ -30,6 +30,8 @@ from bench.simulator.websocket import websocket_support
 
 _KEEP_ALIVE_S = 600
 _GRACE_S = 2.0
+KEEP = 64
+"""Responses that `bench serve` keeps: more than an examination has under way."""
 
 
 def print_json(simulator: Simulator) -> None:
@@ -49,11 +51,13 @@ def serve(
     script: Path | None = None,
     conformance: bool = False,
     nonce: str | None = None,
+    keep: int = 0,
     watch_stdin: bool = False,
     announce: Callable[[Simulator], None] = print_json,
 ) -> None:
     """Serve until SIGINT, SIGTERM or, if watched, the end of stdin. `announce` is called once, when it listens.
 
+    `keep`: so many responses stay in memory, for whoever asks `/bench/sent/NONCE` what was sent when.
     Raises `BenchError` for an unknown profile, an address that cannot be had, a truth file that cannot be written, a
     fault or a script that is wrong.
     Call it in the main thread: it handles the signals for the rest of the process.
@@ -62,7 +66,7 @@ def serve(
     chances = parse_chances(faults)
     scripts = {**(conformance_scripts() if conformance else {}), **(read_scripts(script) if script else {})}
     nonce = nonce or secrets.token_hex(16)
-    with closing(TruthLog(truth)) as log, _listen(host, port) as listener:
+    with closing(TruthLog(truth, keep)) as log, _listen(host, port) as listener:
         simulation = Simulation(profile=profile, seed=seed, nonce=nonce, truth=log, scripts=scripts, chances=chances)
         server = uvicorn.Server(_config(create_app(simulation)))
         for ending in (signal.SIGINT, signal.SIGTERM):

@@ -3,15 +3,43 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import orjson
+from starlette.types import Scope
 
 from bench.errors import BenchError
 from bench.simulator.pacing import Stop
+
+_MOST_BYTES = 64 * 1024 * 1024
+"""Of the frames that are kept in memory, all responses together."""
+_TELLING = {"via", "x-forwarded-for", "x-forwarded-proto", "connection", "accept-encoding", "user-agent"}
+"""Headers that say what a gateway is and how it connects; no other is kept, above all no key."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """The request as it came in: where a gateway is in between, what that made of it."""
+
+    method: str
+    path: str
+    http_version: str
+    """`1.0` or `1.1`."""
+    headers: Mapping[str, str]
+    """Only those of `_TELLING`."""
+
+    @classmethod
+    def of(cls, scope: Scope) -> Asked:
+        """What an ASGI scope says."""
+        headers: dict[str, str] = {}
+        for name, value in ((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]):
+            if name in _TELLING:
+                headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        return cls(method=scope["method"], path=scope["path"], http_version=scope["http_version"], headers=headers)
 
 
 @dataclass
@@ -40,27 +68,59 @@ class Sent:
     """Of a response that can be cancelled: ends it."""
     seen: Callable[[str, bytes], None] | None = None
     """Told of each frame (its type and bytes) just before it leaves."""
+    nonce: str | None = None
+    """That of the question, where responses are kept."""
+    asked: Asked | None = None
+    """The request, of a response that is kept."""
+    frames: list[bytes] | None = None
+    """Each frame, of a response that is kept."""
+    done: bool = False
+    """No more frames will come."""
 
     def stamp(self, type_: str, frame: bytes) -> None:
         """Note a frame that is handed over right after this."""
         if self.seen:
             self.seen(type_, frame)
+        if self.frames is not None:
+            self.frames.append(frame)
         self.types.append(type_)
         self.sizes.append(len(frame))
         self.t_sent.append(time.perf_counter_ns())
 
 
 class TruthLog:
-    """A file with one JSON line per response, handed to the kernel when the response ends, whole or broken off."""
+    """A file with one JSON line per response, handed to the kernel when the response ends, whole or broken off.
 
-    def __init__(self, path: Path | None) -> None:
+    And in memory the last `keep` responses to questions with a nonce, as they leave.
+    """
+
+    def __init__(self, path: Path | None, keep: int = 0) -> None:
+        self._kept: deque[Sent] = deque(maxlen=keep)
         try:
             self._file = path.open("ab", buffering=0) if path else None
         except OSError as error:
             raise BenchError(f"--truth {path}: cannot be written ({error.strerror}); name another file") from error
 
+    @property
+    def keeps(self) -> bool:
+        """Are responses kept in memory?"""
+        return bool(self._kept.maxlen)
+
+    def kept(self, nonce: str) -> list[Sent]:
+        """The kept responses to questions with that nonce, oldest first, also those that are still under way."""
+        return [sent for sent in self._kept if sent.nonce == nonce]
+
+    def begin(self, sent: Sent, scope: Scope) -> None:
+        """Keep a response that is about to leave, if any are kept and a nonce is there to find it by."""
+        if self.keeps and sent.nonce:
+            sent.asked, sent.frames = Asked.of(scope), []
+            self._kept.append(sent)
+            while sum(sum(each.sizes) for each in self._kept) > _MOST_BYTES:
+                self._kept.popleft()
+
     def write(self, sent: Sent) -> None:
-        """Append one response."""
+        """Append one response, which has ended."""
+        sent.done = True
         if self._file:
             self._file.write(orjson.dumps(_row(sent)) + b"\n")
 
