@@ -14,7 +14,7 @@ import click
 import bench
 from bench.cli_options import baseline_options, form_options, gate_options, page_options, plugin_options, runs_option
 from bench.errors import EXIT_FAULT, EXIT_INTERRUPTED, EXIT_UNREAD, BenchError
-from bench.optiontypes import RUN_TYPES, Levels
+from bench.optiontypes import RUN_TYPES, Levels, Texts
 from bench.output import NAMES as OUTPUT
 from bench.unread import unread
 
@@ -49,6 +49,23 @@ Examples:
 EPILOG_CONFORMANCE = """\b
 Exit codes:
   0 all right   1 something is wrong   4 inconclusive: the machine is too busy
+"""
+
+EPILOG_DOCTOR = """\b
+Examples:
+  bench doctor --base-url http://127.0.0.1:8000/v1 --model my-model
+  bench doctor --target openai --model gpt-4o-mini
+  bench doctor --base-url http://10.0.0.5:8000/v1 --base-url https://llm.example.com/v1 --model my-model
+                                             direct and through the gateway, in turns: which of them is it?
+  bench doctor --sim-behind http://127.0.0.1:4000/v1
+                                             a gateway whose upstream is `bench serve`: what it adds to each event
+  bench doctor --target sim                  how a healthy stream looks
+  bench doctor --base-url http://127.0.0.1:8000/v1 --markdown > issue.md
+
+\b
+Exit codes:
+  0 streaming   1 not, or not all of it   2 usage, or no answer at all   4 inconclusive
+  130 interrupted (what was examined is shown)
 """
 
 EPILOG_COMPARE = """\b
@@ -516,6 +533,12 @@ def compare(baseline: str, runs: Sequence[str], out: Path, config_file: Path | N
     is_flag=True,
     help="Serve the streams of the conformance set too, as models named responses/NAME and chat/NAME.",
 )
+@click.option(
+    "--print-config",
+    "gateway",
+    type=click.Choice(["nginx", "litellm", "envoy"]),
+    help="Print a configuration of this gateway that puts it in front of this simulator, and do not serve.",
+)
 def serve(
     host: str,
     port: int,
@@ -525,13 +548,23 @@ def serve(
     faults: Sequence[str],
     script: Path | None,
     conformance: bool,
+    gateway: str | None,
 ) -> None:
     """Run the simulator: an OpenAI-compatible server (Responses API) with known timing, for any client.
 
     \b
     Try it:  curl -N http://127.0.0.1:8080/v1/responses -H 'content-type: application/json' \\
                -d '{"model": "sim-1", "input": "hello", "stream": true}'
+    \b
+    Behind a gateway of yours:  bench serve --print-config nginx, then bench doctor --sim-behind URL
     """
+    if gateway:
+        from bench.simulator.gateways import config_for
+
+        click.echo(config_for(gateway, host, port), nl=False)
+        return
+
+    from bench.simulator.server import KEEP
     from bench.simulator.server import serve as serve_it
 
     def announce(simulator: Any) -> None:
@@ -546,8 +579,91 @@ def serve(
         faults=faults,
         script=script,
         conformance=conformance,
+        keep=KEEP,
         announce=announce,
     )
+
+
+@cli.command(epilog=EPILOG_DOCTOR)
+@click.option(
+    "--base-url",
+    "base_urls",
+    multiple=True,
+    metavar="URL",
+    help="The endpoint. Repeatable: all are asked the same in turns, and differences are said against the first.",
+)
+@click.option(
+    "--target", "targets", multiple=True, metavar="NAME", help="Or one of bench.toml, openai, or sim. Repeatable."
+)
+@click.option(
+    "--sim-behind",
+    multiple=True,
+    metavar="URL",
+    help="Or a gateway in front of `bench serve`: each event is held against its send time. Repeatable.",
+)
+@click.option("--sim", metavar="URL", help="Where that simulator is itself. [default: http://127.0.0.1:8080/v1]")
+@click.option(
+    "--model", "models", multiple=True, metavar="NAME", help="Model to ask; one for all endpoints, or one for each."
+)
+@click.option(
+    "--api-key-env",
+    "api_key_envs",
+    multiple=True,
+    metavar="VARIABLE",
+    help="Environment variable that holds the key; one for each endpoint.",
+)
+@click.option(
+    "-H",
+    "--header",
+    "headers",
+    multiple=True,
+    metavar="'NAME: VALUE'",
+    help="Header for every request; ${VARIABLE} is filled in when it is sent. Repeatable.",
+)
+@click.option("--extra-body", metavar="JSON|@FILE", help="Further fields for the body of every request.")
+@click.option("--api", type=RUN_TYPES["api"], help="Examine this API only. [default: both, where they are]")
+@click.option(
+    "--mode",
+    "modes",
+    type=Texts(["text", "tools", "structured"]),
+    metavar="MODE,…",
+    help="text, tools (function-call arguments), structured (JSON Schema); text always. [default: all three]",
+)
+@click.option(
+    "--output-tokens",
+    type=click.IntRange(min=64),
+    metavar="N",
+    help="Length of the longest answers. A buffer shows itself only in answers that are larger. [default: 256]",
+)
+@click.option(
+    "--deadline", type=RUN_TYPES["deadline"], metavar="SECONDS", help="Longest wait for an answer. [default: 120]"
+)
+@click.option(
+    "--seed", type=RUN_TYPES["seed"], metavar="N", help="Seed of the order in which endpoints take turns. [default: 0]"
+)
+@click.option("--json", "form", flag_value="json", help="Print JSON, with every number and curve.")
+@click.option("--markdown", "form", flag_value="markdown", help="Print Markdown, to be pasted into an issue.")
+@click.option(
+    "--html",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write a page with a picture of how answers arrived.",
+)
+@click.option("--open", "open_html", is_flag=True, help="Show that page in the browser. [default: doctor.html]")
+@click.option("--config", "config_file", type=click.Path(path_type=Path), metavar="FILE", help="Use this bench.toml.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask before spending tokens.")
+def doctor(**options: Any) -> None:
+    """Is this endpoint really streaming? If not: what holds it up, and which line to change.
+
+    Sends some 20 requests of a few hundred tokens and says so first. For each API and mode the verdict is streaming,
+    bursty (pieces are held and come in lumps), fake (the answer is complete before its first piece comes), blocked (not
+    even headers come before), not streaming (one JSON body), broken, or inconclusive: thresholds come from what this
+    machine itself adds, measured all the while.
+    """
+    from bench.doctor.command import doctor as run_it
+    from bench.doctor.settings import settings_from
+
+    sys.exit(run_it(settings_from(options), ["bench", *sys.argv[1:]], confirm=_confirm))
 
 
 @cli.command(epilog=EPILOG_CONFORMANCE)

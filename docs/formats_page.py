@@ -159,6 +159,10 @@ def _type(hint: Any) -> Any:
         return list[_type(inner[0])] if inner[-1] is ... else list[_either(inner)]  # type: ignore[misc]
     if get_origin(hint) in {UnionType, Union}:
         return _either(get_args(hint))
+    if get_origin(hint) is Sequence:
+        return list[_type(get_args(hint)[0])]  # type: ignore[misc]
+    if get_origin(hint) is Mapping:
+        return dict[str, _type(get_args(hint)[1])]  # type: ignore[misc]
     if hint is float:
         return Number
     if isinstance(hint, type) and (is_dataclass(hint) or hasattr(hint, "_fields")):
@@ -183,7 +187,7 @@ def field_docs(class_: type) -> dict[str, str]:
 
 def formats_markdown(csv_lines: Iterator[str]) -> str:
     """docs/formats.md."""
-    top = [f"| `{name}` | {_word(hint)} | {said} |" for name, (hint, said) in TOP.items()]
+    top = [f"| `{name}` | {word(hint)} | {said} |" for name, (hint, said) in TOP.items()]
     head = ["## summary.json", "", "One object.", "", "| member | type | |", "| --- | --- | --- |", *top, ""]
     return "\n".join([HEAD, CSV_HEAD + "\n".join(csv_lines), "", *head, *_parts()])
 
@@ -198,23 +202,26 @@ def _parts() -> Iterator[str]:
             yield "| `scenario` to `load` | text | The cell: seven members, as the columns of summary.csv |"
             members = members[len(CellKey._fields) :]
         for name, hint in members:
-            yield f"| `{name}` | {_word(hint)} | {_plain(docs.get(name, ''))} |"
+            yield f"| `{name}` | {word(hint)} | {plain(docs.get(name, ''))} |"
         yield ""
 
 
-def _plain(said: str) -> str:
+def plain(said: str) -> str:
+    """What a field says of itself, for readers of JSON."""
     return said.rstrip(".").replace("None", "null").replace("|", "\\|")
 
 
-def _word(hint: Any) -> str:
+def word(hint: Any) -> str:
     """What a type is called for readers of JSON."""
     words = {str: "text", int: "whole number", bool: "true or false", type(None): "null"}
     words |= {float: 'number, `"inf"` or `"-inf"`'}
     if get_origin(hint) is tuple:
         inner = get_args(hint)
         return f"list of {_several(inner[0])}" if inner[-1] is ... else f"{len(inner)} numbers"
+    if get_origin(hint) is Sequence:
+        return f"list of {_several(get_args(hint)[0])}"
     if get_origin(hint) in {UnionType, Union}:
-        return " or ".join(map(_word, get_args(hint)))
+        return " or ".join(map(word, get_args(hint)))
     if get_origin(hint) is Literal:
         return ", ".join(f"`{value}`" for value in get_args(hint))
     return words.get(hint, "object")
@@ -222,4 +229,4 @@ def _word(hint: Any) -> str:
 
 def _several(hint: Any) -> str:
     plural = {str: "texts", float: "numbers"}
-    return plural.get(hint, f"lists of {_word(hint)}" if get_origin(hint) is tuple else "objects")
+    return plural.get(hint, f"lists of {word(hint)}" if get_origin(hint) is tuple else "objects")

@@ -18,6 +18,7 @@ from bench.schema import SCHEMA_VERSION, TABLES
 from bench.simulator.script import Fault, Item, Turn, Write
 from bench.summary import COLUMNS, Row
 from docs.conformance_page import streams_markdown
+from docs.doctor_page import doctor_markdown
 from docs.formats_page import field_docs, formats_markdown
 from docs.scenario_page import modes_markdown, scenarios_markdown
 
@@ -92,7 +93,7 @@ def pages() -> dict[Path, str]:
     return {
         DOCS / "metrics.md": glossary_markdown(),
         DOCS / "records.md": "\n".join([RECORDS_HEAD, *map(table, TABLES), CSV_HEAD + "\n".join(csv_lines()) + "\n"]),
-        DOCS / "formats.md": formats_markdown(csv_lines()),
+        DOCS / "formats.md": formats_markdown(csv_lines()) + doctor_markdown(),
         DOCS / "cli.md": "\n".join([CLI_HEAD, *sections()]),
         DOCS / "scenarios.md": scenarios_markdown(),
         DOCS.parent / "README.md": between((DOCS.parent / "README.md").read_text("utf-8"), modes_markdown()),

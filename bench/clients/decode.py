@@ -99,7 +99,7 @@ class Decoder:
         self.failure: ValueError | None = None
         """What JSON said of an event, or a body, that is none; the latest."""
         self._read = read_chat_chunk if self.answer.chat else read_responses_event
-        self._http, self._sse, self._body = _Http(), SseParser(), list[bytes]()
+        self._http, self._sse, self._body = Http(), SseParser(), list[bytes]()
         self.t = 0
         """Time of the read that completed the event given last."""
         self._number = self._t_taken = 0
@@ -110,7 +110,7 @@ class Decoder:
         self._error: Exception | None = None
         """What is wrong behind those."""
         try:
-            self._unpack = _unpacker(headers.get("content-encoding", "identity"), unpacks=unpacks)
+            self._unpack = unpacker(headers.get("content-encoding", "identity"), unpacks=unpacks)
         except ValueError as error:
             self._fail(error)
 
@@ -279,7 +279,7 @@ def _json(data: bytes) -> Any:
         return json.loads(data)
 
 
-class _Http:
+class Http:
     """HTTP/1.1 framing: chunks and lengths off, interim (1xx) answers passed over."""
 
     def __init__(self) -> None:
@@ -304,7 +304,7 @@ class _Http:
         self.complete = self._parser.get_status_code() >= 200
 
 
-def _unpacker(encoding: str, *, unpacks: bool) -> Callable[[bytes], bytes] | None:
+def unpacker(encoding: str, *, unpacks: bool) -> Callable[[bytes], bytes] | None:
     """None: there is nothing to unpack."""
     if encoding in {"", "identity"}:
         return None

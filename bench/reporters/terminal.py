@@ -11,7 +11,7 @@ from bench.reporters.fitting import Line, fit
 from bench.reporters.layout import paragraph
 from bench.summary import Summary
 
-__all__ = ["render_terminal", "title"]
+__all__ = ["render_terminal", "shown", "title"]
 
 WIDEST = 100
 MOST_LINES = 40
@@ -38,9 +38,10 @@ def render_terminal(
     lines = fit(sections(summary, compared, width, brief=False), MOST_LINES * 10, width)
     if len(lines) > room:
         lines = fit(sections(summary, compared, width, brief=True), room, width)
-    return "".join(f"{_shown(line, color=color)}\n" for line in (*lines, *last))
+    return "".join(f"{shown(line, color=color)}\n" for line in (*lines, *last))
 
 
-def _shown(line: Line, *, color: bool) -> str:
+def shown(line: Line, *, color: bool) -> str:
+    """As the terminal is told, with nothing in it that a server could tell it."""
     text = harmless(line.text).rstrip()
     return f"\x1b[{STYLES[line.style]}m{text}\x1b[0m" if color and line.style and text else text

@@ -42,6 +42,8 @@ class Address:
     key: str
     headers: Mapping[str, str]
     """The target's; they stand above those of every request."""
+    accept_encoding: str = "identity"
+    """Anything else compresses what is read, so that its times are the compressor's too."""
 
     @cached_property
     def server(self) -> Server:
@@ -86,7 +88,7 @@ class Address:
             "accept": accept,
             "user-agent": f"streambench/{__version__}",
             **_lower(self.headers),
-            "accept-encoding": "identity",
+            "accept-encoding": self.accept_encoding,
         }
 
 

@@ -1,0 +1,272 @@
+"""From what was read to the diagnosis. Pure, and after the last request: it imports what no measuring process may."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+
+from bench import __version__
+from bench.doctor import words
+from bench.doctor.advice import advise
+from bench.doctor.behind import Behind, paths, seen_behind
+from bench.doctor.checks import NAMES, Seen, checks, merged
+from bench.doctor.diagnosis import (
+    ABSENT,
+    HEALTHY,
+    UNDECIDED,
+    Added,
+    Check,
+    Curve,
+    Diagnosis,
+    Difference,
+    Finding,
+    Floor,
+    Hop,
+    Mode,
+    Verdict,
+)
+from bench.doctor.examine import Examined, Patient
+from bench.doctor.hops import difference
+from bench.doctor.judge import Judged, judge, of_one_hop, resolution, vote
+from bench.doctor.metronome import Lateness
+from bench.doctor.path import by_our_clock
+from bench.doctor.products import who
+from bench.doctor.reading import Reading
+from bench.scenario import Api
+
+EXIT_STREAMING, EXIT_NOT, EXIT_INCONCLUSIVE = 0, 1, 4
+_MODES: Mapping[Mode, str] = {"text": "text", "tools": "tool arguments", "structured": "structured output"}
+
+
+def conclude(
+    patients: Sequence[Patient], found: Examined, *, again: str, requests: int, notes: Sequence[str]
+) -> Diagnosis:
+    """All that can be said. `requests`: that were sent before the examination; `again`: the command line."""
+    lateness = found.lateness
+    limit = resolution(lateness.p99)
+    findings = [finding for number in range(len(patients)) for finding in _findings(patients, found, number, limit)]
+    hops = [_named(patient, number, found.readings) for number, patient in enumerate(patients)]
+    told = [one.tokens for one in found.readings if one.tokens is not None]
+    return Diagnosis(
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        version=__version__,
+        hops=hops,
+        answer=answer(findings),
+        findings=findings,
+        checks=[check for number in range(len(patients)) for check in _checks(patients, found, number, limit)],
+        differences=list(_differences(findings, found.readings, hops)),
+        added=[one for number in range(len(patients)) for one in _added(patients, found, number)],
+        floor=_floor(lateness),
+        requests=requests + found.requests,
+        tokens=sum(told) if told else None,
+        notes=notes,
+        again=again,
+        exit_code=exit_code(findings),
+    )
+
+
+def _named(patient: Patient, number: int, readings: Sequence[Reading]) -> Hop:
+    """With what its headers say that it is."""
+    said = next((text for one in readings if one.hop == number and (text := who(one.headers))), "")
+    return Hop(name=patient.hop.name, base_url=patient.hop.base_url, model=patient.hop.model, server=said)
+
+
+def _findings(patients: Sequence[Patient], found: Examined, number: int, limit: float) -> Iterator[Finding]:
+    """Of one hop, by API and mode in the order in which they were asked."""
+    mine = [one for one in found.readings if one.hop == number]
+    by_kind: dict[tuple[Api, Mode], list[Reading]] = {}
+    for one in mine:
+        by_kind.setdefault((one.asked.api, one.asked.mode), []).append(one)
+    texts = {api: judge(readings, None, limit) for (api, mode), readings in by_kind.items() if mode == "text"}
+    judged = [
+        texts[api] if mode == "text" else judge(readings, texts.get(api), limit)
+        for (api, mode), readings in by_kind.items()
+    ]
+    for ((api, mode), readings), said in zip(by_kind.items(), of_one_hop(judged), strict=True):
+        yield finding(patients[number].hop.name, api, mode, said, readings, _plain(found, number, api, limit), found)
+
+
+def finding(
+    hop: str,
+    api: Api,
+    mode: Mode,
+    judged: Judged,
+    readings: Sequence[Reading],
+    plain: Verdict | None,
+    found: Examined,
+) -> Finding:
+    """The verdict with its words."""
+    shown = _shown(readings)
+    advice = advise(judged, mode, shown.headers if shown else {}, plain)
+    return Finding(
+        hop=hop,
+        api=api,
+        mode=mode,
+        verdict=judged.verdict,
+        happens=words.happens(judged, mode),
+        sure=words.sure(judged, found.lateness),
+        why=advice.why,
+        costs=words.costs(judged),
+        change=advice.change,
+        numbers=numbers(judged),
+        curve=_curve(hop, judged, shown, found.behind) if shown and shown.arrivals else None,
+    )
+
+
+def _shown(readings: Sequence[Reading]) -> Reading | None:
+    """The longest answer, of those the first: whose headers and curve stand for all."""
+    return max(readings, key=lambda one: (one.whole, one.chars), default=None)
+
+
+def _plain(found: Examined, hop: int, api: Api, limit: float) -> Verdict | None:
+    """What a compressed answer is without compression."""
+    mine = [one for one in found.plain if (one.hop, one.asked.api) == (hop, api)]
+    return _verdict_of_one(mine[0], limit) if mine else None
+
+
+def _verdict_of_one(reading: Reading, limit: float) -> Verdict | None:
+    if not (reading.whole and reading.deltas):
+        return None
+    found: dict[str, Verdict] = {"even": "streaming", "bursty": "bursty"}
+    return found.get(vote(reading, limit))
+
+
+def _curve(hop: str, judged: Judged, shown: Reading, behind: Behind | None) -> Curve:
+    upstream = behind.upstream.get(shown.nonce, ()) if behind else ()
+    sent = by_our_clock(upstream[-1], behind.offset) if behind and upstream else ()
+    return Curve(
+        label=f"{shown.asked.api}, {shown.asked.mode}",
+        hop=hop,
+        verdict=judged.verdict,
+        arrivals=[((time - shown.t_sent) / 1e6, chars) for time, chars in shown.arrivals],
+        headers_ms=shown.headers_ms,
+        end_ms=shown.end_ms,
+        sent=[((time - shown.t_sent) / 1e6, chars) for time, chars in sent],
+    )
+
+
+def numbers(judged: Judged) -> dict[str, float | int | str | None]:
+    """The evidence, for machines."""
+    pattern, shape = judged.pattern, judged.shape
+    return {
+        "answers": judged.answers,
+        "telling": judged.telling,
+        "agree": judged.agree,
+        "because": judged.because,
+        "deltas": judged.deltas,
+        "first_ms": judged.first_ms,
+        "whole_ms": judged.whole_ms,
+        "window_ms": judged.window_ms,
+        "gap_ms": judged.gap_ms,
+        "itl_p50_ms": judged.itl_ms,
+        "first_without_length_ms": judged.could_be_ms,
+        "typical_burst_deltas": shape.typical if shape else None,
+        "held_share": shape.held if shape else None,
+        "pause_ms": shape.pause_ms if shape else None,
+        "lumps": pattern.lumps if pattern else None,
+        "lump_deltas_low": pattern.deltas[0] if pattern else None,
+        "lump_deltas_high": pattern.deltas[1] if pattern else None,
+        "lump_period_ms": pattern.period_ms if pattern else None,
+        "lump_bytes": pattern.bytes if pattern else None,
+        "lump_nature": judged.nature if judged.verdict == "bursty" else None,
+        "resolution_ms": judged.resolution_ms or None,
+    }
+
+
+def _checks(patients: Sequence[Patient], found: Examined, number: int, limit: float) -> list[Check]:
+    name = patients[number].hop.name
+    seen = Seen(
+        hop=name,
+        readings=[one for one in found.readings if one.hop == number],
+        plain=[(one, _verdict_of_one(one, limit)) for one in found.plain if one.hop == number],
+        unannounced=found.unannounced.get(number, 0),
+        no_usage=number in found.no_usage,
+        h2=found.h2.get(number),
+    )
+    own = checks(seen)
+    if found.behind:
+        return merged(own, seen_behind(found.behind, number, name, found.readings))
+    unseen = "How soon a cancel stops the server cannot be seen from here: --sim-behind shows it."
+    return [*own, Check(hop=name, name="cancel", state="unknown", said=unseen)]
+
+
+def _differences(findings: Sequence[Finding], readings: Sequence[Reading], hops: Sequence[Hop]) -> Iterator[Difference]:
+    """Each later hop to the first."""
+    base = {(one.api, one.mode): one for one in findings if one.hop == hops[0].name}
+    for number, hop in enumerate(hops[1:], 1):
+        for one in findings:
+            if one.hop == hop.name and (one.api, one.mode) in base:
+                yield difference(base[one.api, one.mode], one, readings, (0, number))
+
+
+def _added(patients: Sequence[Patient], found: Examined, number: int) -> Iterator[Added]:
+    if found.behind:
+        yield from paths(found.behind, number, patients[number].hop.name, found.readings)
+
+
+def _floor(lateness: Lateness) -> Floor:
+    return Floor(
+        p50_ms=lateness.p50,
+        p99_ms=lateness.p99,
+        most_ms=lateness.most,
+        n=lateness.n,
+        sentence=words.instrument(lateness),
+    )
+
+
+def exit_code(findings: Sequence[Finding]) -> int:
+    """0 where everything that is offered streams, 1 where something does not, 4 where nothing bad was seen but not all
+    could be told."""
+    verdicts = {one.verdict for one in findings} - {ABSENT}
+    if verdicts - {HEALTHY, UNDECIDED}:
+        return EXIT_NOT
+    return EXIT_STREAMING if verdicts == {HEALTHY} else EXIT_INCONCLUSIVE
+
+
+def answer(findings: Sequence[Finding]) -> str:
+    """The whole in a sentence; with several hops, whose doing it is."""
+    by_hop: dict[str, list[Finding]] = {}
+    for one in findings:
+        by_hop.setdefault(one.hop, []).append(one)
+    bad = [hop for hop, mine in by_hop.items() if exit_code(mine) == EXIT_NOT]
+    sure = [hop for hop, mine in by_hop.items() if exit_code(mine) == EXIT_STREAMING]
+    said = "; ".join(_of_hop(hop, mine) for hop, mine in by_hop.items())
+    if not bad:
+        return f"{'Yes' if len(sure) == len(by_hop) else 'That cannot be told'}: {said}."
+    first = next(iter(by_hop))
+    if len(by_hop) > 1 and first in sure:
+        return f"No, and it is {' and '.join(bad)}: {said}."
+    if len(by_hop) > 1 and first in bad:
+        return f"No, and {first} is at it already: {said}."
+    return f"No: {said}."
+
+
+def _of_hop(hop: str, findings: Sequence[Finding]) -> str:
+    """What it does; with what of it, where that differs."""
+    by_verdict: dict[Verdict, list[Finding]] = {}
+    for one in findings:
+        by_verdict.setdefault(one.verdict, []).append(one)
+    judged = {verdict: some for verdict, some in by_verdict.items() if verdict != ABSENT}
+    if not judged:
+        return f"{hop} offers nothing of what was asked for"
+    if len(judged) == 1:
+        return f"{hop} {_WORDS[next(iter(judged))]}"
+    return f"{hop} " + ", ".join(f"{_WORDS[verdict]} ({_what(some)})" for verdict, some in judged.items())
+
+
+_WORDS: Mapping[Verdict, str] = {
+    "streaming": "streams",
+    "bursty": "delivers in lumps",
+    "fake": "sends answers that were complete before they began",
+    "blocked": "holds answers until they are complete",
+    "not streaming": "does not stream",
+    "broken": "sends broken streams",
+    "inconclusive": "is inconclusive",
+}
+
+
+def _what(findings: Sequence[Finding]) -> str:
+    """`Responses text, Chat text and tool arguments`."""
+    apis = dict.fromkeys(one.api for one in findings)
+    modes = {api: [_MODES[one.mode] for one in findings if one.api == api] for api in apis}
+    return ", ".join(f"{NAMES[api]} {' and '.join(some)}" for api, some in modes.items())

@@ -1,0 +1,101 @@
+"""What the doctor says as one page that needs no network, with a picture of how each answer arrived."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+from typing import NamedTuple
+
+from bench.doctor.diagnosis import HEALTHY, Curve, Diagnosis, Fix, Verdict
+from bench.doctor.reports import words
+from bench.doctor.reports.merging import Group, groups, together
+from bench.doctor.reports.sheets import Sheet, added, differences, verdicts
+from bench.reporters.page.document import render_page
+from bench.reporters.page.figures import USUAL, Drawn, drawn
+from bench.reporters.page.grid import Field, Grid, Head, Line
+
+TALL = 320
+"""Pixels: the height of a picture that is seen at once."""
+
+
+class Part(NamedTuple):
+    """A group with its advice and its pictures."""
+
+    id: str
+    group: Group
+    paragraphs: Sequence[words.Paragraph]
+    change: Sequence[Fix]
+    charts: Sequence[Drawn]
+    """The first one is seen at once."""
+    above: Sequence[tuple[str, str]]
+    """(anchor, label) of pictures that another part has already."""
+
+
+class Table(NamedTuple):
+    """A sheet as the page shows it."""
+
+    title: str
+    grid: Grid
+    said: Sequence[str]
+
+
+def render_html(diagnosis: Diagnosis) -> str:
+    """The answer, the verdicts, and each advice with its picture."""
+    parts = list(_parts(diagnosis))
+    few = [part for part in parts if words.is_brief(part.group.verdict)]
+    return render_page(
+        "doctor.html.j2",
+        drawn=any(part.charts for part in parts),
+        title=f"bench doctor: {', '.join(hop.name for hop in diagnosis.hops)}",
+        asked=words.asked(diagnosis),
+        answer=diagnosis.answer,
+        verdicts=_table(verdicts(diagnosis)),
+        parts=[part for part in parts if not words.is_brief(part.group.verdict)],
+        brief=[line for _, line in words.brief([one.group for one in few], each=words.all_healthy(diagnosis))],
+        brief_charts=[chart for part in few for chart in part.charts],
+        sheets=[_table(sheet) for sheet in (*differences(diagnosis), *added(diagnosis))],
+        checks=list(words.checks(diagnosis)),
+        good_checks=words.good_checks(diagnosis),
+        measured=words.measured(diagnosis),
+        again=diagnosis.again,
+        words=words,
+    )
+
+
+def _parts(diagnosis: Diagnosis) -> Iterator[Part]:
+    """Each picture has all hops in it, and stands where it is needed first."""
+    with_curve = together((one for one in diagnosis.findings if one.curve), lambda one: one.label)
+    pictures = {some[0].label: [one.curve for one in some if one.curve] for some in with_curve}
+    shown: dict[str, str] = {}
+    for number, group in enumerate(groups(diagnosis.findings), 1):
+        anchor = f"finding-{number}"
+        labels = [one.label for one in group.members if one.curve]
+        above = [(shown[label], label) for label in labels if label in shown]
+        new = [label for label in labels if label not in shown]
+        shown |= dict.fromkeys(new, anchor)
+        charts = list(_charts([pictures[label] for label in new]))
+        yield Part(anchor, group, words.advice(group), group.first.change, charts, above)
+
+
+def _charts(pictures: Sequence[Sequence[Curve]]) -> Iterator[Drawn]:
+    from bench.reporters.charts.arrivals import arrivals  # noqa: PLC0415  (altair)
+
+    for place, curves in enumerate(pictures):
+        if chart := arrivals(curves, USUAL if place else TALL):
+            yield drawn(chart)
+
+
+def _table(sheet: Sheet) -> Table:
+    heads = [Head(name, text=place < sheet.left) for place, name in enumerate(sheet.heads)]
+    kinds = [["", *map(_kind, row)] for row in sheet.verdicts] or [[]] * len(sheet.rows)
+    lines = [_line(row, kind) for row, kind in zip(sheet.rows, kinds, strict=True)]
+    return Table(sheet.title, Grid(sheet.title, heads, lines, sortable=False), sheet.said)
+
+
+def _line(texts: Sequence[str], kinds: Sequence[str]) -> Line:
+    return Line([Field(text, kind=kind) for text, kind in zip_longest(texts, kinds[: len(texts)], fillvalue="")])
+
+
+def _kind(verdict: Verdict | None) -> str:
+    """How the page shows it; plain where nothing is known."""
+    return "good" if verdict == HEALTHY else "bad" if verdict and words.is_bad(verdict) else ""

@@ -1,0 +1,119 @@
+"""The tables of a diagnosis as texts: the same on the terminal, in Markdown and on the page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from bench.analysis.wording import NA
+from bench.doctor.diagnosis import Added, Diagnosis, Difference, Finding, Shift, Verdict
+from bench.doctor.reports.merging import kinds, together
+from bench.doctor.reports.words import NONE, ended, time, told, word
+
+NAMED = "API and mode"
+FIRST, WHOLE, LUMPS = "first_ms", "whole_ms", "lumps"
+"""Numbers of a finding that are in the table of verdicts."""
+ONE_HOP = ("verdict", "first piece", "whole", "lumps")
+BOTH_TIMES = "Beside each verdict: when the first piece of the answer had arrived, and when the whole of it."
+DIFFERENCE = ("first piece later by", "whole answer later by", "n")
+ADDED = ("deltas", "p50", "p90", "p99", "most")
+
+
+class Sheet(NamedTuple):
+    """A table, and what is said of it."""
+
+    title: str
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    left: int = 1
+    """So many columns are words."""
+    said: Sequence[str] = ()
+    """Below it."""
+    verdicts: Sequence[Sequence[Verdict | None]] = ()
+    """Of each row those that are told in its words; None where nothing was examined."""
+
+
+def verdicts(diagnosis: Diagnosis) -> Sheet:
+    """A row for each API and mode: with one hop its numbers, with several a column for each."""
+    hops = [hop.name for hop in diagnosis.hops]
+    found = [{one.hop: one for one in some} for some in together(diagnosis.findings, lambda one: one.label)]
+    names = [next(iter(row.values())).label for row in found]
+    known = [[row[hop].verdict if hop in row else None for hop in hops] for row in found]
+    if len(hops) == 1:
+        rows = [[name, *_numbers(row[hops[0]])] for name, row in zip(names, found, strict=True)]
+        return Sheet("Verdicts", [NAMED, *ONE_HOP], rows, 2, (), known)
+    rows = [[name, *_by_hop(row, hops)] for name, row in zip(names, found, strict=True)]
+    return Sheet("Verdicts", [NAMED, *hops], rows, 1 + len(hops), [BOTH_TIMES], known)
+
+
+def _numbers(finding: Finding) -> list[str]:
+    lumps = finding.numbers.get(LUMPS)
+    return [word(finding), time(_first(finding)), time(_whole(finding)), NONE if lumps is None else str(lumps)]
+
+
+def _by_hop(found: Mapping[str, Finding], hops: Sequence[str]) -> list[str]:
+    return [_in_short(found[hop]) if hop in found else NONE for hop in hops]
+
+
+def _in_short(finding: Finding) -> str:
+    """The verdict and its times, the unit once: `BURSTY 197 / 540 ms`."""
+    (one, _, unit), (other, _, last) = (time(ms).partition(" ") for ms in (_first(finding), _whole(finding)))
+    if one == other == NONE:
+        return word(finding)
+    return " ".join([word(finding), one, *([unit] if unit not in {last, ""} else []), "/", other, last]).rstrip()
+
+
+def _first(finding: Finding) -> float | None:
+    arrivals = finding.curve.arrivals if finding.curve else ()
+    return _number(finding, FIRST, arrivals[0][0] if arrivals else None)
+
+
+def _whole(finding: Finding) -> float | None:
+    return _number(finding, WHOLE, finding.curve.end_ms if finding.curve else None)
+
+
+def _number(finding: Finding, name: str, otherwise: float | None) -> float | None:
+    """Of all answers, else of the one that was drawn."""
+    value = finding.numbers.get(name, otherwise)
+    return value if isinstance(value, int | float) else None
+
+
+def differences(diagnosis: Diagnosis) -> Iterator[Sheet]:
+    """One for each hop that was compared; what has no number has a sentence only."""
+    for some in together(diagnosis.differences, lambda one: (one.baseline, one.hop)):
+        known = [one for one in some if one.first.value is not None or one.whole.value is not None]
+        rows = [[f"{one.api}, {one.mode}", *_difference(one)] for one in known]
+        said = [*told(kinds(some, lambda one: one.sentence)), *told(kinds(some, _missing))]
+        yield Sheet(f"{some[0].hop} against {some[0].baseline}", [NAMED, *DIFFERENCE], rows, said=said)
+
+
+def _difference(one: Difference) -> list[str]:
+    numbers = dict.fromkeys((one.first.n, one.whole.n))
+    return [_shift(one.first), _shift(one.whole), " / ".join(map(str, numbers))]
+
+
+def _shift(one: Shift) -> str:
+    """`+75.2 ms [+74.8, +75.6]`; `n/a` where the data do not carry it."""
+    if one.value is None:
+        return NA
+    ends = "" if one.low is None or one.high is None else f" [{one.low:+.1f}, {one.high:+.1f}]"
+    return f"{one.value:+.1f} ms{ends}"
+
+
+def _missing(one: Difference) -> str:
+    """Why there is no number, where that is not in the sentence."""
+    notes = [part.note.removeprefix("n/a ").strip("()") for part in (one.first, one.whole) if part.value is None]
+    reasons = [note for note in dict.fromkeys(notes) if note and note not in one.sentence]
+    return f"How much later cannot be told ({'; '.join(reasons)})." if reasons else ""
+
+
+def added(diagnosis: Diagnosis) -> Iterator[Sheet]:
+    """One for each hop on the way to the simulator."""
+    for some in together(diagnosis.added, lambda one: one.hop):
+        rows = [[f"{one.api}, {one.mode}", *_added(one)] for one in some]
+        said = told(kinds(some, lambda one: f"{one.sentence} {ended(one.note)}".strip()))
+        yield Sheet(f"What {some[0].hop} adds to each delta", [NAMED, *ADDED], rows, said=said)
+
+
+def _added(one: Added) -> list[str]:
+    return [f"{one.n:,}", *map(time, (one.p50_ms, one.p90_ms, one.p99_ms, one.most_ms))]

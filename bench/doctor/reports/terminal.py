@@ -1,0 +1,131 @@
+"""What the doctor says on the terminal: the answer, the verdicts, and then advice, once for all that it fits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from bench.doctor.diagnosis import ABSENT, HEALTHY, UNDECIDED, Diagnosis, Fix, Verdict
+from bench.doctor.reports import words
+from bench.doctor.reports.merging import Group, groups, rank
+from bench.doctor.reports.sheets import Sheet, added, differences, verdicts
+from bench.harmless import harmless
+from bench.reporters.fitting import Line
+from bench.reporters.layout import columns_of, table, wrapped
+from bench.reporters.table import Column
+from bench.reporters.terminal import shown
+
+WIDEST, NARROWEST = 100, 40
+LED = 15
+"""Columns of the longest label and the gap behind it."""
+BESIDE = 60
+"""With fewer columns a label stands above its text."""
+STYLES = {HEALTHY: "green", UNDECIDED: "yellow", ABSENT: "dim"}
+"""Of verdicts; any other is red. The word says it too."""
+
+
+def render_terminal(diagnosis: Diagnosis, *, width: int = WIDEST, color: bool = False) -> str:
+    """To be read from top to bottom, as advice of a colleague."""
+    width = max(NARROWEST, min(width, WIDEST))
+    parts = [list(part) for part in _parts(diagnosis, width)]
+    lines = [line for part in parts if part for line in (*part, Line(""))]
+    return "".join(f"{shown(line, color=color)}\n" for line in lines[:-1])
+
+
+def _parts(diagnosis: Diagnosis, width: int) -> Iterator[Iterator[Line]]:
+    """What an empty line stands between."""
+    found = groups(diagnosis.findings)
+    yield _text(words.asked(diagnosis), width)
+    yield _text(diagnosis.answer, width, "bold")
+    yield _sheet(verdicts(diagnosis), width)
+    yield from (_advice(group, width) for group in found if not words.is_brief(group.verdict))
+    yield _brief(found, width, each=words.all_healthy(diagnosis))
+    for sheet in (*differences(diagnosis), *added(diagnosis)):
+        yield _titled(sheet, width)
+    yield _checks(diagnosis, width)
+    yield (line for text in words.measured(diagnosis) for line in _text(text, width))
+    yield _again(diagnosis.again, width)
+
+
+def _text(text: str, width: int, style: str = "") -> Iterator[Line]:
+    yield from (Line(line, style) for line in wrapped(text, width))
+
+
+def _sheet(sheet: Sheet, width: int) -> Iterator[Line]:
+    styles = [_style(_worst(row)) for row in sheet.verdicts] or [""] * len(sheet.rows)
+    heads = [Column(head, "") for head in sheet.heads]
+    if sheet.rows:
+        head, rows = table(heads, list(zip(sheet.rows, styles, strict=True)), width, left=sheet.left)
+        yield from (*head, *(line for row in rows for line in row))
+    yield from (line for text in sheet.said for line in _text(text, width))
+
+
+def _titled(sheet: Sheet, width: int) -> Iterator[Line]:
+    yield from _text(sheet.title, width, "bold")
+    yield from _sheet(sheet, width)
+
+
+def _worst(row: Sequence[Verdict | None]) -> Verdict:
+    return min((verdict for verdict in row if verdict), key=rank)
+
+
+def _style(verdict: Verdict) -> str:
+    return STYLES.get(verdict, "red")
+
+
+def _advice(group: Group, width: int) -> Iterator[Line]:
+    yield from _text(words.heading(group), width, _style(group.verdict))
+    room = width - _indent(width)
+    for label, texts in words.advice(group):
+        yield from _led(label, [line for text in texts for line in wrapped(text, room)], width)
+    if group.first.change:
+        yield from _led(words.CHANGE, [line for fix in group.first.change for line in _fix(fix, room)], width)
+
+
+def _led(label: str, lines: Sequence[str], width: int) -> Iterator[Line]:
+    """Behind a label, or below it where there is little room."""
+    indent = _indent(width)
+    if indent < LED:
+        yield Line(label)
+    for place, line in enumerate(lines):
+        yield Line(f"{label if place == 0 and indent == LED else '':{indent}}{line}")
+
+
+def _indent(width: int) -> int:
+    return LED if width >= BESIDE else 2
+
+
+def _fix(fix: Fix, width: int) -> Iterator[str]:
+    """Its lines are copied, so they are never broken."""
+    if fix.lines:
+        yield from wrapped(f"{fix.where}:", width)
+        yield from (f"    {harmless(line.expandtabs(4))}" for line in fix.lines)
+        yield from wrapped(fix.note, width)
+    else:
+        yield from wrapped(words.in_words(fix), width)
+
+
+def _brief(found: Sequence[Group], width: int, *, each: bool) -> Iterator[Line]:
+    for verdict, text in words.brief(found, each=each):
+        yield from _hanging(text, width, "dim" if verdict == ABSENT else "")
+
+
+def _checks(diagnosis: Diagnosis, width: int) -> Iterator[Line]:
+    """Bad ones with what to do, notes, and the good ones in one line."""
+    for state, text in words.checks(diagnosis):
+        yield from _hanging(text, width, "red" if state == "bad" else "")
+    yield from _text(words.good_checks(diagnosis), width)
+
+
+def _hanging(text: str, width: int, style: str) -> Iterator[Line]:
+    """An entry of a list: its first line stands out."""
+    for place, line in enumerate(wrapped(text, width - 2)):
+        yield Line(f"  {line}" if place else line, style)
+
+
+def _again(command: str, width: int) -> Iterator[Line]:
+    """The command is copied, so it is never broken."""
+    command = harmless(command)
+    if LED + columns_of(command) <= width:
+        yield Line(f"{words.AGAIN:{LED}}{command}")
+    else:
+        yield from (Line(words.AGAIN), Line(command))

@@ -1,0 +1,149 @@
+"""The same words in every report of the doctor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from bench.analysis.wording import milliseconds
+from bench.doctor.diagnosis import ABSENT, HEALTHY, MEANS, Check, Diagnosis, Finding, Fix, Hop, State, Verdict
+from bench.doctor.reports.merging import Group, kinds, masked, own_numbers, rank, together
+
+NONE = "–"
+HAPPENS, SURE, WHY, COSTS = "What happens", "How sure", "Why", "What it costs"
+CHANGE, AGAIN = "Change", "Check again"
+STATES: Mapping[State, str] = {"bad": "BAD  {}", "unknown": "{}, not seen", "note": "{}"}
+"""Of checks that are not in order, the first to be read first: how each is called."""
+
+
+class Paragraph(NamedTuple):
+    """Some texts behind a label."""
+
+    label: str
+    texts: Sequence[str]
+
+
+def asked(diagnosis: Diagnosis) -> str:
+    """Who was asked, for which model, and what it took."""
+    models = list(dict.fromkeys(hop.model for hop in diagnosis.hops))
+    alone = len(models) == 1
+    names = " and ".join(_hop(hop, model=not alone) for hop in diagnosis.hops)
+    model = f", model {models[0]}" if alone else ""
+    tokens = "tokens not told" if diagnosis.tokens is None else counted(diagnosis.tokens, "output token")
+    return f"{names}{model}: {counted(diagnosis.requests, 'request')}, {tokens}"
+
+
+def _hop(hop: Hop, *, model: bool) -> str:
+    about = ", ".join(filter(None, [hop.server, f"model {hop.model}" if model else ""]))
+    return f"{hop.name} ({about})" if about else hop.name
+
+
+def counted(number: int, name: str) -> str:
+    """`1 request`, `3,120 requests`."""
+    return f"{number:,} {name}{'' if number == 1 else 's'}"
+
+
+def time(ms: float | None) -> str:
+    """`0.35 ms`, `120 ms`, `1.23 s`."""
+    return NONE if ms is None else f"{ms / 1000:.3g} s" if ms >= 1000 else milliseconds(ms)
+
+
+def word(finding: Finding) -> str:
+    """The verdict, in capitals where it is bad or undecided: seen without colours too."""
+    return finding.verdict if is_brief(finding.verdict) else finding.verdict.upper()
+
+
+def is_brief(verdict: Verdict) -> bool:
+    """Is there nothing to advise?"""
+    return verdict in {HEALTHY, ABSENT}
+
+
+def is_bad(verdict: Verdict) -> bool:
+    """Is there something to mend?"""
+    return rank(verdict) == 0
+
+
+def heading(group: Group) -> str:
+    """`gateway:8080 · responses, text: BURSTY`."""
+    return f"{group.hop} · {group.label}: {word(group.first)}"
+
+
+def brief(found: Iterable[Group], *, each: bool) -> list[tuple[Verdict, str]]:
+    """Of what needs no advice a line for each thing that is said, or for `each` of its modes."""
+    few = [
+        Group(members=some)
+        for group in found
+        if is_brief(group.verdict)
+        for some in together(group.members, lambda one: one.label if each else masked(one.happens))
+    ]
+    return [(group.verdict, f"{heading(group)}. {' '.join(_seen(group))}") for group in few]
+
+
+def _seen(group: Group) -> list[str]:
+    means = ended(MEANS[group.verdict])
+    return [*(_of(group, "happens") or [means]), *filter(None, [own_numbers(group)])]
+
+
+def all_healthy(diagnosis: Diagnosis) -> bool:
+    """Then there is room for a line about each mode."""
+    return all(one.verdict == HEALTHY for one in diagnosis.findings)
+
+
+def advice(group: Group) -> list[Paragraph]:
+    """What there is to say before what to change."""
+    parts = (
+        Paragraph(HAPPENS, _seen(group)),
+        Paragraph(SURE, _of(group, "sure")),
+        Paragraph(WHY, _of(group, "why")),
+        Paragraph(COSTS, _of(group, "costs")),
+    )
+    return [part for part in parts if part.texts]
+
+
+def _of(group: Group, name: str) -> list[str]:
+    return told(kinds(group.members, lambda one: str(getattr(one, name))))
+
+
+def told(found: Iterable[tuple[str, str]]) -> list[str]:
+    """Texts, behind what they are about."""
+    return [f"{about}: {text}" if about else text for about, text in found]
+
+
+def ended(text: str) -> str:
+    """A clause as a sentence."""
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}." if text else ""
+
+
+def in_words(fix: Fix) -> str:
+    """A change that has no lines to copy."""
+    return ": ".join(filter(None, [fix.where, fix.note]))
+
+
+def checks(diagnosis: Diagnosis) -> Iterator[tuple[State, str]]:
+    """Bad ones first; what is said of several hops is there once, with their names."""
+    for state, called in STATES.items():
+        alike = together(_in(diagnosis, state), lambda one: (one.name, masked(one.said)))
+        alone = len(diagnosis.hops) == 1
+        yield from ((state, f"{_named(some, called, alone=alone)}: {some[0].said}") for some in alike)
+
+
+def good_checks(diagnosis: Diagnosis) -> str:
+    """All that is in order, in one line; empty where nothing is."""
+    alike = together(_in(diagnosis, "good"), lambda one: one.name)
+    names = [_named(some, "{}", alone=len(some) == len(diagnosis.hops)) for some in alike]
+    return f"In order: {', '.join(names)}." if names else ""
+
+
+def _in(diagnosis: Diagnosis, state: State) -> list[Check]:
+    return [one for one in diagnosis.checks if one.state == state]
+
+
+def _named(some: Sequence[Check], called: str, *, alone: bool) -> str:
+    name = called.format(some[0].name)
+    return name if alone else f"{name} ({', '.join(one.hop for one in some)})"
+
+
+def measured(diagnosis: Diagnosis) -> list[str]:
+    """How far the numbers can be believed, by what and when they were made."""
+    made = f"streambench {diagnosis.version}, {diagnosis.created}"
+    return [line for line in (diagnosis.floor.sentence, *diagnosis.notes, made) if line]
