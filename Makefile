@@ -6,10 +6,11 @@ BIN := $(VENV)/bin
 PY := $(BIN)/python -m
 PIP := $(PY) pip --quiet --disable-pip-version-check
 TORCH := .venv-torch
+LITELLM := .venv-litellm
 PYTHONS := $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11)
 FIT := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: run test test-all check bench sample transformers clean help
+.PHONY: run test test-all check bench sample transformers litellm clean help
 
 run: $(VENV)/.run  ## bench run: measure the embedded simulator and show the report (ARGS="text --pairs 100")
 	@$(PY) bench run $(ARGS)
@@ -18,7 +19,7 @@ test: check  ## formatter, linter, types and every test that is not slow
 	@$(PY) pytest -m "not slow" $(ARGS)
 	@echo 'Left out: the slow tests. All of them: make test-all'
 
-test-all: check  ## the same with every test; those that need node or transformers skip without it
+test-all: check  ## the same with every test; those that need node, nginx, LiteLLM or transformers skip without it
 	@$(PY) pytest $(ARGS)
 
 check: $(VENV)/.dev  ## formatter, linter and types alone
@@ -36,8 +37,10 @@ sample: $(VENV)/.run  ## make reports/sample anew
 
 transformers: $(TORCH)/.installed  ## .venv-torch: transformers serve (1.2 GB), for the tests against a real model
 
-clean:  ## remove .venv, .venv-torch and every cache
-	rm -rf $(VENV) $(TORCH) build dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+litellm: $(LITELLM)/.installed  ## .venv-litellm: LiteLLM's proxy (750 MB), for the tests of a gateway
+
+clean:  ## remove .venv, .venv-torch, .venv-litellm and every cache
+	rm -rf $(VENV) $(TORCH) $(LITELLM) build dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help:  ## this list
@@ -55,11 +58,13 @@ $(VENV)/.dev: pyproject.toml | $(BIN)/pip
 	@$(PIP) install --editable . --group dev
 	@touch $@ $(VENV)/.run
 
-# An environment of its own: what this project is tested with stays what it asks for.
-$(TORCH)/.installed: tests/integration/transformers.txt | $(BIN)/pip
-	@echo 'Installing torch and transformers into $(TORCH) (once) ...' >&2
-	@$(BIN)/python -m venv --clear $(TORCH)
-	@$(TORCH)/bin/python -m pip --quiet --disable-pip-version-check install --requirement $<
+# Environments of their own: what this project is tested with stays what it asks for.
+$(TORCH)/.installed: tests/integration/transformers.txt
+$(LITELLM)/.installed: tests/parts/litellm.txt
+$(TORCH)/.installed $(LITELLM)/.installed: | $(BIN)/pip
+	@echo 'Installing what is in $< into $(@D) (once) ...' >&2
+	@$(BIN)/python -m venv --clear $(@D)
+	@$(@D)/bin/python -m pip --quiet --disable-pip-version-check install --requirement $<
 	@touch $@
 
 # pip is the last thing that venv makes: where it is, the environment is whole.

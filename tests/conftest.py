@@ -1,4 +1,4 @@
-"""What holds for every test: a clean environment, and a look for node before a test that needs it."""
+"""What holds for every test: a clean environment, and a look for the tool that a test needs."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import pytest
+
+from tests.parts import litellm, nginx
 
 PROXIES = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
 OLDEST_NODE = (20, 15)
@@ -27,9 +29,9 @@ def environment() -> Iterator[None]:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """A test marked `node` is skipped where node is missing, and fails there in CI, which installs it."""
-    reason = missing_node() if item.get_closest_marker("node") else None
-    if reason:
+    """A test marked with a tool is skipped where that is missing, and fails there in CI, which installs it."""
+    reasons = [missing() for mark, missing in MISSING.items() if item.get_closest_marker(mark)]
+    if reason := next(filter(None, reasons), None):
         (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
 
 
@@ -40,3 +42,11 @@ def missing_node() -> str | None:
     said = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout
     version = tuple(map(int, re.findall(r"\d+", said)[:2]))
     return None if version >= OLDEST_NODE else f"needs node 20.15 or newer, this is {said.strip()}"
+
+
+MISSING: Mapping[str, Callable[[], str | None]] = {
+    "node": missing_node,
+    "nginx": nginx.missing,
+    "litellm": litellm.missing,
+}
+"""By mark: what is missing."""

@@ -60,6 +60,8 @@ class Request:
     """`perf_counter_ns` when its last byte had been read."""
     connection: int
     """Number of the connection it came on, from 0."""
+    version: str = "HTTP/1.1"
+    """What the client speaks."""
 
     @property
     def json(self) -> Any:
@@ -252,11 +254,11 @@ async def read_request(reader: asyncio.StreamReader, connection: int) -> Request
     except asyncio.IncompleteReadError:
         return None
     start, *lines = raw.decode("latin-1").rstrip("\r\n").split("\r\n")
-    method, target, _ = start.split(" ")
+    method, target, version = start.split(" ")
     headers = {name.lower(): text.strip() for name, _, text in (line.partition(":") for line in lines)}
     body = await reader.readexactly(int(headers.get("content-length", 0)))
     path, _, query = target.partition("?")
-    return Request(method, path, query, headers, body, perf_counter_ns(), connection)
+    return Request(method, path, query, headers, body, perf_counter_ns(), connection, version)
 
 
 def reset(writer: asyncio.StreamWriter) -> None:

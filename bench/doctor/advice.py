@@ -132,7 +132,7 @@ def _lumps(judged: Judged, found: Sequence[Product]) -> Advice:
     why = _WHY[nature]
     if nature == "size":
         why += _CUT if judged.pattern is None or judged.pattern.inside >= OFTEN else ", whatever the time between them."
-    return Advice(_with_habits(why, found), [*_unbuffer(found), NO_BUFFER])
+    return Advice(_with_habits(why, found), _unbuffer(found) or [NO_BUFFER])
 
 
 _WHY: Mapping[Nature, str] = {

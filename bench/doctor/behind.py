@@ -10,7 +10,7 @@ from typing import Self
 
 from bench.doctor.asking import PATHS, Asked, Manner, body_of, new_nonce
 from bench.doctor.clock import Offset, joined
-from bench.doctor.diagnosis import Added, Check
+from bench.doctor.diagnosis import Added, Check, State
 from bench.doctor.path import Upstream, added, seen_upstream
 from bench.doctor.reading import Reading, read_answer
 from bench.doctor.sending import Line
@@ -118,7 +118,8 @@ def _retry_headers(name: str, reading: Reading) -> Check:
 
 def _cancel(name: str, cancels: Sequence[Cancel], offset: Offset) -> Check:
     """How long the server went on for a client that had left."""
-    said, state = [], "good"
+    said: list[str] = []
+    state: State = "note"
     for one in cancels:
         took = _stopped_after(one, offset)
         if took is None:
@@ -127,7 +128,7 @@ def _cancel(name: str, cancels: Sequence[Cancel], offset: Offset) -> Check:
         else:
             said.append(f"{one.api}: the server stopped {took:.0f} ms after the client left")
     advice = "; tokens are made, and paid for, that nobody reads" if state == "bad" else ""
-    return Check(hop=name, name="cancel", state="bad" if state == "bad" else "good", said=f"{'; '.join(said)}{advice}.")
+    return Check(hop=name, name="cancel", state=state, said=f"{'; '.join(said).capitalize()}{advice}.")
 
 
 def _stopped_after(cancel: Cancel, offset: Offset) -> float | None:

@@ -232,7 +232,9 @@ def answer(findings: Sequence[Finding]) -> str:
     sure = [hop for hop, mine in by_hop.items() if exit_code(mine) == EXIT_STREAMING]
     said = "; ".join(_of_hop(hop, mine) for hop, mine in by_hop.items())
     if not bad:
-        return f"{'Yes' if len(sure) == len(by_hop) else 'That cannot be told'}: {said}."
+        some = any(one.verdict == HEALTHY for one in findings)
+        lead = "Yes" if len(sure) == len(by_hop) else "Yes, as far as can be told" if some else "That cannot be told"
+        return f"{lead}: {said}."
     first = next(iter(by_hop))
     if len(by_hop) > 1 and first in sure:
         return f"No, and it is {' and '.join(bad)}: {said}."

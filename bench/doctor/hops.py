@@ -42,7 +42,7 @@ def sentence(base: Finding, other: Finding, first: Shift) -> str:
 
 def _later(hop: str, shift: Shift) -> str:
     if shift.value is None or shift.low is None or shift.high is None:
-        return f"how much later the first piece comes through {hop} cannot be told ({shift.note.removeprefix('n/a ')})"
+        return f"how much later the first piece comes through {hop} cannot be told {shift.note.removeprefix('n/a ')}"
     interval = f"{milliseconds(shift.low)} to {milliseconds(shift.high)}, 95 %"
     if shift.low <= 0 <= shift.high:
         return f"{hop} delays the first piece by nothing that could be seen ({interval})"

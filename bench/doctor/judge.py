@@ -23,7 +23,10 @@ FLOORS = 3
 """A pause below so many times the p99 of this machine's own lateness is none: the project's rule for effects."""
 LATE_MS = 5.0
 """Lumps with shorter pauses than this are no lumps to anybody; an idle event loop is up to 2-3 ms late."""
-FEWEST_DELTAS = 24
+FEWEST_DELTAS = 8
+"""With fewer nothing is seen of lumps."""
+FEWEST_IN_A_LUMP = 24
+"""With fewer, that all came together may be their number."""
 ONE_PIECE = 100
 """Characters: so long an answer in so few deltas came in one piece."""
 ONE_LUMP = 0.9
@@ -94,7 +97,8 @@ def judge(readings: Sequence[Reading], text: Judged | None, resolution_ms: float
     sound = [reading for reading in readings if reading.whole and reading.deltas]
     votes = [vote(reading, resolution_ms) for reading in sound]
     held_up = _held_up(sound, votes, text, resolution_ms)
-    return _with_numbers(held_up or _by_votes(_telling(sound, votes), len(readings)), sound, resolution_ms)
+    most = max(one.deltas for one in sound)
+    return _with_numbers(held_up or _by_votes(_telling(sound, votes), len(readings), most), sound, resolution_ms)
 
 
 def of_one_hop(judged: Sequence[Judged]) -> list[Judged]:
@@ -165,7 +169,7 @@ def vote(reading: Reading, resolution_ms: float) -> Vote:
         return "lump" if reading.chars >= ONE_PIECE and reading.deltas < LUMP else "short"
     seen = shape(bursts(reading))
     if seen.largest >= ONE_LUMP and seen.pause_ms <= resolution_ms:
-        return "lump"
+        return "lump" if reading.deltas >= FEWEST_IN_A_LUMP else "short"
     if seen.held >= OFTEN and seen.paused >= OFTEN and seen.pause_ms > resolution_ms:
         return "bursty"
     lumpy = seen.held > SELDOM and seen.typical >= LUMP and seen.pause_ms > LATE_MS
@@ -270,20 +274,20 @@ def _telling(sound: Sequence[Reading], votes: Sequence[Vote]) -> list[Vote]:
     return [said for one, said in both if said != "short" and (said != "lump" or one.asked.tokens == longest)]
 
 
-def _by_votes(telling: Sequence[Vote], answers: int) -> Judged:
-    """What two thirds of the answers say that can tell."""
+def _by_votes(telling: Sequence[Vote], answers: int, most: int) -> Judged:
+    """What two thirds of the answers say that can tell; the longest has so many deltas."""
     for said, verdict in _VERDICTS.items():
         if telling and 3 * telling.count(said) >= 2 * len(telling):
             return Judged(verdict=verdict, answers=answers, agree=telling.count(said), telling=len(telling))
-    return Judged(verdict="inconclusive", because=_why_not(telling), answers=answers, telling=len(telling))
+    return Judged(verdict="inconclusive", because=_why_not(telling, most), answers=answers, telling=len(telling))
 
 
 _VERDICTS: Mapping[Vote, Verdict] = {"bursty": "bursty", "even": "streaming"}
 
 
-def _why_not(telling: Sequence[Vote]) -> str:
+def _why_not(telling: Sequence[Vote], most: int) -> str:
     if not telling:
-        return f"the answers are too short to tell: fewer than {FEWEST_DELTAS} pieces each"
+        return f"the answers are too short to tell: {most} pieces at most (--output-tokens asks for longer ones)"
     if set(telling) == {"lump"}:
         return "the answers came whole, but so fast that nothing says whether they were held back"
     if "unclear" in telling:

@@ -161,8 +161,9 @@ def _version(hop: str, responses: Sequence[Upstream]) -> Check:
     said = f"It speaks HTTP/{' and HTTP/'.join(versions)} to its upstream."
     if "1.0" in versions:
         said += (
-            " A body of HTTP/1.0 has no chunks, so a stream that was cut looks like one that has ended,"
-            f" and each request needs a new connection. In nginx: {_UPSTREAM_1_1}."
+            " An upstream that then answers without chunks, as the protocol asks, is held in buffers by nginx, a stream"
+            " that was cut looks like one that has ended, and each request needs a new connection."
+            f" In nginx: {_UPSTREAM_1_1}."
         )
     return _check(hop, "HTTP version upstream", "bad" if "1.0" in versions else "good", said)
 

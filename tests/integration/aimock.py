@@ -32,9 +32,9 @@ def install(folder: Path) -> Path:
 
 
 @contextmanager
-def aimock(package: Path, log: Path) -> Iterator[str]:
-    """Its base URL while it runs on a free loopback port with this project's fixtures."""
-    fixtures = [word for name in ("scenarios", "failures") for word in ("--fixtures", str(FIXTURES / f"{name}.json"))]
+def aimock(package: Path, log: Path, names: Sequence[str] = ("scenarios", "failures")) -> Iterator[str]:
+    """Its base URL while it runs on a free loopback port with these of this project's fixtures, the first that fits."""
+    fixtures = [word for name in names for word in ("--fixtures", str(FIXTURES / f"{name}.json"))]
     command = ["node", str(package / "dist" / "cli.js"), "--port", "0", "--validate-on-load", *fixtures]
     with log.open("w") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
         try:
