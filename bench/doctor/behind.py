@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Self
 
 from bench.doctor.asking import PATHS, Asked, Manner, body_of, new_nonce
 from bench.doctor.clock import Offset, joined
@@ -47,14 +46,6 @@ class Behind:
     """By the nonce of the question."""
     cancels: list[Cancel] = field(default_factory=list)
     limited: list[Reading] = field(default_factory=list)
-    _open: AsyncExitStack = field(default_factory=AsyncExitStack)
-
-    @classmethod
-    async def at(cls, url: str) -> Self:
-        """The simulator with that base URL. Raises `BenchError` where there is none."""
-        stack = AsyncExitStack()
-        source = await stack.enter_async_context(simulator_at(url))
-        return cls(url, source, await source.offset(), _open=stack)
 
     async def note(self, nonce: str) -> None:
         """Keep its side of an answer that has just arrived."""
@@ -75,12 +66,18 @@ class Behind:
     async def finish(self) -> None:
         """Look at the clocks once more."""
         self.after = await self.source.offset()
-        await self._open.aclose()
 
     @property
     def offset(self) -> Offset:
         """Of the clocks, over the whole examination."""
         return joined(self.before, self.after or self.before)
+
+
+@asynccontextmanager
+async def watching(url: str) -> AsyncIterator[Behind]:
+    """The simulator with that base URL. Raises `BenchError` where there is none."""
+    async with simulator_at(url) as source:
+        yield Behind(url, source, await source.offset())
 
 
 def paths(behind: Behind, hop: int, name: str, readings: Sequence[Reading]) -> Iterator[Added]:

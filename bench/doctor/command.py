@@ -191,12 +191,9 @@ def _one_each(values: Sequence[str], places: Sequence[str], option: str, *, shar
 
 
 def _told_apart(chosen: Sequence[Chosen]) -> list[Chosen]:
-    """Endpoints of one host are called by their paths as well."""
+    """Endpoints of one host are called by their whole addresses."""
     names = [one.name for one in chosen]
-    return [
-        replace(one, name=(one.target.base_url or one.name).partition("://")[2]) if names.count(one.name) > 1 else one
-        for one in chosen
-    ]
+    return [replace(one, name=one.target.base_url or one.name) if names.count(one.name) > 1 else one for one in chosen]
 
 
 def _check_direct(base_url: str) -> None:

@@ -46,12 +46,13 @@ def conclude(
     limit = resolution(lateness.p99)
     findings = [finding for number in range(len(patients)) for finding in _findings(patients, found, number, limit)]
     hops = [_named(patient, number, found.readings) for number, patient in enumerate(patients)]
+    unsound = f"{len(broken)} of {len(found.readings)} answers were not sound" if (broken := _unsound(found)) else ""
     told = [one.tokens for one in found.readings if one.tokens is not None]
     return Diagnosis(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         version=__version__,
         hops=hops,
-        answer=answer(findings),
+        answer=answer(findings, unsound),
         findings=findings,
         checks=[check for number in range(len(patients)) for check in _checks(patients, found, number, limit)],
         differences=list(_differences(findings, found.readings, hops)),
@@ -61,8 +62,13 @@ def conclude(
         tokens=sum(told) if told else None,
         notes=notes,
         again=again,
-        exit_code=exit_code(findings),
+        exit_code=EXIT_NOT if unsound else exit_code(findings),
     )
+
+
+def _unsound(found: Examined) -> list[Reading]:
+    """Answers that are no whole streams, also where most of their kind are."""
+    return [one for one in found.readings if one.wrong and one.kind in {"stream", "failed"}]
 
 
 def _named(patient: Patient, number: int, readings: Sequence[Reading]) -> Hop:
@@ -223,14 +229,16 @@ def exit_code(findings: Sequence[Finding]) -> int:
     return EXIT_STREAMING if verdicts == {HEALTHY} else EXIT_INCONCLUSIVE
 
 
-def answer(findings: Sequence[Finding]) -> str:
-    """The whole in a sentence; with several hops, whose doing it is."""
+def answer(findings: Sequence[Finding], unsound: str = "") -> str:
+    """The whole in a sentence; with several hops, whose doing it is. `unsound`: what else is not in order."""
     by_hop: dict[str, list[Finding]] = {}
     for one in findings:
         by_hop.setdefault(one.hop, []).append(one)
     bad = [hop for hop, mine in by_hop.items() if exit_code(mine) == EXIT_NOT]
     sure = [hop for hop, mine in by_hop.items() if exit_code(mine) == EXIT_STREAMING]
     said = "; ".join(_of_hop(hop, mine) for hop, mine in by_hop.items())
+    if unsound and not bad:
+        return f"Not always: {said}, but {unsound}."
     if not bad:
         some = any(one.verdict == HEALTHY for one in findings)
         lead = "Yes" if len(sure) == len(by_hop) else "Yes, as far as can be told" if some else "That cannot be told"

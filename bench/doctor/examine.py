@@ -6,13 +6,12 @@ import asyncio
 import gc
 import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
 from urllib.parse import urlsplit
 
 from bench.doctor.asking import PATHS, Asked, Manner, body_of, in_turns, new_nonce
-from bench.doctor.behind import Behind
+from bench.doctor.behind import Behind, watching
 from bench.doctor.diagnosis import Hop
 from bench.doctor.metronome import Lateness, Metronome, summed_up, ticking
 from bench.doctor.reading import Reading, read_answer
@@ -81,9 +80,11 @@ async def examine(
 
     `simulator`: the base URL of the one behind the hops, which is asked for its side of each answer.
     """
-    async with _lines(patients, deadline_s) as lines, ticking(metronome_url) as found.metronome:
+    async with AsyncExitStack() as stack:
         if simulator:
-            found.behind = await Behind.at(simulator)
+            found.behind = await stack.enter_async_context(watching(simulator))
+        lines = [await _line(patient, deadline_s, stack) for patient in patients]
+        found.metronome = await stack.enter_async_context(ticking(metronome_url))
         for number, patient in enumerate(patients):
             if (offers := await offers_h2(patient.hop.base_url)) is not None:
                 found.h2[number] = offers
@@ -114,15 +115,11 @@ async def _noted(behind: Behind, reading: Reading, hop: Hop) -> None:
         )
 
 
-@asynccontextmanager
-async def _lines(patients: Sequence[Patient], deadline_s: float) -> Any:
-    async with AsyncExitStack() as stack:
-        lines = []
-        for patient in patients:
-            line = Line(patient.hop.base_url, patient.key, patient.headers, deadline_s)
-            stack.push_async_callback(line.aclose)
-            lines.append(line)
-        yield lines
+async def _line(patient: Patient, deadline_s: float, stack: AsyncExitStack) -> Line:
+    """To this hop; it is closed with the stack."""
+    line = Line(patient.hop.base_url, patient.key, patient.headers, deadline_s)
+    stack.push_async_callback(line.aclose)
+    return line
 
 
 async def ask(

@@ -18,7 +18,7 @@ from bench.doctor.bursts import LUMP, Burst, Nature, Pattern, Shape, bursts, pat
 from bench.doctor.diagnosis import Verdict
 from bench.doctor.reading import Reading
 
-Vote = Literal["bursty", "even", "lump", "short", "unclear"]
+Vote = Literal["bursty", "even", "partly", "unclear", "lump", "short"]
 FLOORS = 3
 """A pause below so many times the p99 of this machine's own lateness is none: the project's rule for effects."""
 LATE_MS = 5.0
@@ -164,16 +164,21 @@ def _count(some: Sequence[Reading], readings: Sequence[Reading]) -> str:
 
 
 def vote(reading: Reading, resolution_ms: float) -> Vote:
-    """What one answer says of lumps. `lump`: all came at once, so that nothing can be said of what is between."""
+    """What one answer says of lumps.
+
+    `partly`: some of it came in lumps. `unclear`: in lumps that this machine may have made. `lump`: all came at once,
+    so that nothing can be said of what is between. `short`: too little came for anything to be said.
+    """
     if reading.deltas < FEWEST_DELTAS:
         return "lump" if reading.chars >= ONE_PIECE and reading.deltas < LUMP else "short"
     seen = shape(bursts(reading))
     if seen.largest >= ONE_LUMP and seen.pause_ms <= resolution_ms:
         return "lump" if reading.deltas >= FEWEST_IN_A_LUMP else "short"
-    if seen.held >= OFTEN and seen.paused >= OFTEN and seen.pause_ms > resolution_ms:
-        return "bursty"
-    lumpy = seen.held > SELDOM and seen.typical >= LUMP and seen.pause_ms > LATE_MS
-    return "even" if not lumpy and reading.window_ms > resolution_ms else "unclear"
+    if seen.held <= SELDOM or seen.pause_ms <= LATE_MS:
+        return "even" if reading.window_ms > resolution_ms else "unclear"
+    if seen.pause_ms <= resolution_ms:
+        return "unclear"
+    return "bursty" if seen.held >= OFTEN and seen.paused >= OFTEN else "partly"
 
 
 def _held_up(
@@ -282,6 +287,12 @@ def _by_votes(telling: Sequence[Vote], answers: int, most: int) -> Judged:
     return Judged(verdict="inconclusive", because=_why_not(telling, most), answers=answers, telling=len(telling))
 
 
+_SAYS: Mapping[Vote, str] = {
+    "bursty": "came in lumps",
+    "even": "streamed",
+    "partly": "came partly in lumps",
+    "lump": "came all at once",
+}
 _VERDICTS: Mapping[Vote, Verdict] = {"bursty": "bursty", "even": "streaming"}
 
 
@@ -292,8 +303,8 @@ def _why_not(telling: Sequence[Vote], most: int) -> str:
         return "the answers came whole, but so fast that nothing says whether they were held back"
     if "unclear" in telling:
         return "there are lumps, but no longer than the pauses that this machine itself made meanwhile"
-    said = ", ".join(f"{telling.count(one)} {one}" for one in dict.fromkeys(telling))
-    return f"the answers disagree: {said}"
+    said = ", ".join(f"{telling.count(one)} {_SAYS[one]}" for one in dict.fromkeys(telling))
+    return f"the answers do not agree: {said}"
 
 
 def _with_numbers(judged: Judged, sound: Sequence[Reading], resolution_ms: float) -> Judged:
