@@ -651,6 +651,7 @@ def serve(
 )
 @click.option("--open", "open_html", is_flag=True, help="Show that page in the browser. [default: doctor.html]")
 @click.option("--config", "config_file", type=click.Path(path_type=Path), metavar="FILE", help="Use this bench.toml.")
+@click.option("--dry-run", is_flag=True, help="Say how many requests and tokens it would take, send nothing.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask before spending tokens.")
 def doctor(**options: Any) -> None:
     """Is this endpoint really streaming? If not: what holds it up, and which line to change.

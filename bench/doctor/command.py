@@ -65,6 +65,7 @@ class Settings:
     deadline: float = 120.0
     seed: int = 0
     yes: bool = False
+    dry_run: bool = False
     form: str = "terminal"
     """`terminal`, `json` or `markdown`: what goes to stdout."""
     html: Path | None = None
@@ -97,6 +98,9 @@ class Chosen:
 def doctor(settings: Settings, argv: Sequence[str], *, confirm: Callable[[str], bool]) -> int:
     """The whole command; the exit code."""
     chosen = choose(settings)
+    announce(chosen, settings)
+    if settings.dry_run:
+        return 0
     ask_before_spending(chosen, settings, confirm)
     found, notes, interrupted = Examined(), list[str](), False
     with addressed(chosen) as (reachable, metronome):
@@ -206,13 +210,17 @@ def _check_direct(base_url: str) -> None:
         ) from error
 
 
-def ask_before_spending(chosen: Sequence[Chosen], settings: Settings, confirm: Callable[[str], bool]) -> None:
-    """Say how many requests and about how many tokens; where they may cost something, ask."""
+def announce(chosen: Sequence[Chosen], settings: Settings) -> None:
+    """Say how many requests there will be, and of about how many tokens."""
     for one in chosen:
         price = FREE if one.target.free else one.target.price
         parts = [Part(1, len(PROMPT) + 60, request.tokens, price) for request in settings.requests]
         pings = Part(len(settings.apis), 4, PING_TOKENS, price)
         say(estimate([*parts, pings]).line(f"{one.target.host}, {one.model or 'its only model'}"))
+
+
+def ask_before_spending(chosen: Sequence[Chosen], settings: Settings, confirm: Callable[[str], bool]) -> None:
+    """Where the requests may cost something."""
     paid = [one for one in chosen if not one.target.free]
     if paid and not settings.yes and not confirm("Send them?"):
         raise BenchError("nothing was sent; --yes says yes in advance")

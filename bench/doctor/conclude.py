@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -160,11 +161,17 @@ def numbers(judged: Judged) -> dict[str, float | int | str | None]:
         "agree": judged.agree,
         "because": judged.because,
         "deltas": judged.deltas,
+        "headers_ms": judged.headers_ms,
+        "first_byte_ms": judged.first_byte_ms,
         "first_ms": judged.first_ms,
+        **{f"first_ms_at_{tokens}_tokens": ms for tokens, ms in judged.firsts},
         "whole_ms": judged.whole_ms,
         "window_ms": judged.window_ms,
         "gap_ms": judged.gap_ms,
-        "itl_p50_ms": judged.itl_ms,
+        "gap_p50_ms": judged.itl_ms,
+        "gap_p90_ms": _at(judged.gaps_ms, 0.9),
+        "gap_most_ms": _at(judged.gaps_ms, 1.0),
+        "reads_per_delta": judged.reads_per_delta,
         "first_without_length_ms": judged.could_be_ms,
         "typical_burst_deltas": shape.typical if shape else None,
         "held_share": shape.held if shape else None,
@@ -177,6 +184,11 @@ def numbers(judged: Judged) -> dict[str, float | int | str | None]:
         "lump_nature": judged.nature if judged.verdict == "bursty" else None,
         "resolution_ms": judged.resolution_ms or None,
     }
+
+
+def _at(ordered: Sequence[float], q: float) -> float | None:
+    """The q-quantile of sorted values (inverse of the ECDF)."""
+    return ordered[max(0, math.ceil(q * len(ordered)) - 1)] if ordered else None
 
 
 def _checks(patients: Sequence[Patient], found: Examined, number: int, limit: float) -> list[Check]:

@@ -70,8 +70,11 @@ class Judged:
     pattern: Pattern | None = None
     first_burst: int = 0
     """Deltas that came with the first one, median."""
-    itl_ms: float | None = None
-    """The median gap that a load tool would call the inter-token latency: deltas of one read have none."""
+    gaps_ms: Sequence[float] = ()
+    """Between the deltas of a longest answer, sorted; deltas of one read have none."""
+    reads_per_delta: float | None = None
+    headers_ms: float | None = None
+    first_byte_ms: float | None = None
     firsts: Sequence[tuple[int, float]] = ()
     """(Cap on the length in tokens, median time of the first piece), by length."""
     window_ms: float = 0.0
@@ -79,6 +82,11 @@ class Judged:
     could_be_ms: float | None = None
     """Fake: the first piece's time in an answer without length, by the line through all of them."""
     resolution_ms: float = 0.0
+
+    @property
+    def itl_ms(self) -> float | None:
+        """The median gap, which a load tool would call the inter-token latency."""
+        return median(self.gaps_ms) if self.gaps_ms else None
 
 
 def resolution(p99_ms: float | None) -> float:
@@ -317,7 +325,10 @@ def _with_numbers(judged: Judged, sound: Sequence[Reading], resolution_ms: float
         first_ms=median(map(_first, long)),
         whole_ms=median(one.end_ms for one in long),
         gap_ms=median(one.window_ms / max(1, one.deltas - 1) for one in long),
-        itl_ms=median(_gaps(long[-1])),
+        gaps_ms=sorted(_gaps(long[-1])),
+        reads_per_delta=median(sum(1 for read in one.reads if read.deltas) / one.deltas for one in long),
+        headers_ms=median(one.headers_ms or 0.0 for one in long),
+        first_byte_ms=median(one.first_byte_ms or 0.0 for one in long),
         firsts=[(tokens, median(_first(one) for one in sound if one.asked.tokens == tokens)) for tokens in lengths],
         window_ms=median(one.window_ms for one in long),
         deltas=long[-1].deltas,
@@ -334,7 +345,7 @@ def _gaps(reading: Reading) -> list[float]:
     bringing = [read for read in reading.reads if read.deltas]
     apart = [later.ms - earlier.ms for earlier, later in pairwise(bringing)]
     same_read = sum(read.deltas - 1 for read in bringing)
-    return apart + [0.0] * same_read or [0.0]
+    return apart + [0.0] * same_read
 
 
 def _middle(answers: Sequence[Sequence[Burst]], of: Callable[[Sequence[Burst]], float]) -> float:

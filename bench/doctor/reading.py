@@ -6,8 +6,9 @@ Times are ms after the request was sent, but for `arrivals`, which are held agai
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Literal, NamedTuple
 
 import httptools
@@ -58,6 +59,8 @@ class Reading:
     connect_ms: float | None = None
     """TCP and TLS, where the connection was new."""
     headers_ms: float | None = None
+    first_byte_ms: float | None = None
+    """Of the body, whatever it says."""
     first_ms: float | None = None
     """The first delta; None: there was none."""
     last_ms: float | None = None
@@ -113,6 +116,7 @@ def read_answer(attempt: Attempt, asked: Asked, *, hop: int, nonce: str) -> Read
         reused=attempt.reused,
         connect_ms=_after(attempt.t_connect, attempt.t_tls or attempt.t_connected),
         headers_ms=_after(origin, attempt.t_headers),
+        first_byte_ms=_after(origin, _first_byte(attempt)),
         first_ms=_after(origin, arrivals[0][0] if arrivals else None),
         last_ms=_after(origin, arrivals[-1][0] if arrivals else None),
         end_ms=_after(origin, attempt.t_end) or 0.0,
@@ -171,12 +175,22 @@ def _wrong(attempt: Attempt, answer: Answer) -> str:
 
 
 def _looks_like_events(attempt: Attempt) -> bool:
-    http = Http()
-    try:
-        body = b"".join(http.feed(data) for _, data in attempt.reads)
-    except httptools.HttpParserError:
-        return False
+    body = b"".join(part for _, part in _bodies(attempt))
     return body.lstrip().startswith((b"data:", b"event:", b":"))
+
+
+def _bodies(attempt: Attempt) -> Iterator[tuple[int, bytes]]:
+    """(Time, what it brought of the body) of each read, as far as that is HTTP."""
+    http = Http()
+    for time, data in attempt.reads:
+        try:
+            yield time, http.feed(data)
+        except httptools.HttpParserError:
+            return
+
+
+def _first_byte(attempt: Attempt) -> int | None:
+    return next((time for time, body in _bodies(attempt) if body), None)
 
 
 def _deltas(events: Sequence[Event]) -> list[Event]:
@@ -202,14 +216,13 @@ def _reads(attempt: Attempt, deltas: Sequence[Event], origin: int) -> list[Read]
     counts: dict[int, int] = {}
     for event in deltas:
         counts[event.read] = counts.get(event.read, 0) + 1
-    http, events = Http(), SseParser()
+    events = SseParser()
     unpack = unpacker(attempt.headers.get("content-encoding", "identity"), unpacks=True)
     found = []
-    for number, (time, data) in enumerate(attempt.reads[: deltas[-1].read + 1]):
+    for number, (time, body) in enumerate(islice(_bodies(attempt), deltas[-1].read + 1)):
         try:
-            body = http.feed(data)
             events.feed(unpack(body) if unpack else body)
-        except (httptools.HttpParserError, zlib.error):
+        except zlib.error:
             break
         if body and number >= deltas[0].read:
             found.append(Read((time - origin) / 1e6, len(body), counts.get(number, 0), events.unfinished))
