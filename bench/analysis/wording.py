@@ -64,6 +64,11 @@ def milliseconds(x: float) -> str:
     return f"{x:.{2 if x < 1 else 1 if x < 100 else 0}f} ms"
 
 
+def duration(ms: float) -> str:
+    """The same, in seconds from one second on: `81.0 ms`, `1.4 s`."""
+    return f"{ms / 1000:.3g} s" if ms >= 1000 else milliseconds(ms)
+
+
 def _scale(row: Row) -> tuple[float, str]:
     """What the number is divided by, and the unit that it is printed in."""
     size = abs(row.estimate) if row.estimate is not None and math.isfinite(row.estimate) else 0

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from bench.doctor.asking import PATHS, Asked, Manner, body_of, new_nonce
+from bench.doctor.asking import FEWEST, PATHS, Asked, Manner, body_of, new_nonce
 from bench.doctor.clock import Offset, joined
 from bench.doctor.diagnosis import Added, Check, State
 from bench.doctor.path import Upstream, added, seen_upstream
@@ -16,11 +16,10 @@ from bench.doctor.sending import Line
 from bench.doctor.source import Source, simulator_at
 from bench.scenario import Api
 
-LEAVES_AFTER = 2
-"""Reads of an answer after which a cancelling client goes."""
-CANCELLED_TOKENS = 400
+LEAVES_AFTER = 0.4
+"""Share of the time that such an answer took before, after which a cancelling client goes."""
 RETRY_AFTER_S = 2
-_LIMITED = {"tokens": 16, "faults": [f"429:{RETRY_AFTER_S}=1"]}
+_LIMITED = {"tokens": FEWEST, "faults": [f"429:{RETRY_AFTER_S}=1"]}
 
 
 @dataclass(frozen=True)
@@ -31,6 +30,8 @@ class Cancel:
     api: Api
     left_ns: int
     """By this process' clock."""
+    left: bool
+    """The answer had not ended before."""
     upstream: Sequence[Upstream]
 
 
@@ -51,17 +52,23 @@ class Behind:
         """Keep its side of an answer that has just arrived."""
         self.upstream[nonce] = await self.source.sent(nonce)
 
-    async def probe(self, hop: int, apis: Sequence[Api], manner: Manner, line: Line, tokens: int) -> int:
-        """Leave an answer of each API early, and be refused one; how many requests that took."""
-        for api in apis:
+    async def probe(self, hop: int, answers: Sequence[Reading], manner: Manner, line: Line) -> int:
+        """Leave an answer of each API early, and be refused one; how many requests that took.
+
+        `answers`: the longest text of each API that was read before, of this hop.
+        """
+        for one in answers:
             nonce = new_nonce()
-            body = body_of(Asked(api, "text", max(tokens, CANCELLED_TOKENS), 0), manner, nonce)
-            attempt = await line.send(PATHS[api], body, leave_after=LEAVES_AFTER)
-            self.cancels.append(Cancel(hop, api, attempt.t_end or 0, await self.source.sent(nonce)))
-        request = Asked(apis[0], "text", 16, 0)
+            seconds = LEAVES_AFTER * one.end_ms / 1e3
+            attempt = await line.send(PATHS[one.asked.api], body_of(one.asked, manner, nonce), leave_after_s=seconds)
+            upstream = await self.source.sent(nonce)
+            self.cancels.append(Cancel(hop, one.asked.api, attempt.t_end or 0, attempt.closed_early, upstream))
+        if not answers:
+            return 0
+        request = Asked(answers[0].asked.api, "text", FEWEST, 0)
         body = body_of(request, manner, nonce := new_nonce()) | {"metadata": {"bench": json.dumps(_LIMITED)}}
         self.limited.append(read_answer(await line.send(PATHS[request.api], body), request, hop=hop, nonce=nonce))
-        return len(apis) + 1
+        return len(answers) + 1
 
     async def finish(self) -> None:
         """Look at the clocks once more."""
@@ -119,7 +126,9 @@ def _cancel(name: str, cancels: Sequence[Cancel], offset: Offset) -> Check:
     state: State = "note"
     for one in cancels:
         took = _stopped_after(one, offset)
-        if took is None:
+        if not one.left or not one.upstream:
+            said.append(f"{one.api}: the answer had ended before the client could leave")
+        elif took is None:
             state = "bad"
             said.append(f"{one.api}: the server went on to the end for a client that had left")
         else:

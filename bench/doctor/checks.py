@@ -90,7 +90,7 @@ def _content_type(seen: Seen) -> Said | None:
 def _compression(seen: Seen) -> Said | None:
     if not seen.streams:
         return None
-    encodings = {one.headers.get("content-encoding", "identity") for one in seen.streams} - {"", "identity"}
+    encodings = {one.compressed for one in seen.streams} - {""}
     if not encodings:
         return "good", "Streams are not compressed."
     said = f"Streams are compressed ({', '.join(sorted(encodings))})"

@@ -94,14 +94,13 @@ async def examine(
                 if found.behind:
                     await _noted(found.behind, found.readings[-1], patients[hop].hop)
             step(f"{patients[hop].hop.name}, {request.api}, {request.mode}")
-        for reading in longest_compressed(found.readings):
+        for reading in longest_texts([one for one in found.readings if one.compressed]):
             line, patient = lines[reading.hop], patients[reading.hop]
             found.plain.append(await ask(patient, line, reading.hop, reading.asked, found, plain=True))
         if found.behind:
             for number, (patient, line) in enumerate(zip(patients, lines, strict=True)):
-                found.requests += await found.behind.probe(
-                    number, patient.apis, patient.manner, line, requests[-1].tokens
-                )
+                mine = [one for one in found.readings if one.hop == number and one.whole]
+                found.requests += await found.behind.probe(number, longest_texts(mine), patient.manner, line)
             await found.behind.finish()
 
 
@@ -162,15 +161,13 @@ def _undisturbed() -> Iterator[None]:
         gc.enable()
 
 
-def longest_compressed(readings: Sequence[Reading]) -> list[Reading]:
-    """The longest compressed text of each hop and API."""
+def longest_texts(readings: Sequence[Reading]) -> list[Reading]:
+    """The longest text of each hop and API."""
     found: dict[tuple[int, Api], Reading] = {}
     for one in readings:
-        compressed = one.headers.get("content-encoding", "identity") not in {"", "identity"}
-        if compressed and one.asked.mode == "text":
-            known = found.get((one.hop, one.asked.api))
-            if known is None or one.asked.tokens > known.asked.tokens:
-                found[one.hop, one.asked.api] = one
+        known = found.get((one.hop, one.asked.api))
+        if one.asked.mode == "text" and (known is None or one.asked.tokens > known.asked.tokens):
+            found[one.hop, one.asked.api] = one
     return list(found.values())
 
 

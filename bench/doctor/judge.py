@@ -180,10 +180,10 @@ def vote(reading: Reading, resolution_ms: float) -> Vote:
     if reading.deltas < FEWEST_DELTAS:
         return "lump" if reading.chars >= ONE_PIECE and reading.deltas < LUMP else "short"
     seen = shape(bursts(reading))
-    if seen.largest >= ONE_LUMP and seen.pause_ms <= resolution_ms:
+    if reading.window_ms <= resolution_ms or (seen.largest >= ONE_LUMP and seen.pause_ms <= resolution_ms):
         return "lump" if reading.deltas >= FEWEST_IN_A_LUMP else "short"
     if seen.held <= SELDOM or seen.pause_ms <= LATE_MS:
-        return "even" if reading.window_ms > resolution_ms else "unclear"
+        return "even"
     if seen.pause_ms <= resolution_ms:
         return "unclear"
     return "bursty" if seen.held >= OFTEN and seen.paused >= OFTEN else "partly"

@@ -92,6 +92,12 @@ class Reading:
         return self.kind == "stream" and not self.wrong
 
     @property
+    def compressed(self) -> str:
+        """The encoding of its body; empty where it is sent as it is."""
+        encoding = self.headers.get("content-encoding", "")
+        return "" if encoding == "identity" else encoding
+
+    @property
     def window_ms(self) -> float:
         """From the first delta to the last."""
         return (self.last_ms or 0.0) - (self.first_ms or 0.0)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from time import perf_counter_ns
 from typing import Any
 
-from bench.clients.wire.pool import Handle, Pool
+from bench.clients.wire.pool import Pool
 from bench.clients.wire.request import Address, Call, to_json
 from bench.trial import Attempt
 
@@ -48,21 +48,16 @@ class Line:
         self.pool = Pool(self._address.server)
 
     async def send(
-        self, path: str, body: Mapping[str, Any], *, plain: bool = False, leave_after: int | None = None
+        self, path: str, body: Mapping[str, Any], *, plain: bool = False, leave_after_s: float | None = None
     ) -> Attempt:
         """One request to its end. `plain`: nothing compressed is accepted. Cancelled, the connection is closed.
 
-        `leave_after`: the client goes after so many reads of the answer.
+        `leave_after_s`: the client goes after so long, `Attempt.closed_early`, unless the answer has ended before.
         """
         address = self._plain if plain else self._address
         call = Call(path=address.path + path, body=to_json(body), stream=body.get("stream") is True, headers={})
         attempt = new_attempt(call)
         ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        handle: Handle | None = None
-
-        def on_read() -> None:
-            if leave_after is not None and len(attempt.reads) >= leave_after and handle is not None:
-                asyncio.get_running_loop().call_soon(handle.cancel)
 
         def on_end() -> None:
             if not ended.done():
@@ -73,11 +68,14 @@ class Line:
             attempt,
             deadline_ns=perf_counter_ns() + int(self.deadline_s * 1e9),
             cold=False,
-            on_read=on_read,
+            on_read=None,
             on_end=on_end,
         )
         try:
-            await ended
+            async with asyncio.timeout(leave_after_s):
+                await ended
+        except TimeoutError:
+            pass
         finally:
             handle.cancel()
         return attempt

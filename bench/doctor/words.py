@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.analysis.wording import milliseconds
+from bench.analysis.wording import duration, milliseconds
 from bench.doctor.advice import size_text
 from bench.doctor.bursts import EVEN
 from bench.doctor.diagnosis import Mode
@@ -137,7 +137,4 @@ def instrument(lateness: Lateness) -> str:
 
 
 def _ms(value: float | None) -> str:
-    """`81 ms`, `1.4 s`."""
-    if value is None:
-        return "an unknown time"
-    return f"{value / 1000:.3g} s" if value >= 1000 else milliseconds(value)
+    return "an unknown time" if value is None else duration(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from bench.analysis.wording import milliseconds
+from bench.analysis.wording import duration
 from bench.doctor.diagnosis import ABSENT, HEALTHY, MEANS, Check, Diagnosis, Finding, Fix, Hop, State, Verdict
 from bench.doctor.reports.merging import Group, kinds, masked, own_numbers, rank, together
 
@@ -45,7 +45,7 @@ def counted(number: int, name: str) -> str:
 
 def time(ms: float | None) -> str:
     """`0.35 ms`, `120 ms`, `1.23 s`."""
-    return NONE if ms is None else f"{ms / 1000:.3g} s" if ms >= 1000 else milliseconds(ms)
+    return NONE if ms is None else duration(ms)
 
 
 def word(finding: Finding) -> str:
