@@ -1,5 +1,6 @@
 """Writes the pages that the code already knows: docs/metrics.md, docs/records.md, docs/formats.md, docs/cli.md; the
-scripts' tables in docs/simulator.md; docs/scenarios.md, and the README's table of them.
+scripts' tables in docs/simulator.md; the doctor's rules in docs/doctor.md; docs/scenarios.md, and the README's table of
+them.
 
 python -m docs.generate
 """
@@ -19,6 +20,7 @@ from bench.simulator.script import Fault, Item, Turn, Write
 from bench.summary import COLUMNS, Row
 from docs.conformance_page import streams_markdown
 from docs.doctor_page import doctor_markdown
+from docs.doctor_reference import reference_markdown
 from docs.formats_page import field_docs, formats_markdown
 from docs.scenario_page import modes_markdown, scenarios_markdown
 
@@ -98,6 +100,7 @@ def pages() -> dict[Path, str]:
         DOCS / "scenarios.md": scenarios_markdown(),
         DOCS.parent / "README.md": between((DOCS.parent / "README.md").read_text("utf-8"), modes_markdown()),
         DOCS / "conformance.md": between((DOCS / "conformance.md").read_text("utf-8"), streams_markdown()),
+        DOCS / "doctor.md": between((DOCS / "doctor.md").read_text("utf-8"), reference_markdown()),
         DOCS / "simulator.md": with_scripts((DOCS / "simulator.md").read_text("utf-8")),
     }
 

@@ -10,12 +10,15 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from bench.simulator.process import running
+from tests.parts.nginx import nginx
+from tests.parts.redelivery import redelivered
+from tests.parts.ways import WAYS
 from tests.plugged import installed
 from tests.unit.test_docs import FENCE, ROOT
 
@@ -41,13 +44,17 @@ def folder(tmp_path: Path) -> Path:
 def endpoint() -> Iterator[Mapping[str, str]]:
     """A server that is up, for the address and the models that the pages make up."""
     with running() as simulator:
-        host = simulator.base_url.removeprefix("http://").removesuffix("/v1")
-        yield {"127.0.0.1:8000": host, "my-model": "sim-1", "other-model": "sim-mini"}
+        yield {"127.0.0.1:8000": host(simulator.base_url), "my-model": "sim-1", "other-model": "sim-mini"}
 
 
-def follow(page: str, folder: Path, made_up: Mapping[str, str]) -> str:
-    """Do what the page says, from top to bottom; all that was printed."""
-    printed = ""
+def host(base_url: str) -> str:
+    """Of an address, host and port."""
+    return base_url.removeprefix("http://").removesuffix("/v1")
+
+
+def follow(page: str, folder: Path, made_up: Mapping[str, str], exits: Sequence[int] = ()) -> str:
+    """Do what the page says, from top to bottom; all that was printed. `exits`: the exit codes, where one is not 0."""
+    printed, expected = "", iter(exits)
     for kind, name, block in FENCE.findall((ROOT / "docs" / page).read_text("utf-8")):
         for word, real in made_up.items():
             block = block.replace(word, real)  # noqa: PLW2901
@@ -55,20 +62,20 @@ def follow(page: str, folder: Path, made_up: Mapping[str, str]) -> str:
             (folder / name).write_text(block)
         elif kind == "console":
             for command, shown in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE):
-                output = type_(command, folder)
+                output = type_(command, folder, next(expected, 0))
                 assert [line for line in shown.splitlines() if plain(line) not in plain(output)] == [], output
                 printed += output
     return printed
 
 
-def type_(command: str, folder: Path) -> str:
-    """Run a command line, which must succeed: its stdout and stderr."""
+def type_(command: str, folder: Path, exits: int = 0) -> str:
+    """Run a command line, which must end with that code: its stdout and stderr."""
     path = os.pathsep.join([str(folder.parent / "bin"), os.environ["PATH"]])
     env = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         ["/bin/sh", "-c", command], cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=120
     )
-    assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+    assert done.returncode == exits, f"{command}\n{done.stdout}{done.stderr}"
     return done.stdout + done.stderr
 
 
@@ -134,3 +141,27 @@ def test_how_to_find_a_request(folder: Path) -> None:
     reports = {"summary.csv", "summary.json", "report.md", "report.html", "plan.json", "manifest.json"}
     assert {file.name for file in run.iterdir()} == {f"{table}.parquet" for table in tables} | reports
     assert json.loads((run / "manifest.json").read_text())["ended"] == "finished"
+
+
+@pytest.mark.nginx
+def test_my_stream_arrives_in_lumps(folder: Path) -> None:
+    """A default nginx holds the page's server, and not the simulator; the doctor ends as the page says."""
+    with (
+        running(keep=64) as simulator,
+        redelivered(simulator.base_url, WAYS["plain"]) as direct,
+        nginx(folder.parent / "gateway", direct) as gateway,
+        nginx(folder.parent / "before", simulator.base_url) as before,
+    ):
+        made_up = {
+            "--sim-behind http://127.0.0.1:8081/v1": f"--sim-behind {before} --sim {simulator.base_url}",
+            "127.0.0.1:8081": host(before),
+            "127.0.0.1:8000": host(direct),
+            "127.0.0.1:9000": host(gateway),
+            "my-model": "sim-1",
+        }
+        follow("how-to/stream-in-lumps.md", folder, made_up, exits=(1, 1, 0, 0, 1))
+    found = json.loads((folder / "doctor.json").read_text("utf-8"))
+    assert [one["verdict"] for one in found["findings"]] == ["streaming"]
+    assert re.search(
+        r"^## 127\.0\.0\.1:\d+ · chat, text: BURSTY$", (folder / "issue.md").read_text("utf-8"), re.MULTILINE
+    )

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
+from typing import get_args
 
 import click
 import pytest
@@ -16,10 +17,13 @@ import pytest
 import bench
 from bench import hookspecs
 from bench.cli import cli
+from bench.doctor import checks, path
+from bench.doctor.diagnosis import Verdict
+from bench.doctor.judge import Vote
 from bench.manager import HOOKS, load
 from bench.simulator.control import Control
 from bench.simulator.profiles import MODELS, PROFILES
-from docs import generate, scenario_page
+from docs import doctor_reference, generate, scenario_page
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")] + sorted(ROOT.glob("docs/**/*.md"))
@@ -27,6 +31,7 @@ PLUGIN_PAGE = (ROOT / "docs/writing-a-plugin.md").read_text("utf-8")
 FENCE = re.compile(r"^```(\w*)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 COMMAND = re.compile(r"^(?:\$ )?bench ([^#\n]*)", re.MULTILINE)
+REDIRECTED = re.compile(r" 2>| > (?=[\w.]+$)")
 INLINE = re.compile(r"`bench ([^`]+)`")
 PLACEHOLDERS = {"NAME", "FILE", "DIR", "N", "RUN", "COMMAND"}
 
@@ -35,7 +40,7 @@ def commands(page: Path) -> Iterator[str]:
     """Every command line of a page, in blocks and in the text, without `bench` in front."""
     text = page.read_text("utf-8")
     blocks = "\n".join(match[3] for match in FENCE.finditer(text) if match[1] in {"", "console"})
-    yield from (match[1].partition(" 2>")[0].rstrip("…\\ ") for match in COMMAND.finditer(blocks))
+    yield from (REDIRECTED.split(match[1])[0].rstrip("…\\ ") for match in COMMAND.finditer(blocks))
     yield from (match[1].rstrip("… ") for match in INLINE.finditer(FENCE.sub("", text).replace("\n", " ")))
 
 
@@ -184,6 +189,16 @@ def test_the_simulators_page_names_its_numbers() -> None:
     section = page.split("## The control field")[1].split("\n## ")[0]
     assert re.findall(r"^\| `(\w+)` \| ", section, re.MULTILINE) == list(Control.model_fields)
     assert all(f"`{model}`" in page for model in MODELS)
+
+
+def test_the_doctors_page_has_every_rule() -> None:
+    """Each verdict, each thing that an answer may say, and each check has its row; its numbers are the code's."""
+    assert set(doctor_reference.RULES) == set(get_args(Verdict))
+    assert set(doctor_reference.VOTES) == set(get_args(Vote))
+    assert list(doctor_reference.CHECKS) == list(checks._CHECKS)
+    asked = path.Upstream(t_received=0, t_sent=[], types=[], chars=[], sizes=[])
+    seen = {check.name for check in path.seen_upstream("hop", [asked])} | {"cancel", "retry headers"}
+    assert set(doctor_reference.BEHIND) == seen
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
