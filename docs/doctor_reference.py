@@ -15,6 +15,7 @@ from bench.doctor.command import PING_TOKENS
 from bench.doctor.conclude import EXIT_INCONCLUSIVE, EXIT_NOT, EXIT_STREAMING
 from bench.doctor.diagnosis import MEANS, Fix, Verdict
 from bench.doctor.judge import (
+    AGREE,
     FEWEST_DELTAS,
     FEWEST_IN_A_LUMP,
     FLOORS,
@@ -24,6 +25,7 @@ from bench.doctor.judge import (
     OFTEN,
     ONE_LUMP,
     ONE_PIECE,
+    SCATTERS,
     SELDOM,
     STRAIGHT,
     Vote,
@@ -164,13 +166,18 @@ def _lengths() -> Iterator[str]:
     yield f"- The first piece of the longest comes after {LATE_SHARE:.0%} of its whole time or more."
     yield _said(
         f"- Unless the longest answers come all at once: there are three lengths, and the middle one lies within "
-        f"{STRAIGHT:.0%} of the growth of the straight line by characters. Chance does not do that in every round."
+        f"{STRAIGHT:.0%} of the growth of the straight line by characters."
+    )
+    yield _said(
+        f"- There are two rounds, and they agree: the first pieces of one length differ by {AGREE:.0%} of the growth "
+        "at most. Chance does not do all of that."
     )
     yield ""
     yield _said(
         "Calls and structured output have one length. They are *fake* if they come all at once, or if the text of the "
         f"same API is replayed at a pace, and the first piece comes after {OFTEN:.0%} or more of the time from where "
-        "a text would begin to the last piece."
+        f"a text would begin to the last piece, and later than a text's by more than {SCATTERS} times what those "
+        "scatter."
     )
     yield ""
 

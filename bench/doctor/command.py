@@ -21,7 +21,7 @@ from bench.doctor.asking import APIS, LONGEST, MODES, PROMPT, Asked, Manner, ask
 from bench.doctor.diagnosis import Hop, Mode
 from bench.doctor.examine import Examined, Patient, examine
 from bench.doctor.source import DEFAULT_SIM
-from bench.endpoint import expanded_headers, key_for
+from bench.endpoint import expanded_headers, is_sensitive, key_for
 from bench.errors import EXIT_INTERRUPTED, BenchError
 from bench.estimate import Part, estimate
 from bench.manager import load
@@ -151,9 +151,10 @@ def choose(settings: Settings) -> list[Chosen]:
     if len(given) > 1:
         raise BenchError("--target, --base-url and --sim-behind: use one of them (each may be given several times)")
     urls = settings.base_urls or settings.sim_behind
-    places = list(settings.targets or urls)
+    places = [url.strip().rstrip("/") for url in urls] or list(settings.targets)
     if len(places) != len(set(places)):
         raise BenchError(f"{max(places, key=places.count)} is given twice; name two endpoints, or one")
+    _check_headers(settings, places)
     models = _one_each(settings.models, places, "--model")
     keys = _one_each(settings.api_key_envs, places, "--api-key-env", shared=len(places) == 1)
     plugin_targets = load((), ()).plugin_targets() if settings.targets else ()
@@ -180,6 +181,16 @@ def choose(settings: Settings) -> list[Chosen]:
         own = of_target or ("sim-1" if settings.sim_behind else None)
         found.append(Chosen(target, own, target.name, bool(settings.sim_behind) or target.simulated))
     return _told_apart(found)
+
+
+def _check_headers(settings: Settings, places: Sequence[str]) -> None:
+    """No secret goes to several endpoints by accident, as no key does."""
+    secret = next(filter(is_sensitive, settings.headers), None)
+    if secret and len(places) > 1:
+        raise BenchError(
+            f"-H {secret} would go to {len(places)} endpoints: say headers for each target in bench.toml, and name "
+            "them with --target"
+        )
 
 
 def _one_each(values: Sequence[str], places: Sequence[str], option: str, *, shared: bool = True) -> list[str | None]:

@@ -39,6 +39,10 @@ LATE_SHARE = 0.4
 """... and its first piece comes after such a share of the whole time at least."""
 STRAIGHT = 0.15
 """... and that of the middle length lies so close to the straight line, as a share of the whole growth."""
+AGREE = 0.3
+"""... and the first pieces of one length differ from round to round by no more than this share of the growth."""
+SCATTERS = 2
+"""A call's first piece is late if it comes later than a text's by more than so many times what those scatter."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +81,8 @@ class Judged:
     first_byte_ms: float | None = None
     firsts: Sequence[tuple[int, float]] = ()
     """(Cap on the length in tokens, median time of the first piece), by length."""
+    scatter_ms: float = 0.0
+    """The most by which the first pieces of one length differ from round to round."""
     window_ms: float = 0.0
     """From the first delta to the last, median over the longest answers."""
     could_be_ms: float | None = None
@@ -223,13 +229,24 @@ def _lengths(readings: Sequence[Reading]) -> int:
 
 
 def _of_lengths(sound: Sequence[Reading], at_once: bool, resolution_ms: float) -> bool:
-    """Does the first piece come later the longer the answer is, in every round?"""
+    """Does the first piece come later the longer the answer is, by the same in every round? One round is not enough."""
     rounds = [
         sorted((one for one in sound if one.asked.round == number), key=lambda one: one.asked.tokens)
         for number in sorted({one.asked.round for one in sound})
     ]
     several = [each for each in rounds if _lengths(each) > 1]
-    return bool(several) and all(_grows(each, at_once, resolution_ms) for each in several)
+    growth = median(_first(each[-1]) - _first(each[0]) for each in several) if several else 0.0
+    if len(several) < 2 or _scatter(sound) > AGREE * growth:
+        return False
+    return all(_grows(each, at_once, resolution_ms) for each in several)
+
+
+def _scatter(readings: Sequence[Reading]) -> float:
+    """The most by which the first pieces of one length differ."""
+    by_length: dict[int, list[float]] = {}
+    for one in readings:
+        by_length.setdefault(one.asked.tokens, []).append(_first(one))
+    return max(max(firsts) - min(firsts) for firsts in by_length.values())
 
 
 def _grows(ordered: Sequence[Reading], at_once: bool, resolution_ms: float) -> bool:
@@ -258,9 +275,8 @@ def _of_text(long: Sequence[Reading], text: Judged | None, resolution_ms: float)
     if text is None or text.first_ms is None:
         return False
     usual = text.first_ms if text.could_be_ms is None else text.could_be_ms
-    return all(
-        _last(one) - usual > resolution_ms and _first(one) - usual >= OFTEN * (_last(one) - usual) for one in long
-    )
+    least = max(resolution_ms, SCATTERS * text.scatter_ms)
+    return all(_first(one) - usual > least and _first(one) - usual >= OFTEN * (_last(one) - usual) for one in long)
 
 
 def _first(reading: Reading) -> float:
@@ -325,6 +341,7 @@ def _with_numbers(judged: Judged, sound: Sequence[Reading], resolution_ms: float
         first_ms=median(map(_first, long)),
         whole_ms=median(one.end_ms for one in long),
         gap_ms=median(one.window_ms / max(1, one.deltas - 1) for one in long),
+        scatter_ms=_scatter(sound),
         gaps_ms=sorted(_gaps(long[-1])),
         reads_per_delta=median(sum(1 for read in one.reads if read.deltas) / one.deltas for one in long),
         headers_ms=median(one.headers_ms or 0.0 for one in long),

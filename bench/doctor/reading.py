@@ -28,6 +28,7 @@ _OF_MODE: Mapping[Mode, frozenset[str]] = {
     "structured": frozenset({"content", "refusal"}),
 }
 """The events that bring a mode's answer. A text may begin with reasoning, which streams as well."""
+_SAYS = DELTA_KINDS - {"reasoning"}
 _ENDED_BADLY = ("failed", "error")
 
 
@@ -135,7 +136,7 @@ def read_answer(attempt: Attempt, asked: Asked, *, hop: int, nonce: str) -> Read
         pings=answer.pings,
         numbered=_numbered(answer),
         done=answer.done,
-        elsewhere=not deltas and any(event.meaning.chars for event in answer.events),
+        elsewhere=not deltas and any(event.meaning.chars and event.meaning.kind in _SAYS for event in answer.events),
         nonce=nonce,
         client_id=attempt.client_id,
     )
@@ -169,10 +170,11 @@ def _wrong(attempt: Attempt, answer: Answer) -> str:
         return f"the connection ended inside the answer ({attempt.error.partition(': ')[2] or attempt.error})"
     if not content_type.lower().startswith(EVENT_STREAM) and _looks_like_events(attempt):
         return f"the content type is {content_type or 'missing'}, not {EVENT_STREAM}"
+    if not answer.is_stream:
+        said = f" ({answer.message})" if answer.message else ""
+        return f"the content type is {content_type or 'missing'}, and the body is no event stream{said}"
     if answer.malformed:
         return f"it is malformed: {answer.malformed}"
-    if not answer.is_stream:
-        return f"the content type is {content_type or 'missing'}, and the body is no event stream"
     if answer.terminal is None:
         return "it ends without a terminal event"
     if answer.terminal in _ENDED_BADLY:

@@ -78,7 +78,7 @@ def sure(judged: Judged, lateness: Lateness) -> str:
     if judged.verdict in {"not streaming", "broken"}:
         return f"{word}: {judged.agree} of {judged.telling} answers."
     own = "" if lateness.p99 is None else f" This machine itself was {milliseconds(lateness.p99)} late meanwhile (p99)"
-    limit = f"; a pause counts from {milliseconds(judged.resolution_ms)} on."
+    limit = f"; a pause counts from {_ms(judged.resolution_ms)} on."
     lumps = f", {judged.pattern.lumps} lumps" if judged.verdict == "bursty" and judged.pattern else ""
     if judged.verdict == "bursty" and judged.shape and judged.shape.pause_ms < 2 * judged.resolution_ms:
         word = "Likely"
