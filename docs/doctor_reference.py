@@ -11,27 +11,23 @@ from bench.doctor.advice import BUFFERS, NAGLE_MS, NEAR
 from bench.doctor.asking import APIS, LONGEST, MODES, PATHS, ROUNDS, asked
 from bench.doctor.behind import LEAVES_AFTER, RETRY_AFTER_S
 from bench.doctor.bursts import EVEN, LUMP, TOGETHER
-from bench.doctor.command import PING_TOKENS
+from bench.doctor.choosing import PING_TOKENS
 from bench.doctor.conclude import EXIT_INCONCLUSIVE, EXIT_NOT, EXIT_STREAMING
 from bench.doctor.diagnosis import MEANS, Fix, Verdict
-from bench.doctor.judge import (
-    AGREE,
+from bench.doctor.growth import AGREE, GROWTH, LATE_SHARE, SCATTERS, STRAIGHT
+from bench.doctor.metronome import BEAT_MS, ENOUGH
+from bench.doctor.products import PRODUCTS, Product
+from bench.doctor.votes import (
     FEWEST_DELTAS,
     FEWEST_IN_A_LUMP,
     FLOORS,
-    GROWTH,
     LATE_MS,
-    LATE_SHARE,
     OFTEN,
     ONE_LUMP,
     ONE_PIECE,
-    SCATTERS,
     SELDOM,
-    STRAIGHT,
     Vote,
 )
-from bench.doctor.metronome import BEAT_MS, ENOUGH
-from bench.doctor.products import PRODUCTS, Product
 
 RULES: Mapping[Verdict, str] = {
     "not offered": "Every request is refused with a 4xx other than 429; or more than half of the answers are sound "

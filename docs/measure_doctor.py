@@ -25,10 +25,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from bench.doctor.command import Settings, admit, choose
+from bench.doctor.choosing import choose
+from bench.doctor.command import admit
 from bench.doctor.conclude import conclude
 from bench.doctor.diagnosis import UNDECIDED, Diagnosis, Mode, Verdict
 from bench.doctor.examine import Examined, Patient, examine
+from bench.doctor.settings import Settings
 from bench.simulator.process import running
 from tests.parts import litellm as litellm_part
 from tests.parts import nginx as nginx_part

@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from bench.doctor.bursts import Nature
 from bench.doctor.diagnosis import Fix, Mode, Verdict
-from bench.doctor.judge import OFTEN, Judged
+from bench.doctor.judged import Judged
 from bench.doctor.products import Product, passed_through
+from bench.doctor.votes import OFTEN
 
 NAGLE_MS = (35.0, 45.0)
 """Linux delays an acknowledgement by 40 ms at least, and Nagle's algorithm waits for it (RFC 896, RFC 1122 4.2.3.2)."""

@@ -187,7 +187,7 @@ def _limited(seen: Seen) -> Said | None:
 
 
 def _sound(seen: Seen) -> Said | None:
-    wrong = [one for one in seen.readings if one.wrong and one.kind in {"stream", "failed"}]
+    wrong = [one for one in seen.readings if one.broken]
     if not wrong:
         return None
     first = wrong[0]

@@ -28,11 +28,13 @@ from bench.doctor.diagnosis import (
 )
 from bench.doctor.examine import Examined, Patient
 from bench.doctor.hops import difference
-from bench.doctor.judge import Judged, judge, of_one_hop, resolution, vote
+from bench.doctor.judge import judge, of_one_hop
+from bench.doctor.judged import Judged
 from bench.doctor.metronome import Lateness
 from bench.doctor.path import by_our_clock
 from bench.doctor.products import who
 from bench.doctor.reading import Reading
+from bench.doctor.votes import resolution, vote
 from bench.scenario import Api
 
 EXIT_STREAMING, EXIT_NOT, EXIT_INCONCLUSIVE = 0, 1, 4
@@ -47,7 +49,8 @@ def conclude(
     limit = resolution(lateness.p99)
     findings = [finding for number in range(len(patients)) for finding in _findings(patients, found, number, limit)]
     hops = [_named(patient, number, found.readings) for number, patient in enumerate(patients)]
-    unsound = f"{len(broken)} of {len(found.readings)} answers were not sound" if (broken := _unsound(found)) else ""
+    broken = sum(one.broken for one in found.readings)
+    unsound = f"{broken} of {len(found.readings)} answers were not sound" if broken else ""
     told = [one.tokens for one in found.readings if one.tokens is not None]
     return Diagnosis(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -65,11 +68,6 @@ def conclude(
         again=again,
         exit_code=EXIT_NOT if unsound else exit_code(findings),
     )
-
-
-def _unsound(found: Examined) -> list[Reading]:
-    """Answers that are no whole streams, also where most of their kind are."""
-    return [one for one in found.readings if one.wrong and one.kind in {"stream", "failed"}]
 
 
 def _named(patient: Patient, number: int, readings: Sequence[Reading]) -> Hop:

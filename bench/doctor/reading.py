@@ -93,6 +93,11 @@ class Reading:
         return self.kind == "stream" and not self.wrong
 
     @property
+    def broken(self) -> bool:
+        """Was it to be a stream, and is no whole one?"""
+        return self.kind in {"stream", "failed"} and bool(self.wrong)
+
+    @property
     def compressed(self) -> str:
         """The encoding of its body; empty where it is sent as it is."""
         encoding = self.headers.get("content-encoding", "")

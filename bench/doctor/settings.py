@@ -1,16 +1,57 @@
-"""From the options of `bench doctor` to its `Settings`."""
+"""What the options of `bench doctor` say."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bench.config import parse_extra_body
-from bench.configfile import load_config
-from bench.doctor.command import Settings
+from bench.configfile import Config, load_config
+from bench.doctor.asking import APIS, LONGEST, MODES, Asked, asked
+from bench.doctor.diagnosis import Mode
+from bench.doctor.source import DEFAULT_SIM
 from bench.endpoint import parse_header
+from bench.scenario import Api
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the command line said."""
+
+    targets: Sequence[str] = ()
+    base_urls: Sequence[str] = ()
+    sim_behind: Sequence[str] = ()
+    sim: str = DEFAULT_SIM
+    models: Sequence[str] = ()
+    api_key_envs: Sequence[str] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    extra_body: Mapping[str, Any] = field(default_factory=dict)
+    api: Api | None = None
+    modes: Sequence[Mode] = MODES
+    output_tokens: int = LONGEST
+    deadline: float = 120.0
+    seed: int = 0
+    yes: bool = False
+    dry_run: bool = False
+    form: str = "terminal"
+    """`terminal`, `json` or `markdown`: what goes to stdout."""
+    html: Path | None = None
+    open_html: bool = False
+    config: Config = field(default_factory=Config)
+
+    @property
+    def apis(self) -> Sequence[Api]:
+        """To be examined, where the endpoint has them."""
+        return (self.api,) if self.api else APIS
+
+    @property
+    def requests(self) -> list[Asked]:
+        """To each hop. A text is always among them: the others are held against it."""
+        modes = [mode for mode in MODES if mode == "text" or mode in self.modes]
+        return asked(self.apis, modes, self.output_tokens)
 
 
 def settings_from(options: Mapping[str, Any]) -> Settings:

@@ -6,8 +6,9 @@ from bench.analysis.wording import duration, milliseconds
 from bench.doctor.advice import size_text
 from bench.doctor.bursts import EVEN
 from bench.doctor.diagnosis import Mode
-from bench.doctor.judge import FLOORS, Judged
+from bench.doctor.judged import Judged
 from bench.doctor.metronome import Lateness
+from bench.doctor.votes import FLOORS
 
 PIECE = {"text": "a piece", "tools": "a piece of the arguments", "structured": "a piece of the JSON"}
 

@@ -6,7 +6,8 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.doctor.asking import PATHS, Asked
-from bench.doctor.judge import Judged, judge
+from bench.doctor.judge import judge
+from bench.doctor.judged import Judged
 from bench.doctor.reading import read_answer
 from bench.trial import Attempt
 from tests import events as e

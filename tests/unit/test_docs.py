@@ -19,7 +19,7 @@ from bench import hookspecs
 from bench.cli import cli
 from bench.doctor import checks, path
 from bench.doctor.diagnosis import Verdict
-from bench.doctor.judge import Vote
+from bench.doctor.votes import Vote
 from bench.manager import HOOKS, load
 from bench.simulator.control import Control
 from bench.simulator.profiles import MODELS, PROFILES

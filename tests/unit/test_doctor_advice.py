@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bench.doctor.advice import BUFFERS, Advice, advise, size_text
 from bench.doctor.bursts import Nature, Pattern
 from bench.doctor.diagnosis import Fix, Mode, Verdict
-from bench.doctor.judge import Judged
+from bench.doctor.judged import Judged
 from bench.doctor.products import PRODUCTS, passed_through, who
 
 HEADERS: Mapping[str, Mapping[str, str]] = {

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.configfile import Config
-from bench.doctor.command import Chosen, Settings, _told_apart, again_of, announce, ask_before_spending, choose
-from bench.doctor.settings import settings_from
+from bench.doctor.choosing import Chosen, _told_apart, announce, ask_before_spending, choose
+from bench.doctor.command import again_of
+from bench.doctor.settings import Settings, settings_from
 from bench.errors import BenchError
 from bench.target import Price, Target
 

@@ -12,8 +12,10 @@ import pytest
 
 from bench.doctor.bursts import Nature
 from bench.doctor.diagnosis import Verdict
-from bench.doctor.judge import LATE_MS, Judged, judge, of_one_hop, resolution, vote
+from bench.doctor.judge import judge, of_one_hop
+from bench.doctor.judged import Judged
 from bench.doctor.reading import Reading
+from bench.doctor.votes import LATE_MS, resolution, vote
 from tests.delivered import (
     at_once,
     direct,

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.doctor.diagnosis import MEANS, Mode, Verdict
-from bench.doctor.judge import Judged, judge
+from bench.doctor.judge import judge
+from bench.doctor.judged import Judged
 from bench.doctor.metronome import Lateness
 from bench.doctor.words import costs, happens, instrument, sure
 from tests.delivered import at_once, direct, endpoint, even, replayed, seeded, size_buffer, timer
