@@ -14,7 +14,7 @@ from bench.doctor.bursts import EVEN, LUMP, TOGETHER
 from bench.doctor.choosing import PING_TOKENS
 from bench.doctor.conclude import EXIT_INCONCLUSIVE, EXIT_NOT, EXIT_STREAMING
 from bench.doctor.diagnosis import MEANS, Fix, Verdict
-from bench.doctor.growth import AGREE, GROWTH, LATE_SHARE, SCATTERS, STRAIGHT
+from bench.doctor.growth import AGREE, GROWTH, LATE_SHARE, SCATTERS, STRAIGHT, STRAIGHT_GROWTH
 from bench.doctor.metronome import BEAT_MS, ENOUGH
 from bench.doctor.products import PRODUCTS, Product
 from bench.doctor.votes import (
@@ -98,14 +98,14 @@ def _lateness() -> Iterator[str]:
     yield _said(
         "What looks like a pause may have been made on this machine. So a stream of known send times, an event each "
         f"{BEAT_MS} ms from a simulator of its own, is read all the while in the same process. How late its events "
-        "come is the floor: the report prints the p99 and the most. A pause counts if it is longer than "
-        f"{FLOORS} times that p99, and never below {LATE_MS:g} ms. Until there are {ENOUGH} beats, as a p99 takes "
+        "come is the floor: the report prints the p90 and the most. A pause counts if it is longer than "
+        f"{FLOORS} times that p90, and never below {LATE_MS:g} ms. Until there are {ENOUGH} beats, as a p90 takes "
         f"({ENOUGH * BEAT_MS / 1000:.1f} s), the latest counts as it. If that stream does not come, no pause counts, "
         "and nothing is called *streaming*, *bursty*, *fake* or *blocked*."
     )
     yield ""
     yield _said(
-        f"So a busy machine makes the doctor blunt: at a p99 of 3 ms it sees pauses from {3 * FLOORS} ms on, at 30 ms "
+        f"So a busy machine makes the doctor blunt: at a p90 of 3 ms it sees pauses from {3 * FLOORS} ms on, at 30 ms "
         f"from {30 * FLOORS} ms on. Where it says *inconclusive* for that reason, ask again from a quieter one."
     )
     yield ""
@@ -148,25 +148,32 @@ def _lengths() -> Iterator[str]:
     yield from ("### The rule of lengths", "")
     yield _said(
         "A slow model begins late, whatever the length. An answer that is generated first begins the later the longer "
-        "it is. So in every round of texts, from the shortest to the longest, all of this has to hold for *fake*:"
+        "it is. Texts of three lengths are asked for in each round, and chance must not look like that:"
     )
     yield ""
     yield _said(
-        "- The last piece of the longest comes later than that of the shortest, by more than the shortest pause that "
-        "counts."
+        f"- Where the longest answers come all at once, in every round: the last piece of the longest comes later than "
+        "that of the shortest by more than the shortest pause that counts; its first piece comes later too, by "
+        f"{GROWTH:.0%} of that or more, and after {LATE_SHARE:.0%} of its whole time or more; and the first pieces come "
+        "in the order of the lengths."
     )
     yield _said(
-        f"- The first piece of the longest comes later too, by {GROWTH:.0%} of that or more, and the first pieces "
-        "come in order."
-    )
-    yield f"- The first piece of the longest comes after {LATE_SHARE:.0%} of its whole time or more."
-    yield _said(
-        f"- Unless the longest answers come all at once: there are three lengths, and the middle one lies within "
-        f"{STRAIGHT:.0%} of the growth of the straight line by characters."
+        "- Where they come at a pace, in every round: the first piece of the longest comes later than that of the "
+        f"shortest by more than the shortest pause that counts, and by {STRAIGHT_GROWTH:.0%} or more of what the whole "
+        f"takes longer; and that of the middle length lies within {STRAIGHT:.0%} of the growth of the straight line by "
+        "characters."
     )
     yield _said(
         f"- There are two rounds, and they agree: the first pieces of one length differ by {AGREE:.0%} of the growth "
-        "at most. Chance does not do all of that."
+        "at most."
+    )
+    yield _said(
+        "- Where the longest answers are *bursty*, they are that: a large buffer makes first pieces late by length too."
+    )
+    yield ""
+    yield _said(
+        f"Where the first piece of the longest comes later by {GROWTH:.0%} and after {LATE_SHARE:.0%} in every round, and "
+        "the rest does not hold, it is *inconclusive*, never *streaming*."
     )
     yield ""
     yield _said(

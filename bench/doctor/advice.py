@@ -103,7 +103,7 @@ def advise(judged: Judged, mode: Mode, headers: Mapping[str, str], plain: Verdic
             return _fake(judged, found)
         case "blocked":
             why = "Something collects the whole answer, headers and all, and lets it through when it is complete."
-            return Advice(_with_habits(why, found), [*_unbuffer(found), NO_WHOLE_BODY])
+            return Advice(_with_habits(why, found), [*_unbuffer(found), NO_WHOLE_BODY, LARGER])
         case "not streaming":
             why = "The server does not know `stream`, or something on the way took it out of the request."
             return Advice(_with_habits(why, found), [LET_STREAM])

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from bench.doctor.asking import FEWEST, PATHS, Asked, Manner, body_of, new_nonce
 from bench.doctor.clock import Offset, joined
-from bench.doctor.diagnosis import Added, Check, State
+from bench.doctor.diagnosis import NAMES, Added, Check, State
 from bench.doctor.path import Upstream, added, seen_upstream
 from bench.doctor.reading import Reading, read_answer
 from bench.doctor.sending import Line
@@ -127,14 +127,14 @@ def _cancel(name: str, cancels: Sequence[Cancel], offset: Offset) -> Check:
     for one in cancels:
         took = _stopped_after(one, offset)
         if not one.left or not one.upstream:
-            said.append(f"{one.api}: the answer had ended before the client could leave")
+            said.append(f"{NAMES[one.api]}: the answer had ended before the client could leave")
         elif took is None:
             state = "bad"
-            said.append(f"{one.api}: the server went on to the end for a client that had left")
+            said.append(f"{NAMES[one.api]}: the server went on to the end for a client that had left")
         else:
-            said.append(f"{one.api}: the server stopped {took:.0f} ms after the client left")
+            said.append(f"{NAMES[one.api]}: the server stopped {took:.0f} ms after the client left")
     advice = "; tokens are made, and paid for, that nobody reads" if state == "bad" else ""
-    return Check(hop=name, name="cancel", state=state, said=f"{'; '.join(said).capitalize()}{advice}.")
+    return Check(hop=name, name="cancel", state=state, said=f"{'; '.join(said)}{advice}.")
 
 
 def _stopped_after(cancel: Cancel, offset: Offset) -> float | None:

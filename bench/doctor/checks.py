@@ -7,11 +7,8 @@ from dataclasses import dataclass
 from statistics import median
 
 from bench.analysis.wording import milliseconds
-from bench.doctor.diagnosis import Check, State, Verdict
+from bench.doctor.diagnosis import NAMES, Check, State, Verdict
 from bench.doctor.reading import EVENT_STREAM, Reading
-from bench.scenario import Api
-
-NAMES: Mapping[Api, str] = {"responses": "Responses", "chat": "Chat"}
 
 
 @dataclass(frozen=True, kw_only=True)

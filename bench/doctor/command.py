@@ -18,6 +18,7 @@ from bench.doctor.choosing import Chosen, announce, ask_before_spending, choose
 from bench.doctor.diagnosis import Hop
 from bench.doctor.examine import Examined, Patient, examine
 from bench.doctor.settings import Settings
+from bench.doctor.source import simulator_at
 from bench.endpoint import expanded_headers, key_for
 from bench.errors import EXIT_INTERRUPTED, BenchError
 from bench.preflight import preflight
@@ -41,6 +42,8 @@ def doctor(settings: Settings, argv: Sequence[str], *, confirm: Callable[[str], 
     if settings.dry_run:
         return 0
     ask_before_spending(chosen, settings, confirm)
+    if settings.sim_behind:
+        asyncio.run(look_for(settings.sim))
     found, notes, interrupted = Examined(), list[str](), False
     with addressed(chosen) as (reachable, metronome):
         patients, sent = asyncio.run(admit(reachable, settings, notes))
@@ -99,6 +102,12 @@ def addressed(chosen: Sequence[Chosen]) -> Iterator[tuple[Sequence[Chosen], str]
                 ],
                 metronome.base_url,
             )
+
+
+async def look_for(simulator: str) -> None:
+    """Raise `BenchError` where there is none, before any gateway is asked."""
+    async with simulator_at(simulator):
+        pass
 
 
 async def admit(chosen: Sequence[Chosen], settings: Settings, notes: list[str]) -> tuple[list[Patient], int]:

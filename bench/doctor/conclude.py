@@ -10,10 +10,11 @@ from bench import __version__
 from bench.doctor import words
 from bench.doctor.advice import advise
 from bench.doctor.behind import Behind, paths, seen_behind
-from bench.doctor.checks import NAMES, Seen, checks, merged
+from bench.doctor.checks import Seen, checks, merged
 from bench.doctor.diagnosis import (
     ABSENT,
     HEALTHY,
+    NAMES,
     UNDECIDED,
     Added,
     Check,
@@ -46,7 +47,7 @@ def conclude(
 ) -> Diagnosis:
     """All that can be said. `requests`: that were sent before the examination; `again`: the command line."""
     lateness = found.lateness
-    limit = resolution(lateness.p99)
+    limit = resolution(lateness.p90)
     findings = [finding for number in range(len(patients)) for finding in _findings(patients, found, number, limit)]
     hops = [_named(patient, number, found.readings) for number, patient in enumerate(patients)]
     broken = sum(one.broken for one in found.readings)
@@ -223,7 +224,7 @@ def _added(patients: Sequence[Patient], found: Examined, number: int) -> Iterato
 def _floor(lateness: Lateness) -> Floor:
     return Floor(
         p50_ms=lateness.p50,
-        p99_ms=lateness.p99,
+        p90_ms=lateness.p90,
         most_ms=lateness.most,
         n=lateness.n,
         sentence=words.instrument(lateness),

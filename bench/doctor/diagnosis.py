@@ -12,6 +12,8 @@ Verdict = Literal["streaming", "bursty", "fake", "blocked", "not streaming", "br
 Mode = Literal["text", "tools", "structured"]
 State = Literal["good", "note", "bad", "unknown"]
 
+NAMES: Mapping[Api, str] = {"responses": "Responses", "chat": "Chat"}
+"""Of APIs in a sentence."""
 HEALTHY: Verdict = "streaming"
 UNDECIDED: Verdict = "inconclusive"
 ABSENT: Verdict = "not offered"
@@ -161,7 +163,7 @@ class Floor:
     """What this instrument itself adds: lateness of a stream of known send times, read all the while."""
 
     p50_ms: float | None
-    p99_ms: float | None
+    p90_ms: float | None
     most_ms: float | None
     n: int
     sentence: str

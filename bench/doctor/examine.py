@@ -128,7 +128,8 @@ async def ask(
     nonce = new_nonce()
     attempt = await _sent(patient, line, hop, request, nonce, found, plain=plain)
     read = read_answer(attempt, request, hop=hop, nonce=nonce)
-    reading = replace(read, wrong=patient.redact(read.wrong))
+    headers = {name: patient.redact(value) for name, value in read.headers.items()}
+    reading = replace(read, wrong=patient.redact(read.wrong), headers=headers)
     if reading.kind == "refused" and _REFUSABLE in reading.wrong and hop not in found.no_usage:
         found.no_usage.add(hop)
         return await ask(patient, line, hop, request, found, plain=plain)

@@ -33,7 +33,8 @@ def judge(readings: Sequence[Reading], text: Judged | None, resolution_ms: float
     votes = [vote(reading, resolution_ms) for reading in sound]
     waits = held_up(sound, votes, text, resolution_ms)
     most = max(one.deltas for one in sound)
-    return _with_numbers(waits or _by_votes(telling(sound, votes), len(readings), most), sound, resolution_ms)
+    heard = telling(sound, votes)
+    return _with_numbers(waits or _by_votes(heard, len(readings), most), sound, resolution_ms)
 
 
 def of_one_hop(judged: Sequence[Judged]) -> list[Judged]:
@@ -117,9 +118,10 @@ _VERDICTS: Mapping[Vote, Verdict] = {"bursty": "bursty", "even": "streaming"}
 
 def _why_not(heard: Sequence[Vote], most: int) -> str:
     if not heard:
-        return f"the answers are too short to tell: {most} pieces at most (--output-tokens asks for longer ones)"
+        pieces = f"{most} pieces" if most > 1 else "one piece"
+        return f"the answers are too short to tell: {pieces} at most (--output-tokens asks for longer ones)"
     if set(heard) == {"lump"}:
-        return "the answers came whole, but so fast that nothing says whether they were held back"
+        return "the answers came whole, and too fast or too unevenly to say whether they were held back"
     if "unclear" in heard:
         return "there are lumps, but no longer than the pauses that this machine itself made meanwhile"
     said = ", ".join(f"{heard.count(one)} {_SAYS[one]}" for one in dict.fromkeys(heard))

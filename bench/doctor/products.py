@@ -189,4 +189,5 @@ def passed_through(headers: Mapping[str, str]) -> list[Product]:
 def who(headers: Mapping[str, str]) -> str:
     """What an answer says of its makers: its `server`, and `via` or `x-powered-by`; empty where it says nothing."""
     said = [headers[name] for name in ("server", "via", "x-powered-by") if headers.get(name)]
+    said += [f"LiteLLM {headers['x-litellm-version']}"] if headers.get("x-litellm-version") else []
     return ", ".join(dict.fromkeys(said))[:80]

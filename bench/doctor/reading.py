@@ -9,11 +9,11 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import httptools
 
-from bench.clients.decode import DELTA_KINDS, Answer, Event, Http, decode, unpacker
+from bench.clients.decode import DELTA_KINDS, Answer, Decoder, Event, Http, decode, unpacker
 from bench.clients.sse import SseParser
 from bench.clients.wire.errors import DEADLINE
 from bench.doctor.asking import Asked
@@ -83,7 +83,7 @@ class Reading:
     done: bool = False
     """`[DONE]` came."""
     elsewhere: bool = False
-    """It brought content, but not of the mode that was asked for: a text instead of a call."""
+    """It brought something else than was asked for: a text instead of a call, or of JSON."""
     nonce: str = ""
     client_id: str = ""
 
@@ -141,10 +141,38 @@ def read_answer(attempt: Attempt, asked: Asked, *, hop: int, nonce: str) -> Read
         pings=answer.pings,
         numbered=_numbered(answer),
         done=answer.done,
-        elsewhere=not deltas and any(event.meaning.chars and event.meaning.kind in _SAYS for event in answer.events),
+        elsewhere=_elsewhere(attempt, answer, asked.mode, found=bool(deltas)),
         nonce=nonce,
         client_id=attempt.client_id,
     )
+
+
+def _elsewhere(attempt: Attempt, answer: Answer, mode: Mode, *, found: bool) -> bool:
+    """Does it bring something else than was asked for: a text instead of a call, or of JSON?"""
+    if not found:
+        return any(event.meaning.chars and event.meaning.kind in _SAYS for event in answer.events)
+    return mode == "structured" and answer.is_stream and not _text(attempt).lstrip().startswith(("{", "["))
+
+
+def _text(attempt: Attempt) -> str:
+    """The beginning of the text, as far as it is needed to see what it is."""
+    said = ""
+    for value in Decoder(attempt.headers, asked_stream=True, path=attempt.path).values(attempt.reads):
+        said += text_of_delta(value) if isinstance(value, dict) else ""
+        if said.strip():
+            break
+    return said
+
+
+def text_of_delta(event: Mapping[str, Any]) -> str:
+    """What an event of either API adds to the text."""
+    choices = event.get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    delta = choice.get("delta") if isinstance(choice, dict) else event.get("delta")
+    if event.get("type") not in {None, "response.output_text.delta"}:
+        return ""
+    text = delta.get("content") if isinstance(delta, dict) else delta
+    return text if isinstance(text, str) else ""
 
 
 def _after(origin: int | None, time: int | None) -> float | None:

@@ -10,7 +10,7 @@ from bench.doctor.reading import Reading
 
 Vote = Literal["bursty", "even", "partly", "unclear", "lump", "short"]
 FLOORS = 3
-"""A pause below so many times the p99 of this machine's own lateness is none: the project's rule for effects."""
+"""A pause below so many times the p90 of this machine's own lateness is none: the project's rule for effects."""
 LATE_MS = 5.0
 """Lumps with shorter pauses than this are no lumps to anybody; an idle event loop is up to 2-3 ms late."""
 FEWEST_DELTAS = 8
@@ -25,9 +25,9 @@ OFTEN, SELDOM = 0.5, 0.25
 """Shares of deltas held in lumps above which an answer is bursty, and below which it is even."""
 
 
-def resolution(p99_ms: float | None) -> float:
-    """The shortest pause that counts, in ms; `p99_ms`: this machine's lateness, None where it is not known."""
-    return FLOORS * max(p99_ms, LATE_MS / FLOORS) if p99_ms is not None else float("inf")
+def resolution(p90_ms: float | None) -> float:
+    """The shortest pause that counts, in ms; `p90_ms`: this machine's lateness, None where it is not known."""
+    return FLOORS * max(p90_ms, LATE_MS / FLOORS) if p90_ms is not None else float("inf")
 
 
 def vote(reading: Reading, resolution_ms: float) -> Vote:
@@ -37,7 +37,8 @@ def vote(reading: Reading, resolution_ms: float) -> Vote:
     so that nothing can be said of what is between. `short`: too little came for anything to be said.
     """
     if reading.deltas < FEWEST_DELTAS:
-        return "lump" if reading.chars >= ONE_PIECE and reading.deltas < LUMP else "short"
+        long = reading.chars >= ONE_PIECE or (reading.tokens or 0) >= FEWEST_IN_A_LUMP
+        return "lump" if long and reading.deltas < LUMP else "short"
     seen = shape(bursts(reading))
     if reading.window_ms <= resolution_ms or (seen.largest >= ONE_LUMP and seen.pause_ms <= resolution_ms):
         return "lump" if reading.deltas >= FEWEST_IN_A_LUMP else "short"

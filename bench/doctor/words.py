@@ -38,8 +38,8 @@ def happens(judged: Judged, mode: Mode) -> str:
 def _lumps(judged: Judged) -> str:
     pattern, shape = judged.pattern, judged.shape
     if pattern is None:
-        pause = _ms(shape.pause_ms) if shape else "a while"
-        return f"Most of the answer comes at once, after a pause of {pause} in which nothing comes."
+        bursts, pause = (shape.bursts, _ms(shape.pause_ms)) if shape else (2, "a while")
+        return f"The answer comes in {bursts} lumps, with {pause} between them in which nothing comes."
     low, high = pattern.deltas
     count = f"{low}" if low == high else f"{low} to {high}"
     spread = f" ± {100 * pattern.even_bytes:.0f} %" if 0.005 <= pattern.even_bytes <= EVEN else ""
@@ -66,7 +66,7 @@ def _by_length(judged: Judged) -> str:
     """The mark of a fake stream."""
     if len(judged.firsts) < 2:
         return ""
-    said = ", ".join(f"{_ms(ms)} at {tokens} tokens" for tokens, ms in judged.firsts)
+    said = ", ".join(f"{_ms(ms)} at up to {tokens} tokens" for tokens, ms in judged.firsts)
     return f" The longer the answer, the later its first piece: {said}."
 
 
@@ -78,7 +78,7 @@ def sure(judged: Judged, lateness: Lateness) -> str:
     word = "Sure" if judged.agree == judged.telling and judged.telling > 1 else "Likely"
     if judged.verdict in {"not streaming", "broken"}:
         return f"{word}: {judged.agree} of {judged.telling} answers."
-    own = "" if lateness.p99 is None else f" This machine itself was {milliseconds(lateness.p99)} late meanwhile (p99)"
+    own = "" if lateness.p90 is None else f" This machine itself was {milliseconds(lateness.p90)} late meanwhile (p90)"
     limit = f"; a pause counts from {_ms(judged.resolution_ms)} on."
     lumps = f", {judged.pattern.lumps} lumps" if judged.verdict == "bursty" and judged.pattern else ""
     if judged.verdict == "bursty" and judged.shape and judged.shape.pause_ms < 2 * judged.resolution_ms:
@@ -128,12 +128,12 @@ def _load_tool(judged: Judged) -> str:
 
 def instrument(lateness: Lateness) -> str:
     """What this machine itself adds."""
-    if lateness.p99 is None:
+    if lateness.p90 is None:
         return "What this machine itself adds is not known: the stream of known send times did not come."
     return (
-        f"A stream of known send times, read by the same client at the same time, came {milliseconds(lateness.p99)} "
-        f"late at p99 and {milliseconds(lateness.most or 0.0)} at most ({lateness.n} beats); "
-        f"pauses under {FLOORS} times that p99 count as none."
+        f"A stream of known send times, read by the same client at the same time, came {milliseconds(lateness.p90)} "
+        f"late at p90 and {milliseconds(lateness.most or 0.0)} at most ({lateness.n} beats); "
+        f"pauses under {FLOORS} times that p90 count as none."
     )
 
 

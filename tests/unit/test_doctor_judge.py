@@ -102,7 +102,7 @@ def test_verdicts(name: str, seed: int) -> None:
     ("name", "says"),
     [
         ("tiny answers", "too short to tell: 7 pieces at most"),
-        ("too fast", "so fast that nothing says whether they were held back"),
+        ("too fast", "too fast or too unevenly to say whether they were held back"),
         ("half and half", "the answers do not agree: 3 streamed, 3 came in lumps"),
     ],
 )

@@ -92,7 +92,7 @@ CASES: dict[str, tuple[Case, set[Verdict], float]] = {
     "fast, busy": (fast_on_a_busy_machine, {"fake", "blocked", "bursty"}, 0.01),
 }
 DECIDED = {
-    "noisy": 0.99,
+    "noisy": 0.93,
     "jittery": 0.95,
     "buffered": 1.0,
     "busy, buffered": 0.85,

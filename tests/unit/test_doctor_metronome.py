@@ -28,24 +28,24 @@ def test_lateness_is_what_was_added(late: list[int], start: int) -> None:
 
 @given(st.lists(st.floats(0, 1e4), min_size=1, max_size=900))
 def test_quantiles_are_those_of_the_beats(late: list[float]) -> None:
-    """At most a hundredth is later than the p99, which is one of the values; of few beats it is the latest."""
+    """At most a tenth is later than the p90, which is one of the values; of few beats it is the latest."""
     found = summed_up(late)
-    assert found.p99 is not None
+    assert found.p90 is not None
     assert found.p50 is not None
     assert found.most == max(late)
     assert (found.n, found.p50) == (len(late), median(late))
-    assert found.p50 <= found.p99 <= found.most
-    assert found.p99 in late
+    assert found.p50 <= found.p90 <= found.most
+    assert found.p90 in late
     if len(late) >= ENOUGH:
-        assert sum(one > found.p99 for one in late) <= 0.01 * len(late)
+        assert sum(one > found.p90 for one in late) <= 0.1 * len(late)
     else:
-        assert found.p99 == found.most
+        assert found.p90 == found.most
 
 
-@pytest.mark.parametrize(("count", "p99"), [(ENOUGH - 1, 5000.0), (ENOUGH, 1.0)])
-def test_how_many_beats_a_p99_takes(count: int, p99: float) -> None:
-    """From that number on one slow beat is not the p99 any more."""
-    assert summed_up([1.0] * (count - 1) + [5000.0]).p99 == p99
+@pytest.mark.parametrize(("count", "p90"), [(ENOUGH - 1, 5000.0), (ENOUGH, 1.0)])
+def test_how_many_beats_a_p90_takes(count: int, p90: float) -> None:
+    """From that number on one slow beat is not the p90 any more."""
+    assert summed_up([1.0] * (count - 1) + [5000.0]).p90 == p90
 
 
 def test_of_no_beat_nothing_is_known() -> None:
