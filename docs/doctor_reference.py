@@ -152,10 +152,10 @@ def _lengths() -> Iterator[str]:
     )
     yield ""
     yield _said(
-        f"- Where the longest answers come all at once, in every round: the last piece of the longest comes later than "
+        "- Where the longest answers come all at once, in every round: the last piece of the longest comes later than "
         "that of the shortest by more than the shortest pause that counts; its first piece comes later too, by "
-        f"{GROWTH:.0%} of that or more, and after {LATE_SHARE:.0%} of its whole time or more; and the first pieces come "
-        "in the order of the lengths."
+        f"{GROWTH:.0%} of that or more, and after {LATE_SHARE:.0%} of its whole time or more; and the first pieces "
+        "come in the order of the lengths."
     )
     yield _said(
         "- Where they come at a pace, in every round: the first piece of the longest comes later than that of the "
@@ -172,8 +172,8 @@ def _lengths() -> Iterator[str]:
     )
     yield ""
     yield _said(
-        f"Where the first piece of the longest comes later by {GROWTH:.0%} and after {LATE_SHARE:.0%} in every round, and "
-        "the rest does not hold, it is *inconclusive*, never *streaming*."
+        f"Where the first piece of the longest comes later by {GROWTH:.0%} and after {LATE_SHARE:.0%} in every round, "
+        "and the rest does not hold, it is *inconclusive*, never *streaming*."
     )
     yield ""
     yield _said(

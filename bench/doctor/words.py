@@ -106,7 +106,7 @@ def costs(judged: Judged) -> str:
 
 
 def _first_held(judged: Judged) -> str:
-    held = (judged.first_burst - 1) * (judged.gap_ms or 0.0)
+    held = min((judged.first_burst - 1) * (judged.gap_ms or 0.0), judged.first_ms or 0.0)
     if held <= judged.resolution_ms or not judged.first_ms:
         return ""
     share = 100 * held / judged.first_ms
