@@ -48,7 +48,7 @@ def conclude(
     """All that can be said. `requests`: that were sent before the examination; `again`: the command line."""
     lateness = found.lateness
     limit = resolution(lateness.p90)
-    findings = [finding for number in range(len(patients)) for finding in _findings(patients, found, number, limit)]
+    findings = [one for number in range(len(patients)) for one in _findings(patients, found, number, lateness)]
     hops = [_named(patient, number, found.readings) for number, patient in enumerate(patients)]
     broken = sum(one.broken for one in found.readings)
     unsound = f"{broken} of {len(found.readings)} answers were not sound" if broken else ""
@@ -77,8 +77,9 @@ def _named(patient: Patient, number: int, readings: Sequence[Reading]) -> Hop:
     return Hop(name=patient.hop.name, base_url=patient.hop.base_url, model=patient.hop.model, server=said)
 
 
-def _findings(patients: Sequence[Patient], found: Examined, number: int, limit: float) -> Iterator[Finding]:
+def _findings(patients: Sequence[Patient], found: Examined, number: int, lateness: Lateness) -> Iterator[Finding]:
     """Of one hop, by API and mode in the order in which they were asked."""
+    hop, limit = patients[number].hop.name, resolution(lateness.p90)
     mine = [one for one in found.readings if one.hop == number]
     by_kind: dict[tuple[Api, Mode], list[Reading]] = {}
     for one in mine:
@@ -89,7 +90,8 @@ def _findings(patients: Sequence[Patient], found: Examined, number: int, limit: 
         for (api, mode), readings in by_kind.items()
     ]
     for ((api, mode), readings), said in zip(by_kind.items(), of_one_hop(judged), strict=True):
-        yield finding(patients[number].hop.name, api, mode, said, readings, _plain(found, number, api, limit), found)
+        plain = _plain(found, number, api, limit)
+        yield finding(hop, api, mode, said, readings, plain, lateness=lateness, behind=found.behind)
 
 
 def finding(
@@ -99,7 +101,9 @@ def finding(
     judged: Judged,
     readings: Sequence[Reading],
     plain: Verdict | None,
-    found: Examined,
+    *,
+    lateness: Lateness,
+    behind: Behind | None,
 ) -> Finding:
     """The verdict with its words."""
     shown = _shown(readings)
@@ -110,12 +114,12 @@ def finding(
         mode=mode,
         verdict=judged.verdict,
         happens=words.happens(judged, mode),
-        sure=words.sure(judged, found.lateness),
+        sure=words.sure(judged, lateness),
         why=advice.why,
         costs=words.costs(judged),
         change=advice.change,
         numbers=numbers(judged),
-        curve=_curve(hop, judged, shown, found.behind) if shown and shown.arrivals else None,
+        curve=_curve(hop, judged, shown, behind) if shown and shown.arrivals else None,
     )
 
 

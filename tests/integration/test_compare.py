@@ -24,6 +24,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return here
 
 
+@pytest.mark.slow
 def test_compare_puts_runs_to_the_gate(folder: Path) -> None:
     """The table, the verdict and the files of the current run; the condition that failed is the exit code."""
     done = bench("compare", "before", "after", "--fail-on", "text.ttft:+3%", cwd=folder)

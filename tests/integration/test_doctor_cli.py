@@ -80,7 +80,7 @@ MISUSED: Mapping[str, tuple[list[str], str]] = {
 """What does not fit together, and what the message has to name. Nobody listens on ports 1 and 2."""
 
 
-@pytest.mark.parametrize("name", quick(MISUSED, "two kinds", "unknown mode", "too short"))
+@pytest.mark.parametrize("name", quick(MISUSED, "two kinds"))
 def test_misused(tmp_path: Path, name: str) -> None:
     """Exit 2 and a message that says what is wrong."""
     options, words = MISUSED[name]
@@ -103,7 +103,7 @@ OTHERS: Mapping[str, tuple[list[Answer], str, str]] = {
 """Its answers, one after the other, the model that is asked for, and what is said."""
 
 
-@pytest.mark.parametrize("name", quick(OTHERS, "wrong key", "web page"))
+@pytest.mark.parametrize("name", quick(OTHERS, "wrong key"))
 def test_no_use(tmp_path: Path, name: str) -> None:
     """A server that refuses all there is to ask is one line, without its secrets."""
     answers, model, words = OTHERS[name]

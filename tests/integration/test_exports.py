@@ -49,6 +49,7 @@ def files(folder: Path) -> set[str]:
     return {path.name for path in (folder / "reports" / "first").iterdir() if path.suffix in {".txt", ".md", ".html"}}
 
 
+@pytest.mark.slow
 def test_a_reporter_from_outside_is_written_when_it_is_named(folder: Path) -> None:
     """Registered by a plugin file: to its own file, or to one that is named; the table is shown all the same."""
     done = bench(

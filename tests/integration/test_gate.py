@@ -33,6 +33,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return here
 
 
+@pytest.mark.slow
 def test_report_with_a_gate(reports: Path) -> None:
     """`bench report` decides all conditions, writes the JUnit file and the step summary, and exits 1 for a failure."""
     env = {"GITHUB_STEP_SUMMARY": str(reports / "step.md"), "GITHUB_ACTIONS": "true"}

@@ -73,7 +73,7 @@ def test_streaming_ones_stream(simulator: Simulator, name: str, api: str) -> Non
     assert len(brought) > TOKENS / 4
 
 
-@pytest.mark.parametrize(("name", "api"), cases(LUMPS, "every_40_ms", "sized_4k"))
+@pytest.mark.parametrize(("name", "api"), cases(LUMPS))
 def test_lumps(simulator: Simulator, name: str, api: str) -> None:
     """All but the last lump are of the size, or as far apart, as the name says; the headers come at once."""
     seen = through(simulator, name, api)
@@ -92,7 +92,7 @@ def test_lumps(simulator: Simulator, name: str, api: str) -> None:
         assert len(bursts) == -(-len(seen.body) // size) or bursts[-1][1] > size  # the last goes with the rest
 
 
-@pytest.mark.parametrize(("name", "api"), cases(("late", "at_once", "replayed", "json"), "late", "at_once", "json"))
+@pytest.mark.parametrize(("name", "api"), cases(("late", "at_once", "replayed", "json")))
 def test_held_back_until_it_is_complete(simulator: Simulator, name: str, api: str) -> None:
     """Nothing of the body arrives before the whole is generated; headers early or late as the name says."""
     seen = through(simulator, name, api)
@@ -128,7 +128,8 @@ def arguments(body: bytes, api: str) -> str:
     return "".join(call[0]["function"]["arguments"] for call in calls if call)
 
 
-@pytest.mark.parametrize("api", [APIS[0], pytest.param(APIS[1], marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("api", APIS)
 def test_broken_ones_are_broken(simulator: Simulator, api: str) -> None:
     """Each in its own way and in no other; asked without `stream`, all but the limited ones answer."""
     seen = {name: through(simulator, name, api, tokens=32) for name in BROKEN}
@@ -155,6 +156,7 @@ def halves(body: bytes) -> int:
     return found
 
 
+@pytest.mark.slow
 def test_closing_one_closes(simulator: Simulator) -> None:
     """It says so in each answer and does it; the plain one answers a second request on the same connection."""
     for name, answers in (("closing", 1), ("plain", 2)):
@@ -175,6 +177,7 @@ def ask(connection: socket.socket, request: bytes) -> bytes:
         return b""
 
 
+@pytest.mark.slow
 def test_who_leaves_is_seen_upstream(tmp_path_factory: pytest.TempPathFactory) -> None:
     """A client that goes in the middle of a stream ends it in the simulator too, and no route tells who is there."""
     log = tmp_path_factory.mktemp("log") / "truth"
