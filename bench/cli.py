@@ -12,7 +12,15 @@ from typing import Any
 import click
 
 import bench
-from bench.cli_options import baseline_options, form_options, gate_options, page_options, plugin_options, runs_option
+from bench.cli_options import (
+    baseline_options,
+    form_options,
+    gate_options,
+    page_options,
+    plugin_options,
+    request_options,
+    runs_option,
+)
 from bench.errors import EXIT_FAULT, EXIT_INTERRUPTED, EXIT_UNREAD, BenchError
 from bench.optiontypes import RUN_TYPES, Levels, Texts
 from bench.output import NAMES as OUTPUT
@@ -164,15 +172,7 @@ def cli() -> None:
     metavar="VARIABLE",
     help="Environment variable that holds the key. Without it only openai gets a key (OPENAI_API_KEY).",
 )
-@click.option(
-    "-H",
-    "--header",
-    "headers",
-    multiple=True,
-    metavar="'NAME: VALUE'",
-    help="Header for every request; ${VARIABLE} is filled in when it is sent. Repeatable.",
-)
-@click.option("--extra-body", metavar="JSON|@FILE", help="Further fields for the body of every request.")
+@request_options
 @click.option("--prompt", metavar="TEXT", help="Ask this instead of the scenarios' own prompts.")
 @click.option(
     "--prompts",
@@ -612,15 +612,7 @@ def serve(
     metavar="VARIABLE",
     help="Environment variable that holds the key; one for each endpoint.",
 )
-@click.option(
-    "-H",
-    "--header",
-    "headers",
-    multiple=True,
-    metavar="'NAME: VALUE'",
-    help="Header for every request; ${VARIABLE} is filled in when it is sent. Repeatable.",
-)
-@click.option("--extra-body", metavar="JSON|@FILE", help="Further fields for the body of every request.")
+@request_options
 @click.option("--api", type=RUN_TYPES["api"], help="Examine this API only. [default: both, where they are]")
 @click.option(
     "--mode",

@@ -32,6 +32,19 @@ plugin_options = _all(
 )
 """For every command that loads plugins."""
 
+request_options = _all(
+    click.option(
+        "-H",
+        "--header",
+        "headers",
+        multiple=True,
+        metavar="'NAME: VALUE'",
+        help="Header for every request; ${VARIABLE} is filled in when it is sent. Repeatable.",
+    ),
+    click.option("--extra-body", metavar="JSON|@FILE", help="Further fields for the body of every request."),
+)
+"""What goes with every request."""
+
 runs_option = click.option(
     "--out",
     type=click.Path(path_type=Path),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -31,7 +30,7 @@ from bench.doctor.examine import Examined, Patient
 from bench.doctor.hops import difference
 from bench.doctor.judge import judge, of_one_hop
 from bench.doctor.judged import Judged
-from bench.doctor.metronome import Lateness
+from bench.doctor.metronome import Lateness, at_share
 from bench.doctor.path import by_our_clock
 from bench.doctor.products import who
 from bench.doctor.reading import Reading
@@ -172,8 +171,8 @@ def numbers(judged: Judged) -> dict[str, float | int | str | None]:
         "window_ms": judged.window_ms,
         "gap_ms": judged.gap_ms,
         "gap_p50_ms": judged.itl_ms,
-        "gap_p90_ms": _at(judged.gaps_ms, 0.9),
-        "gap_most_ms": _at(judged.gaps_ms, 1.0),
+        "gap_p90_ms": at_share(judged.gaps_ms, 0.9),
+        "gap_most_ms": at_share(judged.gaps_ms, 1.0),
         "reads_per_delta": judged.reads_per_delta,
         "first_without_length_ms": judged.could_be_ms,
         "typical_burst_deltas": shape.typical if shape else None,
@@ -187,11 +186,6 @@ def numbers(judged: Judged) -> dict[str, float | int | str | None]:
         "lump_nature": judged.nature if judged.verdict == "bursty" else None,
         "resolution_ms": judged.resolution_ms or None,
     }
-
-
-def _at(ordered: Sequence[float], q: float) -> float | None:
-    """The q-quantile of sorted values (inverse of the ECDF)."""
-    return ordered[max(0, math.ceil(q * len(ordered)) - 1)] if ordered else None
 
 
 def _checks(patients: Sequence[Patient], found: Examined, number: int, limit: float) -> list[Check]:

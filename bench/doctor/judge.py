@@ -34,7 +34,7 @@ def judge(readings: Sequence[Reading], text: Judged | None, resolution_ms: float
     waits = held_up(sound, votes, text, resolution_ms)
     most = max(one.deltas for one in sound)
     heard = telling(sound, votes)
-    return _with_numbers(waits or _by_votes(heard, len(readings), most), sound, resolution_ms)
+    return _with_numbers(waits or _by_votes(heard, len(readings), most), sound, votes, resolution_ms)
 
 
 def of_one_hop(judged: Sequence[Judged]) -> list[Judged]:
@@ -128,11 +128,11 @@ def _why_not(heard: Sequence[Vote], most: int) -> str:
     return f"the answers do not agree: {said}"
 
 
-def _with_numbers(judged: Judged, sound: Sequence[Reading], resolution_ms: float) -> Judged:
+def _with_numbers(judged: Judged, sound: Sequence[Reading], votes: Sequence[Vote], resolution_ms: float) -> Judged:
     """With what its answers have in common."""
     lengths = sorted({one.asked.tokens for one in sound})
     long = [one for one in sound if one.asked.tokens == lengths[-1]]
-    lumpy = [found for one in sound if (found := bursts(one)) and vote(one, resolution_ms) == "bursty"]
+    lumpy = [bursts(one) for one, said in zip(sound, votes, strict=True) if said == "bursty"]
     return replace(
         judged,
         first_ms=median(map(first_ms, long)),

@@ -63,8 +63,13 @@ def summed_up(late: Sequence[float]) -> Lateness:
     if not late:
         return Lateness(0, None, None, None)
     ordered = sorted(late)
-    p90 = ordered[math.ceil(0.9 * len(ordered)) - 1] if len(ordered) >= ENOUGH else ordered[-1]
+    p90 = at_share(ordered, 0.9 if len(ordered) >= ENOUGH else 1.0)
     return Lateness(len(ordered), median(ordered), p90, ordered[-1])
+
+
+def at_share(ordered: Sequence[float], q: float) -> float | None:
+    """The q-quantile of sorted values (inverse of the ECDF); None of none. No numpy: this is a measuring process."""
+    return ordered[max(0, math.ceil(q * len(ordered)) - 1)] if ordered else None
 
 
 def lateness(beats: Sequence[int]) -> list[float]:
