@@ -1,10 +1,10 @@
 """What a plugin author imports."""
 
-from bench.hookspecs import hookimpl
-from bench.scenario import Ask, Scenario
-from bench.summary import Reporter, Summary
-from bench.target import Target
-from bench.trial import Trial
+from bench.core.hookspecs import hookimpl
+from bench.core.scenario import Ask, Scenario
+from bench.core.summary import Reporter, Summary
+from bench.core.target import Target
+from bench.core.trial import Trial
 
 __all__ = ["Ask", "Reporter", "Scenario", "Summary", "Target", "Trial", "hookimpl"]
 __version__ = "0.1.0"

@@ -26,7 +26,7 @@ from time import perf_counter
 
 import numpy as np
 
-from bench.environment import machine
+from bench.run.environment import machine
 from tests.cli import BENCH, environment
 from tests.large import Large, make_large
 from tests.nullserver import Null, running

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from bench.conformance.streams import Stream, Truth, load
-from bench.scenario import API_NAMES
+from bench.core.scenario import API_NAMES
+from bench.simulator.conformance_set import Stream, Truth, load
 
 HEAD = "| model | what is sent | scenario | status | TTFT | visible | TTFU | tokens, events |"
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pydantic import BaseModel, create_model
 
 from bench.doctor.diagnosis import MEANS, Added, Check, Curve, Diagnosis, Difference, Finding, Fix, Floor, Hop, Shift
-from bench.doctor.reports.as_json import SCHEMA_VERSION
+from bench.doctor.reports.json import SCHEMA_VERSION
 from docs.formats_page import field_docs, members_of, model_of, plain, word
 
 HEAD = f"""## The doctor's JSON

@@ -6,18 +6,18 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from textwrap import fill
 
-from bench.doctor import checks
 from bench.doctor.advice import BUFFERS, NAGLE_MS, NEAR
-from bench.doctor.asking import APIS, LONGEST, MODES, PATHS, ROUNDS, asked
-from bench.doctor.behind import LEAVES_AFTER, RETRY_AFTER_S
-from bench.doctor.bursts import EVEN, LUMP, TOGETHER
-from bench.doctor.choosing import PING_TOKENS
 from bench.doctor.conclude import EXIT_INCONCLUSIVE, EXIT_NOT, EXIT_STREAMING
 from bench.doctor.diagnosis import MEANS, Fix, Verdict
-from bench.doctor.growth import AGREE, GROWTH, LATE_SHARE, SCATTERS, STRAIGHT, STRAIGHT_GROWTH
-from bench.doctor.metronome import BEAT_MS, ENOUGH
+from bench.doctor.endpoints import PING_TOKENS
+from bench.doctor.probe.behind import LEAVES_AFTER, RETRY_AFTER_S
+from bench.doctor.probe.metronome import BEAT_MS, ENOUGH
 from bench.doctor.products import PRODUCTS, Product
-from bench.doctor.votes import (
+from bench.doctor.requests import APIS, LONGEST, MODES, PATHS, ROUNDS, asked
+from bench.doctor.verdict import properties as checks
+from bench.doctor.verdict.bursts import EVEN, LUMP, TOGETHER
+from bench.doctor.verdict.growth import AGREE, GROWTH, LATE_SHARE, SCATTERS, STRAIGHT, STRAIGHT_GROWTH
+from bench.doctor.verdict.votes import (
     FEWEST_DELTAS,
     FEWEST_IN_A_LUMP,
     FLOORS,

@@ -13,11 +13,11 @@ from typing import Any
 import click
 from pydantic import BaseModel
 
-from bench.analysis.metrics import glossary_markdown
-from bench.cli import cli
-from bench.schema import SCHEMA_VERSION, TABLES
-from bench.simulator.script import Fault, Item, Turn, Write
-from bench.summary import COLUMNS, Row
+from bench.cli.main import cli
+from bench.core.metrics import glossary_markdown
+from bench.core.row import COLUMNS, Row
+from bench.core.script import Fault, Item, Turn, Write
+from bench.records.schema import SCHEMA_VERSION, TABLES
 from docs.conformance_page import streams_markdown
 from docs.doctor_page import doctor_markdown
 from docs.doctor_reference import reference_markdown

@@ -25,11 +25,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from bench.doctor.choosing import choose
 from bench.doctor.command import admit
 from bench.doctor.conclude import conclude
 from bench.doctor.diagnosis import UNDECIDED, Diagnosis, Mode, Verdict
-from bench.doctor.examine import Examined, Patient, examine
+from bench.doctor.endpoints import choose
+from bench.doctor.probe.examine import Examined, Patient, examine
 from bench.doctor.settings import Settings
 from bench.simulator.process import running
 from tests.parts import litellm as litellm_part

@@ -21,8 +21,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.ipc
 
-from bench.records import Journal, Rows, read
-from bench.schema import TABLES
+from bench.records.journal import Journal, Rows, read
+from bench.records.schema import TABLES
 
 TIMES = 400
 PER_TRIAL = ("trials", "attempts", "events", "pieces", "metrics")

@@ -20,12 +20,12 @@ import httpcore2
 import numpy as np
 import openai
 
-from bench.clients.decode import decode
-from bench.clients.net import TapBackend, current_attempt
-from bench.clients.tap import KEEPALIVE_S, MAX_CONNECTIONS, TapTransport, current_trial
+from bench.clients.decode.decode import decode
+from bench.clients.sdk.sockets import TapBackend, current_attempt
+from bench.clients.sdk.tap import KEEPALIVE_S, MAX_CONNECTIONS, TapTransport, current_trial
+from bench.core.trial import Trial
 from bench.simulator.process import running
 from bench.simulator.truth import read_truth
-from bench.trial import Trial
 
 ROUNDS = 6
 STREAMS = 64

@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from bench.manager import Found, load
-from bench.params import field_defaults
-from bench.scenario import API_NAMES, NEEDS, Scenario
+from bench.core.params import field_defaults
+from bench.core.plugin_loader import Found, load
+from bench.core.scenario import API_NAMES, NEEDS, Scenario
 
 TAGS: Mapping[str, str] = {
     "core": "what `bench run` measures when nothing is named; with `--api chat`, the `chat_` ones",

@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import calibration, records
-from bench.load import Load
-from bench.records import Journal, columns_of
-from bench.schema import SCHEMA_VERSION
+from bench.core.load import Load
+from bench.plan import calibration
+from bench.records import journal as records
+from bench.records.journal import Journal, columns_of
+from bench.records.schema import SCHEMA_VERSION
 
 MS = 1_000_000
 DELTA = "response.output_text.delta"

@@ -14,9 +14,9 @@ from itertools import accumulate, groupby
 from random import Random
 from typing import Any, NamedTuple
 
-from bench.doctor.asking import Asked, asked
 from bench.doctor.diagnosis import Mode
-from bench.doctor.reading import Read, Reading
+from bench.doctor.requests import Asked, asked
+from bench.doctor.verdict.reading import Read, Reading
 
 
 class Piece(NamedTuple):

@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import product
 from typing import Any
 
+from bench.core.scenario import Api
 from bench.doctor.diagnosis import (
     Added,
     Check,
@@ -21,7 +22,6 @@ from bench.doctor.diagnosis import (
     Shift,
     Verdict,
 )
-from bench.scenario import Api
 
 DIRECT = Hop(name="app:8000", base_url="http://app:8000/v1", model="sim-1", server="uvicorn")
 GATEWAY = Hop(name="gateway:8080", base_url="http://gateway:8080/v1", model="sim-1", server="nginx/1.22.1")

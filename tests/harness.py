@@ -12,19 +12,20 @@ from typing import Any
 
 import pluggy
 
-from bench import hookspecs
-from bench.arrivals import Arrivals
-from bench.asks import Options
-from bench.call import is_sync
-from bench.clients.sdk import sdk_client, sync_client
+from bench.clients.sdk.client import sdk_client, sync_client
 from bench.clients.wire.process import Shooter
-from bench.plan import BOTH, Amount, Cell, PlannedTrial, make_plan
-from bench.records import Journal, read
-from bench.runner import Context, Link, Tally, carry_out
-from bench.scenario import Endpoint, Prompt, Scenario
-from bench.session import open_wire
-from bench.target import Target
-from bench.trial import Delivery
+from bench.core import hookspecs
+from bench.core.ask import Options
+from bench.core.scenario import Endpoint, Prompt, Scenario, is_sync
+from bench.core.target import Target
+from bench.core.trial import Delivery
+from bench.plan.arrivals import Arrivals
+from bench.plan.plan import BOTH, Cell, PlannedTrial
+from bench.plan.schedule import Amount, make_plan
+from bench.records.journal import Journal, read
+from bench.run.connect import open_wire
+from bench.run.context import Context, Link, Tally
+from bench.run.runner import carry_out
 
 Row = dict[str, Any]
 

@@ -19,9 +19,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from bench import records
-from bench.parquet import arrow_schema
-from bench.schema import TABLES
+from bench.records import journal as records
+from bench.records.parquet import arrow_schema
+from bench.records.schema import TABLES
 
 KNOWN = ("trial_id", "cell", "pair", "block", "phase", "delivery")
 """Columns of the plan's trials, of which there are none: all are in segments."""

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench import records
-from bench.load import parse_load
-from bench.records import Journal, columns_of
+from bench.core.load import parse_load
+from bench.records import journal as records
+from bench.records.journal import Journal, columns_of
 from tests.synthetic import _MANIFEST, MS
 
 Floats = NDArray[np.float64]

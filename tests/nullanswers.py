@@ -38,8 +38,8 @@ def writes(events: int, *, flood: bool) -> Writes:
     """An answer of so many deltas, one token each. In a flood many events share a write, never a chunk."""
     from bench.simulator.answers import answer_to  # a yardstick's process knows this module, and shall stay small
     from bench.simulator.control import Control
-    from bench.simulator.requests import parse_request
-    from bench.simulator.responses import Reply
+    from bench.simulator.replies.responses import Reply
+    from bench.simulator.requests.responses import parse_request
 
     request = parse_request(orjson.dumps({"model": MODEL, "input": "Hello", "stream": True}))
     answer = answer_to(request, control=Control(), turn=None, seed=0, default_tokens=events)

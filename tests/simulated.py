@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import integrate, optimize, signal, stats
 
-from bench.analysis import mover
-from bench.analysis.intervals import (
+from bench.stats import mover
+from bench.stats.bootstrap import cluster_bootstrap
+from bench.stats.intervals import (
     Estimate,
     clustered_quantile,
     hodges_lehmann,
@@ -25,10 +26,9 @@ from bench.analysis.intervals import (
     share_ci,
     theil_sen,
 )
-from bench.analysis.mover import Bounded
-from bench.analysis.resampling import cluster_bootstrap
-from bench.analysis.serial import shift_in_time
-from bench.analysis.shifts import two_sample_shift
+from bench.stats.mover import Bounded
+from bench.stats.serial_correlation import shift_in_time
+from bench.stats.two_sample_shift import two_sample_shift
 
 Floats = NDArray[np.float64]
 Rng = np.random.Generator

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from bench import records
-from bench.records import Journal, columns_of
+from bench.records import journal as records
+from bench.records.journal import Journal, columns_of
 
 MS = 1_000_000
 

@@ -11,32 +11,35 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.analysis import aa, intervals, verdicts
-from bench.analysis.answer import answer
-from bench.analysis.cellrows import Arm, arm_rows, floats, never_useful
+from bench.analysis.cell.client_cost import cpu_rows, read_lag_rows, read_lags
+from bench.analysis.cell.piece_gaps import piece_gap_rows
+from bench.analysis.cell.rows import Arm, arm_rows, floats, never_useful
+from bench.analysis.cell.sdk_cost import sdk_rows
+from bench.analysis.chart_data import figures, outliers
+from bench.analysis.checks import aa
+from bench.analysis.checks.drift import Drift, connections, order_effect, trend
+from bench.analysis.checks.floor import Resolution, Way, floor_rows, resolution, way
+from bench.analysis.checks.guard import calibration_lines, guard_cell, machine_lines
 from bench.analysis.claims import claims
-from bench.analysis.drift import Drift, connections, order_effect, trend
-from bench.analysis.ending import stopping_line
-from bench.analysis.figures import figures, outliers
-from bench.analysis.floor import Resolution, Way, floor_rows, resolution, way
-from bench.analysis.frames import RunFrames, load, of_cell
-from bench.analysis.guard import calibration_lines, guard_cell, machine_lines
+from bench.analysis.comparison.ranking import rankings
+from bench.analysis.comparison.within_run import comparisons
 from bench.analysis.ids import last_ids, printable
-from bench.analysis.instrument import cpu_rows, read_lag_rows, read_lags
-from bench.analysis.knee import GREW, knee_row, knees, overloaded, queue_grows
-from bench.analysis.labels import cell_key, cell_labels
-from bench.analysis.loadrows import load_rows, loads_of
+from bench.analysis.load.knee import GREW, knee_row, knees, overloaded, queue_grows
+from bench.analysis.load.rows import load_rows, loads_of
 from bench.analysis.memory import memory_curves, memory_rows
 from bench.analysis.pairs import make_pairs, pair_rows
-from bench.analysis.piecerows import piece_gap_rows
-from bench.analysis.ranking import rankings
-from bench.analysis.sdkcost import sdk_rows
-from bench.analysis.trust import floor_lines, trust
-from bench.analysis.within import comparisons
-from bench.baseline import Baseline, check_named
-from bench.load import parse_load
-from bench.meters.consuming import CONSUMERS
-from bench.summary import Cell, CellKey, Ecdf, Failure, MemoryCurve, Row, Summary
+from bench.analysis.stopping_line import stopping_line
+from bench.analysis.tables import RunFrames, load, of_cell
+from bench.analysis.verdicts import cell as verdicts
+from bench.analysis.verdicts.answer import answer
+from bench.analysis.verdicts.trust import floor_lines, trust
+from bench.core.labels import cell_key, cell_labels
+from bench.core.load import parse_load
+from bench.core.row import CellKey, Row
+from bench.core.summary import Cell, Ecdf, Failure, MemoryCurve, Summary
+from bench.plan.baseline import Baseline, check_named
+from bench.plan.consumers import CONSUMERS
+from bench.stats import intervals
 
 MOST_FAILURES = 1000
 """Failed trials named one by one; an overloaded server fails a million."""

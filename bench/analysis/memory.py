@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
-from bench.analysis import intervals
-from bench.analysis.intervals import Estimate
-from bench.analysis.metrics import BY_NAME
-from bench.summary import CellKey, MemoryCurve, Row
+from bench.core.metrics import BY_NAME
+from bench.core.row import CellKey, Row
+from bench.core.summary import MemoryCurve
+from bench.stats import intervals
+from bench.stats.intervals import Estimate
 
 _GROUP = ["scenario", "params", "delivery", "meter"]
 _SUFFIX = {"tracemalloc": "", "rss": ".rss"}

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from bench.analysis.cellrows import Arm
-from bench.analysis.intervals import Estimate
-from bench.analysis.serial import ratio_in_time, shift_in_time, widened_by_parts
-from bench.summary import CellKey, Row
+from bench.analysis.cell.rows import Arm
+from bench.core.row import CellKey, Row
+from bench.stats.intervals import Estimate
+from bench.stats.serial_correlation import ratio_in_time, shift_in_time, widened_by_parts
 
 Shift = Callable[[pd.DataFrame], Estimate]
 MOST_EXCLUDED = 0.05

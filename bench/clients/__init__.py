@@ -1,0 +1,1 @@
+"""clients/__init__.py."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from bench.doctor.bursts import Nature
 from bench.doctor.diagnosis import Fix, Mode, Verdict
-from bench.doctor.judged import Judged
 from bench.doctor.products import Product, passed_through
-from bench.doctor.votes import OFTEN
+from bench.doctor.verdict.bursts import Nature
+from bench.doctor.verdict.judged import Judged
+from bench.doctor.verdict.votes import OFTEN
 
 NAGLE_MS = (35.0, 45.0)
 """Linux delays an acknowledgement by 40 ms at least, and Nagle's algorithm waits for it (RFC 896, RFC 1122 4.2.3.2)."""

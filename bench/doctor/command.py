@@ -13,18 +13,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.doctor.asking import Manner
-from bench.doctor.choosing import Chosen, announce, ask_before_spending, choose
+from bench.core.errors import EXIT_INTERRUPTED, BenchError
+from bench.core.messages import say
+from bench.core.scenario import API_NAMES
+from bench.core.target import expanded_headers, key_for
 from bench.doctor.diagnosis import Hop
-from bench.doctor.examine import Examined, Patient, examine
+from bench.doctor.endpoints import Chosen, announce, ask_before_spending, choose
+from bench.doctor.probe.examine import Examined, Patient, examine
+from bench.doctor.probe.source import simulator_at
+from bench.doctor.requests import Manner
 from bench.doctor.settings import Settings
-from bench.doctor.source import simulator_at
-from bench.endpoint import expanded_headers, key_for
-from bench.errors import EXIT_INTERRUPTED, BenchError
-from bench.preflight import preflight
-from bench.progress import progress, say
-from bench.redact import Redactor, redact_argv
-from bench.scenario import API_NAMES
+from bench.records.redact import Redactor, redact_argv
+from bench.run.preflight.preflight import preflight
+from bench.run.progress import progress
 from bench.simulator.process import running
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ async def admit(chosen: Sequence[Chosen], settings: Settings, notes: list[str]) 
 def show(diagnosis: Diagnosis, settings: Settings) -> None:
     """To stdout in the form that was asked for, and as a page."""
     if settings.form == "json":
-        from bench.doctor.reports.as_json import render_json  # noqa: PLC0415
+        from bench.doctor.reports.json import render_json  # noqa: PLC0415
 
         print(render_json(diagnosis).decode(), end="")  # noqa: T201
     elif settings.form == "markdown":
@@ -163,8 +164,8 @@ def _columns() -> int:
 
 def _write_page(diagnosis: Diagnosis, settings: Settings) -> None:
     from bench.doctor.reports.html import render_html  # noqa: PLC0415  (altair)
-    from bench.report import write_whole  # noqa: PLC0415
-    from bench.show import open_page  # noqa: PLC0415
+    from bench.records.write import write_whole  # noqa: PLC0415
+    from bench.reports.files import open_page  # noqa: PLC0415
 
     page = settings.html or PAGE
     try:

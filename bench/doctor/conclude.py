@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from bench import __version__
+from bench.core.scenario import Api
 from bench.doctor import words
 from bench.doctor.advice import advise
-from bench.doctor.behind import Behind, paths, seen_behind
-from bench.doctor.checks import Seen, checks, merged
 from bench.doctor.diagnosis import (
     ABSENT,
     HEALTHY,
@@ -26,16 +25,17 @@ from bench.doctor.diagnosis import (
     Mode,
     Verdict,
 )
-from bench.doctor.examine import Examined, Patient
-from bench.doctor.hops import difference
-from bench.doctor.judge import judge, of_one_hop
-from bench.doctor.judged import Judged
-from bench.doctor.metronome import Lateness, at_share
-from bench.doctor.path import by_our_clock
+from bench.doctor.probe.behind import Behind, paths, seen_behind
+from bench.doctor.probe.examine import Examined, Patient
+from bench.doctor.probe.metronome import Lateness, at_share
 from bench.doctor.products import who
-from bench.doctor.reading import Reading
-from bench.doctor.votes import resolution, vote
-from bench.scenario import Api
+from bench.doctor.verdict.hops import difference
+from bench.doctor.verdict.judge import judge, of_one_hop
+from bench.doctor.verdict.judged import Judged
+from bench.doctor.verdict.path import by_our_clock
+from bench.doctor.verdict.properties import Seen, checks, merged
+from bench.doctor.verdict.reading import Reading
+from bench.doctor.verdict.votes import resolution, vote
 
 EXIT_STREAMING, EXIT_NOT, EXIT_INCONCLUSIVE = 0, 1, 4
 _MODES: Mapping[Mode, str] = {"text": "text", "tools": "tool arguments", "structured": "structured output"}

@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from bench.scenario import Api
+from bench.core.scenario import Api
 
 Verdict = Literal["streaming", "bursty", "fake", "blocked", "not streaming", "broken", "inconclusive", "not offered"]
 Mode = Literal["text", "tools", "structured"]
 State = Literal["good", "note", "bad", "unknown"]
-
 NAMES: Mapping[Api, str] = {"responses": "Responses", "chat": "Chat"}
 """Of APIs in a sentence."""
 HEALTHY: Verdict = "streaming"

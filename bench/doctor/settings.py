@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.config import parse_extra_body
-from bench.configfile import Config, load_config
-from bench.doctor.asking import APIS, LONGEST, MODES, Asked, asked
+from bench.core.scenario import Api
 from bench.doctor.diagnosis import Mode
-from bench.doctor.source import DEFAULT_SIM
-from bench.endpoint import parse_header
-from bench.scenario import Api
+from bench.doctor.probe.source import DEFAULT_SIM
+from bench.doctor.requests import APIS, LONGEST, MODES, Asked, asked
+from bench.plan.config import Config
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,14 +49,3 @@ class Settings:
         """To each hop. A text is always among them: the others are held against it."""
         modes = [mode for mode in MODES if mode == "text" or mode in self.modes]
         return asked(self.apis, modes, self.output_tokens)
-
-
-def settings_from(options: Mapping[str, Any]) -> Settings:
-    """`options` as click gives them, None or empty where not given. Raises `BenchError` for what is wrong in a file."""
-    given = {name: value for name, value in options.items() if value not in (None, ())}
-    config = load_config(Path.cwd(), given.pop("config_file", None), os.environ)
-    if "headers" in given:
-        given["headers"] = dict(map(parse_header, given["headers"]))
-    if "extra_body" in given:
-        given["extra_body"] = parse_extra_body(given["extra_body"])
-    return Settings(**given, config=config)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from bench.analysis.wording import duration, milliseconds
 from bench.doctor.advice import size_text
-from bench.doctor.bursts import EVEN
 from bench.doctor.diagnosis import Mode
-from bench.doctor.judged import Judged
-from bench.doctor.metronome import Lateness
-from bench.doctor.votes import FLOORS
+from bench.doctor.probe.metronome import Lateness
+from bench.doctor.verdict.bursts import EVEN
+from bench.doctor.verdict.judged import Judged
+from bench.doctor.verdict.votes import FLOORS
 
 PIECE = {"text": "a piece", "tools": "a piece of the arguments", "structured": "a piece of the JSON"}
 

@@ -6,14 +6,14 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bench.gate.early import check_early, gated, gated_here
+from bench.gate.check_early import check_early
 
 if TYPE_CHECKING:
-    from bench.comparison import Comparison
-    from bench.output import Output
-    from bench.summary import Summary
+    from bench.core.comparison import Comparison
+    from bench.core.summary import Summary
+    from bench.reports.output import Output
 
-__all__ = ["check_early", "gated", "gated_here", "run_gate"]
+__all__ = ["check_early", "run_gate"]
 
 
 def run_gate(
@@ -24,7 +24,11 @@ def run_gate(
     2 where a condition is about nothing that was measured: all others are told before. To be called without
     conditions too, as the step summary of GitHub has the report in any case. `conditions`: those of `output`.
     """
-    from bench.gate import github, junit, lines  # noqa: PLC0415  (a measuring process needs none of it)
+    from bench.gate import (
+        github,
+        junit,
+    )
+    from bench.gate import terminal as lines  # noqa: PLC0415  (a measuring process needs none of it)
     from bench.gate.judge import judge_all  # noqa: PLC0415
 
     conditions = output.fail_on if conditions is None else conditions

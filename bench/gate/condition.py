@@ -13,9 +13,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from bench.errors import BenchError
-from bench.nearest import unknown
-from bench.optionparts import Part, parts
+from bench.core.errors import BenchError, unknown
+from bench.core.option_text import Part, parts
 
 STATISTICS = ("p50", "p90", "p95", "p99", "mean", "sum", "share", "slope", "hl", "rate", "level")
 DELIVERIES = ("streamed", "blocking", "paired")

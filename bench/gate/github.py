@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
-from bench.gate.lines import outcome, worst_first
+from bench.core.messages import say
+from bench.core.summary import Summary
+from bench.gate.terminal import outcome, worst_first
 from bench.gate.verdict import Judged
-from bench.progress import say
-from bench.reporters.markdown import render_markdown, text
-from bench.summary import Summary
+from bench.reports.markdown import render_markdown, text
 
 SUMMARY, ACTIONS = "GITHUB_STEP_SUMMARY", "GITHUB_ACTIONS"
 MOST_ANNOTATIONS = 10

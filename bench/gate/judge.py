@@ -7,14 +7,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from bench.analysis.wording import both, reason
-from bench.comparison import Change, Comparison
-from bench.errors import BenchError
-from bench.gate import needs
+from bench.core.comparison import Change, Comparison
+from bench.core.errors import BenchError
+from bench.core.row import Row
+from bench.core.summary import Summary
+from bench.gate import sample_size as needs
 from bench.gate.condition import Condition, parse_condition
 from bench.gate.resolve import Subject, resolve
 from bench.gate.units import in_unit
 from bench.gate.verdict import Judged, Verdict
-from bench.summary import Row, Summary
 
 EXACT = ("sum", "level")
 """Statistics without an interval that have no chance in them: what was counted, and a load that tests have decided."""

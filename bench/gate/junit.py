@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from bench.errors import BenchError
+from bench.core.errors import BenchError
+from bench.core.summary import Summary
 from bench.gate.verdict import Judged
-from bench.summary import Summary
 
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 NO_SCENARIO = "gate"

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from bench.analysis.intervals import share_ci
-from bench.analysis.knee import unfit
-from bench.comparison import Change, Comparison
-from bench.errors import BenchError
+from bench.analysis.load.knee import unfit
+from bench.core.comparison import Change, Comparison
+from bench.core.errors import BenchError, unknown
+from bench.core.row import CellKey, Row
+from bench.core.summary import Cell, Summary
+from bench.gate.check_early import CLASSES, NO_BASELINE, known_metric, misspelt
 from bench.gate.condition import Condition, readings
-from bench.gate.early import CLASSES, NO_BASELINE, known_metric, misspelt
 from bench.gate.units import fits, should_be
-from bench.nearest import unknown
-from bench.summary import Cell, CellKey, Row, Summary
+from bench.stats.intervals import share_ci
 
 BY_DEFAULT = ("p50", "hl", "share", "mean", "rate", "level", "slope", "sum")
 """The statistic that is meant where none is named: the first of these that the metric has."""

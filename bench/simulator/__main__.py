@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from bench.errors import BenchError
+from bench.core.errors import BenchError
 from bench.simulator.profiles import DEFAULT_PROFILE
 from bench.simulator.server import serve
 

@@ -13,15 +13,15 @@ from typing import Any
 
 import orjson
 
-from bench.asks import NONCE_PATTERN
+from bench.core.ask import NONCE_PATTERN
+from bench.core.script import End, Item, ItemType, Turn
 from bench.simulator.control import Control
 from bench.simulator.errors import ApiError
-from bench.simulator.input_items import waits_for_text, without_ids
-from bench.simulator.requests import FunctionTool, ResponsesRequest
-from bench.simulator.samples import natural_json, padded_json
-from bench.simulator.script import End, Item, ItemType, Turn
-from bench.simulator.validity import SchemaError
-from bench.simulator.words import text_tokens
+from bench.simulator.json_schema.samples import natural_json, padded_json
+from bench.simulator.json_schema.validity import SchemaError
+from bench.simulator.requests.conversation import waits_for_text, without_ids
+from bench.simulator.requests.responses import FunctionTool, ResponsesRequest
+from bench.simulator.text import text_tokens
 
 _CHARS_PER_TOKEN = 4
 _WORD = re.compile(r"\s*\S{1,12}|\s+")

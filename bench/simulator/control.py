@@ -11,11 +11,11 @@ from dataclasses import replace
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from bench.errors import BenchError
-from bench.simulator.chances import Chance, parse_chances
+from bench.core.errors import BenchError
+from bench.core.script import Turn
 from bench.simulator.errors import ApiError
+from bench.simulator.fault_chances import Chance, parse_chances
 from bench.simulator.profiles import Profile, find_profile
-from bench.simulator.script import Turn
 
 FIELD = "bench"
 _PARAM = f"metadata.{FIELD}"

@@ -16,9 +16,6 @@ from bench.simulator.truth import Sent, TruthLog
 
 Frame = tuple[int, str, bytes]
 """Nanoseconds after the request was received, event type, bytes."""
-
-# Without `X-Accel-Buffering: no`, as the streams of other servers are: nginx flushes a stream that says so even through
-# gzip, which holds back all others, and would show here what it does nowhere else.
 _SSE_HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),

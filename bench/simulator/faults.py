@@ -8,9 +8,9 @@ from typing import Any, Protocol
 
 import orjson
 
+from bench.core.script import Fault, Turn, Write
 from bench.simulator.delivery import EventStream, Frame, Head, NoAnswer, WholeBody
 from bench.simulator.errors import ApiError, error_body
-from bench.simulator.script import Fault, Turn, Write
 from bench.simulator.truth import Sent, TruthLog
 
 _NS_PER_MS = 1_000_000

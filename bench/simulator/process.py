@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
 
-from bench.errors import BenchError
+from bench.core.errors import BenchError
 from bench.simulator.profiles import DEFAULT_PROFILE
 
 _START_S = 30.0

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from bench.errors import BenchError
+from bench.core.errors import BenchError
 
 DEFAULT_PROFILE = "quick"
 
@@ -63,11 +63,8 @@ PROFILES: Mapping[str, Profile] = {
         jitter=0,
     ),
 }
-
 MODELS: Mapping[str, float] = {"sim-1": 1.0, "sim-mini": 0.6}
 """The models, and the factor each puts on every waiting time."""
-
-
 MOST_FACTOR = 1000.0
 
 

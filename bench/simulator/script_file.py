@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bench.errors import BenchError
-from bench.simulator.script import Turn
-from bench.textfile import read_text
+from bench.core.errors import BenchError
+from bench.core.script import Turn
+from bench.core.text_file import read_text
 
 
 def read_scripts(path: Path) -> Mapping[str, Sequence[Turn]]:

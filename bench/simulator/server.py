@@ -17,16 +17,16 @@ from pathlib import Path
 import orjson
 import uvicorn
 
-from bench.conformance.streams import conformance_scripts
-from bench.errors import BenchError
-from bench.simulator.app import create_app
-from bench.simulator.chances import parse_chances
+from bench.core.errors import BenchError
+from bench.simulator.conformance_set import conformance_scripts
+from bench.simulator.fault_chances import parse_chances
 from bench.simulator.process import Simulator
 from bench.simulator.profiles import DEFAULT_PROFILE, find_profile
+from bench.simulator.routes.app import create_app
+from bench.simulator.routes.websocket import websocket_support
 from bench.simulator.script_file import read_scripts
 from bench.simulator.simulation import Simulation
 from bench.simulator.truth import TruthLog
-from bench.simulator.websocket import websocket_support
 
 _KEEP_ALIVE_S = 600
 _GRACE_S = 2.0

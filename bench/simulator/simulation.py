@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from bench.core.script import Fault, Turn
 from bench.simulator.answers import Answer, answer_to, random_source, shortened
-from bench.simulator.chances import Attempts, Chance, attempt_key, fault_of
 from bench.simulator.control import Control, chances_of, profile_of, read_control
-from bench.simulator.input_items import turn_of, without_ids
+from bench.simulator.fault_chances import Attempts, Chance, attempt_key, fault_of
 from bench.simulator.pacing import schedule
 from bench.simulator.profiles import MODELS, Profile
-from bench.simulator.requests import ResponsesRequest
-from bench.simulator.script import Fault, Turn
-from bench.simulator.stored import Store
+from bench.simulator.requests.conversation import turn_of, without_ids
+from bench.simulator.requests.responses import ResponsesRequest
+from bench.simulator.store.responses import Store
 from bench.simulator.truth import TruthLog
 
 ANY_MODEL = "*"

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from starlette.types import Scope
 
-from bench.errors import BenchError
+from bench.core.errors import BenchError
 from bench.simulator.pacing import Stop
 
 _MOST_BYTES = 64 * 1024 * 1024

@@ -31,7 +31,7 @@ from openai import AsyncOpenAI
 from pydantic import BaseModel
 
 from bench import Ask, Scenario, hookimpl
-from bench.scenario import Endpoint
+from bench.core.scenario import Endpoint
 
 
 async def streamed(_endpoint: Endpoint, ask: Ask) -> AsyncIterator[str]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench.doctor.asking import PATHS, Asked
-from bench.doctor.judge import judge
-from bench.doctor.judged import Judged
-from bench.doctor.reading import read_answer
-from bench.trial import Attempt
+from bench.core.trial import Attempt
+from bench.doctor.requests import PATHS, Asked
+from bench.doctor.verdict.judge import judge
+from bench.doctor.verdict.judged import Judged
+from bench.doctor.verdict.reading import read_answer
 from tests import events as e
 from tests.scripted import LAST_CHUNK, chunk, frame, head
 

@@ -12,13 +12,13 @@ from openai.types.responses import ResponseStreamEvent
 from pydantic import TypeAdapter
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench.clients.decode import decode
-from bench.clients.net import _Protocol
-from bench.clients.sse import SseParser
-from bench.outcome import judge
-from bench.records import Journal
-from bench.rows import trial_rows
-from bench.trial import Attempt, Trial
+from bench.clients.decode.decode import decode
+from bench.clients.decode.sse import SseParser
+from bench.clients.sdk.sockets import _Protocol
+from bench.core.trial import Attempt, Trial
+from bench.records.journal import Journal
+from bench.run.outcome.judge import judge
+from bench.run.rows import trial_rows
 from tests import events as e
 from tests.scripted import LAST_CHUNK, chunk, frame, head
 

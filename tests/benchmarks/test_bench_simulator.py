@@ -13,8 +13,8 @@ from bench.simulator.answers import answer_to
 from bench.simulator.control import Control
 from bench.simulator.pacing import schedule
 from bench.simulator.profiles import PROFILES
-from bench.simulator.requests import parse_request
-from bench.simulator.responses import Reply
+from bench.simulator.replies.responses import Reply
+from bench.simulator.requests.responses import parse_request
 
 TOKENS = 8000
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench.manager import builtin_folder, load_file
+from bench.core.plugin_loader import builtin_folder, load_file
 
 plugin = load_file(builtin_folder() / "structured_output.py")
 TOKENS, CHARS_A_TOKEN = 8000, 4

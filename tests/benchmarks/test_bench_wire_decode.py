@@ -17,15 +17,15 @@ from openai.types.responses import ResponseStreamEvent
 from pydantic import TypeAdapter
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench.call import consume
-from bench.clients.decode import decode
+from bench.clients.decode.decode import decode
 from bench.clients.wire.events import event_maker
 from bench.clients.wire.stream import Complete, Replay, Stream
-from bench.manager import load
-from bench.outcome import judge
-from bench.records import Journal
-from bench.rows import redacted, trial_rows
-from bench.trial import Attempt, Trial
+from bench.core.plugin_loader import load
+from bench.core.trial import Attempt, Trial
+from bench.records.journal import Journal
+from bench.run.call import consume
+from bench.run.outcome.judge import judge
+from bench.run.rows import redacted, trial_rows
 from tests import events as e
 from tests.scripted import LAST_CHUNK, chunk, frame, head
 

@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 
 from bench import Ask, Scenario
-from bench.checking import examine, simulated
-from bench.errors import BenchError
-from bench.findings import Finding
-from bench.manager import load as load_plugins
+from bench.core.errors import BenchError
+from bench.core.plugin_loader import load as load_plugins
 from bench.simulator.process import Simulator
 from bench.testing import check, load
+from bench.testing.plugin.check import examine, simulated
+from bench.testing.plugin.findings import Finding
 from tests.cli import ROOT, bench, environment, started
 from tests.integration import test_install as install
 from tests.unit.test_docs import FENCE

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from bench.analysis.build import build
-from bench.figures import Outlier
-from bench.reporters.html import render_html
-from bench.summary import Summary
+from bench.core.chart_data import Outlier
+from bench.core.summary import Summary
+from bench.reports.html import render_html
 from tests.chromium import HARMLESS, Page, chromium
 from tests.synthetic import Truth, make_run
 

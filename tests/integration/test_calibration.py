@@ -13,12 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from bench import records
 from bench.analysis.build import build
-from bench.calibrating import finished, measure_level
-from bench.calibration import PROMPT, TARGET
-from bench.calibration_table import level_of
-from bench.summary import CALIBRATION, Row
+from bench.core.row import Row
+from bench.core.summary import CALIBRATION
+from bench.plan.calibration import PROMPT, TARGET
+from bench.records import journal as records
+from bench.testing.calibrate.command import finished, measure_level
+from bench.testing.calibrate.table import level_of
 from tests import events as e
 from tests.cli import bench, only_run, started
 from tests.scripted import json_response, scripted

@@ -13,14 +13,14 @@ from openai import OpenAI
 from pydantic import BaseModel
 
 from bench import Scenario, Target
-from bench.errors import RunInvalid
-from bench.load import ALONE
-from bench.manager import builtin_folder, load
-from bench.meters.memory import Job
-from bench.meters.memory import measure as measure_memory
-from bench.records import read
-from bench.scenario import Api
-from bench.selection import choose_scenarios, make_cells
+from bench.core.errors import RunInvalid
+from bench.core.load import ALONE
+from bench.core.plugin_loader import builtin_folder, load
+from bench.core.scenario import Api
+from bench.plan.selection import choose_scenarios, make_cells
+from bench.records.journal import read
+from bench.run.memory.measure import Job
+from bench.run.memory.measure import measure as measure_memory
 from bench.simulator.process import Simulator, running
 from tests import chat as c
 from tests.cli import bench, only_run

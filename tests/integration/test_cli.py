@@ -317,7 +317,7 @@ def test_the_simulator_is_measured_behind_a_proxy(tmp_path: Path) -> None:
 
 def test_a_fault_of_bench_is_no_failed_condition(tmp_path: Path) -> None:
     """What nobody foresaw ends with the traceback, a line that asks for a report, and an exit code of its own."""
-    program = "import bench.cli as c; c.cli = lambda prog_name: 1 // 0; c.main()"
+    program = "import bench.cli.main as c; c.cli = lambda prog_name: 1 // 0; c.main()"
     done = subprocess.run(
         [sys.executable, "-c", program], env=environment(), cwd=tmp_path, capture_output=True, text=True, check=False
     )

@@ -17,16 +17,16 @@ from typing import Any
 
 import pytest
 
-from bench import records
-from bench.choice import Settings
-from bench.cluster import check_reach, check_versions, connected, joined
-from bench.errors import BenchError
-from bench.plan import Plan
-from bench.preflight import Checked
-from bench.relay import Names, StartedTwice, claim, relay
-from bench.session import Endpoint
+from bench.core.errors import BenchError
+from bench.core.target import SIM, Target
+from bench.plan.plan import Plan
+from bench.plan.settings import Settings
+from bench.records import journal as records
+from bench.run.endpoint import Endpoint
+from bench.run.preflight.preflight import Checked
+from bench.run.workers.cluster import check_reach, check_versions, connected, joined
+from bench.run.workers.dask_relay import Names, StartedTwice, claim, relay
 from bench.simulator.process import running
-from bench.target import SIM, Target
 from tests.cli import bench, environment, only_run, started
 
 QUICKLY = ("--no-memory", "--no-self-check", "--seed", "3")

@@ -10,10 +10,10 @@ from typing import Any
 import httpx2
 import pytest
 
-from bench.conformance.check import judge
-from bench.conformance.command import with_more_of_late
-from bench.conformance.run import Taken, conduct
-from bench.conformance.streams import Stream, Truth, load
+from bench.simulator.conformance_set import Stream, Truth, load
+from bench.testing.conformance.check import judge
+from bench.testing.conformance.command import with_more_of_late
+from bench.testing.conformance.run import Taken, conduct
 from tests.cli import bench, started
 
 EXIT_BUSY = 4

@@ -7,10 +7,11 @@ import pytest
 
 from bench.analysis.claims import consuming
 from bench.analysis.memory import memory_curves
-from bench.meters.consuming import CONSUMERS, LENGTHS, consumer_jobs
-from bench.meters.memory import measure
-from bench.schema import TABLES
-from bench.summary import MemoryCurve
+from bench.core.summary import MemoryCurve
+from bench.plan.consumers import CONSUMERS, LENGTHS
+from bench.records.schema import TABLES
+from bench.run.memory.consumers import consumer_jobs
+from bench.run.memory.measure import measure
 
 
 @pytest.fixture(scope="module")

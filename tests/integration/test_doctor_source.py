@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from openai import OpenAI
 
+from bench.core.errors import BenchError
 from bench.doctor.clock import ONE_CLOCK, Offset
-from bench.doctor.path import Upstream, delays
-from bench.doctor.source import simulator_at
-from bench.errors import BenchError
+from bench.doctor.probe.source import simulator_at
+from bench.doctor.verdict.path import Upstream, delays
 from bench.simulator.process import running
 
 NONCE = "[00000000000000c1]"

@@ -11,10 +11,10 @@ from textwrap import dedent
 
 import pytest
 
-from bench.errors import BenchError
-from bench.output import Output
-from bench.report import check_output
-from bench.reporters import register_reporters
+from bench.core.errors import BenchError
+from bench.reports.builtin import register_reporters
+from bench.reports.files import check_output
+from bench.reports.output import Output
 from tests.cli import BENCH, bench, environment
 from tests.synthetic import Truth, make_run
 

@@ -17,8 +17,9 @@ import pytest
 from openai import OpenAI
 
 from bench import Ask, Scenario
-from bench.choice import Settings, choose
-from bench.errors import BenchError
+from bench.core.errors import BenchError
+from bench.plan.choice import choose
+from bench.plan.settings import Settings
 from bench.simulator.process import Simulator, running
 from bench.simulator.truth import read_truth
 from tests.cli import bench, only_run, started

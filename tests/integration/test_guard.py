@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from bench.analysis.build import build
-from bench.analysis.frames import load
-from bench.analysis.guard import busy
-from bench.summary import Summary
+from bench.analysis.checks.guard import busy
+from bench.analysis.tables import load
+from bench.core.summary import Summary
 from tests.cli import bench, only_run
 
 QUICK = ("run", "text", "--no-memory", "--seed", "3", "--warmup", "1")

@@ -163,7 +163,7 @@ def test_the_wheel_holds_everything(wheel: Path) -> None:
         assert files
         assert files <= names
     assert "bench/py.typed" in names
-    beside = {file.name for file in (ROOT / "bench/beside").glob("*.py")}
+    beside = {file.name for file in (ROOT / "bench/gate/pytest/beside").glob("*.py")}
     assert {name.split("/")[0] for name in names} == {"bench", f"streambench-{__version__}.dist-info", *beside}
 
 

@@ -18,12 +18,13 @@ from typing import Any
 import orjson
 import pytest
 
-from bench import records
-from bench.child import spawn
-from bench.liveview.feed import MOST_WAITING, VIEWER, Feed
-from bench.liveview.told import told
-from bench.plan import BOTH, PlannedTrial
-from bench.progress import Reporter, progress, say
+from bench.core.child_process import spawn
+from bench.core.messages import say
+from bench.plan.plan import BOTH, PlannedTrial
+from bench.records import journal as records
+from bench.run.liveview.feed import MOST_WAITING, VIEWER, Feed
+from bench.run.liveview.messages import told
+from bench.run.progress import Reporter, progress
 from tests.cli import BENCH, environment, only_run
 from tests.harness import cell_of
 from tests.scenarios import TEXT
@@ -120,7 +121,7 @@ def test_a_viewer_that_is_killed(tmp_path: Path) -> None:
 
     def kill(text: str, _fd: int, pid: int) -> None:
         if "measuring" in text and not killed:
-            (child,) = (int(one) for one in children(pid) if "bench.liveview" in command(int(one)))
+            (child,) = (int(one) for one in children(pid) if "bench.run.liveview" in command(int(one)))
             killed.append(child)
             os.kill(child, signal.SIGKILL)
 

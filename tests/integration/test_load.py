@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from bench.plan import Amount
+from bench.plan.schedule import Amount
 from tests import events as e
 from tests.cli import bench, only_run
 from tests.harness import Measured, Row, measure

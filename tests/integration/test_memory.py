@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from bench.manager import builtin_folder, load
-from bench.meters.memory import COMMAND, Job, measure
-from bench.meters.memory_call import TOKENS_PER_EVENT
-from bench.schema import TABLES
-from bench.session import memory_rank
+from bench.core.plugin_loader import builtin_folder, load
+from bench.records.schema import TABLES
+from bench.run.measure import memory_rank
+from bench.run.memory.call import TOKENS_PER_EVENT
+from bench.run.memory.measure import COMMAND, Job, measure
 from bench.simulator.process import running
 
 pytestmark = pytest.mark.slow

@@ -17,8 +17,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from bench.clients.decode import decode
-from bench.manager import builtin_folder, load_file
+from bench.clients.decode.decode import decode
+from bench.core.plugin_loader import builtin_folder, load_file
 from tests.cli import ROOT, environment
 from tests.harness import measure
 from tests.nullanswers import Timing, blocks, writes

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from bench import Ask, Scenario
-from bench.errors import BenchError
-from bench.trial import Delivery
+from bench.core.errors import BenchError
+from bench.core.trial import Delivery
 from tests import events as e
 from tests.harness import measure
 from tests.scenarios import TEXT

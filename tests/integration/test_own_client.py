@@ -16,9 +16,9 @@ import pandas as pd
 import pytest
 
 from bench import Ask, Scenario
-from bench.meters.memory_call import Endpoint as MemoryEndpoint
-from bench.meters.memory_call import metered
-from bench.scenario import Endpoint
+from bench.core.scenario import Endpoint
+from bench.run.memory.call import Endpoint as MemoryEndpoint
+from bench.run.memory.call import metered
 from bench.simulator.process import running
 from tests.cli import ROOT, bench, only_run
 from tests.harness import Row, measure

@@ -16,13 +16,13 @@ import pytest
 from pydantic import BaseModel
 
 from bench import Ask, Scenario
-from bench.asks import Options, make_ask
-from bench.meters.memory import Job
-from bench.meters.memory import measure as measure_memory
-from bench.scenario import Setup
+from bench.core.ask import Options, make_ask
+from bench.core.scenario import Setup
+from bench.core.target import Target
+from bench.core.trial import Trial
+from bench.run.memory.measure import Job
+from bench.run.memory.measure import measure as measure_memory
 from bench.simulator.process import running
-from bench.target import Target
-from bench.trial import Trial
 from tests import events as e
 from tests.cli import bench, only_run
 from tests.harness import measure

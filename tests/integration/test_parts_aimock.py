@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from bench.doctor.asking import APIS, MODES, Asked, Manner, body_of
+from bench.core.scenario import Api
 from bench.doctor.diagnosis import Mode
-from bench.scenario import Api
+from bench.doctor.requests import APIS, MODES, Asked, Manner, body_of
 from tests.integration.aimock import aimock, install
 from tests.parts.reading import read
 

@@ -14,8 +14,8 @@ import pytest
 from openai import AsyncOpenAI
 
 from bench import Ask, Scenario, Target
-from bench.asks import Options, make_ask, nonce_text
-from bench.manager import load
+from bench.core.ask import Options, make_ask, nonce_text
+from bench.core.plugin_loader import load
 from bench.simulator.process import running
 from tests import events as e
 from tests.harness import Row, measure

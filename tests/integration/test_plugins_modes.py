@@ -14,9 +14,9 @@ import pytest
 from pydantic import create_model
 
 from bench import Scenario
-from bench.manager import builtin_folder, load_file
+from bench.core.plugin_loader import builtin_folder, load_file
+from bench.core.trial import Delivery
 from bench.simulator.process import running
-from bench.trial import Delivery
 from tests import events as e
 from tests.harness import Measured, Row, measure
 from tests.scripted import Script, json_response, scripted, sse

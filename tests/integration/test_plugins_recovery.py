@@ -13,8 +13,8 @@ import pytest
 from pydantic import create_model
 
 from bench import Scenario
-from bench.manager import builtin_folder, load_file
-from bench.scenario import Prompt
+from bench.core.plugin_loader import builtin_folder, load_file
+from bench.core.scenario import Prompt
 from bench.simulator.process import running
 from bench.simulator.truth import read_truth
 from tests import events as e

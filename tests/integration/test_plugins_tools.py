@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench import Scenario
-from bench.manager import builtin_folder, load_file
+from bench.core.plugin_loader import builtin_folder, load_file
 from bench.simulator.process import running
 from tests import events as e
 from tests.harness import Measured, Row, measure

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from bench.errors import BenchError
-from bench.preflight import Checked, preflight
-from bench.target import SIM, Target
+from bench.core.errors import BenchError
+from bench.core.target import SIM, Target
+from bench.run.preflight.preflight import Checked, preflight
 from tests.scripted import CLOSE, RST, Answer, Request, Script, Server, json_response, response, scripted, sse
 
 KEY = "sk-planted-0123456789"

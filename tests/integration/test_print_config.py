@@ -16,7 +16,7 @@ import pytest
 import yaml
 from openai import OpenAI
 
-from bench.simulator.gateways import GATEWAYS, config_for
+from bench.simulator.gateway_configs import GATEWAYS, config_for
 from tests.cli import bench, started
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import records
+from bench.records import journal as records
 from tests.cli import bench, environment, only_run, started
 
 FILES = ("report.html", "report.md", "summary.csv", "summary.json")
@@ -198,7 +198,7 @@ def test_side_by_side(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_run_in_the_background_of_a_script_can_be_killed(tmp_path: Path) -> None:
     """A shell without job control starts it with SIGINT ignored; SIGTERM ends it all the same, with its report."""
-    background = """import signal, sys; from bench.cli import main
+    background = """import signal, sys; from bench.cli.main import main
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 main()"""
     command = [sys.executable, "-c", background, *QUICK, "text", "--pairs", "200"]

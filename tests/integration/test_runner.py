@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from bench import Ask, Scenario, hookimpl
-from bench.plan import BOTH, make_plan
+from bench.plan.plan import BOTH
+from bench.plan.schedule import make_plan
 from bench.simulator.process import running
 from bench.simulator.truth import read_truth
 from tests import events as e

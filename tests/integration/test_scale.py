@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import records
+from bench.records import journal as records
 from tests.large import Large, make_journal, make_large
 
 pytestmark = pytest.mark.slow

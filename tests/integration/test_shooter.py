@@ -18,8 +18,7 @@ from typing import Any
 import pytest
 
 from bench.clients.wire.process import Pace, Server, Shooter, ShooterLost, Shot
-from bench.outcome import Interrupted
-from bench.trial import Attempt
+from bench.core.trial import Attempt, Interrupted
 from tests.scripted import LAST_CHUNK, Script, chunk, head, response, scripted
 
 pytestmark = pytest.mark.slow

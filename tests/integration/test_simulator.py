@@ -21,7 +21,7 @@ from openai import BadRequestError, NotFoundError, OpenAI, pydantic_function_too
 from openai.types.responses import Response
 from pydantic import BaseModel
 
-from bench.errors import BenchError
+from bench.core.errors import BenchError
 from bench.simulator.process import Simulator, running
 from bench.simulator.truth import read_truth
 

@@ -15,7 +15,7 @@ import httpx2
 import pytest
 from openai import OpenAI
 
-from bench import kernel
+from bench.core import linux as kernel
 from bench.simulator import truth as truth_module
 from bench.simulator.process import Simulator, running
 from bench.simulator.truth import Sent, TruthLog, read_truth

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from bench import records
-from bench.choice import Settings, choose
-from bench.config import load_config
-from bench.errors import BenchError
-from bench.output import Output
-from bench.run import run as run_it
+from bench.cli.config_file import load_config
+from bench.cli.run import run as run_it
+from bench.core.errors import BenchError
+from bench.plan.choice import choose
+from bench.plan.settings import Settings
+from bench.records import journal as records
+from bench.reports.output import Output
 from tests.cli import bench, only_run
 from tests.scripted import Answer, json_response, scripted
 

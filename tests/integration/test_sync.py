@@ -14,11 +14,11 @@ import pytest
 import trustme
 
 from bench import Ask, Scenario
-from bench.call import fault_of
-from bench.clients.sdk import sdk_client, sync_client
-from bench.manager import builtin_folder, load_file
-from bench.meters.memory_call import Endpoint, metered
-from bench.plan import BOTH
+from bench.clients.sdk.client import sdk_client, sync_client
+from bench.core.plugin_loader import builtin_folder, load_file
+from bench.core.scenario import fault_of
+from bench.plan.plan import BOTH
+from bench.run.memory.call import Endpoint, metered
 from bench.simulator.process import running
 from tests import events as e
 from tests.harness import Row, measure

@@ -18,8 +18,8 @@ import pytest
 import trustme
 
 from bench import Ask, Scenario, hookimpl
-from bench.clients.sdk import sdk_client
-from bench.errors import BenchError
+from bench.clients.sdk.client import sdk_client
+from bench.core.errors import BenchError
 from tests import events as e
 from tests.harness import measure
 from tests.scenarios import TEXT

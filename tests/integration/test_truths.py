@@ -15,7 +15,7 @@ from typing import Any, cast
 import pandas as pd
 import pytest
 
-from bench.errors import RunInvalid
+from bench.core.errors import RunInvalid
 from tests.cli import ROOT, bench, only_run
 from tests.truths.truths import DRIFT, FAILURES, LEAK, OVERHEAD, STALL_MS
 

@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from bench import Ask, Scenario, records
-from bench.outcome import Outcome
-from bench.refusal import Refusal, Refusals, refusal
-from bench.trial import Trial
+from bench import Ask, Scenario
+from bench.core.trial import Trial
+from bench.records import journal as records
+from bench.run.outcome.judge import Outcome
+from bench.run.outcome.unsupported import Refusal, Refusals, refusal
 from tests import events as e
 from tests.cli import bench, only_run
 from tests.harness import measure

@@ -18,20 +18,20 @@ import openai
 import pytest
 
 from bench import Ask, Scenario, Target
-from bench.asks import Options, make_ask, nonce_text
-from bench.call import consume
-from bench.clients.decode import decode
-from bench.clients.sdk import sdk_client
-from bench.clients.tap import current_trial, unmeasured
+from bench.clients.decode.decode import decode
+from bench.clients.sdk.client import sdk_client
+from bench.clients.sdk.tap import current_trial, unmeasured
 from bench.clients.wire.client import WireClient
 from bench.clients.wire.errors import NotDeferred, NotOffered
 from bench.clients.wire.process import Pace, Shooter
-from bench.errors import BenchError
-from bench.manager import load
-from bench.outcome import Lost, Shed, judge
-from bench.setup import prepared
+from bench.core.ask import Options, make_ask, nonce_text
+from bench.core.errors import BenchError
+from bench.core.plugin_loader import load
+from bench.core.trial import Delivery, Lost, Shed, Trial
+from bench.run.call import consume
+from bench.run.outcome.judge import judge
+from bench.run.scenario_setup import prepared
 from bench.simulator.process import running
-from bench.trial import Delivery, Trial
 from tests import events as e
 from tests.scenarios import TEXT
 from tests.scripted import CLOSE, RST, Answer, json_response, response, scripted, sse

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from bench import records
-from bench.plan import Group, Plan, PlannedTrial
+from bench.plan.plan import Group, Plan, PlannedTrial
+from bench.records import journal as records
 from tests.cli import bench, only_run, started
 
 QUICKLY = ("--no-memory", "--no-self-check", "--seed", "3")
@@ -185,7 +185,9 @@ def workers_of(pid: int) -> list[int]:
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     threads = Path(f"/proc/{pid}/task").iterdir()
     children += [one for thread in threads for one in (thread / "children").read_text().split()]
-    return sorted({int(one) for one in children if b"bench.worker" in Path(f"/proc/{one}/cmdline").read_bytes()})
+    return sorted(
+        {int(one) for one in children if b"bench.run.workers.worker" in Path(f"/proc/{one}/cmdline").read_bytes()}
+    )
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from typing import Any
 from openai import AsyncOpenAI, OpenAI
 
 from bench import Ask, Scenario, hookimpl
-from bench.meters.memory_call import TOKENS_PER_EVENT
+from bench.run.memory.call import TOKENS_PER_EVENT
 
 TTFT_MS, TOKEN_MS, TOKENS = 50.0, 4.0, 20
 NOISE = 0.03

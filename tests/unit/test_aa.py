@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from bench.analysis import intervals
-from bench.analysis.aa import Sample, _sample, check, fewest, together_of, verdict
 from bench.analysis.build import build
-from bench.analysis.floor import Resolution
-from bench.analysis.frames import load
+from bench.analysis.checks.aa import Sample, _sample, check, fewest, together_of, verdict
+from bench.analysis.checks.floor import Resolution
 from bench.analysis.pairs import Pairs
-from bench.summary import CellKey, Row
+from bench.analysis.tables import load
+from bench.core.row import CellKey, Row
+from bench.stats import intervals
 from tests.synthetic import Truth, make_run
 
 RUNS = 1000

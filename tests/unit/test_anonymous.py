@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.analysis.build import build
-from bench.reporters.anonymous import NOTE, Aliases
-from bench.reporters.html import render_html
-from bench.reporters.markdown import render_markdown
-from bench.reporters.tables import render_csv, render_json
-from bench.reporters.terminal import render_terminal
-from bench.summary import Summary
+from bench.core.summary import Summary
+from bench.reports.anonymize import NOTE, Aliases
+from bench.reports.data_files import render_csv, render_json
+from bench.reports.html import render_html
+from bench.reports.markdown import render_markdown
+from bench.reports.terminal.report import render_terminal
 from tests.synthetic import Truth, make_run
 
 LABEL = st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=1, max_size=8)

@@ -7,11 +7,12 @@ from typing import Any, cast
 
 import pytest
 
-from bench.analysis.answer import NOT_TRUSTED, answer, fastest
-from bench.analysis.floor import Resolution
-from bench.analysis.verdicts import cell_verdict, judged
-from bench.comparison import Change, Ranked, Ranking
-from bench.summary import Cell, CellKey, Ecdf, Row, Summary, Trust
+from bench.analysis.checks.floor import Resolution
+from bench.analysis.verdicts.answer import NOT_TRUSTED, answer, fastest
+from bench.analysis.verdicts.cell import cell_verdict, judged
+from bench.core.comparison import Change, Ranked, Ranking
+from bench.core.row import CellKey, Row
+from bench.core.summary import Cell, Ecdf, Summary, Trust
 
 Three = tuple[float, float, float]
 VALID = Trust("VALID", "all is well.", ())

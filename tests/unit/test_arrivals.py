@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.arrivals import Arrivals, offsets, parse_rates
-from bench.errors import BenchError
+from bench.core.errors import BenchError
+from bench.plan.arrivals import Arrivals, offsets, parse_rates
 
 KINDS: st.SearchStrategy[Arrivals] = st.sampled_from(["poisson", "constant"])
 RATES = st.floats(0.1, 10_000)

@@ -17,15 +17,16 @@ from altair.utils.schemapi import validate_jsonschema
 
 from bench.analysis.build import build
 from bench.analysis.wording import both
-from bench.comparison import Change, Comparison, Ranked, Ranking, Side
-from bench.figures import Bin, CellFigures, Gaps, Lane, RunPoint, Span, Tick, Waterfall
-from bench.reporters import charts
-from bench.reporters.chart import Chart
-from bench.reporters.charts import style
-from bench.reporters.charts.ecdf import band
-from bench.reporters.charts.forest import verdict
-from bench.reporters.charts.reader import PACE, reading, until
-from bench.summary import Cell, Claim, ClaimPart, Row, Summary
+from bench.core.chart_data import Bin, CellFigures, Gaps, Lane, RunPoint, Span, Tick, Waterfall
+from bench.core.comparison import Change, Comparison, Ranked, Ranking, Side
+from bench.core.row import Row
+from bench.core.summary import Cell, Claim, ClaimPart, Summary
+from bench.reports import charts
+from bench.reports.charts import style
+from bench.reports.charts.chart import Chart
+from bench.reports.charts.ecdf import band
+from bench.reports.charts.forest import verdict
+from bench.reports.charts.reader import PACE, reading, until
 from tests.loaded import Loaded, make_loaded
 from tests.synthetic import Truth, make_run
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.clients.chat_events import read_chat_chunk, read_chat_completion
-from bench.clients.decode import Answer, decode
-from bench.clients.events import Usage
-from bench.rows import tokens_of
+from bench.clients.decode.chat_events import read_chat_chunk, read_chat_completion
+from bench.clients.decode.decode import Answer, decode
+from bench.clients.decode.responses_events import Usage
+from bench.run.rows import tokens_of
 from tests import chat as c
 from tests.scripted import frame, head
 

@@ -17,11 +17,11 @@ from bench.analysis.build import build
 from bench.analysis.claims import consuming, packets, requests, sooner, usage
 from bench.analysis.claims.lengths import true_range
 from bench.analysis.claims.parts import Draft, make_claim, overall, settled
-from bench.analysis.claims.trends import beyond, slope_p
-from bench.analysis.frames import RunFrames, load
-from bench.analysis.intervals import theil_sen
-from bench.meters.consuming import CONSUMERS, LENGTHS, NOTHING
-from bench.summary import CALIBRATION, Claim, ClaimPart, MemoryCurve, Summary
+from bench.analysis.tables import RunFrames, load
+from bench.core.summary import CALIBRATION, Claim, ClaimPart, MemoryCurve, Summary
+from bench.plan.consumers import CONSUMERS, LENGTHS, NOTHING
+from bench.stats.intervals import theil_sen
+from bench.stats.slope import beyond, slope_p
 from tests.synthetic import Truth, make_run
 
 Run = tuple[RunFrames, Summary]

@@ -12,16 +12,17 @@ from typing import Any
 import pytest
 
 from bench.analysis.build import build
-from bench.analysis.compare import compare
-from bench.analysis.effects import outcome, pairs_for, worst_first
-from bench.analysis.metrics import METRICS
-from bench.comparing import against, write_comparison
-from bench.comparison import Change, Comparison
-from bench.definitions import definitions
-from bench.errors import BenchError
-from bench.reporters.comparison import words
-from bench.reporters.comparison.terminal import render_terminal
-from bench.summary import Cell, CellKey, Ecdf, Row, Summary, Trust
+from bench.analysis.comparison.effects import outcome, pairs_for, worst_first
+from bench.analysis.comparison.runs import compare
+from bench.cli.present import against
+from bench.core.comparison import Change, Comparison
+from bench.core.errors import BenchError
+from bench.core.metrics import METRICS, definitions
+from bench.core.row import CellKey, Row
+from bench.core.summary import Cell, Ecdf, Summary, Trust
+from bench.reports.comparison.files import write_comparison
+from bench.reports.comparison.terminal import render_terminal
+from bench.reports.tables import changes as words
 from tests.synthetic import Truth, make_run
 
 KEY = CellKey("text", "", "responses", "sim", "sim-1", "sdk", "c=1")

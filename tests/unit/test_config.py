@@ -10,20 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.config import (
-    Config,
-    Resolved,
-    expanded_headers,
-    key_for,
-    load_config,
-    parse_extra_body,
-    parse_header,
-    resolve_targets,
-    secrets_of,
-)
-from bench.errors import BenchError
-from bench.nearest import unknown
-from bench.target import BUILT_IN, DUMMY_KEY, Price, Target
+from bench.cli.config_file import load_config
+from bench.core.errors import BenchError, unknown
+from bench.core.target import BUILT_IN, DUMMY_KEY, Price, Target, expanded_headers, key_for, parse_header, secrets_of
+from bench.plan.config import Config
+from bench.plan.targets import Resolved, parse_extra_body, resolve_targets
 
 MINE = Target(name="mine", base_url="http://127.0.0.1:1/v1", models=("a", "b"), source="bench.toml")
 

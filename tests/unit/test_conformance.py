@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from bench.conformance.check import Result, judge, lags, tolerance
-from bench.conformance.run import WARM_UP, Taken
-from bench.conformance.streams import Stream, choose, load
-from bench.conformance.table import Conclusion, as_table
-from bench.errors import BenchError
-from bench.schema import TRIAL_STATUS
+from bench.core.errors import BenchError
+from bench.records.schema import TRIAL_STATUS
+from bench.simulator.conformance_set import Stream, choose, load
+from bench.testing.conformance.check import Result, judge, lags, tolerance
+from bench.testing.conformance.run import WARM_UP, Taken
+from bench.testing.conformance.table import Conclusion, as_table
 
 STREAMS = load()
 MS = 1_000_000

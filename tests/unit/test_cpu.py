@@ -9,11 +9,12 @@ import pandas as pd
 import pytest
 
 from bench.analysis.build import build
-from bench.analysis.cellrows import Arm
-from bench.analysis.frames import load
-from bench.analysis.instrument import cpu_rows
-from bench.analysis.labels import cell_key
-from bench.summary import Row, Summary
+from bench.analysis.cell.client_cost import cpu_rows
+from bench.analysis.cell.rows import Arm
+from bench.analysis.tables import load
+from bench.core.labels import cell_key
+from bench.core.row import Row
+from bench.core.summary import Summary
 from tests.synthetic import Truth, make_run
 
 STATISTICS = {"p50", "p90", "p95", "p99", "mean", "sum", "share", "slope", "hl", "rate", "level"}

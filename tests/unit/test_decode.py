@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.clients.decode import Answer, decode
+from bench.clients.decode.decode import Answer, decode
 from tests import events as e
 from tests.scripted import LAST_CHUNK, chunk, frame, head
 

@@ -15,12 +15,13 @@ import click
 import pytest
 
 import bench
-from bench import hookspecs
-from bench.cli import cli
-from bench.doctor import checks, path
+from bench.cli.main import cli
+from bench.core import hookspecs
+from bench.core.plugin_loader import HOOKS, load
 from bench.doctor.diagnosis import Verdict
-from bench.doctor.votes import Vote
-from bench.manager import HOOKS, load
+from bench.doctor.verdict import path
+from bench.doctor.verdict import properties as checks
+from bench.doctor.verdict.votes import Vote
 from bench.simulator.control import Control
 from bench.simulator.profiles import MODELS, PROFILES
 from docs import doctor_reference, generate, scenario_page

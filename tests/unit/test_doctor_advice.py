@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.doctor.advice import BUFFERS, Advice, advise, size_text
-from bench.doctor.bursts import Nature, Pattern
 from bench.doctor.diagnosis import Fix, Mode, Verdict
-from bench.doctor.judged import Judged
 from bench.doctor.products import PRODUCTS, passed_through, who
+from bench.doctor.verdict.bursts import Nature, Pattern
+from bench.doctor.verdict.judged import Judged
 
 HEADERS: Mapping[str, Mapping[str, str]] = {
     "nginx": {"server": "nginx/1.22.1"},

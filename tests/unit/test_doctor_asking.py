@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.doctor.asking import APIS, FEWEST, MODES, ROUNDS, Asked, Manner, asked, body_of, in_turns, new_nonce
+from bench.core.scenario import Api
 from bench.doctor.diagnosis import Mode
-from bench.scenario import Api
-from bench.simulator.chat_requests import parse_chat
-from bench.simulator.requests import ResponsesRequest, parse_request
+from bench.doctor.requests import APIS, FEWEST, MODES, ROUNDS, Asked, Manner, asked, body_of, in_turns, new_nonce
+from bench.simulator.requests.chat import parse_chat
+from bench.simulator.requests.responses import ResponsesRequest, parse_request
 
 MANNER = Manner(model="sim-1")
 CELLS = list(product(APIS, MODES))

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from bench.doctor.asking import Asked
-from bench.doctor.bursts import LUMP, TOGETHER, Burst, bursts, pattern, shape, variation, weighted_median
-from bench.doctor.reading import Read, Reading
+from bench.doctor.requests import Asked
+from bench.doctor.verdict.bursts import LUMP, TOGETHER, Burst, bursts, pattern, shape, variation, weighted_median
+from bench.doctor.verdict.reading import Read, Reading
 from tests.delivered import Deliver, answer, direct, even, exponential, in_steps, pieces, seeded, size_buffer, timer
 
 LONG = Asked("chat", "text", 256, 0)

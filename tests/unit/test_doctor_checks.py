@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from bench.doctor.asking import Asked
-from bench.doctor.checks import Seen, checks, merged
+from bench.core.scenario import Api
 from bench.doctor.diagnosis import Check, Mode, State
-from bench.doctor.reading import Reading
-from bench.scenario import Api
+from bench.doctor.requests import Asked
+from bench.doctor.verdict.properties import Seen, checks, merged
+from bench.doctor.verdict.reading import Reading
 
 GOOD: dict[str, Any] = {
     "kind": "stream",

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.configfile import Config
-from bench.doctor.choosing import Chosen, _told_apart, announce, ask_before_spending, choose
+from bench.cli.doctor import settings_from
+from bench.core.errors import BenchError
+from bench.core.target import Price, Target
 from bench.doctor.command import again_of
-from bench.doctor.settings import Settings, settings_from
-from bench.errors import BenchError
-from bench.target import Price, Target
+from bench.doctor.endpoints import Chosen, _told_apart, announce, ask_before_spending, choose
+from bench.doctor.settings import Settings
+from bench.plan.config import Config
 
 A, B = "http://127.0.0.1:8001/v1", "http://127.0.0.1:8002/v1"
 CONFIG = Config(

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.doctor.asking import APIS, MODES, Manner
+from bench.core.trial import Attempt
 from bench.doctor.conclude import answer, conclude, exit_code, numbers
 from bench.doctor.diagnosis import MEANS, Diagnosis, Finding, Hop, Verdict
-from bench.doctor.examine import Examined, Patient
-from bench.doctor.judge import judge
-from bench.doctor.metronome import BEAT_MS, FIRST, Metronome
-from bench.doctor.reading import Reading
-from bench.trial import Attempt
+from bench.doctor.probe.examine import Examined, Patient
+from bench.doctor.probe.metronome import BEAT_MS, FIRST, Metronome
+from bench.doctor.requests import APIS, MODES, Manner
+from bench.doctor.verdict.judge import judge
+from bench.doctor.verdict.reading import Reading
 from tests.chat import content
 from tests.delivered import Deliver, at_once, direct, endpoint, even, seeded, size_buffer
 from tests.scripted import chunk, frame, head

@@ -6,10 +6,10 @@ from itertools import product
 
 import pytest
 
-from bench.doctor.asking import Asked
 from bench.doctor.diagnosis import MEANS, Finding, Shift, Verdict
-from bench.doctor.hops import difference, sentence
-from bench.doctor.reading import Reading
+from bench.doctor.requests import Asked
+from bench.doctor.verdict.hops import difference, sentence
+from bench.doctor.verdict.reading import Reading
 
 UNTOLD: set[Verdict] = {"not offered", "inconclusive"}
 LATER = Shift(value=30.0, low=20.0, high=40.0, n=6)

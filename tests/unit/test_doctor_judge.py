@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from bench.doctor.bursts import Nature
 from bench.doctor.diagnosis import Verdict
-from bench.doctor.judge import judge, of_one_hop
-from bench.doctor.judged import Judged
-from bench.doctor.reading import Reading
-from bench.doctor.votes import LATE_MS, resolution, vote
+from bench.doctor.verdict.bursts import Nature
+from bench.doctor.verdict.judge import judge, of_one_hop
+from bench.doctor.verdict.judged import Judged
+from bench.doctor.verdict.reading import Reading
+from bench.doctor.verdict.votes import LATE_MS, resolution, vote
 from tests.delivered import (
     at_once,
     direct,

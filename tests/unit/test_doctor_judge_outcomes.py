@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from bench.doctor.asking import Asked, asked
 from bench.doctor.diagnosis import Mode, Verdict
-from bench.doctor.judge import judge
-from bench.doctor.reading import Reading
+from bench.doctor.requests import Asked, asked
+from bench.doctor.verdict.judge import judge
+from bench.doctor.verdict.reading import Reading
 from tests.delivered import direct, endpoint, even, seeded
 
 QUIET = 6.0

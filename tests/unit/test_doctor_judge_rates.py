@@ -15,8 +15,8 @@ from random import Random
 import pytest
 
 from bench.doctor.diagnosis import Verdict
-from bench.doctor.judge import judge
-from bench.doctor.reading import Reading
+from bench.doctor.verdict.judge import judge
+from bench.doctor.verdict.reading import Reading
 from tests.delivered import Gaps, direct, endpoint, even, exponential, log_normal, paused, seeded, size_buffer
 
 QUIET = 6.0

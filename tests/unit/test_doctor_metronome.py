@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.clients.decode import CHAT_PATH
-from bench.doctor.metronome import BEAT_MS, ENOUGH, FIRST, Lateness, Metronome, lateness, summed_up
-from bench.trial import Attempt
+from bench.clients.decode.decode import CHAT_PATH
+from bench.core.trial import Attempt
+from bench.doctor.probe.metronome import BEAT_MS, ENOUGH, FIRST, Lateness, Metronome, lateness, summed_up
 from tests.chat import content
 from tests.scripted import chunk, frame, head
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.doctor.clock import ONE_CLOCK, Offset
-from bench.doctor.path import Steps, Unmatched, Upstream, added, delays, passage, seen_upstream
+from bench.doctor.verdict.path import Steps, Unmatched, Upstream, added, delays, passage, seen_upstream
 
 MS = 1_000_000
 LENGTHS = st.lists(st.integers(1, 9), min_size=1, max_size=30)
@@ -160,6 +160,6 @@ def test_seen_upstream(responses: list[Upstream], expected: dict[str, str]) -> N
 
 def test_the_measuring_process_stays_small() -> None:
     """Importing what matches and asks loads neither numpy nor scipy: that is for the end."""
-    code = "import sys, bench.doctor.source; print({'numpy', 'scipy', 'pandas'} & sys.modules.keys())"
+    code = "import sys, bench.doctor.probe.source; print({'numpy', 'scipy', 'pandas'} & sys.modules.keys())"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert said == "set()\n"

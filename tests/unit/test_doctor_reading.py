@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.doctor.asking import PATHS, Asked
+from bench.core.scenario import Api
+from bench.core.trial import Attempt
 from bench.doctor.diagnosis import Mode
-from bench.doctor.reading import Read, Reading, read_answer
-from bench.scenario import Api
-from bench.trial import Attempt
+from bench.doctor.requests import PATHS, Asked
+from bench.doctor.verdict.reading import Read, Reading, read_answer
 from tests import chat as c
 from tests import events as e
 from tests.scripted import LAST_CHUNK, chunk, frame, head

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bench.doctor.reading import Kind
+from bench.doctor.verdict.reading import Kind
 from tests import chat as c
 from tests import events as e
 from tests.scripted import chunk, frame, head

@@ -18,14 +18,14 @@ from altair.utils.schemapi import validate_jsonschema
 from pydantic import ValidationError
 
 from bench.doctor.diagnosis import Check, Curve, Diagnosis, Finding, Fix
-from bench.doctor.reports.as_json import render_json
+from bench.doctor.reports.arrivals_chart import arrivals
+from bench.doctor.reports.grouping import groups, joined, masked
 from bench.doctor.reports.html import render_html
+from bench.doctor.reports.json import render_json
 from bench.doctor.reports.markdown import render_markdown
-from bench.doctor.reports.merging import groups, joined, masked
 from bench.doctor.reports.terminal import render_terminal
-from bench.reporters.charts import style
-from bench.reporters.charts.arrivals import arrivals
-from bench.reporters.layout import columns_of
+from bench.reports.charts import style
+from bench.reports.terminal.columns import columns_of
 from docs.doctor_page import PARTS, SAID, doctor_markdown, doctor_model
 from docs.formats_page import field_docs, members_of
 from tests.doctors import DIRECT, EXAMPLES, GATEWAY, bursts, bursty, compared, fake, healthy, relayed, sent, streams

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.doctor.diagnosis import MEANS, Mode, Verdict
-from bench.doctor.judge import judge
-from bench.doctor.judged import Judged
-from bench.doctor.metronome import Lateness
+from bench.doctor.probe.metronome import Lateness
+from bench.doctor.verdict.judge import judge
+from bench.doctor.verdict.judged import Judged
 from bench.doctor.words import costs, happens, instrument, sure
 from tests.delivered import at_once, direct, endpoint, even, replayed, seeded, size_buffer, timer
 

@@ -11,12 +11,22 @@ import pytest
 from numpy.typing import NDArray
 
 from bench.analysis.build import build
-from bench.analysis.cellrows import Arm
-from bench.analysis.drift import SAID, TREND_MATTERS, Drift, connections, crossover, matters, order_effect, slope, trend
-from bench.analysis.frames import RunFrames, load
-from bench.analysis.labels import cell_key
+from bench.analysis.cell.rows import Arm
+from bench.analysis.checks.drift import (
+    SAID,
+    TREND_MATTERS,
+    Drift,
+    connections,
+    crossover,
+    matters,
+    order_effect,
+    slope,
+    trend,
+)
 from bench.analysis.pairs import Pairs, make_pairs
-from bench.summary import Row
+from bench.analysis.tables import RunFrames, load
+from bench.core.labels import cell_key
+from bench.core.row import Row
 from tests.synthetic import Truth, make_run
 
 RUNS = 300

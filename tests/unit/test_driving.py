@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from bench.driving import AHEAD_NS, MOST_AHEAD, Carry, Places, Unit, ahead, closed_loop, open_loop, scheduled
-from bench.outcome import Interrupted
-from bench.plan import PlannedTrial
+from bench.core.trial import Interrupted
+from bench.plan.plan import PlannedTrial
+from bench.run.pacing import AHEAD_NS, MOST_AHEAD, Carry, Places, Unit, ahead, closed_loop, open_loop, scheduled
 
 
 def planned(number: int, due: int | None = None) -> PlannedTrial:

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 import trustme
 
-from bench import environment, kernel
 from bench.analysis.build import build
-from bench.preflight import preflight
-from bench.target import Target
+from bench.core import linux as kernel
+from bench.core.target import Target
+from bench.run import environment
+from bench.run.preflight.preflight import preflight
 from tests import synthetic
 from tests.scripted import Script, json_response, scripted
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from bench.checks import check_declared
-from bench.errors import BenchError
-from bench.estimate import Estimate, Part, estimate, short
-from bench.scenario import Scenario
-from bench.target import Price
+from bench.core.errors import BenchError
+from bench.core.plugin_checks import check_declared
+from bench.core.scenario import Scenario
+from bench.core.target import Price
+from bench.plan.estimate import Estimate, Part, estimate, short
 from tests.cli import bench
 
 PRICE = Price(input=0.15, output=0.6)

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openai.types.responses import ResponseStreamEvent
 
-from bench.clients.decode import Event
-from bench.clients.events import TOKEN_KINDS, Usage, read_response, read_responses_event
-from bench.rows import tokens_of
+from bench.clients.decode.decode import Event
+from bench.clients.decode.responses_events import Usage, read_response, read_responses_event
+from bench.records.schema import TOKEN_KINDS
+from bench.run.rows import tokens_of
 from tests import events as e
 
 json_value: st.SearchStrategy[Any] = st.recursive(

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 
 from bench.analysis.build import build
-from bench.analysis.figures import figures, gaps, lanes, order
-from bench.analysis.figures.spans import Stamped, spans
-from bench.analysis.frames import load
-from bench.figures import CellFigures, Lane, Span, Waterfall
+from bench.analysis.chart_data import figures, gaps
+from bench.analysis.chart_data import run_order as order
+from bench.analysis.chart_data import waterfall as lanes
+from bench.analysis.chart_data.spans import Stamped, spans
+from bench.analysis.tables import load
+from bench.core.chart_data import CellFigures, Lane, Span, Waterfall
 from tests.synthetic import TRIED_MS, Truth, make_run
 
 EXACT = Truth(noise=0, stamped=True)

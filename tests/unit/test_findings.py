@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from bench import Ask, Scenario
-from bench.evidence import Evidence
-from bench.findings import answers
-from bench.leaving import Left
+from bench.testing.plugin.findings import answers
+from bench.testing.plugin.leave_early import Left
+from bench.testing.plugin.observe import Evidence
 
 MS = 1_000_000
 

@@ -10,18 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from bench.analysis.floor import Resolution, floor_rows, resolution, way
-from bench.analysis.frames import load
-from bench.calibration import FIRST_TOKEN_MS, PACKETS, TOKEN_MS, TOKENS, calibration_cells, control
-from bench.calibration_table import Level, as_table, in_time
-from bench.choice import Settings, calibrates
-from bench.configfile import load_config
-from bench.errors import BenchError
-from bench.load import ALONE
-from bench.plan import BOTH, make_plan
+from bench.analysis.checks.floor import Resolution, floor_rows, resolution, way
+from bench.analysis.tables import load
+from bench.cli.config_file import load_config
+from bench.core.errors import BenchError
+from bench.core.load import ALONE
+from bench.core.row import Row
+from bench.core.summary import CALIBRATION
+from bench.plan.calibration import FIRST_TOKEN_MS, PACKETS, TOKEN_MS, TOKENS, calibration_cells, control
+from bench.plan.plan import BOTH
+from bench.plan.schedule import make_plan
+from bench.plan.settings import Settings, calibrates
 from bench.simulator.control import Control, profile_of
 from bench.simulator.pacing import schedule
-from bench.summary import CALIBRATION, Row
+from bench.testing.calibrate.table import Level, as_table, in_time
 from tests.calibrated import Late, make_calibrated
 from tests.harness import cell_of
 from tests.scenarios import TEXT

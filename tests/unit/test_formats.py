@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from bench.comparison import Ranked, Ranking
-from bench.figures import Outlier
-from bench.reporters.tables import render_csv, render_json
-from bench.summary import COLUMNS, CellKey, Knee, Summary
+from bench.core.chart_data import Outlier
+from bench.core.comparison import Ranked, Ranking
+from bench.core.row import COLUMNS, CellKey
+from bench.core.summary import Knee, Summary
+from bench.reports.data_files import render_csv, render_json
 from docs.formats_page import PARTS, TOP, members_of, summary_model
 from tests.unit.test_reporters import CLAIMS, example
 from tests.unit.test_terminal import compared

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.analysis.build import build
-from bench.errors import BenchError
+from bench.core.errors import BenchError
+from bench.core.summary import Summary
 from bench.gate import github, junit, run_gate
-from bench.gate.lines import exit_code, outcome, worst_first, write
+from bench.gate.terminal import exit_code, outcome, worst_first, write
 from bench.gate.verdict import Judged
-from bench.output import Output
-from bench.summary import Summary
+from bench.reports.output import Output
 from tests.synthetic import Truth, make_run
 
 TEXTS = st.text(max_size=30)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.errors import BenchError
+from bench.core.errors import BenchError
 from bench.gate.condition import DELIVERIES, RELATIVE, STATISTICS, Condition, Limit, parse_condition, readings
 from bench.gate.units import fits, in_unit
 
@@ -139,6 +139,6 @@ def test_units_that_do_not_fit(limit: str, unit: str) -> None:
 
 def test_no_statistic_is_missing() -> None:
     """Every statistic that a row may have can be named."""
-    from bench.analysis.metrics import QUANTILES
+    from bench.core.metrics import QUANTILES
 
     assert set(QUANTILES) < set(STATISTICS)

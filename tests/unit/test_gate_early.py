@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from bench.choice import Choice, Settings, choose
-from bench.config import Config, load_config
-from bench.errors import BenchError
-from bench.gate import check_early, gated
-from bench.output import Output
-from bench.target import Target
+from bench.cli.conditions import gated
+from bench.cli.config_file import load_config
+from bench.core.errors import BenchError
+from bench.core.target import Target
+from bench.gate import check_early
+from bench.plan.choice import Choice, choose
+from bench.plan.config import Config
+from bench.plan.settings import Settings
+from bench.reports.output import Output
 
 TARGETS = [Target(name=name, base_url=f"http://127.0.0.1:1/{name}/v1", models=("m",)) for name in ("stable", "canary")]
 

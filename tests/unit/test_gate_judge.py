@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.analysis.build import build
-from bench.analysis.compare import compare
-from bench.errors import BenchError
+from bench.analysis.comparison.runs import compare
+from bench.core.errors import BenchError
+from bench.core.row import Row
+from bench.core.summary import Summary
 from bench.gate.condition import parse_condition
 from bench.gate.judge import decide, judge
-from bench.gate.needs import ROOM, for_share, for_width
+from bench.gate.sample_size import ROOM, for_share, for_width
 from bench.gate.verdict import Judged
-from bench.summary import Row, Summary
 from tests.synthetic import Truth, make_run
 
 FAILS = {("streamed", number): "timeout" for number in (3, 9)}

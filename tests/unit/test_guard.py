@@ -13,11 +13,11 @@ import pandas as pd
 import pytest
 
 from bench.analysis.build import build
-from bench.analysis.frames import RunFrames, load
-from bench.analysis.guard import busy, calibration_lines, cell_lateness, machine_lines, often_late
-from bench.analysis.lateness import Lateness, every_beat, lateness
-from bench.meters.guard import Guard
-from bench.summary import Cell, Summary
+from bench.analysis.checks.guard import busy, calibration_lines, cell_lateness, machine_lines, often_late
+from bench.analysis.checks.lateness import Lateness, every_beat, lateness
+from bench.analysis.tables import RunFrames, load
+from bench.clients.guard import Guard
+from bench.core.summary import Cell, Summary
 from tests.synthetic import Truth, make_run
 
 

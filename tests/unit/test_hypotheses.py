@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from bench.analysis.hypotheses import holm, holm_adjusted, signed_rank_p
-from bench.analysis.intervals import hodges_lehmann
+from bench.stats.hypotheses import holm, holm_adjusted, signed_rank_p
+from bench.stats.intervals import hodges_lehmann
 
 PS = st.lists(st.floats(0, 1), max_size=12)
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from bench.analysis.intervals import (
+from bench.stats.intervals import (
     Estimate,
     clustered_quantile,
     hodges_lehmann,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bench.analysis.build import build
-from bench.analysis.labels import cell_labels
+from bench.core.labels import cell_labels
 from tests.synthetic import Truth, make_run
 
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.errors import BenchError
-from bench.lengths import Lengths, parse_lengths
+from bench.core.errors import BenchError
+from bench.plan.prompt_lengths import Lengths, parse_lengths
 
 
 def draws(lengths: Lengths, seed: int, number: int) -> list[int]:

@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from bench.analysis.intervals import hodges_lehmann, quantile_ci
-from bench.analysis.serial import shift_in_time, widened_by_parts
-from bench.liveview.figures import Remembered, figures
-from bench.liveview.page import chosen, clock, number, one_line, page
-from bench.liveview.state import State
-from bench.liveview.told import cells_of, told
-from bench.plan import BOTH, Amount, PlannedTrial, make_plan
-from bench.trial import Delivery
+from bench.core.trial import Delivery
+from bench.plan.plan import BOTH, PlannedTrial
+from bench.plan.schedule import Amount, make_plan
+from bench.run.liveview.estimates import Remembered, figures
+from bench.run.liveview.messages import cells_of, told
+from bench.run.liveview.screen import chosen, clock, number, one_line, page
+from bench.run.liveview.state import State
+from bench.stats.intervals import hodges_lehmann, quantile_ci
+from bench.stats.serial_correlation import shift_in_time, widened_by_parts
 from tests.harness import cell_of
 from tests.scenarios import TEXT
 

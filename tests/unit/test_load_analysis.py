@@ -10,14 +10,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.analysis import load as steady
 from bench.analysis.build import build
-from bench.analysis.intervals import Estimate
-from bench.analysis.knee import Outcome, Step, knee, lower_bound, needed, overloaded
-from bench.analysis.serial import widened_by_parts
-from bench.load import Load
-from bench.reporters.tables import render_csv, render_json
-from bench.summary import CellKey, Row, Summary
+from bench.analysis.load import steady
+from bench.analysis.load.knee import Outcome, Step, knee, lower_bound, needed, overloaded
+from bench.core.load import Load
+from bench.core.row import CellKey, Row
+from bench.core.summary import Summary
+from bench.reports.data_files import render_csv, render_json
+from bench.stats.intervals import Estimate
+from bench.stats.serial_correlation import widened_by_parts
 from tests.loaded import TOKENS, Loaded, _segment, make_loaded
 from tests.synthetic import Truth, make_run
 

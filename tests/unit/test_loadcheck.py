@@ -8,10 +8,12 @@ from typing import Any
 import click
 import pytest
 
-from bench.choice import Settings, asked_times, choose, describe
-from bench.cli import run, try_
-from bench.errors import BenchError
-from bench.settings import settings_from
+from bench.cli.main import run, try_
+from bench.cli.settings import settings_from
+from bench.core.errors import BenchError
+from bench.plan.choice import choose
+from bench.plan.consent import asked_times, describe
+from bench.plan.settings import Settings
 
 
 def settings(*arguments: str) -> Settings:

@@ -9,8 +9,8 @@ from textwrap import dedent
 
 import pytest
 
-from bench.errors import BenchError
-from bench.manager import HOOKS, builtin_folder, load
+from bench.core.errors import BenchError
+from bench.core.plugin_loader import HOOKS, builtin_folder, load
 
 GOOD = """
     from __future__ import annotations
@@ -171,7 +171,7 @@ def test_targets_say_which_plugin_they_are_from(tmp_path: Path) -> None:
 
 def test_every_hook_is_listed() -> None:
     """The names that error messages offer are the hooks there are."""
-    from bench import hookspecs
+    from bench.core import hookspecs
 
     specified = [name for name, value in vars(hookspecs).items() if hasattr(value, "bench_spec")]
     assert sorted(HOOKS) == sorted(specified)

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from bench.analysis.build import build
-from bench.analysis.cellrows import delta_gaps
-from bench.analysis.metrics import METRICS, glossary_markdown
-from bench.analysis.trials import per_trial
+from bench.analysis.cell.rows import delta_gaps
+from bench.analysis.per_trial import per_trial
+from bench.core.metrics import METRICS, glossary_markdown
 from tests.synthetic import Truth, make_run
 
 TIMES = ("t_origin", "t_first_token", "t_first_visible", "t_first_useful", "t_first_event", "t_last_token", "t_end")

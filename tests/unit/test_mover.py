@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.analysis.mover import Bounded, difference, ratio
+from bench.stats.mover import Bounded, difference, ratio
 
 NUMBERS = st.floats(1e-3, 1e6)
 

@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 
 from bench.analysis.build import build
-from bench.analysis.figures import fences, outliers
-from bench.analysis.figures.fences import MILD, SEVERE, beyond
-from bench.analysis.frames import load
-from bench.figures import Outlier
+from bench.analysis.chart_data import outliers
+from bench.analysis.chart_data import outliers as fences
+from bench.analysis.chart_data.outliers import MILD, SEVERE, beyond
+from bench.analysis.tables import load
+from bench.core.chart_data import Outlier
 from tests.synthetic import Truth, make_run
 
 EVEN = Truth(stamped=True)

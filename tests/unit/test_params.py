@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
 from bench import Scenario
-from bench.errors import BenchError
-from bench.params import cell_text, chosen_params, field_defaults, instance, split_values
+from bench.core.errors import BenchError
+from bench.core.params import cell_text, chosen_params, field_defaults, instance, split_values
 
 
 class Rag(BaseModel):

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.asks import NONCE_PATTERN
-from bench.plan import BOTH, Amount, Plan, PlannedTrial, aa_pairs, make_plan
+from bench.core.ask import NONCE_PATTERN
+from bench.plan.plan import BOTH, Plan, PlannedTrial
+from bench.plan.schedule import Amount, aa_pairs, make_plan
 from tests.harness import cell_of
 from tests.scenarios import TEXT
 

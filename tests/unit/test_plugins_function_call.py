@@ -9,7 +9,7 @@ from openai._models import construct_type
 from openai.types.responses import ResponseStreamEvent
 from pydantic import ValidationError
 
-from bench.manager import builtin_folder, load_file
+from bench.core.plugin_loader import builtin_folder, load_file
 from tests import events as e
 
 plugin = load_file(builtin_folder() / "function_call.py")

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from openai.types.responses import Response
 
 from bench import Ask
-from bench.manager import builtin_folder, load_file
-from bench.trial import Trial
+from bench.core.plugin_loader import builtin_folder, load_file
+from bench.core.trial import Trial
 from tests import events as e
 
 progress, buffered, multi_turn, long_output, usage, helpers = (

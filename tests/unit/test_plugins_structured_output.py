@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.manager import builtin_folder, load_file
+from bench.core.plugin_loader import builtin_folder, load_file
 
 plugin = load_file(builtin_folder() / "structured_output.py")
 strings = st.text(st.characters(codec="utf-8"), max_size=12)

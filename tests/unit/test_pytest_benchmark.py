@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from pytest_benchmark.stats import Stats
 
 from bench.analysis.build import build
-from bench.reporters.pytest_benchmark import render_pytest_benchmark, stats
-from bench.summary import Summary
+from bench.core.summary import Summary
+from bench.reports.pytest_benchmark import render_pytest_benchmark, stats
 from tests.synthetic import Truth, make_run
 
 NAMES = ["text ttft streamed", "text ttfu streamed", "text total streamed", "text total blocking"]

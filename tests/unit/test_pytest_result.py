@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from bench.analysis.build import build
-from bench.pytest_bench import arguments
-from bench.pytest_result import Result
+from bench.gate.pytest.fixture import arguments
+from bench.gate.pytest.result import Result
 from tests.synthetic import Truth, make_run
 
 FAILED = pytest.fail.Exception

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from bench.analysis.build import build
-from bench.baseline import check_named
-from bench.comparison import Change, Comparison
-from bench.errors import BenchError
-from bench.reporters.comparison import words
-from bench.reporters.markdown import render_markdown
-from bench.reporters.terminal import render_terminal
-from bench.summary import CellKey, Summary
+from bench.core.comparison import Change, Comparison
+from bench.core.errors import BenchError
+from bench.core.row import CellKey
+from bench.core.summary import Summary
+from bench.plan.baseline import check_named
+from bench.reports.markdown import render_markdown
+from bench.reports.tables import changes as words
+from bench.reports.terminal.report import render_terminal
 from tests.synthetic import Truth, make_run
 
 REAL: dict[str, Any] = {"host": "h", "simulated": False}

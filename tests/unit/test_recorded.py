@@ -7,16 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from bench import records
 from bench.analysis.build import build
 from bench.analysis.wording import both
-from bench.records import Journal, columns_of
-from bench.reporters.html import render_html
-from bench.reporters.layout import folded
-from bench.reporters.markdown import render_markdown
-from bench.reporters.recorded import natural, recorded
-from bench.reporters.terminal import render_terminal
-from bench.summary import Row, Summary
+from bench.core.row import Row
+from bench.core.summary import Summary
+from bench.records import journal as records
+from bench.records.journal import Journal, columns_of
+from bench.reports.html import render_html
+from bench.reports.markdown import render_markdown
+from bench.reports.tables.recorded import natural, recorded
+from bench.reports.terminal.columns import folded
+from bench.reports.terminal.report import render_terminal
 from tests.synthetic import Truth, make_run
 
 LONG = "chat_structured_output"

@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from bench import records
-from bench.errors import BenchError
-from bench.parquet import arrow_schema
-from bench.schema import TABLES
+from bench.core.errors import BenchError
+from bench.records import journal as records
+from bench.records.parquet import arrow_schema
+from bench.records.schema import TABLES
 
 
 def lines(run: Path, count: int) -> None:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bench.redact import HIDDEN, SHORTEST, Redactor, redact_argv
+from bench.records.redact import HIDDEN, SHORTEST, Redactor, redact_argv
 
 LETTERS = st.characters(codec="utf-8") | st.sampled_from('aA*"\\/ é')  # few letters: secrets that overlap
 SECRETS = st.text(LETTERS, min_size=SHORTEST).filter(

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from bench.analysis.build import build
-from bench.errors import BenchError
-from bench.output import Output
-from bench.report import check_output, find_run, write_reports
-from bench.reporters import register_reporters
-from bench.summary import Reporter, Summary
+from bench.core.errors import BenchError
+from bench.core.summary import Reporter, Summary
+from bench.records.find import find_run
+from bench.reports.builtin import register_reporters
+from bench.reports.files import check_output, write_reports
+from bench.reports.output import Output
 from tests.synthetic import make_run
 
 

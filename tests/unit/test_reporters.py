@@ -23,15 +23,16 @@ import pytest
 
 from bench.analysis.build import build
 from bench.analysis.wording import value
-from bench.reporters import register_reporters
-from bench.reporters.charts import steps
-from bench.reporters.claims import in_short
-from bench.reporters.html import render_html, script_json
-from bench.reporters.markdown import render_markdown
-from bench.reporters.markdown import text as markdown_text
-from bench.reporters.tables import render_csv, render_json
-from bench.reporters.terminal import render_terminal
-from bench.summary import CALIBRATION, COLUMNS, Claim, ClaimPart, Ecdf, Row, Summary
+from bench.core.row import COLUMNS, Row
+from bench.core.summary import CALIBRATION, Claim, ClaimPart, Ecdf, Summary
+from bench.reports.builtin import register_reporters
+from bench.reports.charts import steps
+from bench.reports.data_files import render_csv, render_json
+from bench.reports.html import render_html, script_json
+from bench.reports.markdown import render_markdown
+from bench.reports.markdown import text as markdown_text
+from bench.reports.tables.claims import in_short
+from bench.reports.terminal.report import render_terminal
 from tests.synthetic import Truth, make_run
 
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -342,7 +343,7 @@ def test_ecdf_ends_below_one_with_failures() -> None:
 def test_reporters_are_light_to_load() -> None:
     """Loading the reporters, as every command may, loads no heavy library: a measuring process stays lean."""
     heavy = "('pandas', 'numpy', 'scipy', 'pyarrow', 'altair', 'jinja2', 'rich', 'vl_convert')"
-    code = f"import sys, bench.reporters, bench.report; print([m for m in {heavy} if m in sys.modules])"
+    code = f"import sys, bench.reports.builtin, bench.reports.files; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=GOLDEN.parent.parent
     )

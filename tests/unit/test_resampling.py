@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from bench.analysis.intervals import Estimate
-from bench.analysis.resampling import RESAMPLES, cluster_bootstrap
+from bench.stats.bootstrap import RESAMPLES, cluster_bootstrap
+from bench.stats.intervals import Estimate
 
 VALUES = st.lists(st.integers(1, 1000).map(float), min_size=20, max_size=50)
 
@@ -57,6 +57,6 @@ def test_blocks_of_weights_change_nothing_but_the_noise(monkeypatch: pytest.Monk
     """Drawn in small blocks or at once, there are as many resamples and the interval is alike."""
     x = np.random.default_rng(6).normal(10, 1, 50)
     whole = ends(cluster_bootstrap(x))
-    monkeypatch.setattr("bench.analysis.resampling.BLOCK", 50 * 300)
+    monkeypatch.setattr("bench.stats.bootstrap.BLOCK", 50 * 300)
     assert RESAMPLES % 300
     assert ends(cluster_bootstrap(x)) == pytest.approx(whole, rel=0.01)

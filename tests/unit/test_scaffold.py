@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.errors import BenchError
-from bench.scaffold import files_of, plugin_name, write_new
+from bench.core.errors import BenchError
+from bench.testing.plugin.new import files_of, plugin_name, write_new
 
 
 @pytest.mark.parametrize(

@@ -12,16 +12,17 @@ import pytest
 from numpy.typing import NDArray
 from scipy import special
 
-from bench import records
-from bench.analysis import intervals
 from bench.analysis.build import MOST_FAILURES, build
-from bench.analysis.frames import IN_FLIGHT, load
-from bench.analysis.lateness import every_beat, lateness
-from bench.analysis.reading import MOST_EVENTS, looked_at, of_trials, truth_of
-from bench.errors import BenchError
-from bench.reporters.markdown import render_markdown
-from bench.reporters.terminal import render_terminal
-from bench.summary import Row, Summary
+from bench.analysis.checks.lateness import every_beat, lateness
+from bench.analysis.columns import MOST_EVENTS, looked_at, of_trials, truth_of
+from bench.analysis.tables import IN_FLIGHT, load
+from bench.core.errors import BenchError
+from bench.core.row import Row
+from bench.core.summary import Summary
+from bench.records import journal as records
+from bench.reports.markdown import render_markdown
+from bench.reports.terminal.report import render_terminal
+from bench.stats import intervals
 from tests.large import Large, make_journal, make_large
 from tests.synthetic import make_run
 

@@ -7,11 +7,11 @@ from textwrap import dedent
 
 import pytest
 
-from bench.errors import BenchError
-from bench.load import ALONE
-from bench.manager import Registry, load
-from bench.selection import choose_scenarios, make_cells
-from bench.target import Target
+from bench.core.errors import BenchError
+from bench.core.load import ALONE
+from bench.core.plugin_loader import Registry, load
+from bench.core.target import Target
+from bench.plan.selection import choose_scenarios, make_cells
 from tests.cli import bench
 
 PLUGIN = """

@@ -8,8 +8,8 @@ from time import perf_counter_ns
 import orjson
 import pytest
 
-from bench import folder
-from bench.records import Journal, Rows, columns_of, read
+from bench.records.journal import Journal, Rows, columns_of, read
+from bench.run import folder
 
 
 def row_of(number: int, *, stored: bool) -> Rows:

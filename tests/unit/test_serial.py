@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.analysis.cellrows import Arm
-from bench.analysis.frames import load
-from bench.analysis.intervals import Estimate, hodges_lehmann, log_ratio
-from bench.analysis.labels import cell_key
+from bench.analysis.cell.rows import Arm
 from bench.analysis.pairs import Pairs, make_pairs, pair_rows
-from bench.analysis.serial import ratio_in_time, serial_correlation, shift_in_time, widened
-from bench.summary import CellKey
+from bench.analysis.tables import load
+from bench.core.labels import cell_key
+from bench.core.row import CellKey
+from bench.stats.intervals import Estimate, hodges_lehmann, log_ratio
+from bench.stats.serial_correlation import ratio_in_time, serial_correlation, shift_in_time, widened
 from tests.synthetic import make_run
 
 WAVE = np.sin(np.arange(60) / 4)

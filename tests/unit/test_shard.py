@@ -11,16 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.choice import Choice, Settings, choose
-from bench.errors import BenchError
-from bench.frames import LINES, MESSAGE, Frames, frame
-from bench.losses import Journalled, Loss, lost_rows, lost_trials
-from bench.plan import Amount, Cell, Plan, make_plan
-from bench.preflight import Checked
-from bench.session import Endpoint
-from bench.shard import Shard, choice_of, endpoints_of, load_plugins, make_shards
-from bench.share import Share, shares
-from bench.target import Target
+from bench.core.errors import BenchError
+from bench.core.target import Target
+from bench.plan.choice import Choice, choose
+from bench.plan.plan import Cell, Plan
+from bench.plan.schedule import Amount, make_plan
+from bench.plan.settings import Settings
+from bench.plan.share import Share, shares
+from bench.run.endpoint import Endpoint
+from bench.run.preflight.preflight import Checked
+from bench.run.workers.lost import Journalled, Loss, lost_rows, lost_trials
+from bench.run.workers.protocol import LINES, MESSAGE, Frames, frame
+from bench.run.workers.shard import Shard, choice_of, endpoints_of, load_plugins, make_shards
 
 PLUGIN = '''"""A plugin of the user's own: with an umlaut, ü."""
 from bench import Scenario, hookimpl

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from bench.analysis.intervals import Estimate
-from bench.analysis.shifts import rank_sum_critical, two_sample_shift
+from bench.stats.intervals import Estimate
+from bench.stats.two_sample_shift import rank_sum_critical, two_sample_shift
 
 SAMPLES = st.lists(st.integers(-1000, 1000).map(float), min_size=5, max_size=30)
 

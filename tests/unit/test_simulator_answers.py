@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.core.script import Item, Turn
 from bench.simulator.answers import Answer, Part, answer_to, input_tokens
 from bench.simulator.control import Control
 from bench.simulator.errors import ApiError
-from bench.simulator.input_items import turn_of
-from bench.simulator.requests import ResponsesRequest, parse_request
-from bench.simulator.script import Item, Turn
-from bench.simulator.words import text_of_length
+from bench.simulator.requests.conversation import turn_of
+from bench.simulator.requests.responses import ResponsesRequest, parse_request
+from bench.simulator.text import text_of_length
 
 PRODUCT: dict[str, Any] = {
     "type": "object",

@@ -9,15 +9,15 @@ import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from pydantic import BaseModel
 
-from bench.clients.chat_events import read_chat_chunk
+from bench.clients.decode.chat_events import read_chat_chunk
+from bench.core.script import Turn
 from bench.simulator.answers import Answer, answer_to
-from bench.simulator.chat import ChatReply
-from bench.simulator.chat_requests import parse_chat
 from bench.simulator.control import Control
 from bench.simulator.delivery import Frame
 from bench.simulator.errors import ApiError
-from bench.simulator.requests import parse_request
-from bench.simulator.script import Turn
+from bench.simulator.replies.chat import ChatReply
+from bench.simulator.requests.chat import parse_chat
+from bench.simulator.requests.responses import parse_request
 
 FUNCTION = {
     "name": "get_weather",

@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from bench.errors import BenchError
+from bench.core.errors import BenchError
+from bench.core.script import Fault, FaultKind, Turn
 from bench.simulator.answers import Answer, Part
-from bench.simulator.chances import Attempts, attempt_key, fault_name, fault_of, parse_chances
+from bench.simulator.fault_chances import Attempts, attempt_key, fault_name, fault_of, parse_chances
 from bench.simulator.faults import broken, broken_body
-from bench.simulator.requests import parse_request
-from bench.simulator.responses import Reply
-from bench.simulator.script import Fault, FaultKind, Turn
+from bench.simulator.replies.responses import Reply
+from bench.simulator.requests.responses import parse_request
 from bench.simulator.script_file import read_scripts
 from bench.simulator.simulation import Simulation, ended_by, generate
 from bench.simulator.truth import TruthLog

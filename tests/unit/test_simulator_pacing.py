@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.errors import BenchError
+from bench.core.errors import BenchError
 from bench.simulator.control import Control, profile_of, read_control
 from bench.simulator.errors import ApiError
 from bench.simulator.pacing import schedule

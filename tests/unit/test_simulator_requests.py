@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.simulator.errors import ApiError
-from bench.simulator.requests import parse_request
+from bench.simulator.requests.responses import parse_request
 
 TOOL = {"type": "function", "name": "f"}
 GOOD: dict[str, Any] = {"model": "sim-1", "input": "Hi"}

@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from bench.core.script import Turn
 from bench.simulator.answers import answer_to
 from bench.simulator.control import Control
 from bench.simulator.pacing import schedule
 from bench.simulator.profiles import PROFILES
-from bench.simulator.requests import parse_request
-from bench.simulator.responses import Reply
-from bench.simulator.script import Turn
+from bench.simulator.replies.responses import Reply
+from bench.simulator.requests.responses import parse_request
 
 CLASSES: dict[str, type[BaseModel]] = {
     "response.created": sdk.ResponseCreatedEvent,

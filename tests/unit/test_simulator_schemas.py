@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import AnyUrl, BaseModel, Field
 
-from bench.simulator.samples import natural_json, padded_json
-from bench.simulator.validity import SchemaError, matches
+from bench.simulator.json_schema.samples import natural_json, padded_json
+from bench.simulator.json_schema.validity import SchemaError, matches
 
 _LIMITS = st.tuples(st.integers(-50, 50), st.integers(0, 50)).map(lambda pair: (pair[0], pair[0] + pair[1]))
 _LEAVES = st.one_of(

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 import orjson
 import pytest
 
-from bench.simulator.background import Background
 from bench.simulator.delivery import Frame
 from bench.simulator.errors import ApiError
-from bench.simulator.input_items import Message, TextPart
-from bench.simulator.requests import ResponsesRequest
-from bench.simulator.stored import Finished, Store
-from bench.simulator.stored_api import remember
+from bench.simulator.requests.conversation import Message, TextPart
+from bench.simulator.requests.responses import ResponsesRequest
+from bench.simulator.routes.stored import remember
+from bench.simulator.store.background import Background
+from bench.simulator.store.responses import Finished, Store
 from bench.simulator.truth import Sent
 
 ASKED = [Message(role="user", content=[TextPart(type="input_text", text="Hi")])]

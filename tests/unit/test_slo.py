@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.errors import BenchError
-from bench.schema import TABLES
-from bench.slo import SLO_METRICS, Slo, parse_slo, parse_slos
+from bench.core.errors import BenchError
+from bench.core.slo import SLO_METRICS, Slo, parse_slo, parse_slos
+from bench.records.schema import TABLES
 
 UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bench.clients.sse import SseParser
+from bench.clients.decode.sse import SseParser
 
 LINE_ENDS = ("\n", "\r\n", "\r")
 data_text = st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]))

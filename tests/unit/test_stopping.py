@@ -13,19 +13,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench import precision
 from bench.analysis import pairs as report
-from bench.analysis.ending import stopping_line
-from bench.analysis.serial import shift_in_time
-from bench.budget import Budget, parse_budget
-from bench.ending import ending
-from bench.errors import BenchError
-from bench.ledger import Ledger, Most
-from bench.plan import BOTH, FEWEST_AA, FEWEST_CHECKED, Plan, PlannedTrial, make_plan
-from bench.precision import FIRST_LOOK, CellWidth, Seen, next_look, same_work
-from bench.scenario import Scenario
-from bench.stopping import Stopping
-from bench.target import Price, Target
+from bench.analysis.stopping_line import stopping_line
+from bench.core.errors import BenchError
+from bench.core.scenario import Scenario
+from bench.core.target import Price, Target
+from bench.plan.budget import Budget, parse_budget
+from bench.plan.plan import BOTH, FEWEST_AA, FEWEST_CHECKED, Plan, PlannedTrial
+from bench.plan.schedule import make_plan
+from bench.plan.settings import FIRST_LOOK
+from bench.run.stopping import precision
+from bench.run.stopping.ending import ending
+from bench.run.stopping.ledger import Ledger, Most
+from bench.run.stopping.precision import CellWidth, Seen, next_look, same_work
+from bench.run.stopping.stopping import Stopping
+from bench.stats.serial_correlation import shift_in_time
 from tests.harness import cell_of
 
 LOOKS = (30, 42, 59, 83, 117)

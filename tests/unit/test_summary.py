@@ -12,15 +12,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from bench import records
-from bench.analysis.answer import NOT_TRUSTED
 from bench.analysis.build import build
 from bench.analysis.pairs import same_work
+from bench.analysis.verdicts.answer import NOT_TRUSTED
 from bench.analysis.wording import both
-from bench.errors import BenchError
-from bench.records import Journal, columns_of
-from bench.reporters.table import footnotes
-from bench.summary import COLUMNS, Row, Summary
+from bench.core.errors import BenchError
+from bench.core.row import COLUMNS, Row
+from bench.core.summary import Summary
+from bench.records import journal as records
+from bench.records.journal import Journal, columns_of
+from bench.reports.tables.times import footnotes
 from tests.synthetic import BYTES_PER_TOKEN, Truth, make_run
 
 

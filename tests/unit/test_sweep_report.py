@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from bench.analysis.build import build
-from bench.reporters import sweep
-from bench.reporters.html import render_html
-from bench.reporters.markdown import render_markdown
-from bench.reporters.terminal import render_terminal
-from bench.summary import Summary
+from bench.core.summary import Summary
+from bench.reports.html import render_html
+from bench.reports.markdown import render_markdown
+from bench.reports.tables import sweep
+from bench.reports.terminal.report import render_terminal
 from tests.loaded import Loaded, make_loaded
 from tests.synthetic import Truth, make_run
 

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.asks import NONCE_PATTERN, SHARED_END, Options, make_ask, text_of, with_nonce
-from bench.lengths import parse_lengths
-from bench.scenario import Prompt
+from bench.core.ask import NONCE_PATTERN, SHARED_END, Options, make_ask, text_of, with_nonce
+from bench.core.scenario import Prompt
+from bench.core.target import Target
+from bench.plan.prompt_lengths import parse_lengths
+from bench.plan.synthetic_prompts import INSTRUCTION, INSTRUCTION_TOKENS, WORDS, synthetic_prompts, with_shared_prefix
 from bench.simulator.answers import input_tokens, random_source
-from bench.simulator.chances import attempt_key
-from bench.simulator.requests import parse_request
-from bench.synthetic_prompts import INSTRUCTION, INSTRUCTION_TOKENS, WORDS, synthetic_prompts, with_shared_prefix
-from bench.target import Target
+from bench.simulator.fault_chances import attempt_key
+from bench.simulator.requests.responses import parse_request
 
 NONCE, OTHER = "[0123456789abcdef]", "[fedcba9876543210]"
 

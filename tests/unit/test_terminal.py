@@ -12,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.analysis.build import build
-from bench.comparison import Change, Comparison, Ranked, Ranking, Side
-from bench.reporters.fitting import Line, Section, fit
-from bench.reporters.layout import columns_of, paragraph, table
-from bench.reporters.table import Column
-from bench.reporters.terminal import render_terminal
-from bench.summary import Row, Summary
+from bench.core.comparison import Change, Comparison, Ranked, Ranking, Side
+from bench.core.row import Row
+from bench.core.summary import Summary
+from bench.reports.tables.times import Column
+from bench.reports.terminal.columns import columns_of, paragraph, table
+from bench.reports.terminal.fit import Line, Section, fit
+from bench.reports.terminal.report import render_terminal
 from tests.loaded import Loaded, make_loaded
 from tests.synthetic import Truth, make_run
 from tests.unit.test_reporters import CLAIMS, example

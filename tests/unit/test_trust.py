@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 
-from bench.analysis.aa import AaCheck
-from bench.analysis.answer import NOT_TRUSTED
 from bench.analysis.build import LATE_NOTE, build
-from bench.analysis.drift import Drift
-from bench.analysis.frames import RunFrames, load
-from bench.analysis.trust import floor_lines, invalid, trust
-from bench.reporters.table import footnotes, time_entries
-from bench.summary import CALIBRATION, Cell, Row, Summary, Trust
+from bench.analysis.checks.aa import AaCheck
+from bench.analysis.checks.drift import Drift
+from bench.analysis.tables import RunFrames, load
+from bench.analysis.verdicts.answer import NOT_TRUSTED
+from bench.analysis.verdicts.trust import floor_lines, invalid, trust
+from bench.core.row import Row
+from bench.core.summary import CALIBRATION, Cell, Summary, Trust
+from bench.reports.tables.times import footnotes, time_entries
 from tests.synthetic import Truth, make_run
 
 SOUND = Truth(loop_lag_ms=0.1)

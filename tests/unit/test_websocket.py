@@ -12,15 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websockets.frames import OP_CONT, OP_PING, OP_TEXT, Frame
 
-from bench.clients.decode import decode
-from bench.clients.ws_decode import Message, messages, without_head
-from bench.errors import RunInvalid
-from bench.load import ALONE
-from bench.scenario import Ask, Scenario
-from bench.selection import make_cells
+from bench.clients.decode.decode import decode
+from bench.clients.decode.websocket import Message, messages, without_head
+from bench.core.errors import RunInvalid
+from bench.core.load import ALONE
+from bench.core.scenario import Ask, Scenario
+from bench.core.target import Target
+from bench.plan.selection import make_cells
 from bench.simulator.errors import ApiError
-from bench.simulator.websocket import post_body, websocket_support
-from bench.target import Target
+from bench.simulator.routes.websocket import post_body, websocket_support
 
 HANDSHAKE = {"upgrade": "websocket", "sec-websocket-accept": "x"}
 

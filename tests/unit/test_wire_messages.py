@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.clients.wire.channel import Channel
-from bench.clients.wire.messages import COPY_BELOW, Decoder, Kind, Message, encode, unpack
+from bench.clients.wire.protocol import COPY_BELOW, Decoder, Kind, Message, encode, unpack
 from bench.clients.wire.spill import Place, Spill
 
 READS = st.lists(st.tuples(st.integers(0, 2**63 - 1), st.binary(max_size=40)), max_size=5)

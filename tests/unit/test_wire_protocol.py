@@ -19,10 +19,10 @@ import pytest
 import trustme
 
 from bench.clients.wire.connect import connect
+from bench.clients.wire.connection import CUT, NO_ANSWER, UPGRADED, Connection
 from bench.clients.wire.pool import Pool, Server
-from bench.clients.wire.protocol import CUT, NO_ANSWER, UPGRADED, Connection
 from bench.clients.wire.shooter import loop_factory
-from bench.trial import Attempt
+from bench.core.trial import Attempt
 from tests.scripted import CLOSE, LAST_CHUNK, RST, Script, chunk, head, response, scripted
 from tests.scripted import Server as Scripted
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.clients.wire.stream import Replay
-from bench.trial import Trial
+from bench.core.trial import Trial
 
 
 def test_a_trial_without_a_request_was_to_begin_when_it_was_due() -> None:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from bench.clients.wire.process import GroupSpent, Pace, Server, Shooter
-from bench.trial import Attempt
+from bench.core.trial import Attempt
 from tests.yardsticks.processes import most_memory
 from tests.yardsticks.reader import DELTA, body_for
 

@@ -6,7 +6,7 @@ import asyncio
 from urllib.parse import urlsplit
 
 from bench.clients.wire.pool import Pool, Server
-from bench.trial import Attempt
+from bench.core.trial import Attempt
 from tests.yardsticks.reader import DELTA, Reader
 from tests.yardsticks.shooter import request_bytes
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from bench.analysis import intervals
 from bench.analysis.claims.parts import HOLDS, REFUTED, UNDECIDED, Draft, make_claim, number, untestable
-from bench.analysis.claims.trends import beyond
-from bench.analysis.intervals import Estimate
-from bench.meters.consuming import CONSUMERS, DISCARD, LARGEST_READ, NOTHING, TOKENS_PER_EVENT
-from bench.summary import Claim, ClaimPart, ClaimVerdict, MemoryCurve, Summary
+from bench.core.summary import Claim, ClaimPart, ClaimVerdict, MemoryCurve, Summary
+from bench.plan.consumers import CONSUMERS, DISCARD, LARGEST_READ, NOTHING, TOKENS_PER_EVENT
+from bench.stats import intervals
+from bench.stats.intervals import Estimate
+from bench.stats.slope import beyond
 
 LEAST_EPS = 2.0
 """Bytes per token that nobody would call growth."""

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.analysis.claims.parts import unusable
-from bench.load import ALONE
-from bench.summary import Cell
+from bench.core.load import ALONE
+from bench.core.summary import Cell
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bench.analysis import intervals
-from bench.analysis.deltas import non_empty
+from bench.analysis.cell.deltas import non_empty
+from bench.stats import intervals
 
 Curve = tuple[tuple[float, float, float, float], ...]
 """(output tokens, estimate, low, high), by length."""
-
 EACH = 32
 """Up to so many tokens every length is a point."""
 STEP = 1.15

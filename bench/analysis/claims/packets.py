@@ -9,25 +9,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.analysis import intervals
-from bench.analysis.cellrows import of_sample
-from bench.analysis.claims.parts import (
-    HOLDS,
-    REFUTED,
-    UNDECIDED,
-    Draft,
-    make_claim,
-    number,
-    untestable,
-    unusable,
-)
-from bench.analysis.claims.trends import beyond
-from bench.analysis.deltas import non_empty, with_send_times
-from bench.analysis.floor import FLOORS, way
-from bench.analysis.frames import RunFrames
-from bench.analysis.trials import MS
-from bench.calibration import TOKEN_MS
-from bench.summary import Cell, Claim, ClaimPart, ClaimVerdict, Summary
+from bench.analysis.cell.deltas import non_empty, with_send_times
+from bench.analysis.cell.rows import of_sample
+from bench.analysis.checks.floor import FLOORS, way
+from bench.analysis.claims.parts import HOLDS, REFUTED, UNDECIDED, Draft, make_claim, number, untestable, unusable
+from bench.analysis.per_trial import MS
+from bench.analysis.tables import RunFrames
+from bench.core.summary import Cell, Claim, ClaimPart, ClaimVerdict, Summary
+from bench.plan.calibration import TOKEN_MS
+from bench.stats import intervals
+from bench.stats.slope import beyond
 
 LEAST_MARGIN_MS = 1.0
 FEWEST = 6

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.analysis.hypotheses import holm_adjusted
-from bench.analysis.intervals import ALPHA
-from bench.summary import Cell, Claim, ClaimPart, ClaimVerdict
+from bench.core.summary import Cell, Claim, ClaimPart, ClaimVerdict
+from bench.stats.hypotheses import holm_adjusted
+from bench.stats.intervals import ALPHA
 
 HOLDS: ClaimVerdict = "HOLDS"
 REFUTED: ClaimVerdict = "REFUTED"

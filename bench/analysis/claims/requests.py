@@ -6,8 +6,8 @@ import pandas as pd
 
 from bench.analysis.claims.endpoints import Endpoint, endpoints
 from bench.analysis.claims.parts import HOLDS, REFUTED, UNDECIDED, Draft, counted, make_claim, some, untestable
-from bench.analysis.frames import RunFrames
-from bench.summary import Claim, ClaimPart, Summary
+from bench.analysis.tables import RunFrames
+from bench.core.summary import Claim, ClaimPart, Summary
 
 FEWEST = 10
 """Streamed trials, and blocking ones where a rate limit is read."""

@@ -8,16 +8,17 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.analysis.cellrows import Arm, of_sample
+from bench.analysis.cell.rows import Arm, of_sample
+from bench.analysis.checks.floor import resolution, way
 from bench.analysis.claims.lengths import Curve, gain_curve, true_range
 from bench.analysis.claims.parts import HOLDS, REFUTED, UNDECIDED, Draft, make_claim, untestable, unusable
-from bench.analysis.floor import resolution, way
-from bench.analysis.frames import RunFrames
-from bench.analysis.hypotheses import signed_rank_p
 from bench.analysis.pairs import make_pairs
-from bench.analysis.verdicts import gain_of
+from bench.analysis.tables import RunFrames
+from bench.analysis.verdicts.cell import gain_of
 from bench.analysis.wording import both
-from bench.summary import Cell, Claim, ClaimPart, Row, Summary
+from bench.core.row import Row
+from bench.core.summary import Cell, Claim, ClaimPart, Summary
+from bench.stats.hypotheses import signed_rank_p
 
 LEAST, MOST = 0.2, 0.4
 STATEMENT = "Streaming brings the first useful output 20 to 40 % sooner."

@@ -20,9 +20,9 @@ from bench.analysis.claims.parts import (
     some,
     untestable,
 )
-from bench.analysis.frames import RunFrames
-from bench.analysis.intervals import ALPHA
-from bench.summary import Claim, ClaimPart, ClaimVerdict, Summary
+from bench.analysis.tables import RunFrames
+from bench.core.summary import Claim, ClaimPart, ClaimVerdict, Summary
+from bench.stats.intervals import ALPHA
 
 Count = Literal["output_tokens", "input_tokens"]
 COUNTS: tuple[Count, Count] = ("output_tokens", "input_tokens")

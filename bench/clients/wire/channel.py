@@ -11,7 +11,7 @@ import socket
 from collections import deque
 from collections.abc import Callable
 
-from bench.clients.wire.messages import Decoder, Message
+from bench.clients.wire.protocol import Decoder, Message
 from bench.clients.wire.spill import Held, Spill
 
 BACKLOG = 8 << 20

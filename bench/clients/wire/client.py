@@ -12,15 +12,14 @@ from collections.abc import Mapping
 from time import perf_counter_ns
 from typing import Any, Self
 
-from bench.clients.decode import CHAT_PATH
-from bench.clients.tap import current_trial, is_measured
+from bench.clients.decode.decode import CHAT_PATH
+from bench.clients.sdk.tap import current_trial, is_measured
 from bench.clients.wire.errors import check_direct, not_deferred, not_offered
 from bench.clients.wire.pool import Pool
 from bench.clients.wire.process import Shooter, ShooterLost
 from bench.clients.wire.request import Address, Call, arguments_of, make_call
 from bench.clients.wire.stream import Complete, Exchange, Replay, Stream, Underway, begun, whole
-from bench.outcome import Shed
-from bench.trial import Attempt, Trial
+from bench.core.trial import Attempt, Shed, Trial
 
 RESPONSES_PATH = "/responses"
 

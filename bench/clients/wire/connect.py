@@ -13,12 +13,11 @@ from itertools import chain, zip_longest
 from time import perf_counter_ns
 from typing import Any
 
-from bench.clients.wire.protocol import Connection
-from bench.trial import Attempt
+from bench.clients.wire.connection import Connection
+from bench.core.trial import Attempt
 
 HEAD_START_S = 0.25
 """An address has this long before the next one is tried beside it (RFC 8305)."""
-
 Address = tuple[int, Any]
 """Family, and the address as `connect` takes it."""
 

@@ -8,11 +8,10 @@ import httpx2
 import openai
 import orjson
 
-from bench.clients.decode import Answer
-from bench.clients.tap import current_trial, proxy_for
-from bench.errors import BenchError
-from bench.outcome import Deadline
-from bench.trial import Attempt
+from bench.clients.decode.decode import Answer
+from bench.clients.sdk.tap import current_trial, proxy_for
+from bench.core.errors import BenchError
+from bench.core.trial import Attempt, Deadline
 
 DEADLINE = "(--deadline)"
 """How the error of an attempt ends that the trial's deadline has ended."""

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from time import perf_counter_ns
 
 from bench.clients.wire.connect import connect
-from bench.clients.wire.protocol import READ_SIZE, Connection
-from bench.trial import Attempt
+from bench.clients.wire.connection import READ_SIZE, Connection
+from bench.core.trial import Attempt
 
 KEEPALIVE_NS = 600_000_000_000
 """A connection that was idle for longer is not used again."""

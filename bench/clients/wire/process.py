@@ -19,19 +19,17 @@ from typing import IO, Any, Self
 
 import orjson
 
-from bench.child import end, spawn
-from bench.clients.numbers import numbers
+from bench.clients.connection_numbers import numbers
 from bench.clients.wire.channel import Channel
 from bench.clients.wire.group import Pace
-from bench.clients.wire.messages import Kind, Message, encode, unpack
 from bench.clients.wire.pool import Server
+from bench.clients.wire.protocol import Kind, Message, encode, unpack
 from bench.clients.wire.spill import Held, Spill
-from bench.errors import BenchError
-from bench.outcome import Interrupted, Lost
-from bench.trial import Attempt
+from bench.core.child_process import end, spawn
+from bench.core.errors import BenchError
+from bench.core.trial import Attempt, Interrupted, Lost
 
 __all__ = ["GroupSpent", "Pace", "Server", "Shooter", "ShooterLost", "Shot"]
-
 KEEP = 16 << 20
 """Bytes of reads that wait in memory to be decoded."""
 MOST_HELD = 2000

@@ -1,214 +1,119 @@
-"""One HTTP/1.1 connection that stamps each read and keeps its bytes.
+"""What parent and shooter say to each other, as bytes: a fixed header, a JSON part, and reads. Pure.
 
-The read buffer is one for all connections of a pool: asyncio's own reading allocates 256 KB for every read, which is
-half of its cost. The parser only looks for the end of the answer and its headers.
+    kind u8 · number u32 · size of the JSON u32 · reads u32 · size of the packed part u32
+    JSON · packed part: stamps int64[], lengths uint32[], the bytes of the reads one after the other
+
+Byte order is the machine's: both ends are on it. A request's bytes travel as the packed part with 0 reads.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-from time import perf_counter_ns
+import struct
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from itertools import accumulate
 from typing import Any
 
-import httptools
+import orjson
 
-from bench.clients.numbers import numbers
-from bench.trial import Attempt
-
-READ_SIZE = 1 << 16
-"""A larger one is filled by a fast server again and again before another connection has its turn."""
-READ_COST = 420
-"""Bytes that one kept read takes besides its own."""
-NO_ANSWER = "RemoteProtocolError: the server closed the connection without an answer"
-CUT = "RemoteProtocolError: the server closed the connection inside of its answer"
-UPGRADED = "RemoteProtocolError: the server went over to another protocol, which nobody has asked for"
+_HEADER = struct.Struct("=BIIII")
+COPY_BELOW = 4096
+"""Mean size of reads under which one copy is cheaper for the kernel than many parts."""
 
 
-class Connection(asyncio.BufferedProtocol):
-    """Serves one attempt after the other."""
+class Kind(IntEnum):
+    """What a message says; parent to shooter first."""
 
-    def __init__(self, buffer: memoryview, on_lost: Callable[[Connection], None]) -> None:
-        """`on_lost`: it is closed, or must not be used again."""
-        self.number = next(numbers)
-        self.idle_since = 0
-        self.transport: Any = None
-        self._below: Any = None
-        self._buffer, self._on_lost = buffer, on_lost
-        self._used = self._unsent = False
-        self._attempt: Attempt | None = None
-        self._parser: Any = None
-        self._feed: Callable[[bytes], None] | None = None
-        self._on_read: Callable[[], None] | None = None
-        self._on_end: Callable[[str | None], None] | None = None
-        self._now = self._every = self._room = 0
-        self._answer_headers: list[tuple[bytes, bytes]] = []
-        self._whole = self._surplus = self._to_eof = False
+    BEGIN = 1
+    FIRE = 2
+    END = 3
+    CANCEL = 4
+    READY = 5
+    BEGUN = 6
+    FIRED = 7
+    READS = 8
+    DONE = 9
+    PROBES = 10
+    SPENT = 11
 
-    def serve(
-        self,
-        request: bytes,
-        attempt: Attempt,
-        on_read: Callable[[], None] | None,
-        every: int,
-        on_end: Callable[[str | None], None],
-    ) -> None:
-        """Send the request; reads from now on belong to the attempt.
 
-        `on_read` is called once reads of more than `every` bytes of memory were kept since its last call; `on_end` is
-        given what went wrong, or None.
-        """
-        attempt.connection, attempt.reused, self._used = self.number, self._used, True
-        self._attempt, self._on_read, self._on_end = attempt, on_read, on_end
-        self._every = self._room = every
-        self._parser = httptools.HttpResponseParser(self)
-        self._feed = self._parser.feed_data
-        self._answer_headers.clear()
-        self._whole = self._surplus = self._to_eof = False
-        self.transport.write(request)
-        self._note_sent(attempt)
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message as it came."""
 
-    def encrypted(self, transport: asyncio.Transport) -> None:
-        """From now on it is spoken to through this transport, which stands on the one it was made with."""
-        self._below, self.transport = self.transport, transport
-
-    def stop(self) -> None:
-        """Close it at once; the attempt that it serves ends without `on_end`."""
-        self._release()
-        if self.transport is not None:
-            self.transport.abort()
+    kind: Kind
+    number: int
+    """Of the request it is about; 0 where it is about none."""
+    json: bytes
+    reads: int
+    packed: bytes
+    """`reads` reads as `unpack` takes them, or the bytes of a request."""
 
     @property
-    def reusable(self) -> bool:
-        """May another request be sent on it?"""
-        return not (self._surplus or self._unsent or self.transport.is_closing())
+    def meta(self) -> Any:
+        """The JSON part; None where there is none."""
+        return orjson.loads(self.json) if self.json else None
 
-    # what asyncio calls
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport
-        transport.set_write_buffer_limits(0)  # type: ignore[attr-defined]  # paused: not all is with the kernel
+def encode(
+    kind: Kind,
+    number: int = 0,
+    meta: Mapping[str, Any] | Sequence[Any] | None = None,
+    *,
+    reads: Sequence[tuple[int, bytes]] = (),
+    data: bytes = b"",
+) -> list[bytes]:
+    """A message as parts to be sent one after the other; the bytes of long reads are not copied. `data` or `reads`."""
+    json = b"" if meta is None else orjson.dumps(meta)
+    if not reads:
+        return [_HEADER.pack(kind, number, len(json), 0, len(data)) + json, data]
+    count = len(reads)
+    parts = [part for _, part in reads]
+    lengths = [len(part) for part in parts]
+    size = sum(lengths)
+    tables = struct.pack(f"={count}q{count}I", *[stamp for stamp, _ in reads], *lengths)
+    front = _HEADER.pack(kind, number, len(json), count, len(tables) + size)
+    if size < COPY_BELOW * count:
+        return [b"".join((front, json, tables, *parts))]
+    return [front + json + tables, *parts]
 
-    def get_buffer(self, _sizehint: int) -> memoryview:
-        return self._buffer
 
-    def buffer_updated(self, nbytes: int) -> None:
-        """The hot path: a stamp, the bytes, and the parser's look at where the answer ends."""
-        now = self._now = perf_counter_ns()
-        data = self._buffer[:nbytes].tobytes()
-        if self._feed is None:
-            self._unasked()
-            return
-        self._attempt.reads.append((now, data))  # type: ignore[union-attr]
+def unpack(packed: bytes, reads: int) -> list[tuple[int, bytes]]:
+    """The reads of a packed part, in order: stamp and bytes of each."""
+    stamps, lengths = array("q", packed[: 8 * reads]), array("I", packed[8 * reads : 12 * reads])
+    ends = list(accumulate(lengths, initial=12 * reads))
+    return [(stamp, packed[start:end]) for stamp, start, end in zip(stamps, ends, ends[1:], strict=False)]
+
+
+class Decoder:
+    """Messages out of bytes that come in pieces of any size."""
+
+    def __init__(self) -> None:
+        self._rest = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[Message]:
+        """The messages that these bytes complete."""
+        self._rest += data
+        start = 0
         try:
-            self._feed(data)
-        except httptools.HttpParserUpgrade:
-            self._surplus = True
-            self._end(UPGRADED)
-            self.transport.abort()
-        except httptools.HttpParserError as error:
-            self._broken(error)
-        self._room -= nbytes + READ_COST
-        if self._room < 0 and self._on_read is not None:
-            self._room = self._every
-            self._on_read()
-        if self._whole:
-            self._end(None)
+            while (message := self._message(start)) is not None:
+                start += _HEADER.size + len(message.json) + len(message.packed)
+                yield message
+        finally:  # also where whoever takes them fails: none comes twice
+            del self._rest[:start]
 
-    def eof_received(self) -> bool:
-        self._now = perf_counter_ns()
-        if self._attempt is not None:
-            self._surplus = True
-            self._end(None if self._to_eof else CUT if self._attempt.reads else NO_ANSWER + self._idle())
-        self._on_lost(self)
-        return False
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._now = perf_counter_ns()
-        if self._attempt is not None:
-            self._end(f"ReadError: {exc or 'the connection was lost'}{self._idle()}")
-        self._on_lost(self)
-
-    def pause_writing(self) -> None:
-        self._unsent = True
-
-    def resume_writing(self) -> None:
-        self._unsent = False
-        if self._attempt is not None:
-            self._note_sent(self._attempt)
-
-    # what the parser calls, from within `buffer_updated`
-
-    def on_message_begin(self) -> None:
-        self._surplus = self._whole
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._answer_headers.append((name, value))
-
-    def on_headers_complete(self) -> None:
-        status, attempt = self._parser.get_status_code(), self._attempt
-        if self._whole or attempt is None or (status < 200 and status != 101):
-            return
-        attempt.status, attempt.t_headers = status, self._now
-        attempt.http_version = f"HTTP/{self._parser.get_http_version()}"
-        attempt.headers = joined(self._answer_headers)
-        chunked = "chunked" in attempt.headers.get("transfer-encoding", "").lower()
-        self._to_eof = not chunked and "content-length" not in attempt.headers
-
-    def on_message_complete(self) -> None:
-        if self._attempt is None or self._attempt.status is None:  # 1xx: the answer is still to come
-            self._answer_headers.clear()
-            return
-        if not self._whole:
-            self._surplus = not self._parser.should_keep_alive()
-        self._whole = True
-
-    def _note_sent(self, attempt: Attempt) -> None:
-        """Stamp it if the kernel has all of the request. A TLS transport does not say when that comes: ask again."""
-        if self._attempt is not attempt or self._unsent or attempt.t_sent is not None:
-            return
-        if self._below is not None and self._below.get_write_buffer_size():
-            asyncio.get_running_loop().call_later(0.001, self._note_sent, attempt)
-            return
-        attempt.t_sent = perf_counter_ns()
-
-    # ends
-
-    def _end(self, error: str | None) -> None:
-        attempt, on_end = self._attempt, self._on_end
-        self._release()
-        if attempt is not None and on_end is not None:
-            attempt.t_end = self._now
-            on_end(error)
-
-    def _idle(self) -> str:
-        """How long it had been idle, where that may be why nothing was answered. Not sent again: it may have come."""
-        attempt = self._attempt
-        if attempt is None or attempt.reads or not attempt.reused:
-            return ""
-        return f" (kept alive, idle for {(attempt.t_start - self.idle_since) / 1e9:.3g} s)"
-
-    def _release(self) -> None:
-        """No reference to the attempt, and no cycle with the parser: no collector runs while a group does."""
-        self._attempt = self._parser = self._feed = self._on_read = self._on_end = None
-
-    def _broken(self, error: Exception) -> None:
-        """What came is no HTTP; after a whole answer it is only no connection for another."""
-        self._surplus = True
-        if not self._whole:
-            self._end(f"RemoteProtocolError: {error}")
-            self.transport.abort()
-
-    def _unasked(self) -> None:
-        """Bytes that answer no request: whoever sends them has lost count."""
-        self._on_lost(self)
-        self.transport.abort()
-
-
-def joined(pairs: list[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Headers by lower-case name; of several with one name the values, with commas between."""
-    found: dict[str, str] = {}
-    for raw_name, raw in pairs:
-        name, text = raw_name.decode("latin-1").lower(), raw.decode("latin-1")
-        found[name] = f"{found[name]}, {text}" if name in found else text
-    return found
+    def _message(self, start: int) -> Message | None:
+        """The message that begins there, if all of it has come."""
+        if len(self._rest) < start + _HEADER.size:
+            return None
+        kind, number, json_size, reads, packed_size = _HEADER.unpack_from(self._rest, start)
+        json_start = start + _HEADER.size
+        packed_start = json_start + json_size
+        if len(self._rest) < packed_start + packed_size:
+            return None
+        with memoryview(self._rest) as view:
+            json = bytes(view[json_start:packed_start])
+            packed = bytes(view[packed_start : packed_start + packed_size])
+        return Message(Kind(kind), number, json, reads, packed)

@@ -15,15 +15,15 @@ from dataclasses import dataclass, field
 from time import perf_counter_ns, process_time_ns
 from typing import Any
 
+from bench.clients.guard import Guard
 from bench.clients.wire.alarm import Alarm
 from bench.clients.wire.channel import Channel
 from bench.clients.wire.group import Group, Pace
-from bench.clients.wire.messages import Kind, Message, encode
 from bench.clients.wire.pool import Handle, Pool, Server
+from bench.clients.wire.protocol import Kind, Message, encode
+from bench.clients.wire.scheduler_hint import take_short_turns
 from bench.clients.wire.shipping import ROOM, Sweeper
-from bench.clients.wire.turns import take_short_turns
-from bench.meters.guard import Guard
-from bench.trial import Attempt
+from bench.core.trial import Attempt
 
 LEAD_NS = 50_000_000
 """An open-loop group starts this long after it was asked for, so that its first requests are here in time."""

@@ -10,11 +10,11 @@ from typing import Any, Protocol, Self
 import httpx2
 from pydantic import BaseModel
 
-from bench.clients.decode import BROKEN, DONE, Decoder
+from bench.clients.decode.decode import BROKEN, DONE, Decoder
 from bench.clients.wire.errors import event_error, exchange_error, not_deferred, status_error, unreadable
 from bench.clients.wire.events import answer_of, event_maker
 from bench.clients.wire.pool import Handle
-from bench.trial import Attempt, Trial
+from bench.core.trial import Attempt, Trial
 
 DRAIN_S = 0.1
 """Longest wait for the end of a body after its `[DONE]`, so that the connection can be used again: the SDK's own."""

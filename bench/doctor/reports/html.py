@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 from bench.doctor.diagnosis import HEALTHY, Curve, Diagnosis, Fix, Verdict
 from bench.doctor.reports import words
-from bench.doctor.reports.merging import Group, groups, together
+from bench.doctor.reports.grouping import Group, groups, together
 from bench.doctor.reports.sheets import Sheet, added, differences, verdicts
-from bench.reporters.page.document import render_page
-from bench.reporters.page.figures import USUAL, Drawn, drawn
-from bench.reporters.page.grid import Field, Grid, Head, Line
+from bench.reports.page.charts import USUAL, Drawn, drawn
+from bench.reports.page.document import render_page
+from bench.reports.page.grid import Field, Grid, Head, Line
 
 TALL = 320
 """Pixels: the height of a picture that is seen at once."""
@@ -78,7 +78,7 @@ def _parts(diagnosis: Diagnosis) -> Iterator[Part]:
 
 
 def _charts(pictures: Sequence[Sequence[Curve]]) -> Iterator[Drawn]:
-    from bench.reporters.charts.arrivals import arrivals  # noqa: PLC0415  (altair)
+    from bench.doctor.reports.arrivals_chart import arrivals  # noqa: PLC0415  (altair)
 
     for place, curves in enumerate(pictures):
         if chart := arrivals(curves, USUAL if place else TALL):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from bench.core.terminal import harmless
 from bench.doctor.diagnosis import Diagnosis, Fix
 from bench.doctor.reports import words
-from bench.doctor.reports.merging import Group, groups
+from bench.doctor.reports.grouping import Group, groups
 from bench.doctor.reports.sheets import Sheet, added, differences, verdicts
-from bench.harmless import harmless
-from bench.reporters.markdown import LARGEST, text
+from bench.reports.markdown import LARGEST, text
 
 LONGEST = (4000, 800, 160)
 """Characters of one text, which may be a server's: the first of these with which the whole fits."""

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from bench.analysis.wording import NA
 from bench.doctor.diagnosis import Added, Diagnosis, Difference, Finding, Shift, Verdict
-from bench.doctor.reports.merging import kinds, together
+from bench.doctor.reports.grouping import kinds, together
 from bench.doctor.reports.words import NONE, ended, time, told, word
 
 NAMED = "API and mode"

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from bench.core.terminal import harmless
 from bench.doctor.diagnosis import ABSENT, HEALTHY, UNDECIDED, Diagnosis, Fix, Verdict
 from bench.doctor.reports import words
-from bench.doctor.reports.merging import Group, groups, rank
+from bench.doctor.reports.grouping import Group, groups, rank
 from bench.doctor.reports.sheets import Sheet, added, differences, verdicts
-from bench.harmless import harmless
-from bench.reporters.fitting import Line
-from bench.reporters.layout import columns_of, table, wrapped
-from bench.reporters.table import Column
-from bench.reporters.terminal import shown
+from bench.reports.tables.times import Column
+from bench.reports.terminal.columns import columns_of, table, wrapped
+from bench.reports.terminal.fit import Line
+from bench.reports.terminal.report import shown
 
 WIDEST, NARROWEST = 100, 40
 LED = 15

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from bench.analysis.wording import duration
 from bench.doctor.diagnosis import ABSENT, HEALTHY, MEANS, Check, Diagnosis, Finding, Fix, Hop, State, Verdict
-from bench.doctor.reports.merging import Group, kinds, masked, own_numbers, rank, together
+from bench.doctor.reports.grouping import Group, kinds, masked, own_numbers, rank, together
 
 NONE = "–"
 HAPPENS, SURE, WHY, COSTS = "What happens", "How sure", "Why", "What it costs"

@@ -1,0 +1,54 @@
+"""The events that carry an answer, and when the simulator sent them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bench.records.schema import TOKEN_KINDS
+
+DELTA_KINDS = TOKEN_KINDS - {"item"}
+"""An item comes whole: it is a first token, and no delta."""
+
+
+def non_empty(events: pd.DataFrame) -> pd.DataFrame:
+    """Those of the events that are non-empty deltas. A `.done` event only repeats what its deltas said."""
+    return events[_is_delta(events)]
+
+
+def _is_delta(events: pd.DataFrame) -> pd.Series[bool]:
+    repeats = events["type"].str.endswith(".done").fillna(value=False).astype(bool)
+    return (events["kind"].isin(DELTA_KINDS) & (events["chars"] > 0)).fillna(value=False).astype(bool) & ~repeats
+
+
+class DeltaGaps(NamedTuple):
+    """From each non-empty delta to the next of the same attempt."""
+
+    trial: NDArray[np.int64]
+    answer: NDArray[np.int64]
+    """Number of the attempt among these, ascending."""
+    ns: NDArray[np.int64]
+
+
+def gaps_of(events: pd.DataFrame) -> DeltaGaps:
+    """The gaps between the deltas of these events, by trial, request and attempt in the order of arrival."""
+    delta = _is_delta(events).to_numpy()
+    order = ["trial_id", "request", "attempt", "seq"]
+    columns = {name: events[name].to_numpy(dtype=np.int64)[delta] for name in (*order, "t_read")}
+    place = np.lexsort([columns[name] for name in reversed(order)])
+    trial, request, attempt, t = (columns[name][place] for name in ("trial_id", "request", "attempt", "t_read"))
+    same = (np.diff(trial) == 0) & (np.diff(request) == 0) & (np.diff(attempt) == 0)
+    return DeltaGaps(trial[1:][same], np.cumsum(~same)[same], np.diff(t)[same])
+
+
+def with_send_times(events: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The events of which the simulator's log tells `t_sent` (ns): event n of an attempt is frame n of its answer."""
+    attempts = tables["attempts"][["trial_id", "request", "attempt", "client_id"]]
+    attempts = attempts[attempts["trial_id"].isin(events["trial_id"].unique())]
+    truth = tables["truth"].rename(columns={"frame": "seq"})[["client_id", "seq", "type", "t_sent"]]
+    truth = truth[truth["client_id"].isin(attempts["client_id"].dropna())]
+    return events.merge(attempts, on=["trial_id", "request", "attempt"]).merge(truth, on=["client_id", "seq", "type"])

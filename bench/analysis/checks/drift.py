@@ -1,0 +1,207 @@
+"""Did anything change while the run went on, or between the two trials of a pair?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bench.analysis.pairs import Pairs
+from bench.analysis.per_trial import MS, per_trial
+from bench.analysis.tables import RunFrames
+from bench.analysis.wording import both
+from bench.core.labels import cell_key, cell_labels, whole_run_key
+from bench.core.row import CellKey, Row
+from bench.stats import intervals
+from bench.stats.intervals import ALPHA, Estimate
+from bench.stats.serial_correlation import widened
+from bench.stats.two_sample_shift import two_sample_shift
+
+Floats = NDArray[np.float64]
+TREND_MATTERS = 0.05
+"""A smaller change over the run is no news."""
+ORDER_MATTERS = 0.01
+CONNECT_MATTERS = 0.01
+"""Of the time to the whole answer: connections that open faster than this are no difference."""
+SAID = 0.01
+"""What is said has a 99 % interval that excludes zero: every cell is asked, so 95 % would often be a false alarm."""
+LARGEST_TREND = 1000
+"""Trials for one slope; of more, a seeded subsample (n² memory)."""
+
+
+@dataclass(frozen=True)
+class Drift:
+    """A trend, an order effect, or a mix of connections."""
+
+    rows: tuple[Row, ...] = ()
+    sentence: str = ""
+    """Empty where it does not matter."""
+
+
+def trend(frames: RunFrames, growing: Collection[int] = ()) -> Drift:
+    """`trend`: by what fraction times changed from the start of the run to its end (scenario `(all)`, and each cell).
+
+    Intervals are widened where neighbours are alike. Said is only what excludes zero at 99 %, with Bonferroni's
+    correction, and is above 5 %: the slope of all cells together, else that of the worst cell. `growing`: cells whose
+    queue grew, so that their times had to; they have a row, and are not held against the run.
+    """
+    table = residuals(frames.trials)
+    if table.empty:
+        return Drift()
+    seed, cells = int(frames.plan["seed"]), dict(zip(cell_labels(frames.cells), frames.cells, strict=True))
+    parts = {"": (whole_run_key(frames.cells), table[~table["cell"].isin(list(growing))])}
+    parts |= {label: (cell_key(cell), table[table["cell"] == cell["cell"]]) for label, cell in cells.items()}
+    rows = {label: _trend_row(key, part, seed) for label, (key, part) in parts.items()}
+    alpha = SAID / (len(parts) if len(cells) > 1 else 1)
+    steady = {label: part for label, part in parts.items() if not label or cells[label]["cell"] not in growing}
+    said = [label for label, (_, part) in steady.items() if matters(_slope(part, seed, alpha), TREND_MATTERS)]
+    return Drift(tuple(rows.values()), _trend_sentence(rows, said))
+
+
+def residuals(trials: pd.DataFrame) -> pd.DataFrame:
+    """Ok trials in the order of time: `y`, log(total) minus its median in the same cell and delivery; `x`, when it
+    began as a fraction of the run; `cell` and `delivery`.
+    """
+    known = (trials["status"] == "ok") & trials["t_origin"].notna() & trials["t_end"].notna()
+    ok = trials.loc[known, ["cell", "delivery", "t_origin", "t_end"]].sort_values("t_origin")
+    total, start = (part.to_numpy(dtype=np.float64) for part in ((ok["t_end"] - ok["t_origin"]) / MS, ok["t_origin"]))
+    table = ok[["cell", "delivery"]].assign(y=np.log(total), x=(start - start.min(initial=np.inf)) / _length(start))
+    table["y"] -= table.groupby(["cell", "delivery"])["y"].transform("median")
+    return table
+
+
+def _length(start: Floats) -> float:
+    return float(np.ptp(start)) or 1.0 if start.size else 1.0
+
+
+def _slope(part: pd.DataFrame, seed: int, alpha: float = ALPHA) -> Estimate:
+    """Change over the run as a fraction."""
+    if len(part) > LARGEST_TREND:
+        part = part.iloc[np.sort(np.random.default_rng(seed).choice(len(part), LARGEST_TREND, replace=False))]
+    return slope(part["x"].to_numpy(), part["y"].to_numpy(), alpha)
+
+
+def slope(x: Floats, y: Floats, alpha: float = ALPHA) -> Estimate:
+    """By what fraction the times whose logarithms are y changed while x, in the order of time, went from 0 to 1.
+
+    Theil-Sen, widened for the correlation of neighbours in the residuals. Simulated coverage is 94-95 % where there is
+    none, 90-94 % at 72-432 trials and correlations of 0.3 to 0.7, where the bare interval covers 63-87 %.
+    """
+    e, _ = intervals.theil_sen(x, y, alpha)
+    if e.value is None:
+        return e
+    wide = widened(e, y - e.value * x)
+    note = "" if wide == e else "trials that follow each other are alike: interval widened"
+    return intervals.as_ratio(replace(wide, note=note))
+
+
+def matters(e: Estimate, least: float) -> bool:
+    """Is it larger than that, with an interval that excludes zero?"""
+    if e.value is None or e.low is None or e.high is None:
+        return False
+    return abs(e.value) > least and (e.low > 0 or e.high < 0)
+
+
+def _trend_row(key: CellKey, part: pd.DataFrame, seed: int) -> Row:
+    e, deliveries = _slope(part, seed), part["delivery"].unique()
+    delivery = str(deliveries[0]) if len(deliveries) == 1 else "paired"
+    return Row(*key, delivery, "trend", "ratio", "slope", len(part), 0, e.value, e.low, e.high, e.note)
+
+
+def _trend_sentence(rows: Mapping[str, Row], said: list[str]) -> str:
+    if not said:
+        return ""
+    worst = "" if "" in said else max(said, key=lambda label: abs(rows[label].estimate or 0))
+    row = rows[worst]
+    change = "grew" if (row.estimate or 0) > 0 else "fell"
+    return (
+        f"times{worst and f' of {worst}'} {change} by {both(row)} from the start of the run to its end: "
+        "paired numbers stand, medians are of a moving target"
+    )
+
+
+def order_effect(pairs: Pairs, seed: int, resolution_ms: float | None = None, cells: int = 1) -> Drift:
+    """`order_effect`: by what fraction the second trial of a pair takes longer than it would as the first.
+
+    Streamed against blocking differs by order by twice the effect of being second (a crossover design). Said where
+    the 99 % interval (Bonferroni: of so many cells) excludes zero and it is above 1 % and `resolution_ms`, what the
+    instrument can show.
+    """
+    if not pairs.offered:
+        return Drift()
+    e = Estimate(note=pairs.hindrance) if pairs.hindrance else _of_order(pairs, seed)
+    row = Row(
+        *(*pairs.key, "paired", "order_effect", "ratio", "hl"),
+        *(len(pairs.same), pairs.excluded, e.value, e.low, e.high, e.note),
+    )
+    least = max(ORDER_MATTERS, _share(pairs, resolution_ms))
+    if pairs.hindrance or not matters(_of_order(pairs, seed, SAID / cells), least):
+        return Drift((row,))
+    change = f"slower ({both(row)})." if (e.value or 0) > 0 else f"faster ({both(row)}): a prefix cache?"
+    return Drift((row,), f"the second of a pair is {change} The order is random, so the comparison stands")
+
+
+def _of_order(pairs: Pairs, seed: int, alpha: float = ALPHA) -> Estimate:
+    same = pairs.same
+    difference = np.log((same["total_s"] / same["total_b"]).to_numpy(dtype=np.float64))
+    second = (same["order_s"] == 1).to_numpy(dtype=bool)
+    return crossover(difference[second], difference[~second], alpha, seed)
+
+
+def crossover(second: Floats, first: Floats, alpha: float = ALPHA, seed: int = 0) -> Estimate:
+    """The effect of being second, as a fraction, from log ratios of pairs in which the numerator was second or first.
+
+    Being second adds to the one and takes from the other, hence half their difference.
+    """
+    e = two_sample_shift(second, first, alpha, seed)
+    if e.value is None or e.low is None or e.high is None:
+        return e
+    return intervals.as_ratio(replace(e, value=e.value / 2, low=e.low / 2, high=e.high / 2))
+
+
+def _share(pairs: Pairs, resolution_ms: float | None) -> float:
+    """The resolution as a fraction of what a trial takes."""
+    typical = float(pairs.same[["total_s", "total_b"]].median().min()) if len(pairs.same) else math.nan
+    return (resolution_ms or 0) / typical if typical > 0 else 0.0
+
+
+def connections(frames: RunFrames, cell: int, key: CellKey) -> Drift:
+    """Whether requests of this cell went partly over new connections, partly over open ones.
+
+    `warm_share`: of the first attempts of its trials, the share over a connection that had carried a request before.
+    WebSockets and own clients have none. Said where opening one takes above 1 % of the time of a whole answer.
+    """
+    trials = frames.trials[(frames.trials["cell"] == cell) & (frames.trials["status"] != "cancelled")]
+    firsts = _first_attempts(frames.tables["attempts"]).join(trials[["delivery"]], on="trial_id", how="inner")
+    new = firsts[~firsts["reused"].astype(bool)]
+    rows = tuple(_reused_rows(firsts, key))
+    if new.empty or len(new) == len(firsts):
+        return Drift(rows)
+    took = _connect_ms(new)
+    typical = float(per_trial(trials[trials["status"] == "ok"])["total"].astype("float64").median())
+    if not took > CONNECT_MATTERS * typical:  # not known: not said
+        return Drift(rows)
+    opened = f"{len(new)} of {len(firsts)} trials opened a new connection (median {took:.3g} ms to connect)"
+    return Drift(rows, f"{opened}: cold and warm are mixed")
+
+
+def _first_attempts(attempts: pd.DataFrame) -> pd.DataFrame:
+    first = (attempts["request"] == 0) & (attempts["attempt"] == 0) & attempts["reused"].notna()
+    return attempts[first.fillna(value=False) & (attempts["method"] != "WS").fillna(value=True)]
+
+
+def _reused_rows(firsts: pd.DataFrame, key: CellKey) -> Iterator[Row]:
+    for delivery, part in firsts.groupby("delivery", sort=True):
+        n, reused = len(part), int(part["reused"].sum())
+        e = intervals.share_ci(reused, n)
+        yield Row(*key, str(delivery), "warm_share", "share", "share", n, 0, e.value, e.low, e.high, e.note)
+
+
+def _connect_ms(new: pd.DataFrame) -> float:
+    """Median time to open a connection, TLS included; NaN where it is not known."""
+    ready = new["t_tls"].fillna(new["t_connected"])
+    return float(((ready - new["t_connect"]) / MS).dropna().astype(float).median())

@@ -1,0 +1,136 @@
+"""What the instrument itself adds: the calibration's readings against the simulator's own send times.
+
+Floors stand beside the results and are never subtracted from any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from bench.analysis.cell.client_cost import read_lags
+from bench.analysis.cell.deltas import with_send_times
+from bench.analysis.cell.rows import OWN, Arm, delta_gaps, floats, gaps_note, of_sample
+from bench.analysis.per_trial import MS
+from bench.analysis.tables import RunFrames
+from bench.core.labels import cell_key
+from bench.core.metrics import QUANTILES
+from bench.core.row import CellKey, Row
+from bench.stats import intervals
+from bench.stats.intervals import Estimate
+
+Way = tuple[str, str]
+"""Client and load: each is an instrument of its own."""
+FLOORS = 3
+"""An effect below so many floors is below what this instrument resolves."""
+NOT_ALONE = "n/a (several trials at a time share the process)"
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """The smallest differences that this instrument can show at one load, in ms. None: it was not calibrated."""
+
+    gain_ms: float | None = None
+    """Of times to the first useful piece."""
+    total_ms: float | None = None
+    """Of times to the whole answer."""
+
+
+def floor_rows(frames: RunFrames) -> list[Row]:
+    """`floor_ttft`, `floor_ttfu`, `floor_gap`, `floor_total`, `floor_cpu_per_event` by client and load, if calibrated.
+
+    Of the calibration cells that have both deliveries; the others differ in their packets, to test a claim.
+    """
+    return [row for cell in frames.plan["cells"] if _calibrates(cell) for row in _of_cell(frames, cell)]
+
+
+def _calibrates(cell: dict[str, object]) -> bool:
+    return cell.get("role") == "calibration" and cell.get("deliveries") == ["streamed", "blocking"]
+
+
+def _of_cell(frames: RunFrames, cell: dict[str, object]) -> Iterator[Row]:
+    offered = frames.calibration[frames.calibration["cell"] == cell["cell"]]
+    trials = offered[offered["status"] != "cancelled"]
+    streamed, blocking = (
+        Arm(cell_key(cell), name, trials[trials["delivery"] == name]) for name in ("streamed", "blocking")
+    )
+    if trials.empty:
+        return
+    tables = dict(frames.tables)
+    ttft = read_lags(streamed.ok, tables)
+    useful, sample = ttft + _ms(streamed.ok, "t_first_useful", "t_first_token"), of_sample(streamed.ok)
+    yield from _quantiles(streamed, "floor_ttft", ttft, sample)
+    yield from _quantiles(streamed, "floor_ttfu", useful, sample)
+    yield from _gap_rows(streamed, tables)
+    yield from _quantiles(streamed, "floor_total", _since_last_frame(streamed.ok, tables))
+    yield from _quantiles(blocking, "floor_total", _since_last_frame(blocking.ok, tables))
+    counters = frames.tables["cells"]
+    yield from _cpu_rows(streamed, counters[counters["cell"] == cell["cell"]])
+
+
+def _quantiles(arm: Arm, metric: str, values: pd.Series[float], note: str = "") -> Iterator[Row]:
+    """p50 to p99 over the trials of which the truth is known."""
+    known = floats(values)
+    for name, q in QUANTILES.items():
+        yield arm.row(metric, name, intervals.quantile_ci(known, q), known.size, note=note)
+
+
+def _ms(trials: pd.DataFrame, later: str, earlier: str) -> pd.Series[float]:
+    return (trials[later] - trials[earlier]) / MS
+
+
+def _since_last_frame(trials: pd.DataFrame, tables: dict[str, pd.DataFrame]) -> pd.Series[float]:
+    """ms from the send of the answer's last frame (the terminal event, or the whole body) to the caller having it."""
+    attempts = tables["attempts"].loc[tables["attempts"]["trial_id"].isin(trials.index), ["trial_id", "client_id"]]
+    sent = tables["truth"].merge(attempts, on="client_id").groupby("trial_id")["t_sent"].max()
+    last: pd.Series[float] = (trials["t_end"] - sent.reindex(trials.index)) / MS
+    return last.dropna()
+
+
+def _gap_rows(arm: Arm, tables: dict[str, pd.DataFrame]) -> Iterator[Row]:
+    """By how much the gaps between deltas were read longer or shorter than they were sent."""
+    both = with_send_times(tables["events"][tables["events"]["trial_id"].isin(arm.ok.index)], tables)
+    owner, read = delta_gaps(both)
+    sent = delta_gaps(both.assign(t_read=both["t_sent"]))[1]
+    trials = int(np.unique(owner).size)
+    for name, q in QUANTILES.items():
+        estimate = intervals.clustered_quantile(np.abs(read - sent), owner, q)
+        yield arm.row("floor_gap", name, estimate, trials, note=gaps_note(read.size, arm))
+
+
+def _cpu_rows(arm: Arm, counters: pd.DataFrame) -> Iterator[Row]:
+    """By trial where each was alone; above that only the process as a whole is known."""
+    alone = arm.ok.dropna(subset=["cpu_ns"])
+    if len(alone):
+        yield from _quantiles(arm, "floor_cpu_per_event", alone["cpu_ns"] / alone["events"] / MS)
+        return
+    yield arm.row("floor_cpu_per_event", "p50", Estimate(note=NOT_ALONE), 0)
+    cpu, events = counters["cpu_ns"].sum(), counters["events"].sum()
+    value = Estimate(float(cpu) / float(events) / MS) if events > 0 else Estimate(note="n/a (no events)")
+    yield arm.row("floor_cpu_per_event", "mean", value, len(arm.ok), note="whole process, blocking trials included")
+
+
+def way(key: CellKey) -> Way:
+    """The floors that are held against a cell: those of its client and load. A stack of its own has none: the SDK's."""
+    return key.client if key.client != OWN else "sdk", key.load
+
+
+def resolution(rows: Sequence[Row], load: str, client: str = "sdk") -> Resolution:
+    """Three floors of that client at that load, by the medians: what the instrument adds to every trial.
+
+    What it adds now and then widens the intervals instead. The gain compares a streamed time to the first useful piece
+    with a blocking total, the overhead two totals; each is given the larger of its two floors, as if one had it all.
+    """
+    mine = (row for row in rows if (row.client, row.load, row.statistic) == (client, load, "p50"))
+    medians = {(row.metric, row.delivery): row.estimate for row in mine}
+    useful, whole = medians.get(("floor_ttfu", "streamed")), medians.get(("floor_total", "streamed"))
+    body = medians.get(("floor_total", "blocking"))
+    return Resolution(gain_ms=_floors(useful, body), total_ms=_floors(whole, body))
+
+
+def _floors(*medians: float | None) -> float | None:
+    known = [median for median in medians if median is not None]
+    return FLOORS * max(known) if len(known) == len(medians) else None

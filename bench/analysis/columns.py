@@ -1,0 +1,137 @@
+"""From Parquet to DataFrames: the columns that figures are made of, and of many events those of a sample of trials."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from bench.records.schema import TABLES
+
+if TYPE_CHECKING:
+    from bench.records.parquet import Stored
+
+MOST_EVENTS = 2_000_000
+"""Events looked at. Of a run with more, those of a seeded sample of the trials: memory stays the same."""
+UNREAD: Mapping[str, frozenset[str]] = {
+    "starts": frozenset({"t_start"}),
+    "trials": frozenset(
+        (
+            *("scenario", "params", "api", "ask", "ask_id", "nonce", "text", "t_first_piece"),
+            *("reads", "bytes_in", "result_chars"),
+        )
+    ),
+    "attempts": frozenset(
+        (
+            *("retry_count", "connection", "t_headers", "backoff_ns", "status"),
+            *("http_version", "content_type", "content_encoding", "retry_after", "terminal", "closed_early", "pings"),
+            *("events", "reads", "bytes_in", "error"),
+        )
+    ),
+    "events": frozenset({"read", "bytes", "sequence_number"}),
+    "pieces": frozenset({"useful", "chars"}),
+    "probes": frozenset({"unit"}),
+    "truth": frozenset({"bytes", "fault"}),
+}
+"""Columns that no figure is made of."""
+CATEGORIES: Mapping[str, frozenset[str]] = {
+    "trials": frozenset({"arm", "target", "model", "worker"}),
+    "attempts": frozenset({"method"}),
+    "probes": frozenset({"name", "worker"}),
+}
+"""Labels that are only compared; the others are text in the frames."""
+HASH, HASH_DIGITS = "result_sha256", 16
+"""Hashes are only compared, and there may be a million: 64 bits of them will do."""
+COLUMNS_AT_ONCE = 8
+
+
+def columns(name: str) -> list[str]:
+    """The columns of a table that are read."""
+    return [column.name for column in TABLES[name] if column.name not in UNREAD.get(name, ())]
+
+
+def frame_of(name: str, stored: Stored) -> pd.DataFrame:
+    """A table whole, as a frame. A few columns at a time, so that it is never there in both forms."""
+    names = columns(name)
+    groups = [names[i : i + COLUMNS_AT_ONCE] for i in range(0, len(names), COLUMNS_AT_ONCE)]
+    return pd.concat([to_frame(name, stored.table(name, group)) for group in groups], axis=1)
+
+
+def to_frame(name: str, table: pa.Table) -> pd.DataFrame:
+    """A table with nullable numbers, so that missing stays missing, and labels as strings or categories."""
+    labels = {column.name for column in TABLES[name] if column.type == "label"} - CATEGORIES.get(name, frozenset())
+    schema = pa.schema([field.with_type(pa.string()) if field.name in labels else field for field in table.schema])
+    types = {pa.int64(): pd.Int64Dtype(), pa.float64(): pd.Float64Dtype(), pa.bool_(): pd.BooleanDtype()}
+    table = _shortened(table.unify_dictionaries().cast(schema))  # its only name: each column goes when it was taken
+    frame: pd.DataFrame = table.to_pandas(types_mapper=types.get, self_destruct=True, split_blocks=True)
+    del table
+    pa.default_memory_pool().release_unused()
+    return frame
+
+
+def _shortened(table: pa.Table) -> pa.Table:
+    if HASH not in table.column_names:
+        return table
+    place = table.column_names.index(HASH)
+    return table.set_column(place, HASH, pc.utf8_slice_codeunits(table[HASH], 0, HASH_DIGITS))
+
+
+def looked_at(trials: pd.DataFrame, events: int, seed: int) -> pd.Series[bool]:
+    """Of which trials the events are read: of all that were stored, or of a sample where there are so many events.
+
+    Each cell may bring as many events as any other, in each phase and delivery; a trial comes with all of its own.
+    """
+    stored = trials["stored"].fillna(value=True).astype(bool)
+    if events <= MOST_EVENTS:
+        return stored
+    drawn = trials.loc[stored, _GROUP].assign(size=_sizes(trials[stored])).sample(frac=1, random_state=seed)
+    groups = drawn.groupby(_GROUP)["size"]
+    fits = groups.cumsum() <= MOST_EVENTS / max(1, groups.ngroups)
+    return stored & fits.reindex(trials.index, fill_value=False)
+
+
+_GROUP = ["cell", "phase", "delivery"]
+
+
+def _sizes(trials: pd.DataFrame) -> NDArray[np.float64]:
+    """Rows of each trial in the longer of its tables."""
+    events, pieces = (trials[name].to_numpy(dtype=np.float64, na_value=0.0) for name in ("events", "pieces"))
+    sizes: NDArray[np.float64] = np.maximum(events, pieces)
+    return sizes
+
+
+def of_trials(name: str, stored: Stored, trials: pd.Index[int], most: int = MOST_EVENTS) -> pd.DataFrame:
+    """The rows of these trials; of a table of at most so many all rows."""
+    if stored.count(name) <= most:
+        return frame_of(name, stored)
+    numbers = pa.array(np.asarray(trials, dtype=np.int64))
+    return _gathered(name, stored, lambda part: part.filter(pc.is_in(part["trial_id"], value_set=numbers)))
+
+
+def truth_of(stored: Stored, client_ids: pd.Series[str], most: int = MOST_EVENTS) -> pd.DataFrame:
+    """The simulator's log of these requests; of the others, where it is longer, their first frame without its time.
+
+    That is enough to count answers by, and too little for a send time that would be a wrong one.
+    """
+    if stored.count("truth") <= most:
+        return frame_of("truth", stored)
+    known = pa.array(client_ids.dropna().astype(object), type=pa.string())
+
+    def shortened(part: pa.Table) -> pa.Table:
+        mine = pc.is_in(part["client_id"], value_set=known)
+        first = pc.or_kleene(pc.is_null(part["frame"]), pc.equal(part["frame"], pa.scalar(0, pa.int64())))
+        times = pc.if_else(mine, part["t_sent"], pa.scalar(None, pa.int64()))
+        place = part.column_names.index("t_sent")
+        return part.set_column(place, part.schema.field(place), times).filter(pc.or_kleene(mine, first))
+
+    return _gathered("truth", stored, shortened)
+
+
+def _gathered(name: str, stored: Stored, kept: Callable[[pa.Table], pa.Table]) -> pd.DataFrame:
+    """What is kept of each part of a table that is never held whole."""
+    return to_frame(name, pa.concat_tables([kept(part) for part in stored.parts(name, columns(name))]))

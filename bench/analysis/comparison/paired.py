@@ -1,0 +1,85 @@
+"""Two targets or models of one run, pair by pair: their trials were interleaved, so what drifts hits both alike."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bench.analysis.comparison.runs import change, hindrance, made
+from bench.analysis.pairs import SAME_TOKENS, too_few_left
+from bench.analysis.per_trial import per_trial
+from bench.analysis.tables import RunFrames
+from bench.core.comparison import Change
+from bench.core.load import parse_load
+from bench.core.row import Row
+from bench.core.summary import Cell
+from bench.stats.intervals import Estimate
+from bench.stats.mover import Bounded
+from bench.stats.serial_correlation import ratio_in_time, shift_in_time
+
+PAIRED = (("streamed", "ttft"), ("streamed", "ttfu"), ("streamed", "total"), ("blocking", "total"))
+"""Delivery and metric of what is compared ask by ask; the rest from the intervals of both."""
+STATISTIC = "p50"
+
+
+def interleaved(cell: Cell) -> bool:
+    """Do its trials run one at a time, so that each block of the plan has one pair of every cell, of the same ask?"""
+    return parse_load(cell.key.load).alone
+
+
+def paired_change(frames: RunFrames, cells: tuple[Cell, Cell], rows: tuple[Row, Row], label: str) -> Change:
+    """The medians of baseline and current cell with the shift between them: Hodges-Lehmann over their common asks."""
+    (baseline, current), (one, other) = cells, rows
+    hindered = hindrance(other.metric, baseline, current)
+    if not interleaved(current):
+        return change(one, other, label, hindered)
+    both = common_asks(frames, baseline, current, other.delivery, other.metric)
+    ok = both.dropna(subset=["ms_b", "ms_c"])
+    note, seed = hindered or _excluded(both, ok), int(frames.plan["seed"])
+    if note:
+        return made(one, other, label, "paired", None, None, len(ok), note)
+    b, c = _floats(ok["ms_b"]), _floats(ok["ms_c"])
+    found, apart = ratio_in_time(c, b, seed=seed), shift_in_time(c - b, seed=seed)
+    said = "; ".join(filter(None, (found.note, _lengths(ok, other.metric))))
+    return made(one, other, label, "paired", _bounded(found), _bounded(apart), len(ok), said)
+
+
+def common_asks(frames: RunFrames, baseline: Cell, current: Cell, delivery: str, metric: str) -> pd.DataFrame:
+    """A row for each block in which both were offered, in the order of time: ms of the ok ones, and their tokens."""
+    sides = [_of(frames, cell, delivery, metric) for cell in (baseline, current)]
+    joined = sides[0].add_suffix("_b").join(sides[1].add_suffix("_c"), how="inner")
+    return joined.sort_index()
+
+
+def _of(frames: RunFrames, cell: Cell, delivery: str, metric: str) -> pd.DataFrame:
+    trials = frames.trials
+    mine = trials[
+        (trials["cell"] == cell.number) & (trials["delivery"] == delivery) & (trials["status"] != "cancelled")
+    ]
+    ms = per_trial(mine)[metric].where((mine["status"] == "ok").astype(bool))
+    tokens = mine["output_tokens"]
+    return pd.DataFrame({"ms": ms.to_numpy(), "tokens": tokens.to_numpy()}, index=mine["block"].astype("int64"))
+
+
+def _floats(values: pd.Series[float]) -> NDArray[np.float64]:
+    return np.asarray(values, dtype=np.float64)
+
+
+def _excluded(both: pd.DataFrame, ok: pd.DataFrame) -> str:
+    """Why those that are left may not speak for all."""
+    if few := too_few_left(len(both) - len(ok), len(both)):
+        return f"n/a ({few})"
+    return "" if len(both) else "n/a (no ask that both were given)"
+
+
+def _lengths(ok: pd.DataFrame, metric: str) -> str:
+    """Answers of unlike length take unlike times: said beside a total."""
+    means = [float(ok[name].astype(float).mean()) for name in ("tokens_b", "tokens_c")] if metric == "total" else []
+    if not means or any(np.isnan(means)) or abs(means[1] - means[0]) <= SAME_TOKENS * max(means):
+        return ""
+    return f"answers of other lengths: {means[0]:.0f}, then {means[1]:.0f} output tokens (mean)"
+
+
+def _bounded(e: Estimate) -> Bounded | None:
+    return None if e.value is None or e.low is None or e.high is None else Bounded(e.value, e.low, e.high)

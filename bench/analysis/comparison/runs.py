@@ -1,0 +1,179 @@
+"""Two runs, number by number. Unpaired, and from their summaries alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+from bench.analysis.comparison.align import OF_MEMORY, Alignment, align, unmatched
+from bench.analysis.comparison.effects import metric_of, worst_first
+from bench.analysis.comparison.medians import STATISTIC, shifts
+from bench.analysis.comparison.watermarks import refuse_other_kinds, run_name, watermarks
+from bench.analysis.wording import reason
+from bench.core.comparison import Change, Comparison, Side
+from bench.core.labels import WHOLE_RUN
+from bench.core.row import CellKey, Row
+from bench.core.summary import CALIBRATION, Cell, Summary
+from bench.stats import mover
+from bench.stats.mover import Bounded
+
+OF_THE_CHECKS = ("aa", "aa_ttfu", "trend", "order_effect", "floor_")
+"""Metrics of how a run checked itself (by their start): they tell nothing about what was measured."""
+OF_USEFUL = ("ttfu", "gain")
+"""What depends on the scenario's own idea of useful."""
+Method = Literal["unpaired", "paired"]
+
+
+def compare(baseline: Summary, current: Summary, *, force: bool = False) -> Comparison:
+    """The current run beside its baseline. BenchError naming both where their numbers do not mean the same.
+
+    `force`: compare them all the same.
+    """
+    if not force:
+        refuse_other_kinds(baseline, current)
+    alignment = align(baseline.cells, current.cells)
+    return Comparison(
+        kind="runs",
+        baseline=_side(baseline),
+        current=_side(current),
+        changes=worst_first(_changes(alignment, baseline, current)),
+        watermarks=(*watermarks(baseline, current), *alignment.said),
+        unmatched=tuple(unmatched(alignment, baseline, current)),
+    )
+
+
+def _side(summary: Summary) -> Side:
+    return Side(run_name(summary), f"{summary.headline}; {summary.manifest.get('created', '')}")
+
+
+def _changes(alignment: Alignment, baseline: Summary, current: Summary) -> Iterator[Change]:
+    """Every number that both runs have."""
+    theirs = {_identity(row, alignment.moved(row.key)): row for row in baseline.rows if comparable(row)}
+    of_baseline = {alignment.moved(cell.key): cell for cell in baseline.cells}
+    of_current = {cell.key: cell for cell in current.cells}
+    condemned = _condemned(baseline, current)
+    for row in current.rows:
+        other = theirs.get(_identity(row, row.key)) if comparable(row) else None
+        if other is not None:
+            cells = of_baseline.get(row.key), of_current.get(row.key)
+            hindered = condemned or hindrance(row.metric, *cells)
+            yield _change(other, row, _label(row.key, of_current), hindered, *cells)
+
+
+def _condemned(baseline: Summary, current: Summary) -> str:
+    """Why no number of the two may be held against each other; empty where they may."""
+    sides = {"baseline": baseline, "current run": current}
+    bad = [name for name, summary in sides.items() if summary.trust.verdict == "INVALID"]
+    return f"n/a (INVALID: {' and '.join(bad)})" if bad else ""
+
+
+def _change(baseline: Row, current: Row, label: str, hindered: str, *cells: Cell | None) -> Change:
+    """Of a median the shift between the samples, where there are any; else what follows from the two intervals."""
+    sampled = current.statistic == STATISTIC and not hindered and not missing(baseline, current)
+    if sampled and (found := shifts(cells[0], cells[1], current.delivery, current.metric)):
+        arrived = min(row.n - row.failed for row in (baseline, current))
+        return made(baseline, current, label, "unpaired", *found, arrived, _left_out(baseline, current))
+    return change(baseline, current, label, hindered)
+
+
+def _left_out(*rows: Row) -> str:
+    """Of a change of samples: what failed has no time and so no part in it."""
+    failed = sum(row.failed for row in rows)
+    return f"without {failed} failed {'trial' if failed == 1 else 'trials'}" if failed else ""
+
+
+def comparable(row: Row) -> bool:
+    """Does it tell of what was measured?"""
+    return row.scenario not in {CALIBRATION, WHOLE_RUN} and not row.metric.startswith(OF_THE_CHECKS)
+
+
+def _identity(row: Row, key: CellKey) -> tuple[CellKey, str, str, str, str]:
+    return key, row.delivery, row.metric, row.unit, row.statistic
+
+
+def _label(key: CellKey, cells: Mapping[CellKey, Cell]) -> str:
+    """That of the cell; what belongs to no single cell has the scenario's name, memory with its length."""
+    if key in cells:
+        return cells[key].label
+    length = key.load.removeprefix(OF_MEMORY)
+    size = f"{length} tokens" if key.load.startswith(OF_MEMORY) and length.isdecimal() else ""
+    return " ".join(filter(None, (key.scenario, key.params, size)))
+
+
+def hindrance(metric: str, baseline: Cell | None, current: Cell | None) -> str:
+    """Why the numbers of these cells may not be held against each other; empty where they may."""
+    for side, cell in (("baseline", baseline), ("current", current)):
+        if cell and cell.invalid:
+            return f"n/a ({side} INVALID: {cell.invalid})"
+        if cell and cell.saturated:
+            return f"n/a ({side} SATURATED: the client was late)"
+    if baseline and current and metric.startswith(OF_USEFUL) and baseline.useful != current.useful:
+        return "n/a (the scenario counts something else as useful)"
+    return ""
+
+
+def change(baseline: Row, current: Row, label: str, hindered: str = "") -> Change:
+    """One number beside the same of the baseline; unpaired, so the interval comes from those of both."""
+    note = hindered or missing(baseline, current)
+    apart = None if note else mover.difference(_bounded(current), _bounded(baseline))
+    ratio, why = (None, note) if note else _ratio(_bounded(baseline), _bounded(current))
+    return made(baseline, current, label, "unpaired", ratio, apart, min(baseline.n, current.n), why)
+
+
+def made(
+    baseline: Row,
+    current: Row,
+    label: str,
+    method: Method,
+    ratio: Bounded | None,
+    apart: Bounded | None,
+    n: int,
+    note: str,
+) -> Change:
+    """The change of these numbers."""
+    metric = metric_of(current.metric)
+    return Change(
+        key=current.key,
+        label=label,
+        delivery=current.delivery,
+        metric=current.metric,
+        unit=current.unit,
+        statistic=current.statistic,
+        better=metric.better if metric else "neither",
+        method=method,
+        baseline=baseline,
+        current=current,
+        ratio=ratio.value if ratio else None,
+        low=ratio.low if ratio else None,
+        high=ratio.high if ratio else None,
+        difference=apart.value if apart else None,
+        difference_low=apart.low if apart else None,
+        difference_high=apart.high if apart else None,
+        n=n,
+        note=note,
+    )
+
+
+def missing(baseline: Row, current: Row) -> str:
+    """Why there is no change, although both rows are there; empty where there is one."""
+    for side, row in (("baseline", baseline), ("current", current)):
+        if row.estimate is None:
+            return f"n/a ({side}: {reason(row)})"
+        if math.isinf(row.estimate):
+            return f"n/a ({side} is ∞: {row.failed} of {row.n} failed)"
+        if row.low is None or row.high is None:
+            return f"n/a ({side} has no interval)"
+    return ""
+
+
+def _bounded(row: Row) -> Bounded:
+    """Of a row with all three."""
+    return Bounded(*(math.nan if x is None else x for x in (row.estimate, row.low, row.high)))
+
+
+def _ratio(baseline: Bounded, current: Bounded) -> tuple[Bounded | None, str]:
+    for side, x in (("baseline", baseline.value), ("current number", current.value)):
+        if x <= 0:
+            return None, f"no ratio: the {side} is {'0' if x == 0 else 'below 0'}"
+    return mover.ratio(current, baseline), ""

@@ -1,0 +1,47 @@
+"""Option texts that are made of parts (`5,10,20`): each part with its column, for errors that say where."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bench.core.errors import BenchError
+
+_PLAIN = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+_LONGEST = 30
+
+
+@dataclass(frozen=True)
+class Part:
+    """A stretch of an option's text, without the spaces around it."""
+
+    text: str
+    column: int
+    """Of its first character, from 1."""
+    whole: str
+    """The text that it is part of, as typed."""
+
+    def wrong(self, what: str) -> BenchError:
+        """The error for this part: the option's text, the column, what is wrong and what to write instead."""
+        shown = self.whole if len(self.whole) <= _LONGEST else self.whole[: _LONGEST - 1] + "…"
+        return BenchError(f"{shown!r}, column {self.column}: {what}")
+
+    def number(self) -> float | None:
+        """The part as a decimal number without a sign; None where it is none. Infinite where it is too large."""
+        return float(self.text) if _PLAIN.fullmatch(self.text) else None
+
+    def after(self, length: int) -> Part:
+        """What is left of it behind its first characters."""
+        return next(parts(self.text[length:], None, self.whole, self.column + length))
+
+
+def parts(text: str, separator: str | None, whole: str | None = None, column: int = 1) -> Iterator[Part]:
+    """The stretches between the separators, empty ones too; `None`: the text is one.
+
+    `whole` and `column`: the option's text and the place in it, where `text` is only a part of that.
+    """
+    for piece in [text] if separator is None else text.split(separator):
+        spaces = len(piece) - len(piece.lstrip())
+        yield Part(piece.strip(), column + (spaces if piece.strip() else 0), text if whole is None else whole)
+        column += len(piece) + len(separator or "")

@@ -1,0 +1,130 @@
+"""Which endpoints the doctor is to ask, and may it? Nothing is sent here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from bench.clients.wire.errors import check_direct
+from bench.core.errors import BenchError
+from bench.core.messages import say
+from bench.core.plugin_loader import load
+from bench.core.target import FREE, Target, is_sensitive
+from bench.doctor.requests import PROMPT
+from bench.doctor.settings import Settings
+from bench.plan.estimate import Part, estimate
+from bench.plan.targets import resolve_targets
+
+PING_TOKENS = 16
+"""Of preflight's one small request for each API."""
+NO_ENDPOINT = (
+    "which endpoint? for instance\n"
+    "  bench doctor --base-url http://127.0.0.1:8000/v1 --model my-model\n"
+    "  bench doctor --target openai --model gpt-4o-mini"
+)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """One endpoint, before anything was sent."""
+
+    target: Target
+    model: str | None
+    name: str
+    simulated: bool
+    """It leads to the simulator."""
+
+
+def choose(settings: Settings) -> list[Chosen]:
+    """The endpoints that the options mean, in their order."""
+    given = [name for name in ("targets", "base_urls", "sim_behind") if getattr(settings, name)]
+    if not given:
+        raise BenchError(NO_ENDPOINT)
+    if len(given) > 1:
+        raise BenchError("--target, --base-url and --sim-behind: use one of them (each may be given several times)")
+    urls = settings.base_urls or settings.sim_behind
+    places = [url.strip().rstrip("/") for url in urls] or list(settings.targets)
+    if len(places) != len(set(places)):
+        raise BenchError(f"{max(places, key=places.count)} is given twice; name two endpoints, or one")
+    _check_headers(settings, places)
+    models = _one_each(settings.models, places, "--model")
+    keys = _one_each(settings.api_key_envs, places, "--api-key-env", shared=len(places) == 1)
+    plugin_targets = load((), ()).plugin_targets() if settings.targets else ()
+    found = []
+    for place, model, key in zip(places, models, keys, strict=True):
+        resolved = resolve_targets(
+            settings.config,
+            plugin_targets,
+            target_names=() if urls else (place,),
+            base_url=place if urls else None,
+            models=[model] if model else [],
+            api_key_env=key,
+            headers=settings.headers,
+            extra_body=settings.extra_body,
+            environ=os.environ,
+        )
+        for line in resolved.notices:
+            say(line)
+        target, of_target = resolved.choices[0]
+        if len(resolved.choices) > 1:
+            say(f"target {target.name} has several models; {of_target} is examined (--model NAME for another)")
+        if target.base_url and not target.simulated:
+            _check_direct(target.base_url)
+        own = of_target or ("sim-1" if settings.sim_behind else None)
+        found.append(Chosen(target, own, target.name, bool(settings.sim_behind) or target.simulated))
+    return _told_apart(found)
+
+
+def _check_headers(settings: Settings, places: Sequence[str]) -> None:
+    """No secret goes to several endpoints by accident, as no key does."""
+    secret = next(filter(is_sensitive, settings.headers), None)
+    if secret and len(places) > 1:
+        raise BenchError(
+            f"-H {secret} would go to {len(places)} endpoints: say headers for each target in bench.toml, and name "
+            "them with --target"
+        )
+
+
+def _one_each(values: Sequence[str], places: Sequence[str], option: str, *, shared: bool = True) -> list[str | None]:
+    """One value for all, where that may be, or one for each endpoint in its order."""
+    if not values:
+        return [None] * len(places)
+    if len(values) == 1 and shared:
+        return [values[0]] * len(places)
+    if len(values) != len(places):
+        once = "once, or " if shared or len(places) == 1 else ""
+        raise BenchError(f"{option}: give it {once}once for each endpoint, in the same order")
+    return [*values]
+
+
+def _told_apart(chosen: Sequence[Chosen]) -> list[Chosen]:
+    """Endpoints of one host are called by their whole addresses."""
+    names = [one.name for one in chosen]
+    return [replace(one, name=one.target.base_url or one.name) if names.count(one.name) > 1 else one for one in chosen]
+
+
+def _check_direct(base_url: str) -> None:
+    try:
+        check_direct(base_url)
+    except BenchError as error:
+        raise BenchError(
+            f"a proxy of the environment stands before {base_url}, and the doctor reads the socket itself: "
+            "add the host to NO_PROXY"
+        ) from error
+
+
+def announce(chosen: Sequence[Chosen], settings: Settings) -> None:
+    """Say how many requests there will be, and of about how many tokens."""
+    for one in chosen:
+        price = FREE if one.target.free else one.target.price
+        parts = [Part(1, len(PROMPT) + 60, request.tokens, price) for request in settings.requests]
+        pings = Part(len(settings.apis), 4, PING_TOKENS, price)
+        say(estimate([*parts, pings]).line(f"{one.target.host}, {one.model or 'its only model'}"))
+
+
+def ask_before_spending(chosen: Sequence[Chosen], settings: Settings, confirm: Callable[[str], bool]) -> None:
+    """Where the requests may cost something."""
+    paid = [one for one in chosen if not one.target.free]
+    if paid and not settings.yes and not confirm("Send them?"):
+        raise BenchError("nothing was sent; --yes says yes in advance")

@@ -1,0 +1,123 @@
+"""A stream of known send times, read all the while by the same client on the same machine: its own lateness.
+
+The embedded simulator sends an event each 10 ms. Whatever holds up this process, that one or the machine as a whole
+makes some of them late, and would make any other stream's look so. What the doctor says of an endpoint is held against
+this.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from statistics import median
+from time import perf_counter_ns
+
+from bench.clients.decode.decode import decode
+from bench.clients.wire.pool import Pool
+from bench.clients.wire.request import Address, Call, to_json
+from bench.core.target import DUMMY_KEY
+from bench.core.trial import Attempt
+from bench.doctor.probe.send import new_attempt
+
+BEAT_MS = 10
+BEATS = 20_000
+"""Of one stream, 200 s; then the next one begins."""
+ENOUGH = 36
+"""Beats that a p90 takes."""
+FIRST = 20
+"""Beats that are no measure yet: connection and warm-up."""
+_CONTROL = {"tokens": BEATS, "tokens_per_event": 1, "ttft_ms": 0, "token_ms": BEAT_MS, "jitter": 0, "faults": []}
+_PATH = "/chat/completions"
+
+
+@dataclass
+class Metronome:
+    """The streams that were read."""
+
+    attempts: list[Attempt] = field(default_factory=list)
+
+    def late_ms(self) -> list[float]:
+        """By how much each beat was late, in ms."""
+        return [late for attempt in self.attempts for late in lateness(_beats(attempt))]
+
+
+@dataclass(frozen=True)
+class Lateness:
+    """In ms; None: of no beat."""
+
+    n: int
+    p50: float | None
+    p90: float | None
+    most: float | None
+
+
+def summed_up(late: Sequence[float]) -> Lateness:
+    """Of too few beats for a p90 the longest counts as it.
+
+    Beats come evenly, so a share of them is a share of the time: one stall of 100 ms makes ten beats late. What lasts
+    for a tenth of the time or less cannot hold half of an answer, which is what a lumpy one takes.
+    """
+    if not late:
+        return Lateness(0, None, None, None)
+    ordered = sorted(late)
+    p90 = at_share(ordered, 0.9 if len(ordered) >= ENOUGH else 1.0)
+    return Lateness(len(ordered), median(ordered), p90, ordered[-1])
+
+
+def at_share(ordered: Sequence[float], q: float) -> float | None:
+    """The q-quantile of sorted values (inverse of the ECDF); None of none. No numpy: this is a measuring process."""
+    return ordered[max(0, math.ceil(q * len(ordered)) - 1)] if ordered else None
+
+
+def lateness(beats: Sequence[int]) -> list[float]:
+    """ms by which each beat, due every `BEAT_MS`, came after the one that came least late. `beats` in ns, in order.
+
+    When the first one was due is not known here, but it cannot have been after any came.
+    """
+    offsets = [time - place * BEAT_MS * 1_000_000 for place, time in enumerate(beats)]
+    least = min(offsets, default=0)
+    return [(offset - least) / 1e6 for offset in offsets]
+
+
+def _beats(attempt: Attempt) -> list[int]:
+    answer = decode(attempt.reads, attempt.headers, asked_stream=True, path=_PATH)
+    return [event.t_read for event in answer.events if event.meaning.chars][FIRST:]
+
+
+@asynccontextmanager
+async def ticking(base_url: str) -> AsyncIterator[Metronome]:
+    """While the block runs, the metronome does."""
+    address = Address(base_url, DUMMY_KEY, {})
+    body = {"model": "sim-1", "messages": [{"role": "user", "content": "Tick."}], "stream": True}
+    call = Call(
+        path=f"{address.path}{_PATH}",
+        body=to_json({**body, "metadata": {"bench": json.dumps(_CONTROL)}}),
+        stream=True,
+        headers={},
+    )
+    pool, metronome = Pool(address.server), Metronome()
+
+    def start() -> None:
+        attempt = new_attempt(call)
+        metronome.attempts.append(attempt)
+        request = address.request(call, attempt.client_id)
+        pool.exchange(request, attempt, deadline_ns=None, cold=False, on_read=None, on_end=again)
+
+    def again() -> None:
+        if running and metronome.attempts[-1].status == 200:
+            start()
+
+    running = True
+    start()
+    try:
+        yield metronome
+    finally:
+        running = False
+        now = perf_counter_ns()
+        with suppress(Exception):
+            await pool.aclose()
+        for attempt in metronome.attempts:
+            attempt.t_end = attempt.t_end or now

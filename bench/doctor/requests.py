@@ -1,0 +1,129 @@
+"""What the doctor asks: the same few requests for every endpoint, of several lengths and modes. Pure."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bench.core.ask import nonce_text
+from bench.core.scenario import Api
+from bench.doctor.diagnosis import Mode
+
+APIS: tuple[Api, ...] = ("responses", "chat")
+MODES: tuple[Mode, ...] = ("text", "tools", "structured")
+PATHS: Mapping[Api, str] = {"responses": "/responses", "chat": "/chat/completions"}
+ROUNDS = 2
+"""Each request is made so often: once would leave it to chance."""
+LONGEST = 256
+"""Output tokens of the longest answer: some 60 KB of Responses, 50 KB of Chat, so several of the usual buffers."""
+FEWEST = 16
+"""What OpenAI takes at least."""
+PROMPT = "Count upwards from one, in words with commas between them. Do not stop, and say nothing else."
+TOOL = "save_text"
+SCHEMA = {
+    "type": "object",
+    "properties": {"text": {"type": "string", "description": "The whole text"}},
+    "required": ["text"],
+    "additionalProperties": False,
+}
+"""Of the tool's arguments and of the structured output: one long text."""
+_WHERE: Mapping[Mode, str] = {
+    "text": "",
+    "tools": f" Give what you count to the function {TOOL}.",
+    "structured": " Put what you count into the field text.",
+}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One streamed request, the same for each hop but for the nonce in front of its prompt."""
+
+    api: Api
+    mode: Mode
+    tokens: int
+    """The cap on its answer."""
+    round: int
+
+
+def asked(apis: Sequence[Api], modes: Sequence[Mode], longest: int = LONGEST) -> list[Asked]:
+    """All requests to one hop, round by round: a text in three lengths, the other modes half as long as the longest."""
+    lengths = sorted({max(FEWEST, longest // part) for part in (16, 4, 1)})
+    of_mode = {mode: lengths if mode == "text" else [max(FEWEST, longest // 2)] for mode in modes}
+    return [
+        Asked(api, mode, tokens, number)
+        for number in range(ROUNDS)
+        for api in apis
+        for mode in modes
+        for tokens in of_mode[mode]
+    ]
+
+
+def in_turns(requests: Sequence[Asked], hops: int, seed: int) -> Iterator[tuple[int, Asked]]:
+    """(Hop, request): every request to each hop, one right after the other in random order, so that drift hits all."""
+    rng = random.Random(seed)  # noqa: S311  (an order, no secret)
+    for request in requests:
+        for hop in rng.sample(range(hops), hops):
+            yield hop, request
+
+
+def new_nonce() -> str:
+    """In front of a prompt, so that no cache knows it, and so that the simulator's log can be asked for it."""
+    return nonce_text(random.getrandbits(64))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manner:
+    """How an endpoint wants to be asked, as preflight found out."""
+
+    model: str
+    temperature: float | None = 0.0
+    length: bool = True
+    """It takes a cap on the length."""
+    extra: Mapping[str, Any] | None = None
+    simulated: bool = False
+    """It leads to the simulator, which is told the length in its control field too."""
+    usage: bool = True
+    """Of Chat: it takes `stream_options`."""
+
+
+def body_of(request: Asked, manner: Manner, nonce: str) -> dict[str, Any]:
+    """The body of the request."""
+    prompt = f"{nonce} {PROMPT}{_WHERE[request.mode]}"
+    body = {"model": manner.model, **_MADE[request.api](request, prompt), "stream": True}
+    if manner.temperature is not None:
+        body["temperature"] = manner.temperature
+    if manner.length:
+        body["max_output_tokens" if request.api == "responses" else "max_completion_tokens"] = request.tokens
+    if request.api == "chat" and manner.usage:
+        body["stream_options"] = {"include_usage": True}
+    if manner.simulated:
+        body["metadata"] = {"bench": json.dumps({"tokens": request.tokens})}
+    return {**body, **(manner.extra or {})}
+
+
+def _responses(request: Asked, prompt: str) -> dict[str, Any]:
+    body: dict[str, Any] = {"input": [{"role": "user", "content": prompt}]}
+    if request.mode == "tools":
+        tool = {"type": "function", "name": TOOL, "description": "Saves a text.", "parameters": SCHEMA, "strict": True}
+        return {**body, "tools": [tool], "tool_choice": {"type": "function", "name": TOOL}}
+    if request.mode == "structured":
+        body["text"] = {"format": {"type": "json_schema", "name": "counted", "schema": SCHEMA, "strict": True}}
+    return body
+
+
+def _chat(request: Asked, prompt: str) -> dict[str, Any]:
+    body: dict[str, Any] = {"messages": [{"role": "user", "content": prompt}]}
+    if request.mode == "tools":
+        function = {"name": TOOL, "description": "Saves a text.", "parameters": SCHEMA}
+        tools = [{"type": "function", "function": function}]
+        return {**body, "tools": tools, "tool_choice": {"type": "function", "function": {"name": TOOL}}}
+    if request.mode == "structured":
+        schema = {"name": "counted", "schema": SCHEMA, "strict": True}
+        body["response_format"] = {"type": "json_schema", "json_schema": schema}
+    return body
+
+
+_MADE = {"responses": _responses, "chat": _chat}

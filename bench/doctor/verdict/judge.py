@@ -1,0 +1,166 @@
+"""From the readings of one mode to its verdict, with the evidence for it. Pure.
+
+Three questions in this order. Is it a sound event stream? Does the first piece wait for the last (a fake stream's first
+byte comes later the longer the answer is, a real one's does not)? Do the pieces in between come as they are made, or in
+lumps? A pause counts only if it is longer than what this machine itself was seen to add at the same time; what lies
+below that, or what the answers disagree on, is inconclusive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from statistics import median
+
+from bench.doctor.diagnosis import Verdict
+from bench.doctor.verdict.bursts import Burst, Nature, bursts, pattern, shape
+from bench.doctor.verdict.growth import first_ms, held_up, scatter
+from bench.doctor.verdict.judged import Judged
+from bench.doctor.verdict.reading import Reading
+from bench.doctor.verdict.votes import Vote, telling, vote
+
+
+def judge(readings: Sequence[Reading], text: Judged | None, resolution_ms: float) -> Judged:
+    """The readings of one hop, API and mode; `text`: the verdict on its text, which the first piece is held against.
+
+    A text, in several lengths, is its own measure.
+    """
+    for rule in (_absent, _undecided, _unsound):
+        if found := rule(readings):
+            return found
+    sound = [reading for reading in readings if reading.whole and reading.deltas]
+    votes = [vote(reading, resolution_ms) for reading in sound]
+    waits = held_up(sound, votes, text, resolution_ms)
+    most = max(one.deltas for one in sound)
+    heard = telling(sound, votes)
+    return _with_numbers(waits or _by_votes(heard, len(readings), most), sound, votes, resolution_ms)
+
+
+def of_one_hop(judged: Sequence[Judged]) -> list[Judged]:
+    """The same, each with the nature of the lumps that the others of its hop show, where they agree."""
+    known = {one.nature for one in judged} - {"unknown"}
+    nature: Nature = known.pop() if len(known) == 1 else "unknown"
+    return [replace(one, nature=nature) if one.nature == "unknown" else one for one in judged]
+
+
+def _absent(readings: Sequence[Reading]) -> Judged | None:
+    """Refused as such, or answered with something else than was asked for."""
+    refused = [one for one in readings if one.kind == "refused"]
+    if len(refused) == len(readings):
+        return Judged(
+            verdict="not offered", because=f"the server refuses it ({refused[0].wrong})", answers=len(refused)
+        )
+    elsewhere = [one for one in readings if one.whole and one.elsewhere]
+    if 2 * len(elsewhere) > len(readings):
+        return Judged(verdict="not offered", because="the model answers with text instead", answers=len(readings))
+    return None
+
+
+def _undecided(readings: Sequence[Reading]) -> Judged | None:
+    for kind, what in (
+        ("limited", "the server answers 429, too many requests"),
+        ("late", "no end within the deadline"),
+    ):
+        of_kind = [one for one in readings if one.kind == kind]
+        if 2 * len(of_kind) >= len(readings):
+            because = f"{what}{f' ({of_kind[0].wrong})' if of_kind[0].wrong else ''}, {_count(of_kind, readings)}"
+            return Judged(verdict="inconclusive", because=because, answers=len(readings))
+    return None
+
+
+def _unsound(readings: Sequence[Reading]) -> Judged | None:
+    whole = [one for one in readings if one.kind == "json"]
+    if 2 * len(whole) >= len(readings):
+        return Judged(
+            verdict="not streaming",
+            because=_count(whole, readings),
+            answers=len(readings),
+            agree=len(whole),
+            telling=len(readings),
+            whole_ms=max(one.end_ms for one in whole),
+        )
+    wrong = [one for one in readings if one.broken or one.kind == "refused"]
+    if 2 * len(wrong) >= len(readings):
+        return Judged(
+            verdict="broken",
+            because=f"{wrong[0].wrong}, {_count(wrong, readings)}",
+            answers=len(readings),
+            agree=len(wrong),
+            telling=len(readings),
+        )
+    if not any(one.whole and one.deltas for one in readings):
+        because = "the answers bring no piece of text that could be timed (all reasoning that is not shown?)"
+        return Judged(verdict="inconclusive", because=because, answers=len(readings))
+    return None
+
+
+def _count(some: Sequence[Reading], readings: Sequence[Reading]) -> str:
+    return f"in {len(some)} of {len(readings)} answers"
+
+
+def _by_votes(heard: Sequence[Vote], answers: int, most: int) -> Judged:
+    """What two thirds of the answers say that can tell; the longest has so many deltas."""
+    for said, verdict in _VERDICTS.items():
+        if heard and 3 * heard.count(said) >= 2 * len(heard):
+            return Judged(verdict=verdict, answers=answers, agree=heard.count(said), telling=len(heard))
+    return Judged(verdict="inconclusive", because=_why_not(heard, most), answers=answers, telling=len(heard))
+
+
+_SAYS: Mapping[Vote, str] = {
+    "bursty": "came in lumps",
+    "even": "streamed",
+    "partly": "came partly in lumps",
+    "lump": "came all at once",
+}
+_VERDICTS: Mapping[Vote, Verdict] = {"bursty": "bursty", "even": "streaming"}
+
+
+def _why_not(heard: Sequence[Vote], most: int) -> str:
+    if not heard:
+        pieces = f"{most} pieces" if most > 1 else "one piece"
+        return f"the answers are too short to tell: {pieces} at most (--output-tokens asks for longer ones)"
+    if set(heard) == {"lump"}:
+        return "the answers came whole, and too fast or too unevenly to say whether they were held back"
+    if "unclear" in heard:
+        return "there are lumps, but no longer than the pauses that this machine itself made meanwhile"
+    said = ", ".join(f"{heard.count(one)} {_SAYS[one]}" for one in dict.fromkeys(heard))
+    return f"the answers do not agree: {said}"
+
+
+def _with_numbers(judged: Judged, sound: Sequence[Reading], votes: Sequence[Vote], resolution_ms: float) -> Judged:
+    """With what its answers have in common."""
+    lengths = sorted({one.asked.tokens for one in sound})
+    long = [one for one in sound if one.asked.tokens == lengths[-1]]
+    lumpy = [bursts(one) for one, said in zip(sound, votes, strict=True) if said == "bursty"]
+    return replace(
+        judged,
+        first_ms=median(map(first_ms, long)),
+        whole_ms=median(one.end_ms for one in long),
+        gap_ms=median(one.window_ms / max(1, one.deltas - 1) for one in long),
+        scatter_ms=scatter(sound),
+        gaps_ms=sorted(_gaps(long[-1])),
+        reads_per_delta=median(sum(1 for read in one.reads if read.deltas) / one.deltas for one in long),
+        headers_ms=median(one.headers_ms or 0.0 for one in long),
+        first_byte_ms=median(one.first_byte_ms or 0.0 for one in long),
+        firsts=[(tokens, median(first_ms(one) for one in sound if one.asked.tokens == tokens)) for tokens in lengths],
+        window_ms=median(one.window_ms for one in long),
+        deltas=long[-1].deltas,
+        shape=shape(bursts(long[-1])),
+        pattern=(common := pattern(lumpy)),
+        nature=common.nature if common else "unknown",
+        first_burst=int(_middle(lumpy, lambda found: found[0].deltas)),
+        resolution_ms=resolution_ms,
+    )
+
+
+def _gaps(reading: Reading) -> list[float]:
+    """Between its deltas; one of 0 where there is none."""
+    bringing = [read for read in reading.reads if read.deltas]
+    apart = [later.ms - earlier.ms for earlier, later in pairwise(bringing)]
+    same_read = sum(read.deltas - 1 for read in bringing)
+    return apart + [0.0] * same_read
+
+
+def _middle(answers: Sequence[Sequence[Burst]], of: Callable[[Sequence[Burst]], float]) -> float:
+    return median(map(of, answers)) if answers else 0.0

@@ -1,0 +1,60 @@
+"""A verdict with the evidence for it, as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from bench.doctor.diagnosis import Verdict
+from bench.doctor.verdict.bursts import Nature, Pattern, Shape
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """A verdict and what it rests on."""
+
+    verdict: Verdict
+    because: str = ""
+    """Of what is not streaming, bursty or fake by its times: why, as a clause."""
+    answers: int
+    """That were asked for."""
+    agree: int = 0
+    """Of those that could tell, how many say so."""
+    telling: int = 0
+    """Answers that could tell."""
+    one_piece: bool = False
+    """Fake: in a single event or lump; else replayed at a pace."""
+    headers_late: bool = False
+    first_ms: float | None = None
+    """Medians over the longest answers."""
+    whole_ms: float | None = None
+    gap_ms: float | None = None
+    """Mean time between deltas, median over answers."""
+    deltas: int = 0
+    shape: Shape | None = None
+    """The longest answer's."""
+    nature: Nature = "unknown"
+    """What ends a lump, by the pattern; of a hop's answers taken together it may be known better."""
+    pattern: Pattern | None = None
+    first_burst: int = 0
+    """Deltas that came with the first one, median."""
+    gaps_ms: Sequence[float] = ()
+    """Between the deltas of a longest answer, sorted; deltas of one read have none."""
+    reads_per_delta: float | None = None
+    headers_ms: float | None = None
+    first_byte_ms: float | None = None
+    firsts: Sequence[tuple[int, float]] = ()
+    """(Cap on the length in tokens, median time of the first piece), by length."""
+    scatter_ms: float = 0.0
+    """The most by which the first pieces of one length differ from round to round."""
+    window_ms: float = 0.0
+    """From the first delta to the last, median over the longest answers."""
+    could_be_ms: float | None = None
+    """Fake: the first piece's time in an answer without length, by the line through all of them."""
+    resolution_ms: float = 0.0
+
+    @property
+    def itl_ms(self) -> float | None:
+        """The median gap, which a load tool would call the inter-token latency."""
+        return median(self.gaps_ms) if self.gaps_ms else None

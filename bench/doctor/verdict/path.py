@@ -1,0 +1,195 @@
+"""What a path adds to each delta: the simulator's send log held against what arrived behind a gateway. Pure.
+
+A gateway may merge events, write them anew, drop comments and change ids. The one thing that it passes on as it is is
+the text, so a delta is known by where in the text it ends.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate
+
+from bench.core.scenario import Api
+from bench.doctor.clock import Offset
+from bench.doctor.diagnosis import Added, Check, Mode, State
+
+Steps = Sequence[tuple[int, int]]
+"""(ns, characters of the answer by then), ascending in both."""
+_NS_PER_MS = 1e6
+_UPSTREAM_1_1 = '`proxy_http_version 1.1;` and `proxy_set_header Connection "";`'
+
+
+class Unmatched(ValueError):
+    """What arrived cannot be held against what was sent; the message says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upstream:
+    """One response as it left the simulator for the gateway; times are of the simulator's clock, in ns."""
+
+    client_id: str | None = None
+    t_received: int
+    t_sent: Sequence[int]
+    """Of each frame, as the following."""
+    types: Sequence[str]
+    chars: Sequence[int]
+    sizes: Sequence[int]
+    gone: int | None = None
+    """When the gateway was seen to have left before the end."""
+    fault: str | None = None
+    done: bool = True
+    method: str = "POST"
+    path: str = ""
+    http_version: str = "1.1"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def steps(self) -> Steps:
+        """Of the frames that brought something of the answer."""
+        reached = zip(self.t_sent, accumulate(self.chars), self.chars, strict=True)
+        return [(time, end) for time, end, chars in reached if chars]
+
+    @property
+    def streamed(self) -> bool:
+        """Did the gateway ask for a stream?"""
+        return "body" not in self.types
+
+
+def delays(arrived: Steps, sent: Steps) -> list[int]:
+    """For each delta that was sent, how much later (ns) the read came that brought its last character.
+
+    Raises `Unmatched` where the texts differ in length.
+    """
+    ends = [end for _, end in arrived]
+    if ends[-1:] != [end for _, end in sent[-1:]]:
+        lengths = f"{sent[-1][1] if sent else 0} characters left the simulator and {ends[-1] if ends else 0} arrived"
+        raise Unmatched(f"the text was changed on the way: {lengths}")
+    return [arrived[bisect_left(ends, end)][0] - time for time, end in sent]
+
+
+def by_our_clock(response: Upstream, offset: Offset) -> Steps:
+    """When it left, in this process' time."""
+    return [(time - offset.ns, end) for time, end in response.steps]
+
+
+def passage(arrived: Steps, responses: Sequence[Upstream], offset: Offset) -> list[int]:
+    """The delays of one answer; of several responses to its question, as after a retry, the last is what arrived.
+
+    Raises `Unmatched` where there is nothing to hold it against.
+    """
+    if not responses:
+        raise Unmatched("the simulator saw no such request: is it the upstream of this gateway?")
+    if not responses[-1].streamed:
+        raise Unmatched("the gateway asked the simulator for the whole answer, not for a stream")
+    return delays(arrived, by_our_clock(responses[-1], offset))
+
+
+def added(hop: str, api: Api, mode: Mode, answers: Sequence[tuple[Steps, Sequence[Upstream]]], offset: Offset) -> Added:
+    """What the path adds to the deltas of several answers: (arrived, what the simulator sent to that question)."""
+    from bench.stats.intervals import quantile_ci  # noqa: PLC0415  (numpy, which nobody needs while measuring)
+
+    found, reasons = _passages(answers, offset)
+    every = [delay / _NS_PER_MS for passed in found for delay in passed]
+    p50, p90, p99 = (quantile_ci(every, q).value for q in (0.5, 0.9, 0.99))
+    error = offset.error_ns / _NS_PER_MS
+    firsts = [passed[0] / _NS_PER_MS for passed in found]
+    return Added(
+        hop=hop,
+        api=api,
+        mode=mode,
+        n=len(every),
+        p50_ms=p50,
+        p90_ms=p90,
+        p99_ms=p99,
+        most_ms=max(every, default=None),
+        error_ms=error,
+        sentence=_sentence(p50, p90, every, firsts, error),
+        note=_note(reasons, len(answers)),
+    )
+
+
+def _passages(
+    answers: Sequence[tuple[Steps, Sequence[Upstream]]], offset: Offset
+) -> tuple[list[list[int]], Counter[str]]:
+    """The delays of each answer that could be matched, and why the others could not."""
+    found, reasons = [], Counter[str]()
+    for arrived, responses in answers:
+        try:
+            passed = passage(arrived, responses, offset)
+        except Unmatched as reason:
+            reasons[str(reason)] += 1
+        else:
+            found += [passed] if passed else []
+    return found, reasons
+
+
+def _sentence(
+    p50: float | None, p90: float | None, every: Sequence[float], firsts: Sequence[float], error: float
+) -> str:
+    if not every:
+        return "What the path adds is not known."
+    parts = [(p50, "to a delta in the median"), (p90, "at p90"), (max(every), "at most")]
+    said = ", ".join(f"{_number(value)} ms {which}" for value, which in parts if value is not None)
+    low, high = _number(min(firsts)), _number(max(firsts))
+    first = low if low == high else f"{low} to {high}"
+    sure = f", all ± {_number(error)} ms for the offset of two clocks" if error else ""
+    return f"The path adds {said} ({len(every)} deltas); to the first delta of an answer {first} ms{sure}."
+
+
+def _number(ms: float) -> str:
+    return f"{ms:.0f}" if abs(ms) >= 10 else f"{ms:.2g}"
+
+
+def _note(reasons: Counter[str], answers: int) -> str:
+    return "; ".join(f"{count} of {answers} answers not matched: {reason}" for reason, count in reasons.items())
+
+
+def seen_upstream(hop: str, responses: Sequence[Upstream]) -> list[Check]:
+    """How the gateway speaks to its upstream, by the simulator's log of questions that were asked streamed."""
+    if not responses:
+        return []
+    old = any(each.http_version == "1.0" for each in responses)
+    connections = [] if old else [_connections(hop, responses)]  # with 1.0 each is a new one, and that is said
+    return [_version(hop, responses), *connections, _asked(hop, responses)]
+
+
+def _version(hop: str, responses: Sequence[Upstream]) -> Check:
+    versions = sorted({each.http_version for each in responses})
+    said = f"It speaks HTTP/{' and HTTP/'.join(versions)} to its upstream."
+    if "1.0" in versions:
+        said += (
+            " An upstream that then answers without chunks, as the protocol asks, is held in buffers by nginx, a stream"
+            " that was cut looks like one that has ended, and each request needs a new connection."
+            f" In nginx: {_UPSTREAM_1_1}."
+        )
+    return _check(hop, "HTTP version upstream", "bad" if "1.0" in versions else "good", said)
+
+
+def _connections(hop: str, responses: Sequence[Upstream]) -> Check:
+    name = "keep-alive upstream"
+    closes = sum("close" in each.headers.get("connection", "").lower() for each in responses)
+    if not closes:
+        return _check(hop, name, "good", "It does not ask its upstream to close the connection after an answer.")
+    said = (
+        f"It asks its upstream to close the connection after {closes} of {len(responses)} answers, so the next request"
+        f" waits for a new one. In nginx: {_UPSTREAM_1_1}, and `keepalive 16;` in its `upstream`."
+    )
+    return _check(hop, name, "note", said)
+
+
+def _asked(hop: str, responses: Sequence[Upstream]) -> Check:
+    name = "stream asked upstream"
+    whole = sum(not each.streamed and each.fault is None for each in responses)
+    if not whole:
+        return _check(hop, name, "good", "It asks its upstream for a stream.")
+    said = (
+        f"It asks its upstream for the whole answer in {whole} of {len(responses)} requests, whatever the client asks."
+    )
+    return _check(hop, name, "bad", said)
+
+
+def _check(hop: str, name: str, state: State, said: str) -> Check:
+    return Check(hop=hop, name=name, state=state, said=said)

@@ -1,0 +1,218 @@
+"""What else can be seen of a hop's connections and streams: property by property, from all its readings. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from bench.analysis.wording import milliseconds
+from bench.doctor.diagnosis import NAMES, Check, State, Verdict
+from bench.doctor.verdict.reading import EVENT_STREAM, Reading
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """All of one hop."""
+
+    hop: str
+    readings: Sequence[Reading]
+    plain: Sequence[tuple[Reading, Verdict | None]] = ()
+    """Compressed answers once more without compression, and what they say."""
+    unannounced: int = 0
+    no_usage: bool = False
+    h2: bool | None = None
+
+    @property
+    def streams(self) -> list[Reading]:
+        """Those that came as streams."""
+        return [one for one in self.readings if one.kind == "stream" and one.deltas]
+
+
+Said = tuple[State, str]
+
+
+def checks(seen: Seen) -> list[Check]:
+    """Every property that was there to be seen."""
+    found = []
+    for name, check in _CHECKS.items():
+        if said := check(seen):
+            found.append(Check(hop=seen.hop, name=name, state=said[0], said=said[1]))
+    return found
+
+
+def _keep_alive(seen: Seen) -> Said | None:
+    later = [one for one in seen.readings if one.status is not None][1:]
+    if not later:
+        return None
+    reused = sum(one.reused for one in later)
+    opening = [one.connect_ms for one in later if one.connect_ms is not None]
+    if seen.unannounced:
+        return "note", (
+            f"{seen.unannounced} kept connections were closed without a word before the next request was sent; the SDK "
+            "would have to try again."
+        )
+    if reused >= 0.9 * len(later):
+        return "good", f"{reused} of {len(later)} later requests went over a connection that was open."
+    cost = f", {milliseconds(median(opening))} each" if opening else ""
+    return "bad", (
+        f"{len(later) - reused} of {len(later)} later requests needed a new connection{cost}: let it keep them open "
+        "(Connection: keep-alive, a keep-alive timeout of a minute or more)."
+    )
+
+
+def _http(seen: Seen) -> Said | None:
+    versions = sorted({one.http_version for one in seen.readings if one.http_version})
+    if not versions:
+        return None
+    offers = {True: "; it offers HTTP/2 as well", False: "; it offers no HTTP/2", None: ""}[seen.h2]
+    if "HTTP/1.0" in versions:
+        return (
+            "bad",
+            f"It answers with {' and '.join(versions)}: no keep-alive, and a cut stream looks like an ended one.",
+        )
+    return "good", f"{' and '.join(versions)}{offers}."
+
+
+def _content_type(seen: Seen) -> Said | None:
+    types = {one.headers.get("content-type", "missing") for one in seen.readings if one.kind == "stream"}
+    if not types:
+        return None
+    wrong = sorted(one for one in types if not one.lower().startswith(EVENT_STREAM))
+    if wrong:
+        return "bad", f"{', '.join(wrong)} on a stream; it has to be {EVENT_STREAM}."
+    return "good", f"{', '.join(sorted(types))}."
+
+
+def _compression(seen: Seen) -> Said | None:
+    if not seen.streams:
+        return None
+    encodings = {one.compressed for one in seen.streams} - {""}
+    if not encodings:
+        return "good", "Streams are not compressed."
+    said = f"Streams are compressed ({', '.join(sorted(encodings))})"
+    verdicts = {verdict for _, verdict in seen.plain}
+    if verdicts == {"streaming"}:
+        return "note", f"{said}; without compression they stream: leave {EVENT_STREAM} out of what is compressed."
+    return "note", f"{said}: each event has to be flushed through the compressor, which few do."
+
+
+def _cache(seen: Seen) -> Said | None:
+    if not seen.streams:
+        return None
+    said = {one.headers.get("cache-control", "") for one in seen.streams}
+    if all("no-cache" in one or "no-store" in one for one in said):
+        return "good", f"Cache-Control: {', '.join(sorted(said))}."
+    return "note", "No Cache-Control: no-cache on streams; a cache on the way may want to see the whole answer first."
+
+
+def _pings(seen: Seen) -> Said | None:
+    if not seen.streams:
+        return None
+    pings = sum(one.pings for one in seen.streams)
+    if pings:
+        return "good", f"{pings} comment lines keep the connection alive while nothing is said."
+    silence = max((one.first_ms or 0.0) for one in seen.streams) / 1000
+    return "note" if silence > 10 else "unknown", (
+        f"No comment lines were sent; the longest silence before a first piece was {silence:.1f} s. Proxies end "
+        "connections that are silent for 30 to 60 s."
+    )
+
+
+def _numbers(seen: Seen) -> Said | None:
+    of_responses = [one for one in seen.streams if one.asked.api == "responses" and one.whole]
+    if not of_responses:
+        return None
+    found = {one.numbered for one in of_responses}
+    if "gaps" in found:
+        return "bad", "The sequence numbers of the events have gaps: events were lost or reordered on the way."
+    if found == {"whole"}:
+        return "good", "Every event has its sequence_number, without gaps."
+    return "note", "Not every event has a sequence_number: a stream that broke cannot be resumed from where it was."
+
+
+def _usage(seen: Seen) -> Said | None:
+    found: list[str] = []
+    for api, name in NAMES.items():
+        whole = [one for one in seen.streams if one.asked.api == api and one.whole]
+        told = sum(one.tokens is not None for one in whole)
+        if whole and told < len(whole):
+            found.append(f"{name} ({len(whole) - told} of {len(whole)} streams)")
+    if seen.no_usage:
+        return "note", "Chat refuses stream_options, so its streams do not say how many tokens they took."
+    if found:
+        return "note", f"Token counts are missing at the end of streams: {', '.join(found)}."
+    return ("good", "Streams end with their token counts.") if seen.streams else None
+
+
+def _done(seen: Seen) -> Said | None:
+    of_chat = [one for one in seen.streams if one.asked.api == "chat" and one.whole]
+    if not of_chat:
+        return None
+    if all(one.done for one in of_chat):
+        return "good", "Chat streams end with [DONE]."
+    return "note", "Chat streams end without [DONE]; some clients wait for it."
+
+
+def _tools(seen: Seen) -> Said | None:
+    calls = [one for one in seen.streams if one.asked.mode == "tools"]
+    if not calls:
+        return None
+    in_one = [NAMES[one.asked.api] for one in calls if one.deltas == 1]
+    if in_one:
+        return "bad", f"They come in one piece ({', '.join(dict.fromkeys(in_one))}): nothing of a call is seen early."
+    return "good", f"They are streamed, in {int(median(one.deltas for one in calls))} pieces."
+
+
+def _structured(seen: Seen) -> Said | None:
+    answers = [one for one in seen.streams if one.asked.mode == "structured"]
+    if not answers:
+        return None
+    if any(one.deltas == 1 for one in answers):
+        return "bad", "It comes in one piece: nothing of it is seen early."
+    return "good", f"It is streamed, in {int(median(one.deltas for one in answers))} pieces."
+
+
+def _limited(seen: Seen) -> Said | None:
+    limited = [one for one in seen.readings if one.kind == "limited"]
+    if not limited:
+        return "unknown", "No 429 came, so its Retry-After was not seen."
+    told = [after for one in limited if (after := one.headers.get("retry-after") or one.headers.get("retry-after-ms"))]
+    if told:
+        return "good", f"429 came {len(limited)} times, with Retry-After: {told[0]}."
+    return "bad", f"429 came {len(limited)} times, without Retry-After: clients can only guess when to come back."
+
+
+def _sound(seen: Seen) -> Said | None:
+    wrong = [one for one in seen.readings if one.broken]
+    if not wrong:
+        return None
+    first = wrong[0]
+    return (
+        "bad",
+        f"{len(wrong)} of {len(seen.readings)} answers were not sound; {NAMES[first.asked.api]}: {first.wrong}.",
+    )
+
+
+_CHECKS: Mapping[str, Callable[[Seen], Said | None]] = {
+    "sound streams": _sound,
+    "content type": _content_type,
+    "compression": _compression,
+    "keep-alive": _keep_alive,
+    "HTTP version": _http,
+    "cache headers": _cache,
+    "pings": _pings,
+    "sequence_number": _numbers,
+    "usage": _usage,
+    "[DONE]": _done,
+    "tool arguments": _tools,
+    "structured output": _structured,
+    "retry headers": _limited,
+}
+"""By name; in the order of the report."""
+
+
+def merged(found: Sequence[Check], more: Sequence[Check]) -> list[Check]:
+    """With checks that know better: those of the same hop and name give way."""
+    better = {(one.hop, one.name) for one in more}
+    return [*(one for one in found if (one.hop, one.name) not in better), *more]

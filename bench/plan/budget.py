@@ -1,0 +1,40 @@
+"""`--budget`: how much time, how many tokens or how much money a run may take. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from bench.core.errors import BenchError
+
+Kind = Literal["time", "tokens", "money"]
+EXAMPLES = "10m, 90s or 1h; 200k-tokens or 1.5m-tokens; 2usd"
+_BUDGET = re.compile(r"(\d+(?:\.\d+)?|\.\d+)(?:([smh])|([km]?)-?tokens|(usd))", re.ASCII | re.IGNORECASE)
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
+_TIMES = {"": 1, "k": 1_000, "m": 1_000_000}
+_MOST = 1e12
+
+
+@dataclass(frozen=True)
+class Budget:
+    """A limit of the whole run."""
+
+    kind: Kind
+    amount: float
+    """Seconds, tokens or US dollars; above 0."""
+    text: str
+    """For a reader: `10m`, `200k tokens`, `2 USD`."""
+
+
+def parse_budget(text: str) -> Budget:
+    """`10m`, `200k-tokens`, `2usd` → the limit. BenchError with examples for anything else."""
+    found = _BUDGET.fullmatch(text.strip())
+    if not found or not 0 < float(found[1]) < _MOST:
+        raise BenchError(f"{text!r} is no budget; write {EXAMPLES}")
+    number, times = float(found[1]), (found[3] or "").lower()
+    if found[2]:
+        return Budget("time", number * _SECONDS[found[2].lower()], f"{found[1]}{found[2].lower()}")
+    if found[4]:
+        return Budget("money", number, f"{found[1]} USD")
+    return Budget("tokens", number * _TIMES[times], f"{found[1]}{times} tokens")

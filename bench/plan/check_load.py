@@ -1,0 +1,85 @@
+"""What of the options for load does not go together: said before anything is loaded or sent."""
+
+from __future__ import annotations
+
+import re
+
+from bench.core.errors import BenchError
+from bench.core.load import Load
+from bench.core.slo import parse_slos
+from bench.core.target import SIM
+from bench.plan import open_file_limit as fdlimit
+from bench.plan.schedule import asked_and_segment
+from bench.plan.settings import Settings
+
+_ADDRESS = re.compile(r"([a-z]+://)?[^\s/:]+:\d{1,5}|([a-z]+://)?\[[^\s/]+\]:\d{1,5}")
+
+
+def check_load(settings: Settings) -> None:
+    """BenchError, in one line, where an option would change nothing or the machine cannot carry the load."""
+    parse_slos(settings.slos)
+    loaded = [load for load in settings.loads if not load.alone]
+    if settings.duration is not None and settings.requests is not None:
+        raise BenchError("--duration and --requests: give one of them")
+    asked = [
+        (settings.duration is not None, "--duration"),
+        (settings.requests is not None, "--requests"),
+        (settings.ramp > 0, "--ramp"),
+        (settings.workers > 1, "--workers"),
+        (settings.scheduler is not None, "--scheduler"),
+    ]
+    for given, option in asked:
+        if given and not loaded:
+            raise BenchError(f"{option} is for trials under load; add --concurrency 8 or --rate 5, or leave it out")
+    if settings.duration is not None and settings.ramp * settings.rounds >= settings.duration:
+        raise BenchError(
+            f"--ramp {settings.ramp:g} s comes {settings.rounds} times in each delivery's {settings.duration:g} s "
+            "(--duration) and leaves nothing to measure; make it shorter, or --duration longer"
+        )
+    _check_open_loop(settings)
+    _check_workers(settings)
+    if settings.shared_prefix and settings.input_tokens is None and settings.prompts is None:
+        raise BenchError("--shared-prefix is for made-up prompts or --prompts; add --input-tokens 512")
+    if settings.scheduler is None:  # else each worker looks for itself
+        fdlimit.check(most_streams(settings), settings.workers, simulated=on_simulator(settings))
+
+
+def _check_workers(settings: Settings) -> None:
+    """Who measures, and what several cannot do."""
+    if settings.scheduler is not None and not _ADDRESS.fullmatch(settings.scheduler):
+        raise BenchError(f"--scheduler {settings.scheduler!r} is no address; write for instance tcp://host:8786")
+    if settings.workers > 1 and settings.scheduler is not None:
+        raise BenchError("--workers and --scheduler: give one of them; all workers of the scheduler measure")
+    if settings.shared and (settings.precision is not None or settings.budgets):
+        option = "--workers" if settings.scheduler is None else "--scheduler"
+        raise BenchError(f"{option} with --precision or --budget: nobody sees all trials; use --requests or --duration")
+
+
+def _check_open_loop(settings: Settings) -> None:
+    """What only a schedule has is asked of one, and a ramp leaves something to measure after it."""
+    default = Settings()
+    only = [
+        (settings.arrivals != default.arrivals, "--arrivals"),
+        (settings.max_in_flight != default.max_in_flight, "--max-in-flight"),
+    ]
+    for given, option in only:
+        if given and not settings.rates:
+            raise BenchError(f"{option} is for open loop; add --rate 5, or leave it out")
+    for rate in settings.rates if settings.duration is None else ():
+        _, number = asked_and_segment(Load(rate=rate), settings.requests, settings.most_pairs, settings.rounds)
+        if number <= rate * settings.ramp / 2:
+            raise BenchError(
+                f"--ramp {settings.ramp:g} s: at rate={rate:g} all {number} trials of a segment would begin within it; "
+                "make it shorter, or give --duration or more --requests"
+            )
+
+
+def on_simulator(settings: Settings) -> bool:
+    """Is nothing but the embedded simulator named as a target?"""
+    return not settings.base_url and set(settings.targets) <= {SIM}
+
+
+def most_streams(settings: Settings) -> int:
+    """Streams that may be open at a time."""
+    closed = [load.concurrency or 0 for load in settings.loads]
+    return max([*closed, settings.max_in_flight if settings.rates else 0])

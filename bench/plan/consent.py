@@ -1,0 +1,182 @@
+"""plan/consent.py."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+from math import ceil
+from typing import TYPE_CHECKING
+
+from bench.core.errors import BenchError
+from bench.core.messages import say
+from bench.core.params import instance
+from bench.plan.budget import parse_budget
+from bench.plan.estimate import Estimate, Part, estimate
+from bench.plan.plan import Cell, Phase, Plan
+
+if TYPE_CHECKING:
+    from bench.core.scenario import Prompt, Scenario
+from bench.core.target import FREE
+from bench.plan.choice import Choice, of_scenarios
+from bench.plan.settings import Settings, output_tokens
+
+GUESSED_S = 5.0
+"""What an answer is taken to last where a time ends the load: 300 tokens at 60 a second. Nobody knows before."""
+
+
+def estimates(plan: Plan, choice: Choice, settings: Settings) -> dict[str, Estimate]:
+    """By `host, model`: what the plan will ask there."""
+    from bench.simulator.profiles import find_profile  # noqa: PLC0415
+
+    targets = {target.name: target for target, _ in choice.targets}
+    scenarios = {scenario.name: scenario for scenario in choice.scenarios}
+    parts: dict[str, list[Part]] = {}
+    times = asked_times(plan)
+    for cell in of_scenarios(plan):
+        target = targets[cell.target]
+        tokens = output_tokens(target, settings) or find_profile(settings.profile).tokens
+        requests, length = of_a_trial(scenarios[cell.scenario], cell.params)
+        for ask, prompt in enumerate(choice.prompts[cell.scenario]):
+            own = prompt.get("output_tokens") if isinstance(prompt, Mapping) else None
+            part = Part(
+                times[cell.cell, ask],
+                _input_chars(prompt),
+                length or own or tokens,
+                FREE if target.free else target.price,
+                requests,
+            )
+            parts.setdefault(f"{cell.target}/{cell.model} ({cell.host})", []).append(part)
+    return {where: estimate(of_cell) for where, of_cell in parts.items()}
+
+
+def asked_times(plan: Plan) -> Counter[tuple[int, int]]:
+    """By cell and prompt, how many trials ask it. Of a segment that time ends: if each took `GUESSED_S`."""
+    times = Counter((trial.cell, trial.ask) for trial in plan.trials)
+    for segment in plan.segments:
+        cell, count = plan.cells[segment.cell], segment.count
+        if segment.seconds is not None:
+            count = (cell.level.concurrency or 1) * ceil(segment.seconds / GUESSED_S)
+        asks = cell.asks
+        for place in range(min(count, asks)):
+            times[segment.cell, (segment.first_number + place) % asks] += len(range(place, count, asks))
+    return times
+
+
+def of_a_trial(scenario: Scenario, params: str) -> tuple[int, int | None]:
+    """How many answers it asks for, and the length that it asks of each itself, if it does."""
+    try:
+        values = instance(scenario, params)
+        requests = scenario.requests(values) if callable(scenario.requests) else scenario.requests
+        return requests, scenario.output_tokens(values) if scenario.output_tokens else None
+    except Exception as error:
+        raise BenchError(
+            f"scenario {scenario.name!r}: its `requests` or `output_tokens` failed ({type(error).__name__}: {error}); "
+            "correct the plugin"
+        ) from error
+
+
+def _input_chars(prompt: Prompt) -> int:
+    """Roughly what is sent of it: not the script, which is for the simulator."""
+    return len(prompt if isinstance(prompt, str) else str({k: v for k, v in prompt.items() if k != "sim"}))
+
+
+def headline(plan: Plan) -> str:
+    """Who is measured, and whether it is real: the first line of every run."""
+    cells = of_scenarios(plan)
+    real = sorted({f"{cell.model} at {cell.host}" for cell in cells if not cell.simulated})
+    simulated = sorted({cell.model for cell in cells if cell.simulated})
+    parts = [f"{', '.join(simulated)} on the embedded simulator (SIMULATED)"] if simulated else []
+    return "; ".join([*parts, *(f"{name} (real)" for name in real)])
+
+
+def describe(plan: Plan, choice: Choice, settings: Settings) -> str:
+    """The plan and its estimate, for `--dry-run`."""
+    asked = estimates(plan, choice, settings)
+    cells, phases = of_scenarios(plan), Counter(trial.phase for trial in plan.trials)
+    for segment in plan.segments:
+        phases[segment.phase] += segment.count if segment.seconds is None else 0
+    width = max((len(cell.scenario) for cell in cells), default=0)
+    kinds: dict[Phase, str] = {"measure": "measured", "warmup": "warm-up", "aa": "A/A", "calibrate": "calibration"}
+    counted = ", ".join(f"{phases[phase]} {kind}" for phase, kind in kinds.items() if phases[phase])
+    trials = f"{plan.size} trials ({counted})" if plan.size is not None else "as many trials as fit"
+    size = f"{len(cells)} cell{'s' if len(cells) > 1 else ''} × {_at_most(settings)}{_amount(plan, settings)}"
+    lines = [
+        headline(plan),
+        f"{size}, {trials}, {', '.join(load.label for load in settings.loads)}, seed {plan.seed}",
+        *(f"  {cell.scenario:<{width}} {'+'.join(cell.deliveries):<18} {_where(cell)}".rstrip() for cell in cells),
+        *(asked[where].line(where) for where in sorted(asked)),
+        *_by_time(plan),
+        *_ends_earlier(settings),
+        f"order: {', '.join(map(_short, islice(_kinds(plan), 6)))}, …",
+        f"plan {plan.hash[:12]}; nothing was sent (--dry-run)",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _amount(plan: Plan, settings: Settings) -> str:
+    """How much is measured of a cell: one trial at a time the pairs, under load what was asked for."""
+    alone = f"{plan.pairs} pairs"
+    if not plan.segments:
+        return alone
+    amount = f"{plan.pairs} pairs or more"
+    if settings.duration is not None:
+        amount = f"{settings.duration:g} s of each delivery"
+    elif settings.requests:
+        amount = f"{settings.requests} requests of each delivery"
+    return f"{amount} ({alone} at c=1)" if plan.trials else amount
+
+
+def _by_time(plan: Plan) -> list[str]:
+    """What nobody can know before."""
+    if plan.size is not None:
+        return [f"the load lasts {plan.seconds:.0f} s or longer"] if plan.seconds else []
+    lasts = f"the load lasts {plan.seconds:.0f} s or longer"
+    guess = f"that is a guess, with answers of {GUESSED_S:g} s"
+    return [f"{lasts}; how many requests fit is up to the endpoint: {guess} (a limit: --requests or --budget)"]
+
+
+def _at_most(settings: Settings) -> str:
+    return "at most " if settings.precision is not None or settings.budgets else ""
+
+
+def _ends_earlier(settings: Settings) -> list[str]:
+    precision = [f"at a precision of {100 * settings.precision:g} %"] if settings.precision is not None else []
+    budgets = [f"within a budget of {parse_budget(text).text}" for text in settings.budgets]
+    return [f"that is the most; it ends earlier {', '.join([*precision, *budgets])}"] if precision or budgets else []
+
+
+def _where(cell: Cell) -> str:
+    return f"{cell.target}/{cell.model} {cell.client} {cell.load} {cell.params}"
+
+
+def _kinds(plan: Plan) -> Iterator[tuple[Cell, str, str, str]]:
+    """What runs in which order: cell, delivery, phase, and under load how many of it, or for how long."""
+    yield from ((plan.cells[trial.cell], trial.delivery, trial.phase, "") for trial in plan.trials)
+    for segment in plan.segments:
+        size = f"{segment.count} × " if segment.seconds is None else f"{segment.seconds:g} s of "
+        yield plan.cells[segment.cell], segment.delivery, segment.phase, size
+
+
+def _short(kind: tuple[Cell, str, str, str]) -> str:
+    cell, delivery, phase, size = kind
+    return f"{size}{cell.scenario} {delivery} ({phase})"
+
+
+def ask_before_spending(plan: Plan, choice: Choice, settings: Settings, confirm: Callable[[str], bool]) -> None:
+    """Where a target is neither the simulator nor this machine: say what will be asked, and ask.
+
+    A budget in tokens or money is an answer.
+    """
+    free = {target.name for target, _ in choice.targets if target.free}
+    paid = {cell.target for cell in of_scenarios(plan)} - free
+    if not paid:
+        return
+    for where, asked in sorted(estimates(plan, choice, settings).items()):
+        if where.split("/")[0] in paid:
+            say(asked.line(where))
+    for line in _by_time(plan):
+        say(line)
+    agreed = settings.yes or any(parse_budget(text).kind != "time" for text in settings.budgets)
+    if not agreed and not confirm("Send them?"):
+        raise BenchError("nothing was sent; --yes says yes in advance")

@@ -1,0 +1,153 @@
+"""How a run is stored and read back: the journal while it runs, Parquet when it has ended, one reader for both.
+
+During a run every finished trial becomes one line of `journal.jsonl` (all its tables at once, flushed), so a killed
+run loses only the trials in flight and no trial is ever half there. At the end the journal becomes one Parquet file
+per table and goes. Where there is a journal, it is the truth; Parquet files beside it were not finished.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from bench.core.errors import BenchError
+from bench.records.schema import SCHEMA_VERSION, TABLES
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from bench.records.parquet import Stored
+
+JOURNAL = "journal.jsonl"
+MANIFEST = "manifest.json"
+PLAN = "plan.json"
+_NAMES = {table: [column.name for column in columns] for table, columns in TABLES.items()}
+Rows = dict[str, dict[str, list[Any]]]
+"""Rows of several tables, by column: {"trials": {"trial_id": [7], …}, "events": {…}}. A missing column is all null."""
+
+
+def columns_of(table: str, records: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Row dicts → columns, every column of the table present."""
+    if len(records) == 1:
+        value = records[0].get
+        return {name: [value(name)] for name in _NAMES[table]}
+    return {name: [record.get(name) for record in records] for name in _NAMES[table]}
+
+
+class Journal:
+    """The run's append-only log: one JSON line for each thing that was finished, handed to the kernel at once."""
+
+    def __init__(self, run: Path) -> None:
+        self._file = (run / JOURNAL).open("ab", buffering=0)
+
+    def write(self, rows: Rows) -> None:
+        """Append the rows as one line. A killed process leaves at most the last line cut."""
+        self.append(orjson.dumps(rows) + b"\n")
+
+    def append(self, lines: bytes) -> None:
+        """Append whole lines that were made already, line ends included."""
+        rest = memoryview(lines)
+        try:
+            while rest:  # in all but odd cases one call
+                rest = rest[self._file.write(rest) or 0 :]
+        except OSError as error:
+            raise BenchError(
+                f"{self._file.name}: cannot be written ({error.strerror}); make room and run again"
+            ) from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def read_journal(run: Path) -> Iterator[Rows]:
+    """The lines of a journal. A cut last line is left out; any other unreadable line is an error."""
+    with (run / JOURNAL).open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.endswith(b"\n"):
+                return
+            try:
+                yield orjson.loads(line)
+            except orjson.JSONDecodeError as error:
+                raise BenchError(
+                    f"{run / JOURNAL}: line {number} is damaged ({error}); restore it or delete it"
+                ) from error
+
+
+def journal_rows(run: Path, table: str) -> list[dict[str, Any]]:
+    """All rows of one table of a journal, without Arrow: for the few rows of a trial or two."""
+    parts = [columns for rows in read_journal(run) if (columns := rows.get(table))]
+    return [dict(zip(part, values, strict=True)) for part in parts for values in zip(*part.values(), strict=True)]
+
+
+def read(run: Path) -> dict[str, pa.Table]:
+    """Every table of a run, empty ones included, from the journal or from Parquet."""
+    with opened(run) as stored:
+        return {name: stored.table(name) for name in TABLES}
+
+
+@contextmanager
+def opened(run: Path) -> Iterator[Stored]:
+    """The tables of a run, to be read one by one. A journal is read as the Parquet files that it would become."""
+    from bench.records.parquet import Stored, write  # noqa: PLC0415  (pyarrow: not in the measuring process)
+
+    if not (run / JOURNAL).exists():
+        yield Stored(run)
+        return
+    with TemporaryDirectory(prefix="bench-") as folder:
+        write(read_journal(run), Path(folder))
+        yield Stored(Path(folder))
+
+
+def finish(run: Path) -> None:
+    """Turn the journal into Parquet files and remove it. Interrupted at any point, the run stays readable."""
+    from bench.records.parquet import write  # noqa: PLC0415
+
+    parts = {name: run / f"{name}.parquet.part" for name in TABLES}
+    try:
+        write(read_journal(run), run, suffix=".part")
+        for part in parts.values():
+            part.replace(part.with_suffix(""))
+    finally:
+        for part in parts.values():
+            part.unlink(missing_ok=True)
+    (run / JOURNAL).unlink()
+
+
+def read_manifest(run: Path) -> dict[str, Any]:
+    """The manifest of a run folder whose schema this version reads."""
+    manifest = read_json(run / MANIFEST)
+    found = str(manifest.get("schema_version", "none"))
+    if found.partition(".")[0] != SCHEMA_VERSION.partition(".")[0]:
+        raise BenchError(
+            f"{run / MANIFEST}: schema version {found}, but this is streambench for {SCHEMA_VERSION}; "
+            "report it with the version that made it"
+        )
+    return manifest
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file of a run folder."""
+    try:
+        value = orjson.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise BenchError(f"{path.parent}: not a run folder ({path.name} is missing)") from error
+    except (OSError, orjson.JSONDecodeError) as error:
+        raise BenchError(f"{path}: cannot be read ({error})") from error
+    if not isinstance(value, dict):
+        raise BenchError(f"{path}: cannot be read (not a JSON object)")
+    return value
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write JSON with sorted keys, whole or not at all."""
+    part = path.with_suffix(path.suffix + ".part")
+    part.write_bytes(
+        orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_SERIALIZE_NUMPY)
+    )
+    part.replace(path)

@@ -1,0 +1,119 @@
+"""The curve of arrival: the share of all offered trials that had something useful after a time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import altair as alt
+
+from bench.core.summary import Cell, Ecdf
+from bench.reports.charts import style
+from bench.reports.charts.chart import Chart
+
+MOST_STEPS = 200
+"""Points of a curve: more cannot be seen."""
+ALPHA = 0.05
+CAPTION = (
+    "How many of all trials had something useful, by time since the call: streamed its first useful piece, blocking "
+    "its whole answer. The further left, the sooner; the marks are the medians, a curve that ends below 100 % had "
+    "failures. Shaded: where the curve may lie, with 95 % confidence (Dvoretzky-Kiefer-Wolfowitz)."
+)
+
+
+def ecdf(cell: Cell) -> Chart | None:
+    """Streamed TTFU against the blocking answer, each with its band; None where nothing was offered."""
+    curves = {
+        name: one for name, one in (("streamed", cell.first_useful), ("blocking", cell.blocking_total)) if one.offered
+    }
+    if not curves:
+        return None
+    longest = max((x for one in curves.values() for x in one.values[-1:]), default=1.0) * 1.05 or 1.0
+    table = [
+        (name, style.time(x), style.percent(y), _band_text(y, one.offered))
+        for name, one in curves.items()
+        for x, y in list(steps(one, longest))[1:-1]
+    ]
+    heads = ("delivery", "since the call", "arrived", "95 % band")
+    words = ". ".join(f"{NAMES[name]}: {_arrived(one)}" for name, one in curves.items()) + "."
+    caption = style.believed(CAPTION, cell)
+    return style.with_table("When it arrives", caption, words, _spec(curves, longest), heads, table)
+
+
+NAMES = {"streamed": "Streamed, first useful piece", "blocking": "Blocking, whole answer"}
+
+
+def steps(ecdf: Ecdf, longest: float) -> Iterator[tuple[float, float]]:
+    """The curve from 0 to `longest`; failures never arrive, so it ends below 1 where there were any."""
+    if not ecdf.offered:
+        return
+    values = ecdf.values
+    yield 0.0, 0.0
+    for place in style.evenly(len(values), MOST_STEPS):
+        yield round(values[place], 3), round((place + 1) / ecdf.offered, 6)
+    yield longest, len(values) / ecdf.offered
+
+
+def band(n: int) -> float:
+    """Half the height of the band in which the true curve lies as a whole, with 95 % confidence."""
+    return math.sqrt(math.log(2 / ALPHA) / (2 * n))
+
+
+def _spec(curves: dict[str, Ecdf], longest: float) -> style.Spec:
+    unit = style.unit_of(longest)
+    rows = [
+        {"t": round(x / unit.ms, 4), "share": y, "delivery": name}
+        for name, one in curves.items()
+        for x, y in steps(one, longest)
+    ]
+    half = " : ".join(f"datum.delivery === '{name}' ? {band(one.offered):.6f}" for name, one in curves.items()) + " : 0"
+    base = style.data(rows)
+    scale = alt.Scale(domain=[0, longest / unit.ms], nice=False)
+    x = alt.X("t:Q", title=f"{unit.name} since the call", axis=style.TICKS, scale=scale)
+    y = alt.Y("share:Q", title="share of all trials", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1]))
+    color = style.by_delivery()
+    area = base.transform_calculate(low=f"max(0, datum.share - ({half}))", high=f"min(1, datum.share + ({half}))")
+    shade = area.mark_area(interpolate="step-after", opacity=0.15).encode(
+        x=x, y=alt.Y("low:Q", title="share of all trials"), y2="high:Q", color=color
+    )
+    marks = style.data(list(_medians(curves, unit))).mark_point(filled=True, size=90, opacity=1)
+    return style.finished(
+        alt.layer(
+            shade,
+            *(line.encode(x=x, y=y, color=color) for line in _lines(base)),
+            marks.encode(x=x, y=y, color=color, shape=style.shaped("delivery", style.COLORS)),
+        )
+    )
+
+
+def _lines(base: alt.Chart) -> Iterator[alt.Chart]:
+    """The curves, dashed apart: as an encoding, dashes would fray the symbols of the legend."""
+    for name, dash in zip(style.COLORS, style.DASHES, strict=False):
+        mine = base.transform_filter(f"datum.delivery === '{name}'")
+        yield mine.mark_line(interpolate="step-after", strokeWidth=2.5, strokeDash=dash)
+
+
+def _medians(curves: dict[str, Ecdf], unit: style.Unit) -> Iterator[dict[str, float | str]]:
+    for name, one in curves.items():
+        if (median := _median(one)) is not None:
+            yield {"t": round(median / unit.ms, 4), "share": 0.5, "delivery": name}
+
+
+def _median(ecdf: Ecdf) -> float | None:
+    """When half of the offered had arrived; None if they never did."""
+    half = math.ceil(ecdf.offered / 2)
+    return ecdf.values[half - 1] if half <= len(ecdf.values) else None
+
+
+def _arrived(ecdf: Ecdf) -> str:
+    if not ecdf.values:
+        return f"none of {ecdf.offered} arrived"
+    median = _median(ecdf)
+    half = "not half of them" if median is None else f"half of them by {style.time(median)}"
+    first, last = style.time(ecdf.values[0]), style.time(ecdf.values[-1])
+    return f"{len(ecdf.values)} of {ecdf.offered} arrived, after {first} to {last}, {half}"
+
+
+def _band_text(share: float, n: int) -> str:
+    low, high = max(0.0, share - band(n)), min(1.0, share + band(n))
+    return f"{100 * low:.0f} to {100 * high:.0f} %"

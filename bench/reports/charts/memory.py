@@ -1,0 +1,71 @@
+"""Peak client memory by the length of the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import altair as alt
+
+from bench.analysis.wording import both
+from bench.core.summary import Cell, MemoryCurve, Summary
+from bench.reports.charts import style
+from bench.reports.charts.chart import Chart
+
+METERS = {"tracemalloc": "Python's own blocks", "rss": "resident size of the process"}
+
+
+def memory_charts(summary: Summary, cell: Cell) -> Iterator[Chart]:
+    """One for each meter that measured the cell's scenario."""
+    for meter, words in METERS.items():
+        curves = [c for c in summary.memory if (c.scenario, c.params, c.meter) == (*cell.key[:2], meter) and c.points]
+        if curves:
+            caption = f"Peak of {words} during one call, measured apart on sim; line: Theil-Sen fit."
+            title, told = f"Client memory: {meter}", _words(summary, cell, curves)
+            yield style.with_table(title, caption, told, _spec(curves), HEADS, _table(curves))
+
+
+HEADS = ("delivery", "output tokens", "peak", "line")
+
+
+def _table(curves: Sequence[MemoryCurve]) -> list[style.Row]:
+    return [
+        (curve.delivery, str(tokens), f"{peak / 1000:.1f} kB", _fitted(curve, tokens))
+        for curve in curves
+        for tokens, peak in curve.points
+    ]
+
+
+def _fitted(curve: MemoryCurve, tokens: int) -> str:
+    if curve.slope is None or curve.intercept is None:
+        return ""
+    return f"{(curve.intercept + curve.slope * tokens) / 1000:.1f} kB"
+
+
+def _words(summary: Summary, cell: Cell, curves: Sequence[MemoryCurve]) -> str:
+    def number(curve: MemoryCurve, metric: str) -> str:
+        suffix = "" if curve.meter == "tracemalloc" else f".{curve.meter}"
+        return both(summary.memory_row(cell, curve.delivery, metric + suffix))
+
+    parts = [(c.delivery, number(c, "memory_peak"), number(c, "memory_slope")) for c in curves]
+    return "; ".join(f"{delivery}: peak {peak} at the longest, slope {slope}" for delivery, peak, slope in parts) + "."
+
+
+def _spec(curves: Sequence[MemoryCurve]) -> style.Spec:
+    points = [{"tokens": x, "kB": y / 1000, "delivery": curve.delivery} for curve in curves for x, y in curve.points]
+    dots = style.data(points).mark_point(filled=True, size=60, opacity=0.8)
+    fits = style.data([row for curve in curves for row in _line(curve)]).mark_line(strokeWidth=1.5)
+    x = alt.X("tokens:Q", title="output tokens")
+    y = alt.Y("kB:Q", title="peak above the base, kB")
+    color, shape = style.by_delivery(), style.shaped("delivery", style.COLORS)
+    dash = style.dashed("delivery", style.COLORS)
+    return style.finished(
+        alt.layer(dots.encode(x=x, y=y, color=color, shape=shape), fits.encode(x=x, y=y, color=color, strokeDash=dash))
+    )
+
+
+def _line(curve: MemoryCurve) -> Iterator[dict[str, float | str]]:
+    if curve.slope is None or curve.intercept is None:
+        return
+    lengths = [tokens for tokens, _ in curve.points]
+    for tokens in (min(lengths), max(lengths)):
+        yield {"tokens": tokens, "kB": (curve.intercept + curve.slope * tokens) / 1000, "delivery": curve.delivery}

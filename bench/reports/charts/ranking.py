@@ -1,0 +1,63 @@
+"""Which target or model is fastest: medians to the first useful piece, one above another."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import altair as alt
+
+from bench.analysis.wording import both
+from bench.core.comparison import Ranked, Ranking
+from bench.core.row import Row
+from bench.core.summary import Summary
+from bench.reports.charts import style
+from bench.reports.charts.chart import Chart
+from bench.reports.charts.forest import ratio_text
+from bench.reports.charts.strips import Kind, Strip, spec
+
+KINDS = (Kind("streamed", style.BLUE, "circle"),)
+CAPTION = "Median time to the first useful piece, streamed, with its 95 % interval, fastest first."
+
+
+def ranking_chart(ranking: Ranking, summary: Summary) -> Chart | None:
+    """None where fewer than two have a finite median."""
+    found = [(entry, _median(entry, summary)) for entry in ranking.entries]
+    known = [(entry, row) for entry, row in found if row and row.estimate is not None and math.isfinite(row.estimate)]
+    if len(known) < 2:
+        return None
+    rows = [_row(entry, row) for entry, row in found]
+    words = "; ".join(f"{entry.name}: {both(row)}" for entry, row in known) + f". {ranking.sentence}"
+    title, drawn = f"Who is fastest: {ranking.label}", _spec(known)
+    missing = len(found) - len(known)
+    caption = CAPTION + (f" {missing} without a finite median: in the table only." if missing else "")
+    return style.with_table(
+        title, caption, words, drawn, ("name", "median [95 %]", "trials", "behind the fastest"), rows
+    )
+
+
+def _median(entry: Ranked, summary: Summary) -> Row | None:
+    wanted = (entry.key, "streamed", "ttfu", "p50")
+    return next((r for r in summary.rows if (r.key, r.delivery, r.metric, r.statistic) == wanted), None)
+
+
+def _row(entry: Ranked, row: Row | None) -> style.Row:
+    behind = "; ".join(f"{change.metric} {ratio_text(change)}" for change in entry.behind)
+    return entry.name, both(row), str(row.n) if row else "", behind
+
+
+def _spec(known: list[tuple[Ranked, Row]]) -> style.Spec:
+    most = max(end for _, row in known for end in (row.estimate, row.low, row.high) if end and math.isfinite(end))
+    unit = style.unit_of(most)
+    top = most * 1.05 / unit.ms
+    strips = list(_strips(known, unit, top))
+    scale = alt.Scale(domain=[0, round(top, 4)], nice=False)
+    title = f"{unit.name} to the first useful piece"
+    return spec(strips, KINDS, lambda field: alt.X(f"{field}:Q", title=title, scale=scale, axis=alt.Axis(grid=False)))
+
+
+def _strips(known: list[tuple[Ranked, Row]], unit: style.Unit, top: float) -> Iterator[Strip]:
+    for entry, row in known:
+        at = (row.estimate or 0.0) / unit.ms
+        low, high = (min(top, end / unit.ms) if end is not None else at for end in (row.low, row.high))
+        yield Strip(entry.name, both(row), round(at, 4), round(low, 4), round(high, 4), KINDS[0].name)

@@ -1,0 +1,85 @@
+"""A comparison on the terminal: at most 100 columns and 40 lines."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+
+from bench.analysis.comparison.effects import outcome
+from bench.analysis.wording import value
+from bench.core.comparison import Change, Comparison
+from bench.core.terminal import harmless
+from bench.reports.tables import changes as words
+from bench.reports.tables.times import Column
+from bench.reports.terminal.columns import table
+
+WIDEST = 100
+MOST_ROWS = 14
+MOST_MARKS = 5
+MOST_UNMATCHED = 2
+SILENT = ("unclear", "unknown")
+LONGEST = 34
+"""Letters of a verdict; longer reasons are in the files."""
+HEADS = (
+    Column("", ""),
+    Column("baseline", ""),
+    Column("current", ""),
+    Column("change", "[95 %]"),
+    Column("verdict", ""),
+)
+
+
+def render_terminal(comparison: Comparison, width: int = WIDEST) -> str:
+    """Who with whom, what speaks against it, the answer, the numbers that differ, and what cannot be seen."""
+    return "\n".join(harmless(line).rstrip() for line in _lines(comparison, min(width, WIDEST))) + "\n"
+
+
+def _lines(comparison: Comparison, width: int) -> Iterator[str]:
+    for side, what in ((comparison.baseline, "baseline"), (comparison.current, "current")):
+        yield _clipped(f"{what:10}{side.name}: {side.detail}", width)
+    for mark in comparison.watermarks[:MOST_MARKS]:
+        yield from _led("CAREFUL", mark, width, most=2)
+    if more := len(comparison.watermarks) - MOST_MARKS:
+        yield from [f"          … and {more} more: compare.md lists them"] if more > 0 else []
+    yield ""
+    yield from _led("ANSWER", words.sentence(comparison), width, most=4)
+    yield ""
+    shown = words.displayed(comparison).changes
+    yield from _table(shown, width)
+    found = words.counts(shown)
+    for line in (words.counted(found), words.by_chance(found), words.resolved(comparison)):
+        yield from textwrap.wrap(line, width, max_lines=2, placeholder=" …")
+    for line in comparison.unmatched[:MOST_UNMATCHED]:
+        yield _clipped(line, width)
+    if (more := len(comparison.unmatched) - MOST_UNMATCHED) > 0:
+        yield f"… and {more} more cells that only one of them has"
+
+
+def _clipped(text: str, width: int) -> str:
+    """One line of it, its spaces as they are."""
+    return text if len(text) <= width else f"{text[: width - 2].rstrip()} …"
+
+
+def _led(word: str, text: str, width: int, *, most: int) -> list[str]:
+    return textwrap.wrap(
+        text, width, initial_indent=f"{word:10}", subsequent_indent=" " * 10, max_lines=most, placeholder=" …"
+    )
+
+
+def _table(changes: tuple[Change, ...], width: int) -> Iterator[str]:
+    """What differs, and the medians that the sentence is about."""
+    shown = [one for one in words.telling(changes) if words.is_leading(one) or outcome(one) not in SILENT]
+    rows = [(_texts(change), "") for change in shown[:MOST_ROWS]]
+    if not rows:
+        return
+    head, lines = table(HEADS, rows, width)
+    yield from (line.text for line in head)
+    yield from (line.text for row in lines for line in row)
+    if (more := len(shown) - MOST_ROWS) > 0:
+        yield f"… and {more} more: compare.md lists them"
+    yield ""
+
+
+def _texts(change: Change) -> list[str]:
+    sides = (value(change.baseline), value(change.current))
+    return [words.name(change), *sides, words.change_text(change), _clipped(words.verdict(change), LONGEST)]

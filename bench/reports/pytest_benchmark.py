@@ -1,0 +1,135 @@
+"""`pytest-benchmark.json`: the times of the ok trials in the form that pytest-benchmark stores and compares."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import fmean, median, stdev
+from typing import Any
+
+import orjson
+
+from bench.core.row import Row
+from bench.core.summary import Cell, Ecdf, Summary
+
+FORMAT = "5.1.0"
+"""Version of pytest-benchmark whose format this is."""
+Benchmark = dict[str, Any]
+
+
+def render_pytest_benchmark(summary: Summary) -> bytes:
+    """One benchmark for each cell and time; a cell that may not be believed has none, and `streambench` says why."""
+    value = {
+        "machine_info": _machine(summary.environment),
+        "commit_info": _commit(summary.environment),
+        "benchmarks": [made for cell in summary.cells if not _unfit(cell) for made in _benchmarks(summary, cell)],
+        "datetime": summary.manifest.get("created"),
+        "version": FORMAT,
+        "streambench": {
+            "run_id": summary.manifest.get("run_id"),
+            "headline": summary.headline,
+            "trust": summary.trust.verdict,
+            "left_out": {cell.label: reason for cell in summary.cells if (reason := _unfit(cell))},
+        },
+    }
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n"
+
+
+def _unfit(cell: Cell) -> str:
+    """Why nobody should compare its numbers: the file has no other place that `compare` would show."""
+    reasons = {"INVALID": cell.invalid, "SATURATED": cell.saturated, "not measured": cell.unsupported}
+    return "; ".join(f"{name}: {reason}" for name, reason in reasons.items() if reason)
+
+
+def _benchmarks(summary: Summary, cell: Cell) -> Iterator[Benchmark]:
+    """Those of which there was an ok trial."""
+    streamed = {"ttft": cell.curves.get("ttft"), "ttfu": cell.first_useful, "total": cell.curves.get("total")}
+    curves_of: dict[str, dict[str, Ecdf | None]] = {"streamed": streamed, "blocking": {"total": cell.blocking_total}}
+    for delivery, curves in curves_of.items():
+        for metric, curve in curves.items():
+            if curve is not None and curve.values:
+                yield _benchmark(cell, delivery, metric, curve, summary.row(cell, delivery, metric, "p50"))
+
+
+def _benchmark(cell: Cell, delivery: str, metric: str, curve: Ecdf, row: Row | None) -> Benchmark:
+    """The name is the same in every run of this cell, unlike its label: `compare` matches by it."""
+    key = cell.key._asdict() | {"delivery": delivery, "metric": metric}
+    param = "-".join(filter(None, cell.key[1:]))
+    name = f"{cell.key.scenario} {metric} {delivery}"
+    return {
+        "group": f"{cell.key.scenario}[{param}]",
+        "name": name,
+        "fullname": f"{name}[{param}]",
+        "params": key,
+        "param": param,
+        "extra_info": _extra(curve, row),
+        "options": {},
+        "stats": stats([value / 1000 for value in curve.values]),
+    }
+
+
+def _extra(curve: Ecdf, row: Row | None) -> dict[str, Any]:
+    """What the statistics cannot say: failed trials are in none of them, and the median has an interval."""
+    told = {"offered": curve.offered, "not in the statistics": curve.offered - len(curve.values)}
+    if row is None:
+        return told
+    of_all = {name: _number(getattr(row, name)) for name in ("estimate", "low", "high")}
+    return told | {"p50 of all offered, ms": of_all, "failed": row.failed, "note": row.note}
+
+
+def _number(value: float | None) -> float | str | None:
+    return "inf" if value == float("inf") else value
+
+
+def stats(data: Sequence[float]) -> dict[str, Any]:
+    """pytest-benchmark's statistics of at least one time in s, `data` ascending."""
+    total, mean, spread = sum(data), fmean(data), stdev(data) if len(data) > 1 else 0
+    q1, q3 = _quartiles(data)
+    fence = 1.5 * (q3 - q1)
+    far = _beyond(data, mean - spread, mean + spread), _beyond(data, q1 - fence, q3 + fence)
+    return {
+        "min": data[0],
+        "max": data[-1],
+        "mean": mean,
+        "stddev": spread,
+        "rounds": len(data),
+        "median": median(data),
+        "iqr": q3 - q1,
+        "q1": q1,
+        "q3": q3,
+        "iqr_outliers": far[1],
+        "stddev_outliers": far[0],
+        "outliers": f"{far[0]};{far[1]}",
+        "ld15iqr": data[bisect_left(data, q1 - fence)],
+        "hd15iqr": data[bisect_right(data, q3 + fence) - 1],
+        "ops": len(data) / total if total else 0,
+        "total": total,
+        "data": data,
+        "iterations": 1,
+    }
+
+
+def _quartiles(data: Sequence[float]) -> tuple[float, float]:
+    """The mean of the medians of the halves with and without the middle one; both are the same of an even number."""
+    half, rest = len(data) // 2, -(-len(data) // 2)
+    if not half:
+        return data[0], data[0]
+    return (median(data[:half]) + median(data[:rest])) / 2, (median(data[half:]) + median(data[rest:])) / 2
+
+
+def _beyond(data: Sequence[float], low: float, high: float) -> int:
+    """How many are outside of both."""
+    return bisect_left(data, low) + len(data) - bisect_right(data, high)
+
+
+def _machine(environment: Mapping[str, str]) -> dict[str, Any]:
+    """No host name: the manifest has none."""
+    names = ("platform", "cpus", "memory_gib", "python_build")
+    found = {name: environment[name] for name in names if name in environment}
+    cpu = {"brand_raw": environment.get("cpu_model", ""), "count": environment.get("cpus", "")}
+    return {**found, "python_version": environment.get("python", ""), "cpu": cpu}
+
+
+def _commit(environment: Mapping[str, str]) -> dict[str, Any]:
+    dirty = environment.get("project_dirty") == "true"
+    return {"id": environment.get("project_commit", "unversioned"), "dirty": dirty}

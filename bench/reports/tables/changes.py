@@ -1,0 +1,279 @@
+"""A comparison in words: the same in every form of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from bench.analysis.comparison.effects import in_points, outcome, pairs_for, size
+from bench.analysis.wording import NA, both, interval, value
+from bench.core.comparison import Change, Comparison
+
+QUANTILES = ("p50", "p90", "p95", "p99")
+PRIMARY = {
+    "ttft": QUANTILES,
+    "ttfu": QUANTILES,
+    "total": QUANTILES,
+    "overhead": ("hl",),
+    "failures": ("share",),
+    "gap": ("p50", "p99"),
+    "tpot": ("p50",),
+    "tokens_per_s": ("p50",),
+    "memory_peak": ("p50",),
+    "memory_peak.rss": ("p50",),
+    "memory_slope.rss": ("slope",),
+    "goodput": ("share",),
+    "requests_per_s": ("rate",),
+    "cpu_per_event": ("mean",),
+}
+"""What is shown; every number that both sides have is in `compare.json`, and a condition may name it.
+
+Not `gain`: it follows from the times, and where all of them became shorter it is less, which is nothing worse.
+"""
+ONCE = {"overhead": "ratio"}
+"""Metrics in two units, and the one that is shown."""
+LEADING = (
+    ("ttft", "streamed", "first token"),
+    ("total", "streamed", "whole answer streamed"),
+    ("total", "blocking", "blocking"),
+)
+"""Medians that the sentence is about."""
+SMALL = 0.05
+"""A change that a comparison should be able to see, where nobody says which."""
+MOST_CELLS = 3
+TIMES = ("ms", "ms/token", "ms/event")
+RATES = ("/s", "tokens/s")
+
+
+class Counts(NamedTuple):
+    """How many of the numbers shown came out how."""
+
+    worse: int
+    better: int
+    changed: int
+    unclear: int
+    unknown: int
+
+
+def displayed(comparison: Comparison) -> Comparison:
+    """With the numbers that are shown, worst first as before. Fractions are told in points: they have no ratio here."""
+    shown = filter(_primary, comparison.changes)
+    return replace(comparison, changes=tuple(_in_points(one) if in_points(one) else one for one in shown))
+
+
+def _in_points(change: Change) -> Change:
+    return replace(change, ratio=None, low=None, high=None)
+
+
+def _primary(change: Change) -> bool:
+    if change.metric == "ttfu" and change.delivery == "blocking":  # it is the total
+        return False
+    if change.baseline.estimate is None and change.current.estimate is None:
+        return False
+    unit = ONCE.get(change.metric, change.unit)
+    return change.statistic in PRIMARY.get(change.metric, ()) and change.unit == unit
+
+
+def counts(changes: Sequence[Change]) -> Counts:
+    """Of these."""
+    found = [outcome(change) for change in changes]
+    return Counts(*(sum(one == name for one in found) for name in Counts._fields))
+
+
+def counted(found: Counts) -> str:
+    """`2 worse, 1 better, 14 without a difference that can be seen`."""
+    words = ("worse", "better", "changed", "without a difference that can be seen", "n/a")
+    return ", ".join(f"{number} {word}" for number, word in zip(found, words, strict=True) if number) or "nothing"
+
+
+def by_chance(found: Counts) -> str:
+    """What the reader of many intervals should know."""
+    told = sum(found) - found.unknown
+    return f"of {told} numbers that did not change, about {math.ceil(told / 20)} would look changed by chance"
+
+
+def name(change: Change) -> str:
+    """`text ttft p50 streamed`."""
+    return f"{change.label} {metric(change)} {change.delivery}"
+
+
+def metric(change: Change) -> str:
+    """Metric and statistic; `hl`, the shift over pairs, goes without saying."""
+    return change.metric if change.statistic in {"hl", "slope", "rate"} else f"{change.metric} {change.statistic}"
+
+
+def change_text(change: Change) -> str:
+    """`+9.8 % [+7.1, +12.6]`, of fractions `+2.0 points […]`, where there is no ratio the difference; or `n/a`."""
+    if in_points(change):
+        return _points(change) if change.difference is not None else NA
+    if change.ratio is not None:
+        estimate, low, high = change.ratio, change.low, change.high
+        row = replace(change.current, unit="ratio", statistic="hl", failed=0, estimate=estimate, low=low, high=high)
+        return both(row)
+    if change.difference is None:
+        return NA
+    row = replace(
+        change.current,
+        failed=0,
+        estimate=change.difference,
+        low=change.difference_low,
+        high=change.difference_high,
+    )
+    return f"{'+' if change.difference > 0 else ''}{value(row)} {interval(row)}"
+
+
+def _points(change: Change) -> str:
+    ends = (change.difference, change.difference_low, change.difference_high)
+    middle, low, high = (f"{100 * x:+.1f}" if x is not None else "" for x in ends)
+    return f"{middle} points [{low}, {high}]"
+
+
+def verdict(change: Change) -> str:
+    """`slower`, `more (worse)`, `no difference seen (±3.1 %)`, `undecided (±12 %)`, or why there is none."""
+    found, said = size(change), outcome(change)
+    if found is None:
+        return change.note or NA
+    if said == "unclear":
+        half = (found.high - found.low) / 2
+        text = f"±{percent(half)}" if math.isfinite(half) else "its interval is open"
+        return f"{'no difference seen' if half <= SMALL else 'undecided'} ({text})"
+    up = found.low > 0
+    if change.unit in TIMES and change.better == "lower":
+        return "slower" if up else "faster"
+    if change.unit in RATES and change.better == "higher":
+        return "faster" if up else "slower"
+    return f"{'more' if up else 'less'}{f' ({said})' if said != 'changed' else ''}"
+
+
+def percent(x: float) -> str:
+    """`3.1 %`, `12 %`."""
+    return f"{100 * x:.{1 if x < 0.1 else 0}f} %"
+
+
+def sentence(comparison: Comparison) -> str:
+    """The medians that matter most, of the cells that changed most; or that none of them can be seen to differ."""
+    leads = [(change, words) for change in comparison.changes if (words := _lead(change))]
+    if not comparison.changes:
+        return "Nothing is compared: no cell is in both."
+    told = [(change, words) for change, words in leads if outcome(change) in {"worse", "better"}]
+    if not told:
+        return _no_difference([change for change, _ in leads], _failed(comparison))
+    cells = list(dict.fromkeys(change.label for change, _ in told))
+    parts = [f"{cell}: {_of_cell([one for one in told if one[0].label == cell])}" for cell in cells[:MOST_CELLS]]
+    more = [f"{len(cells) - MOST_CELLS} more cells differ"] if len(cells) > MOST_CELLS else []
+    return "; ".join([*parts, *more, *_unanswered([change for change, _ in leads]), *_failed(comparison)]) + "."
+
+
+def _no_difference(leads: Sequence[Change], failed: Sequence[str]) -> str:
+    """That no median was seen to differ, and which of them could not be compared at all."""
+    known = [change for change in leads if size(change)]
+    more = "".join(f"; {text}" for text in (*_unanswered(leads), *failed))
+    if not known:
+        return f"No median of a first token or of a whole answer can be compared{more}."
+    half = max(_half(size(change)) for change in known)
+    which = "of first token and whole answer" if len(known) == len(leads) else "that can be compared"
+    smaller = f"; one below {percent(half)} would not be seen" if math.isfinite(half) else ""
+    return f"No difference seen in the medians {which}{smaller}{more}."
+
+
+def _unanswered(leads: Sequence[Change]) -> list[str]:
+    """The first median without a change, with its reason, and how many more there are."""
+    found = [change for change in leads if not size(change)]
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    return [f"not compared: {name(found[0])}{more}, {found[0].note.removeprefix('n/a ').strip('()')}"] if found else []
+
+
+def _failed(comparison: Comparison) -> list[str]:
+    """Where the share of failures changed: times alone would hide it."""
+    changes = [one for one in comparison.changes if (one.metric, one.statistic) == ("failures", "share")]
+    told = [one for one in changes if outcome(one) in {"worse", "better"}]
+    more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
+    return [f"{name(told[0])}{more}: {change_text(told[0])}"] if told else []
+
+
+def _half(found: tuple[float, float, float] | None) -> float:
+    return (found[2] - found[1]) / 2 if found else 0.0
+
+
+def _scale(change: Change) -> float:
+    """By what an interval is wider than that of equal sides: a ratio's grows with the ratio itself."""
+    return 1.0 if change.ratio is None or in_points(change) else 1 + change.ratio
+
+
+def _from(change: Change) -> float:
+    """The smallest change that it could see of two equal sides, as a fraction."""
+    return _half(size(change)) / _scale(change)
+
+
+def _lead(change: Change) -> str:
+    """What its median is called; empty where the sentence is not about it."""
+    names = {(metric, delivery): words for metric, delivery, words in LEADING}
+    return names.get((change.metric, change.delivery), "") if change.statistic == "p50" else ""
+
+
+def is_leading(change: Change) -> bool:
+    """Is it a median that the sentence is about?"""
+    return bool(_lead(change))
+
+
+def telling(changes: Sequence[Change]) -> list[Change]:
+    """For few lines: what differs, worst first; then the medians of the times, so that what was compared is seen."""
+    told = [change for change in changes if outcome(change) in {"worse", "better", "changed"}]
+    rest = [change for change in changes if outcome(change) in {"unclear", "unknown"}]
+    return [*told, *filter(is_leading, rest), *(change for change in rest if not is_leading(change))]
+
+
+def _of_cell(told: Sequence[tuple[Change, str]]) -> str:
+    order = [words for *_, words in LEADING]
+    return ", ".join(_said(change, words) for change, words in sorted(told, key=lambda one: order.index(one[1])))
+
+
+def _said(change: Change, words: str) -> str:
+    """`first token 9.8 % slower [7.1, 12.6]`: the direction is in the word."""
+    text = change_text(change)
+    number, _, ends = text.partition(" [")
+    if number.startswith("×"):
+        return f"{words} {number} as long [{ends}"
+    return f"{words} {number.lstrip('+-')} {verdict(change)} [{ends}"
+
+
+def resolved(comparison: Comparison, limit: float = SMALL) -> str:
+    """What the comparison is able to see of the median first token, and how many pairs another would take."""
+    known = [one for one in comparison.changes if _lead(one) and size(one) and math.isfinite(_half(size(one)))]
+    if not known:
+        return "what it is able to see cannot be said: no median with an interval on both sides"
+    change = max(known, key=lambda one: (one.metric == "ttft", _from(one)))
+    half, need = _from(change), pairs_for(change, limit * _scale(change))
+    told = f"sees changes of {name(change)} from ±{percent(half)} on (n={change.n})"
+    if half <= limit or need is None:
+        return told
+    return f"{told}; ±{100 * limit:g} % needs --pairs {need}"
+
+
+def capital(sentence: str) -> str:
+    """With a large first letter."""
+    return sentence[:1].upper() + sentence[1:]
+
+
+HEADS = ("", "baseline", "current", "change [95 %]", "n", "verdict")
+"""Of a table in text."""
+
+
+def fields(change: Change) -> list[str]:
+    """One line below `HEADS`."""
+    paired = " (paired)" if change.method == "paired" else ""
+    sides = both(change.baseline), both(change.current)
+    return [name(change), *sides, f"{change_text(change)}{paired}", str(change.n), verdict(change)]
+
+
+def notes(changes: Sequence[Change]) -> Iterator[str]:
+    """Reasons and remarks, each once, with what it is about."""
+    found: dict[str, list[Change]] = {}
+    for change in changes:
+        if change.note:
+            found.setdefault(change.note, []).append(change)
+    for note, about in found.items():
+        more = f" and {len(about) - 1} more" if len(about) > 1 else ""
+        yield f"{name(about[0])}{more}: {note}"

@@ -1,0 +1,73 @@
+"""What the scenarios recorded of their own, side by side: the same table in the terminal, in Markdown and in HTML."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from bench.analysis.wording import both, reason
+from bench.core.metrics import BY_NAME, FLAG
+from bench.core.row import CellKey, Row
+from bench.core.summary import Cell, Summary
+from bench.reports.tables.times import NONE, PREFIXED, unfit
+
+TITLE = "What the scenarios recorded"
+HEADS = ("scenario", "name", "streamed", "blocking", "n")
+CAPTION = (
+    "Numbers that the scenarios and plugins record themselves (docs/scenarios.md says what each is): medians over the "
+    "ok trials that recorded one; of a yes or no (0 or 1) the share of yes. mark.NAME is a moment, ms since the call."
+)
+
+
+class Recorded(NamedTuple):
+    """One line of the table."""
+
+    cell: Cell
+    name: str
+    streamed: str
+    blocking: str
+    n: str
+    """Ok trials that recorded it: one number, or streamed / blocking where they differ."""
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Its texts under HEADS, without the first."""
+        return self[1:]
+
+
+def recorded(summary: Summary) -> Iterator[Recorded]:
+    """Everything that was recorded, cell by cell; names with numbers in them in the order of those."""
+    found: dict[CellKey, dict[tuple[str, str], dict[str, Row]]] = {cell.key: {} for cell in summary.cells}
+    for row in filter(_is_recorded, summary.rows):
+        if row.key in found:
+            found[row.key].setdefault((row.metric, row.unit), {})[row.delivery] = row
+    for cell in summary.cells:
+        if found[cell.key] and unfit(cell):
+            yield Recorded(cell, unfit(cell), NONE, NONE, NONE)
+            continue
+        for (name, _), rows in sorted(found[cell.key].items(), key=lambda line: natural(line[0][0])):
+            yield Recorded(cell, name, _text(rows.get("streamed")), _text(rows.get("blocking")), _n(rows))
+
+
+def natural(name: str) -> list[tuple[int, str]]:
+    """A key to sort by: `turn2` before `turn10`."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
+
+
+def _is_recorded(row: Row) -> bool:
+    if row.metric in BY_NAME or row.metric.startswith(PREFIXED):
+        return False
+    return row.statistic == ("share" if row.unit == FLAG else "p50")
+
+
+def _text(row: Row | None) -> str:
+    """Estimate and interval; why there is none; empty where nothing was recorded."""
+    if row is None:
+        return ""
+    return both(row) if row.estimate is not None else f"n/a ({reason(row)})"
+
+
+def _n(rows: dict[str, Row]) -> str:
+    counts = [str(rows[delivery].n) for delivery in ("streamed", "blocking") if delivery in rows]
+    return " / ".join(dict.fromkeys(counts))

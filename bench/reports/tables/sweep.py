@@ -1,0 +1,198 @@
+"""Load by load, and client beside client: the same two tables in the terminal, in Markdown and in HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from bench.analysis.wording import both, value
+from bench.core.load import parse_load
+from bench.core.metrics import LEAST_GOOD, NO_DIFFERENCE
+from bench.core.row import Row
+from bench.core.summary import Cell, Summary
+from bench.reports.tables.times import DELIVERIES, NONE, Column, Entry, entry, unfit
+
+TITLE = "Under load"
+COLUMNS = (
+    Column("trials", ""),
+    Column("TTFT", "p50"),
+    Column("TTFT", "p90"),
+    Column("TTFT", "p99"),
+    Column("whole", "p50"),
+    Column("ok", "per s"),
+    Column("tokens", "per s"),
+    Column("good", ""),
+    Column("failed", ""),
+)
+SHED = Column("shed", "")
+"""A column of its own where anything was shed."""
+LATE_CLIENT = "client late"
+TITLE_SDK = "What the SDK adds"
+COLUMNS_SDK = (
+    Column("first token", "later by"),
+    Column("first useful", "later by"),
+    Column("whole", "later by"),
+    Column("CPU/event", "sdk"),
+    Column("CPU/event", "wire"),
+)
+CAPTION_SDK = (
+    "Client sdk against client wire, which only reads and stamps: median difference of the ok trials of both "
+    "(Hodges-Lehmann, unpaired), in brackets the 95 % interval. CPU: of wire that of the process that reads; what it "
+    "read is decoded elsewhere, and no stamp waits for that."
+)
+
+
+class Line(NamedTuple):
+    """One load in one delivery."""
+
+    load: str
+    delivery: str
+    entries: list[Entry]
+    """Under the columns of the sweep."""
+    unfit: bool
+
+
+class Sweep(NamedTuple):
+    """What differs in its load only."""
+
+    label: str
+    columns: tuple[Column, ...]
+    lines: list[Line]
+    knees: list[str]
+
+
+def sweeps(summary: Summary) -> list[Sweep]:
+    """A table for everything that ran under load, one at a time beside it; none for a run without load."""
+    return [_sweep(summary, cells) for cells in under_load(summary)]
+
+
+def under_load(summary: Summary) -> list[list[Cell]]:
+    """The cells of each sweep, by load."""
+    groups: dict[object, list[Cell]] = {}
+    for cell in summary.cells:
+        groups.setdefault(cell.key._replace(load=""), []).append(cell)
+    loaded = [cells for cells in groups.values() if not all(parse_load(cell.key.load).alone for cell in cells)]
+    return [sorted(cells, key=lambda cell: parse_load(cell.key.load).place) for cells in loaded]
+
+
+def _sweep(summary: Summary, cells: list[Cell]) -> Sweep:
+    parts = [(cell, name) for cell in cells for name in DELIVERIES if summary.row(cell, name, "failures", "sum")]
+    shed = any(summary.row(cell, name, "failures.shed", "sum") for cell, name in parts)
+    lines = [
+        Line(cell.key.load, name, list(_entries(summary, cell, name, shed=shed)), bool(unfit(cell)))
+        for cell, name in parts
+    ]
+    return Sweep(label(cells[0]), (*COLUMNS, SHED) if shed else COLUMNS, lines, list(_knees(summary, cells[0])))
+
+
+def label(cell: Cell) -> str:
+    """As cells are called, without the load."""
+    return cell.label.removesuffix(cell.key.load).strip()
+
+
+def _entries(summary: Summary, cell: Cell, delivery: str, *, shed: bool) -> Iterator[Entry]:
+    failed = summary.row(cell, delivery, "failures", "sum")
+    yield Entry(str(failed.n) if failed else "")
+    if word := unfit(cell):
+        yield from (Entry(word), *[Entry(NONE)] * 6)
+    else:
+        ttft = [summary.row(cell, "streamed", "ttft", q) for q in ("p50", "p90", "p99")]
+        yield from map(entry, ttft) if delivery == "streamed" else [Entry(NONE)] * len(ttft)
+        yield entry(summary.row(cell, delivery, "total", "p50"))
+        yield from (_rate(summary.row(cell, delivery, name, "rate")) for name in RATES)
+        yield _rate(summary.row(cell, delivery, "goodput", "share"))
+    yield Entry(value(failed))
+    if shed:
+        yield Entry(value(summary.row(cell, delivery, "failures.shed", "sum")).replace("n/a", "0"))
+
+
+LOOPS = {"c": "closed", "rate": "open"}
+RATES = ("requests_per_s", "output_tokens_per_s")
+
+
+def _rate(row: Row | None) -> Entry:
+    """The unit stands in the head."""
+    if row is None:
+        return Entry(NONE)
+    shown = entry(row)
+    return shown if row.unit == "share" else shown._replace(main=value(row, unit=False))
+
+
+def _knees(summary: Summary, cell: Cell) -> Iterator[str]:
+    """A line for each kind of load, and for each delivery where they differ."""
+    mine = [knee for knee in summary.knees if knee.key._replace(load="") == cell.key._replace(load="")]
+    loops = list(dict.fromkeys(knee.key.load for knee in mine))
+    for loop in loops:
+        where = f" in {LOOPS[loop]} loop" if len(loops) > 1 else ""
+        said: dict[str, list[str]] = {}
+        for knee in mine:
+            if knee.key.load == loop:
+                said.setdefault(knee.said, []).append(knee.delivery)
+        for text, deliveries in said.items():
+            whose = f", {deliveries[0]}" if len(said) > 1 else ", both deliveries" if len(deliveries) > 1 else ""
+            yield f"knee{where}{whose}: {text}"
+
+
+def caption(summary: Summary) -> str:
+    """What the numbers under load are, as far as this run has them."""
+    loads = [parse_load(cell.key.load) for cell in summary.cells]
+    limits = " and ".join(dict.fromkeys(slos(summary)))
+    parts = ["Per second: what ended ok while the load was steady."]
+    if limits:
+        parts.append(
+            f"Good: of all offered, those that kept to {limits}; up to the knee {100 * LEAST_GOOD:.0f} % and more are."
+        )
+    if any(load.open_loop for load in loads):
+        parts.append(
+            "rate: open loop, times count from the intended time of the request, whatever has become of earlier ones."
+        )
+    if any(load.open_loop for load in loads) and not all(load.open_loop for load in loads):
+        parts.append("c: closed loop, where a slow answer delays the next request: not comparable with open loop.")
+    return " ".join(parts)
+
+
+def slos(summary: Summary) -> Iterator[str]:
+    """The limits that goodput was counted under, as `ttft=500ms`; one may come several times."""
+    rows = (row for row in summary.rows if row.metric == "goodput" and row.estimate is not None)
+    return (part for row in rows for part in row.note.split("; ")[0].removeprefix(LATE).split(" and ") if "=" in part)
+
+
+LATE = "SATURATED: the client was late; "
+
+
+class Added(NamedTuple):
+    """What the SDK adds in one cell and delivery."""
+
+    label: str
+    delivery: str
+    entries: list[Entry]
+    """Under COLUMNS_SDK."""
+
+
+def added(summary: Summary) -> list[Added]:
+    """A line for each cell that both clients measured; none otherwise."""
+    found = []
+    for cell in (cell for cell in summary.cells if cell.key.client == "sdk"):
+        for delivery in DELIVERIES:
+            rows = [summary.row(cell, delivery, metric, "hl") for metric in ("sdk_ttft", "sdk_ttfu", "sdk_total")]
+            if any(rows):
+                shown = [_added(row) for row in rows]
+                found.append(Added(_without_client(cell), delivery, [*shown, *_cpu(summary, cell, delivery)]))
+    return found
+
+
+def _added(row: Row | None) -> Entry:
+    if row is None:
+        return Entry(NONE)
+    return Entry(LATE_CLIENT) if row.note.endswith(NO_DIFFERENCE) else entry(row)
+
+
+def _without_client(cell: Cell) -> str:
+    return " ".join(word for word in cell.label.split(" ") if word != "sdk")
+
+
+def _cpu(summary: Summary, cell: Cell, delivery: str) -> list[Entry]:
+    if delivery != "streamed":
+        return [Entry(NONE)] * 2
+    other = next((one for one in summary.cells if one.key == cell.key._replace(client="wire")), cell)
+    return [Entry(both(summary.row(one, "streamed", "cpu_per_event", "mean"))) for one in (cell, other)]

@@ -1,0 +1,193 @@
+"""The comparison table, as text cells: the same in the terminal, in Markdown and in HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from typing import NamedTuple
+
+from bench.analysis.wording import NA, both, interval, reason, value
+from bench.core.metrics import BY_NAME, LATENCIES, PACES, QUANTILES
+from bench.core.row import Row
+from bench.core.summary import Cell, Summary
+
+NONE = "–"
+LONGEST_REASON = 16
+"""A longer reason stands below the table, not in it."""
+
+
+class Entry(NamedTuple):
+    """One number of the table: what is printed large, and below it the interval or the reason why it is missing."""
+
+    main: str
+    below: str = ""
+    number: float | None = None
+    """What it is sorted by; None without an estimate."""
+
+
+class Column(NamedTuple):
+    """Head of a column, in two lines."""
+
+    top: str
+    bottom: str
+
+    @property
+    def title(self) -> str:
+        """The head in one line."""
+        return f"{self.top}, {self.bottom}" if self.bottom else self.top
+
+
+TIME = (
+    Column("first useful", "streamed"),
+    Column("first token", "streamed"),
+    Column("whole", "streamed"),
+    Column("whole", "blocking"),
+    Column("seen sooner", "by"),
+    Column("finish", "vs blocking"),
+)
+COST = (
+    Column("failed", ""),
+    Column("attempts", "in all"),
+    Column("back-off", "in all"),
+    Column("memory peak", "Python / RSS"),
+    Column("RSS slope", "bytes per token"),
+    Column("CPU", "per event"),
+)
+CAPTION = (
+    "Medians over all offered trials (a failure counts as ∞); seen sooner and finish: shift over the pairs in which "
+    "both are ok. In brackets the 95 % interval. Client memory: measured apart on sim, above what was there before the "
+    "call, at the longest answer; Python's own blocks by tracemalloc, and the process (RSS)."
+)
+SHORT_CAPTION = (
+    "Medians of all offered trials (a failure is ∞); seen sooner, finish: shift over pairs with both ok; in brackets "
+    "the 95 % interval. Memory: measured apart, on sim. report.md says how."
+)
+DELIVERIES = ("streamed", "blocking")
+OF_THE_CLIENT = ("loop_lag", "send_lag")
+"""Metrics of a cell's trials of both deliveries together."""
+PREFIXED = ("failures.", "slo.")
+"""Metrics that have a name behind the dot: not recorded by plugins, though not in the registry by that name."""
+DETAILED = (*LATENCIES, "gap", "piece_gap", "itl", *PACES, "read_lag")
+
+
+def time_entries(summary: Summary, cell: Cell, longest: int = LONGEST_REASON) -> list[Entry]:
+    """The cell's entries under TIME; of numbers that may not be believed only the word for it.
+
+    `longest`: characters of a reason that there is room for.
+    """
+    if word := unfit(cell):
+        return [Entry(word), *[Entry(NONE)] * (len(TIME) - 1)]
+    if cell.unsupported:
+        return [Entry(NA, "unsupported"), *[Entry(NA)] * (len(TIME) - 1)]
+    own = [entry(summary.row(cell, "streamed", metric, "p50"), longest) for metric in ("ttfu", "ttft", "total")]
+    if cell.unpaired:
+        return [*own, Entry(NONE, "no blocking"), Entry(NONE), Entry(NONE)]
+    return [
+        *own,
+        entry(summary.row(cell, "blocking", "total", "p50"), longest),
+        entry(summary.row(cell, "paired", "gain", "hl", "ms"), longest),
+        entry(summary.row(cell, "paired", "overhead", "hl", "ratio"), longest),
+    ]
+
+
+def pairs_text(cell: Cell) -> str:
+    """How many pairs it has, where it may have any."""
+    return NONE if cell.unpaired else str(cell.pairs)
+
+
+def unfit(cell: Cell) -> str:
+    """The word for a cell whose numbers may not be believed; empty for any other."""
+    return "SATURATED" if cell.saturated else "INVALID" if cell.invalid else ""
+
+
+def cost_texts(summary: Summary, cell: Cell, delivery: str) -> list[str]:
+    """The cell's texts under COST, for one delivery. What is counted stands in any cell, what is timed does not."""
+    failed, *sums = [summary.row(cell, delivery, name, "sum") for name in ("failures", "attempts", "backoff")]
+    return [
+        f"{value(failed)} of {failed.n}" if failed else NA,
+        *(NONE if unfit(cell) and row and row.unit == "ms" else _cost(row) for row in sums),
+        _peaks(summary, cell, delivery),
+        both(summary.memory_row(cell, delivery, "memory_slope.rss"), unit=False),
+        _cpu(summary, cell) if delivery == "streamed" else "",
+    ]
+
+
+def _cpu(summary: Summary, cell: Cell) -> str:
+    return NONE if unfit(cell) else _cost(summary.row(cell, "streamed", "cpu_per_event", "mean"))
+
+
+def _cost(row: Row | None) -> str:
+    """The number, or n/a; and why, where that is the scenario's own doing."""
+    return f"{NA}: own client" if reason(row) == "own client" else value(row)
+
+
+def _peaks(summary: Summary, cell: Cell, delivery: str) -> str:
+    """Both meters' peaks, the unit said once where it is the same; n/a once where both are."""
+    texts = [value(summary.memory_row(cell, delivery, f"memory_peak{meter}")) for meter in ("", ".rss")]
+    (first, _, unit), (_, _, other) = (text.partition(" ") for text in texts)
+    if texts == [NA, NA]:
+        return NA
+    return f"{first if unit == other else texts[0]} / {texts[1]}"
+
+
+def cost_deliveries(summary: Summary, cell: Cell) -> list[str]:
+    """The deliveries that the cell has trials of."""
+    return [delivery for delivery in DELIVERIES if summary.row(cell, delivery, "failures", "sum")]
+
+
+class Detail(NamedTuple):
+    """One metric of one delivery with all its quantiles, as text."""
+
+    metric: str
+    delivery: str
+    n: str
+    failed: str
+    quantiles: tuple[str, ...]
+
+
+def details(summary: Summary, cell: Cell) -> Iterator[Detail]:
+    """What the tables leave out: every quantile of every metric, and what plugins recorded."""
+    own = {row.metric for row in summary.rows if row.key == cell.key and row.metric not in BY_NAME}
+    recorded = sorted(name for name in own if not name.startswith(PREFIXED))
+    named = (*product((*DETAILED, *recorded), DELIVERIES), *product(OF_THE_CLIENT, ("paired",)))
+    for metric, delivery in named:
+        found = [summary.row(cell, delivery, metric, quantile) for quantile in QUANTILES]
+        if first := next(filter(None, found), None):
+            both_of_them = delivery.replace("paired", "both")
+            yield Detail(metric, both_of_them, str(first.n), str(first.failed), tuple(map(_quantile, found)))
+
+
+def _quantile(row: Row | None) -> str:
+    if row is None:
+        return ""
+    return both(row) if row.estimate is not None else f"n/a ({reason(row)})"
+
+
+def entry(row: Row | None, longest: int = LONGEST_REASON) -> Entry:
+    """Estimate and interval; or n/a and why, where the reason is short."""
+    why = reason(row)
+    below = interval(row) or (why if len(why) <= longest else "")
+    return Entry(value(row), below, row.estimate if row else None)
+
+
+def footnotes(summary: Summary, cell: Cell) -> Iterator[str]:
+    """What the table has no room for: why a cell is invalid, its notes, long reasons, and trials left out."""
+    if cell.invalid and cell.invalid not in summary.trust.sentence:
+        yield f"INVALID: {cell.invalid}"
+    if cell.unsupported:
+        yield f"unsupported there, so not measured: {cell.unsupported}"
+        return
+    if cell.unpaired:
+        yield f"{cell.unpaired}: it has its own columns only"
+    if cell.saturated and cell.saturated not in summary.trust.sentence:
+        yield f"SATURATED: {cell.saturated}"
+    yield from cell.notes
+    if unfit(cell):
+        return
+    for row in (summary.row(cell, "paired", "gain", "hl", "ms"), summary.row(cell, "streamed", "ttft", "p50")):
+        if row and len(reason(row)) > LONGEST_REASON and not any(reason(row) in note for note in cell.notes):
+            yield f"{row.metric}: {reason(row)}"
+    for metric in ("ttft", "ttft_visible", "first_event"):
+        row = summary.row(cell, "streamed", metric, "p50")
+        if row and row.estimate is not None and row.note:
+            yield f"{metric}: {row.note}"

@@ -1,0 +1,100 @@
+"""`python -m bench.liveview FD`: draws on stderr what comes in at that socket, until that ends. Nothing waits for it.
+
+At most four pictures a second, and so few that they take no more than a twentieth of a CPU, at the lowest priority: it
+shares the machine with a measurement.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from time import monotonic, process_time
+from typing import Any
+
+import orjson
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from bench.run.liveview.estimates import Remembered
+from bench.run.liveview.screen import one_line, page
+from bench.run.liveview.state import State
+
+FASTEST_S = 0.25
+"""Between two pictures."""
+SLOWEST_S = 1.0
+"""The time goes on where nothing else does."""
+SHARE = 20
+"""The pause is so many times the CPU time of the picture before it."""
+_PIECE = 1 << 20
+
+
+class Source:
+    """Messages as they come."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        self._sock, self._rest, self.over = sock, b"", False
+        self._data, self._end = select.poll(), select.poll()
+        self._data.register(sock, select.POLLIN)
+        self._end.register(sock, 0)
+
+    def pause(self, seconds: float) -> None:
+        """So long, or until the other side has ended."""
+        self._end.poll(seconds * 1000)
+
+    def messages(self) -> Iterator[dict[str, Any]]:
+        """All that have come, at least one where it does not take too long."""
+        self._data.poll(SLOWEST_S * 1000)
+        pieces = [self._rest, *self._pieces()]
+        *lines, self._rest = b"".join(pieces).split(b"\n")
+        yield from map(orjson.loads, lines)
+
+    def _pieces(self) -> Iterator[bytes]:
+        try:
+            while piece := self._sock.recv(_PIECE):
+                yield piece
+        except BlockingIOError:
+            return
+        except ConnectionError:
+            pass
+        self.over = True
+
+
+def draw(source: Source, console: Console) -> None:
+    """Until the source ends; then the view goes, and the lines that were said stay."""
+    state, remembered = State(), Remembered()
+    with Live(
+        console=console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
+    ) as live:
+        while not source.over:
+            began = process_time()
+            for message in source.messages():
+                if message["kind"] == "say":
+                    live.console.print(Text(one_line(message["line"])), soft_wrap=True)
+                else:
+                    state.apply(message)
+            if not source.over:
+                live.update(page(state, remembered, monotonic(), *console.size), refresh=True)
+                source.pause(max(FASTEST_S, SHARE * (process_time() - began)))
+
+
+def main() -> int:
+    """Draw what comes in at the socket whose descriptor is the only argument. Its exit code is 1 where it could not."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.nice(19)
+    with socket.socket(fileno=int(sys.argv[1])) as sock:
+        try:
+            sock.send(b"1")
+            draw(Source(sock), Console(stderr=True))
+        except Exception:  # noqa: BLE001  (no traceback in the middle of a terminal; whoever started it says the lines)
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

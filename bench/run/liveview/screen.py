@@ -1,0 +1,180 @@
+"""State → what is drawn, fitted to the terminal: the figures of the cells that matter now, never a line too many."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from statistics import quantiles
+
+from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from bench.core.terminal import harmless
+from bench.run.liveview.estimates import Figures, Remembered
+from bench.run.liveview.state import CellState, State
+from bench.stats.intervals import Estimate
+
+WIDE = 100
+"""Columns from which on a cell takes one line; else its intervals are in a second one."""
+MEDIUM = 72
+"""Columns below which there is no room for `seen sooner`."""
+BAR = 12
+PHASES = {"warmup": "warm-up", "ramp": "ramp", "measure": "measuring", "aa": "A/A check", "calibrate": "calibration"}
+AROUND = 10
+"""Lines beside those of the cells: two above, two of the table's head, one that sums up, three below, and two spare."""
+
+
+def page(state: State, remembered: Remembered, now: float, width: int, height: int) -> RenderableType:
+    """All of the view at that time (`monotonic`), for a terminal of that size."""
+    parts: list[RenderableType] = [_progress(state), _line(_clock(state, now))]
+    if state.cells:
+        room = max(1, (height - AROUND) // (1 if width >= WIDE else 2))
+        shown, others = chosen(list(state.cells.values()), room)
+        parts += [_table(shown, remembered, width), *map(_line, _others(others)), *map(_line, _below(state))]
+    return Group(*parts)
+
+
+def chosen(cells: Sequence[CellState], room: int) -> tuple[Sequence[CellState], Sequence[CellState]]:
+    """The cells to show, in the order of the plan, and all others: what runs first, then what ended last."""
+    ranked = sorted(cells, key=_rank)
+    shown = {cell.number for cell in ranked[:room]}
+    return [cell for cell in cells if cell.number in shown], [cell for cell in cells if cell.number not in shown]
+
+
+def _rank(cell: CellState) -> tuple[int, int]:
+    """Cells that take turns keep their order, or rows would jump with every pair."""
+    if cell.over:
+        return 1, -cell.last
+    if not cell.last:
+        return 2, cell.number
+    return 0, cell.number if cell.alone else -cell.last
+
+
+def _others(cells: Sequence[CellState]) -> Iterator[str]:
+    if not cells:
+        return
+    over = sum(cell.over for cell in cells)
+    begun = sum(bool(cell.last) and not cell.over for cell in cells)
+    counts = ((over, "done"), (begun, "under way"), (len(cells) - over - begun, "to come"))
+    yield f"… {len(cells)} more: " + ", ".join(f"{number} {what}" for number, what in counts if number)
+
+
+def _progress(state: State) -> RenderableType:
+    """A line: what, how much of it, in a picture and in numbers."""
+    grid = Table.grid(padding=(0, 1), expand=True)
+    grid.add_column(no_wrap=True)
+    grid.add_column(ratio=1)
+    grid.add_column(no_wrap=True, justify="right")
+    of = (
+        ""
+        if state.total is None
+        else f" of {'at most ' if state.most and state.done < state.total else ''}{state.total:,}"
+    )
+    bar = ProgressBar(total=max(state.total or 0, 1), completed=state.done if state.total is not None else 0)
+    grid.add_row(Text(state.what, style="bold"), bar, Text(f"{state.done:,}{of}"))
+    return grid
+
+
+def _clock(state: State, now: float) -> str:
+    """The phase, and the time: passed and left."""
+    doing = PHASES.get(state.phase, state.phase) if state.cells else one_line(state.text)
+    left, load = state.left(now), ""
+    if state.total is None:
+        load = f" (the load alone: {clock(state.seconds)})" if state.seconds else ""
+    elif left is not None:
+        load = f", {'at most' if state.most else 'about'} {clock(left)} left"
+    return " · ".join(filter(None, (doing, f"{clock(state.passed(now))} passed{load}")))
+
+
+def clock(seconds: float) -> str:
+    """`0:42`, `1:02:03`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _table(cells: Sequence[CellState], remembered: Remembered, width: int) -> Table:
+    wide, known = width >= WIDE, remembered.of(cells)
+    heads = ["first useful\nstreamed, ms", "whole\nblocking, ms", "seen sooner\nby, ms"][: 3 if width >= MEDIUM else 2]
+    table = Table(box=None, padding=(0, 1), pad_edge=False, expand=True, header_style="dim")
+    table.add_column("", ratio=1, no_wrap=True, overflow="ellipsis")
+    table.add_column("", width=BAR if wide else 0)
+    for head in ("pairs\n", *heads, "failed\n"):
+        table.add_column(head, justify="right", no_wrap=True)
+    for cell in cells:
+        figures = [_estimate(e, wide=wide) for e in _shown(known[cell.number])[: len(heads)]]
+        failed = Text(str(cell.failed), style="red" if cell.failed else "")
+        table.add_row(_name(cell), _bar(cell) if wide else "", _pairs(cell), *figures, failed)
+    return table
+
+
+def _name(cell: CellState) -> Text:
+    return Text(one_line(cell.label) + (f" ({cell.closed})" if cell.closed else ""), style="dim" if cell.over else "")
+
+
+def _bar(cell: CellState) -> RenderableType:
+    return ProgressBar(total=cell.pairs or 1, completed=cell.done, width=BAR) if cell.pairs is not None else ""
+
+
+def _pairs(cell: CellState) -> Text:
+    return Text(f"{cell.done:,}" if cell.pairs is None else f"{cell.done:,}/{cell.pairs:,}")
+
+
+def _shown(figures: Figures) -> Sequence[Estimate]:
+    return figures.useful, figures.whole, figures.sooner
+
+
+def _estimate(e: Estimate, *, wide: bool) -> Text:
+    """The median with its interval beside or below it, or why there is none."""
+    if e.value is None or e.low is None or e.high is None:
+        return Text(e.note if wide else _folded(e.note), style="dim")
+    to = " to " if e.low < 0 else "–"
+    interval = f"[{number(e.low)}{to}{number(e.high)}]"
+    return Text(number(e.value)).append(" " if wide else "\n").append(interval, style="dim")
+
+
+def _folded(note: str) -> str:
+    """`n/a (n=3 < 6)` in two lines."""
+    first, bracket, rest = note.partition(" (")
+    return f"{first}\n{rest.removesuffix(')')}" if bracket else note
+
+
+def number(ms: float) -> str:
+    """Three digits, or all before the point."""
+    if not math.isfinite(ms):
+        return "∞" if ms > 0 else "-∞"
+    return f"{ms:,.0f}" if abs(ms) >= 99.95 else f"{ms:.1f}" if abs(ms) >= 9.995 else f"{ms:.2f}"
+
+
+def _below(state: State) -> Iterator[str]:
+    """What failed last; the client and the bill."""
+    if state.error:
+        cell, status, text = map(one_line, state.error)
+        yield f"{state.failed} failed, last: {cell} {status}: {text}"
+    yield _lag(state.lags)
+    yield " · ".join(_spent(state))
+
+
+def _lag(lags: Sequence[float]) -> str:
+    if len(lags) < 2:
+        return "loop lag n/a"
+    return f"loop lag p90 {quantiles(lags, n=10)[-1]:.1f} ms, now {lags[-1]:.1f} ms"
+
+
+def _spent(state: State) -> Iterator[str]:
+    spent = state.spent
+    more = f" (and up to {spent.untold:,} not told)" if spent.untold else ""
+    yield f"tokens {spent.input:,} in, {spent.output:,} out{more}"
+    if spent.usd is not None:
+        yield f"{spent.usd:.4g} USD" + (" where a price is known" if spent.unpriced else "")
+
+
+def _line(text: str) -> Text:
+    return Text(text, style="dim", no_wrap=True, overflow="ellipsis")
+
+
+def one_line(text: str) -> str:
+    """In one line and without control characters: errors and names may be a server's."""
+    return " ".join(harmless(text, " ").split())

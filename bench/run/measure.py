@@ -1,0 +1,102 @@
+"""run/measure.py."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.core.params import default_text
+from bench.core.scenario import Scenario
+from bench.core.trial import Lost
+from bench.plan import consumers as consuming
+from bench.plan.choice import Choice
+from bench.plan.plan import Plan
+from bench.plan.selection import CORE
+from bench.plan.settings import Settings
+from bench.records.journal import Journal, columns_of
+from bench.run.connect import carry_out_in
+from bench.run.endpoint import Endpoint
+from bench.run.folder import Run
+from bench.run.liveview.messages import watched
+from bench.run.memory import consumers as consumers_
+from bench.run.memory.measure import LENGTHS, METERS, WORKERS, Job, measure
+from bench.run.progress import progress
+
+MEMORY_SECONDS = 20.0
+
+
+def measure_trials(
+    run: Run, plan: Plan, choice: Choice, endpoints: Mapping[str, Endpoint], settings: Settings, journal: Journal
+) -> bool:
+    """Carry the plan out; what came of it is counted in `run.tally`, and what was lost said in `run.lost`.
+
+    False: it was interrupted.
+    """
+    most = settings.precision is not None or bool(settings.budgets)
+    seconds = plan.seconds if not most and (plan.size is None or plan.scheduled) else None
+    with progress(plan.size, "trials", most=most, seconds=seconds, watched=watched(plan, run)) as reporter:
+        try:
+            asyncio.run(_carrier(settings)(run, plan, choice, endpoints, settings, journal, reporter))
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            return False
+        except Lost as error:
+            run.lost = str(error)
+    return True
+
+
+def _carrier(settings: Settings) -> Callable[..., Coroutine[Any, Any, None]]:
+    """Who carries the plan out: this process, several of this machine, or those of a cluster."""
+    if settings.scheduler is not None:
+        from bench.run.workers.cluster import carry_out_on  # noqa: PLC0415  (only where it is asked for)
+
+        return carry_out_on
+    if settings.workers > 1:
+        from bench.run.workers.processes import carry_out_by  # noqa: PLC0415
+
+        return carry_out_by
+    return carry_out_in
+
+
+def measure_memory(choice: Choice, journal: Journal, *, consumers: bool = True) -> tuple[bool, list[str]]:
+    """The memory pass, always on a simulator of its own. (Was it carried through?, notes on what is missing).
+
+    `consumers`: the ways of consuming an answer too, after the first scenarios.
+    """
+    scenarios = sorted((scenario for scenario in choice.scenarios if scenario.memory), key=memory_rank)
+    if not scenarios:
+        return True, ["no memory pass: no chosen scenario takes part in it"]
+    jobs = [Job(scenario.name, _source(choice, scenario), _params(choice, scenario)) for scenario in scenarios]
+    jobs[WORKERS:WORKERS] = consumers_.consumer_jobs() if consumers else []
+    with progress(_points(scenarios, consumers=consumers), "memory") as reporter:
+        try:
+            rows, notes = measure(jobs, seconds=MEMORY_SECONDS, on_progress=lambda row: reporter.step(row["scenario"]))
+        except KeyboardInterrupt:
+            return False, ["the memory pass was interrupted; it has no figures"]
+        reporter.rest()
+    journal.write({"memory": columns_of("memory", rows)})
+    return True, notes
+
+
+def memory_rank(scenario: Scenario) -> tuple[bool, bool]:
+    """There is seldom time for all: the core set comes first, and of it that of Responses."""
+    return CORE not in scenario.tags, scenario.api != "responses"
+
+
+def _points(scenarios: Sequence[Scenario], *, consumers: bool) -> int:
+    deliveries = sum(2 if scenario.blocking else 1 for scenario in scenarios)
+    ways = (len(consuming.CONSUMERS) + 1) * len(consuming.LENGTHS) if consumers else 0  # one is blocking as well
+    return deliveries * len(LENGTHS) * len(METERS) + ways
+
+
+def _params(choice: Choice, scenario: Scenario) -> str:
+    """The parameters to measure memory with: the defaults, where they are among the chosen."""
+    chosen, default = choice.params[scenario.name], default_text(scenario)
+    return default if default in chosen else chosen[0]
+
+
+def _source(choice: Choice, scenario: Scenario) -> Path | str:
+    """The file of the scenario's plugin, or its module where it came from an entry point."""
+    found = choice.registry.scenarios[scenario.name][1]
+    return found.path or found.module.__name__

@@ -1,0 +1,1 @@
+"""run/memory/__init__.py."""

@@ -1,0 +1,282 @@
+"""How much client memory a scenario takes by length of its answer, streamed and blocking: a pass of its own.
+
+    python -m bench.meters.memory --base-url URL --plugin FILE --scenario NAME
+
+measures one scenario on a simulator without pacing and prints each point as a JSON line, a row of the `memory` table.
+`measure` runs that for several scenarios, on a simulator of its own: no other target is ever charged for it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+from time import monotonic, sleep
+from typing import IO, Any
+
+from bench.core.errors import BenchError
+
+LENGTHS = (250, 500, 1000, 2000, 4000, 8000)
+"""Output tokens."""
+WORKERS = 3
+"""Measuring processes at a time. Memory is not timing, so there may be more than cores: three keep two cores busy."""
+START = "fork" if sys.platform == "linux" else "spawn"
+"""Elsewhere a forked process may not use the system's libraries: each point is a new Python, a second slower."""
+METERS = ("rss", "tracemalloc")
+"""The quick one first: tracemalloc makes the SDK three times slower, so it is what is left out when time is short."""
+ENDING = 0.5
+"""Seconds that a measuring process has for ending by itself, before it is killed at the end of its share."""
+Row = dict[str, Any]
+"""A row of the `memory` table of `bench.schema`."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one process measures: a scenario, the file (or module name) of its plugin, its parameters as rows show them.
+
+    Of a plugin without parameters there may be several scenarios, with commas between them.
+    """
+
+    scenario: str
+    plugin: Path | str
+    params: str = ""
+    arguments: tuple[str, ...] = ()
+    """Of the measuring process, before those that all have."""
+    seconds: float | None = None
+    """About what it takes; None: not known. Jobs that say so are not mixed with others."""
+
+
+def measure(
+    jobs: Sequence[Job],
+    *,
+    seconds: float,
+    workers: int = WORKERS,
+    lengths: Sequence[int] = LENGTHS,
+    reps: int = 1,
+    on_progress: Callable[[Row], None] = lambda _: None,
+) -> tuple[list[Row], list[str]]:
+    """Measure every job, in at most `seconds`: the rows, and a note on whatever is missing from them.
+
+    Each job has a process of its own, at most `workers` at a time, the first ones first. Rather a few jobs whole than
+    all in part: when a next batch would not fit, going by what it says or by the longest one before, it is left out
+    and one note names it. `on_progress` is called with each row as it comes. However this is left (Ctrl-C too), no
+    process stays behind.
+    """
+    from bench.simulator.process import running  # noqa: PLC0415  (the measuring process imports this module as well)
+
+    deadline = monotonic() + seconds
+    batches = list(_batches(jobs, workers))
+    rows, notes, skipped, longest = list[Row](), list[str](), list[Job](), 0.0
+    with running(profile="flood") as simulator:
+        for number, batch in enumerate(batches):
+            began = monotonic()
+            share = deadline - began
+            if number and share < max(longest if job.seconds is None else job.seconds for job in batch):
+                skipped += batch
+                continue
+            asked = ["--base-url", simulator.base_url, *_arguments(lengths, reps, share - ENDING)]
+            for row in _side_by_side(batch, asked, share, notes):
+                rows.append(row)
+                on_progress(row)
+            longest = max(longest, monotonic() - began)
+    return rows, [*notes, *left_out(skipped, seconds)]
+
+
+def _batches(jobs: Sequence[Job], workers: int) -> Iterator[Sequence[Job]]:
+    """At most so many jobs at a time, in their order."""
+    for _, group in groupby(jobs, key=lambda job: job.seconds):
+        alike = list(group)
+        yield from (alike[start : start + workers] for start in range(0, len(alike), workers))
+
+
+def left_out(jobs: Sequence[Job], seconds: float) -> Iterator[str]:
+    """The notes on what there was no time for."""
+    if names := [job.scenario for job in jobs if job.seconds is None]:
+        yield f"memory of {', '.join(names)}: not measured in {seconds:g} s; run them by name"
+    if len(names) < len(jobs):
+        yield f"memory by the way of consuming: not measured in {seconds:g} s; run fewer scenarios at once"
+
+
+def _arguments(lengths: Sequence[int], reps: int, seconds: float) -> list[str]:
+    return ["--lengths", ",".join(map(str, lengths)), "--reps", str(reps), "--seconds", f"{max(0.0, seconds):.3f}"]
+
+
+def _side_by_side(jobs: Sequence[Job], asked: Sequence[str], seconds: float, notes: list[str]) -> Iterator[Row]:
+    """Run the processes of some jobs: their rows as they come; notes are added when they have ended."""
+    deadline = monotonic() + seconds
+    with contextlib.ExitStack() as stack:
+        processes = [stack.enter_context(_started(job, asked)) for job in jobs]
+        while any(process.running for process in processes) and monotonic() < deadline:
+            sleep(0.02)
+            for process in processes:
+                yield from process.new_rows()
+        for process in processes:
+            process.end()
+            yield from process.new_rows()
+            notes += process.notes()
+
+
+@dataclass
+class _Process:
+    """A measuring process, and the files that it writes to."""
+
+    job: Job
+    process: subprocess.Popen[bytes]
+    output: IO[bytes]
+    errors: IO[bytes]
+    rest: bytes = field(default=b"", init=False)
+    killed: bool = field(default=False, init=False)
+
+    @property
+    def running(self) -> bool:
+        return self.process.poll() is None
+
+    def new_rows(self) -> Iterator[Row]:
+        """What has been written since the last time, without a line that is not complete yet."""
+        *lines, self.rest = (self.rest + self.output.read()).split(b"\n")
+        yield from map(json.loads, lines)
+
+    def end(self) -> None:
+        """Kill it if it is still there, with the point that it may be measuring."""
+        if self.running:
+            self.killed = True
+            kill = self.process.kill if os.name == "nt" else lambda: os.killpg(self.process.pid, signal.SIGKILL)
+            kill()
+            self.process.wait()
+
+    def notes(self) -> list[str]:
+        """What it said about itself, or how it failed."""
+        said = [line for line in self.errors.read().decode(errors="replace").splitlines() if line.strip()]
+        own = [line.removeprefix(NOTE) for line in said if line.startswith(NOTE)]
+        if self.killed:
+            own.append("ended when its time was up")
+        elif self.process.returncode:
+            own.append(f"not measured: {said[-1] if said else f'exit status {self.process.returncode}'}")
+        return [f"memory of {self.job.scenario}: {note}" for note in own]
+
+
+NOTE = "note: "
+"""How a line on a measuring process's stderr starts that the reader of its rows should know."""
+COMMAND = [sys.executable, "-P", "-m", "bench.run.memory.measure"]
+"""-P: a folder that happens to be the current one is no place to import from."""
+
+
+@contextlib.contextmanager
+def _started(job: Job, asked: Sequence[str]) -> Iterator[_Process]:
+    """A measuring process in a group of its own: Ctrl-C reaches only us, and we can end it with all its children."""
+    plugin = ["--plugin" if isinstance(job.plugin, Path) else "--module", str(job.plugin)]
+    command = [*COMMAND, *plugin, "--scenario", job.scenario, "--params", job.params, *asked, *job.arguments]
+    with tempfile.TemporaryDirectory() as folder:
+        output, errors = Path(folder) / "output", Path(folder) / "errors"
+        with output.open("wb") as out, errors.open("wb") as err:
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=_environment(), start_new_session=True
+            )
+        with output.open("rb") as out, errors.open("rb") as err:
+            started = _Process(job, process, out, err)
+            try:
+                yield started
+            finally:
+                started.end()
+
+
+def _environment() -> dict[str, str]:
+    """It can import what this process can."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)}
+
+
+def main() -> None:
+    """The measuring process: the rows on stdout, everything else on stderr."""
+    began = monotonic()
+    options = _parser().parse_args()
+    rows = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a plugin prints is not a row
+    try:
+        _run(options, rows, began + options.seconds)
+    except BenchError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        sys.exit(error.exit_code)
+
+
+def _run(options: argparse.Namespace, rows: IO[str], deadline: float) -> None:
+    from bench.run.memory import points  # noqa: PLC0415  (the SDK: only in the measuring process)
+    from bench.run.memory.call import TOKENS_PER_EVENT, Endpoint, read_at_most  # noqa: PLC0415
+
+    if options.read_at_most:
+        read_at_most(options.read_at_most)
+    endpoint = Endpoint(
+        base_url=options.base_url,
+        model=options.model,
+        params=options.params,
+        tokens_per_event=options.tokens_per_event or TOKENS_PER_EVENT,
+    )
+    measurers = {}
+    for name in options.scenario.split(","):
+        scenario = points.find_scenario(options.plugin or options.module, name)
+        spawn = None if options.start == "fork" else [*COMMAND, *sys.argv[1:], "--scenario", name, "--point"]
+        measurers[name] = points.Measurer(scenario, endpoint, spawn)
+        measurers[name].prepare()
+    if options.point:
+        point = points.Point(**json.loads(options.point))
+        print(json.dumps(measurers[options.scenario].here(point)), file=rows, flush=True)
+        return
+    todo = [
+        (name, point)
+        for name, measurer in measurers.items()
+        for point in points.plan(measurer.scenario, options.lengths, options.reps, options.meters)
+    ]
+    missing = sum(point.rep == 0 for _, point in todo)
+    for name, point in todo:
+        reading = measurers[name].read(point, deadline)
+        if reading is None:
+            break
+        missing -= point.rep == 0
+        print(json.dumps(_row(name, options.params, vars(point), reading)), file=rows, flush=True)
+    if missing:
+        print(f"{NOTE}{missing} of {len(todo) // options.reps} points did not fit into the time", file=sys.stderr)  # noqa: T201
+
+
+def _row(scenario: str, params: str, point: Row, reading: Row) -> Row:
+    unread = {"output_tokens": None, "base_bytes": None, "peak_bytes": None, "error": None}
+    return {"scenario": scenario, "params": params, **point, **unread, **reading}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench.meters.memory", description=(__doc__ or "").splitlines()[0])
+    plugin = parser.add_mutually_exclusive_group(required=True)
+    plugin.add_argument("--plugin", type=Path, metavar="FILE", help="file of the plugin")
+    plugin.add_argument("--module", metavar="NAME", help="module of the plugin")
+    parser.add_argument("--base-url", required=True, help="of a simulator")
+    parser.add_argument("--scenario", required=True, help="name of the scenario; or of several, a,b")
+    parser.add_argument("--params", default="", help="its parameters, as the rows shall show them")
+    parser.add_argument("--model", default="sim-1", help="name of the model")
+    parser.add_argument("--lengths", type=_lengths, default=LENGTHS, help="output tokens, for instance 250,500")
+    parser.add_argument("--meters", type=_names, default=METERS, help="which, and in which order")
+    parser.add_argument("--tokens-per-event", type=int, help="tokens that each event carries")
+    parser.add_argument("--read-at-most", type=int, help="bytes that asyncio asks for at once")
+    parser.add_argument("--reps", type=int, default=1, help="repetitions of every point, while there is time")
+    parser.add_argument("--seconds", type=float, default=20.0, help="time for all of it")
+    parser.add_argument("--start", choices=("fork", "spawn"), default=START, help="how the process of a point is made")
+    parser.add_argument("--point", help="measure only this one, given as JSON, in this process")
+    return parser
+
+
+def _lengths(text: str) -> list[int]:
+    return [int(length) for length in text.split(",")]
+
+
+def _names(text: str) -> list[str]:
+    return text.split(",")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""What a target cannot do: found out in the warm-up, said once, and no failure. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from bench.clients.wire.errors import NotOffered
+from bench.core.trial import WEBSOCKET, SetupFault, Trial
+from bench.run.outcome.exceptions import status_of
+from bench.run.outcome.judge import Exchange, Outcome, passed_over, wire_problem
+
+REFUSED = frozenset({400, 404, 405, 415, 422, 501})
+"""HTTP statuses by which servers say that they do not know such a request."""
+REFUSED_HANDSHAKE = REFUSED | {200, 403, 426}
+"""Those by which servers answer the handshake of a WebSocket that they do not have."""
+LONGEST = 300
+
+
+class Refusal(NamedTuple):
+    """What a server said when it did not know a request; false when it did not say so."""
+
+    said: str = ""
+    alone: bool = False
+    """One trial that hears this is enough: there is no WebSocket, or the client wire lacks what the scenario uses."""
+
+    def __bool__(self) -> bool:
+        return bool(self.said)
+
+
+def refusal(trial: Trial, exchanges: Sequence[Exchange], outcome: Outcome) -> Refusal:
+    """How the server refused what this trial asked for last (`HTTP 400: …`), or passed it over."""
+    if outcome.status == "ok":
+        return Refusal()
+    if isinstance(trial.error, NotOffered):
+        return Refusal(_line(str(trial.error)), alone=True)
+    if isinstance(trial.error, SetupFault):  # its requests are not kept
+        cause = trial.error.__cause__ or trial.error
+        return _refused(status_of(cause), outcome, handshake=type(cause).__module__.startswith("websockets."))
+    if not exchanges:
+        return Refusal()
+    if ignored := next(filter(None, (passed_over(*exchange) for exchange in exchanges)), ""):
+        return Refusal(ignored)
+    attempt, _ = exchanges[-1]
+    return _refused(attempt.status, wire_problem(*exchanges[-1]), handshake=attempt.method == WEBSOCKET)
+
+
+def _refused(status: int | None, problem: Outcome | None, *, handshake: bool) -> Refusal:
+    if problem is None or status not in (REFUSED_HANDSHAKE if handshake else REFUSED):
+        return Refusal()
+    return Refusal(_line("no WebSocket there: " * handshake + (problem.error or "")), handshake)
+
+
+def _line(text: str) -> str:
+    """What the server said, fit for a terminal."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())[:LONGEST]
+
+
+@dataclass
+class Refusals:
+    """What came of each cell's warm-up trials."""
+
+    _seen: dict[int, list[Refusal]] = field(default_factory=dict)
+
+    def add(self, cell: int, refused: Refusal) -> None:
+        """One more warm-up trial of a cell has ended."""
+        self._seen.setdefault(cell, []).append(refused)
+
+    def reasons(self) -> dict[int, str]:
+        """Of every cell that has warm-up trials, as `reason` says."""
+        return {cell: self.reason(cell) for cell in self._seen}
+
+    def reason(self, cell: int) -> str:
+        """Why the cell is unsupported; empty when it is not.
+
+        All of its warm-up trials were refused, or one was whose other half may well go another way.
+        """
+        seen = self._seen.get(cell, [])
+        enough = next((refused.said for refused in seen if refused.alone), "")
+        return enough or (seen[-1].said if seen and all(seen) else "")

@@ -1,0 +1,120 @@
+"""How far the run is, on stderr: a live view in a terminal, drawn by a process of its own; plain lines elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bench.plan.plan import Cell, PlannedTrial
+    from bench.run.liveview.feed import Feed
+    from bench.run.liveview.messages import Watched
+from bench.core.messages import _views, say
+
+LINE_EVERY_S = 5.0
+
+
+class Reporter:
+    """Counts trials and says so. One for the trials, then one for the memory pass."""
+
+    def __init__(
+        self, total: int | None, what: str, view: Feed | None, *, most: bool = False, seconds: float | None = None
+    ) -> None:
+        """`seconds`: how long it takes, where a schedule or a time says that."""
+        self.total, self.what, self.done, self.failed = total, what, 0, 0
+        self._seconds = seconds
+        self._most = "at most " if most else ""
+        self._view, self._started, self._said = view, monotonic(), monotonic()
+
+    def trial_done(self, cell: Cell, planned: PlannedTrial, row: Mapping[str, Any]) -> None:
+        """A trial has ended. A failure in the warm-up is none: it is in no figure."""
+        failed = row["status"] != "ok" and planned.phase == "measure"
+        self.failed += failed
+        if self._view is not None and self._view.alive:
+            from bench.run.liveview.messages import told  # noqa: PLC0415  (loaded with the view)
+
+            self._view.trial(told(cell, planned, row), row["error"] if failed else None)
+        self.step(cell.scenario)
+
+    def step(self, text: str, done: int = 1) -> None:
+        """So much more is done; `text` says what it was."""
+        self.done += done
+        if self._view is not None and self._view.alive:
+            self._view.step(done=self.done, total=self.total, text=text)
+        elif monotonic() - self._said >= LINE_EVERY_S or self.done == self.total:
+            self._said = monotonic()
+            most = self._most if self.done != self.total else ""
+            of = "" if self.total is None else f" of {most}{self.total}"
+            say(f"{self.what}: {self.done}{of}{self._failures()}{self._left()}")
+
+    def skip(self, number: int) -> None:
+        """So many need no doing: they do not count."""
+        if self.total is None:
+            return
+        self.total -= number
+        if self._view is not None and self._view.alive:
+            self._view.step(done=self.done, total=self.total)
+        elif self.done >= self.total:
+            say(f"{self.what}: {self.done} of {self.total}{self._failures()}")
+
+    def rest(self) -> None:
+        """What is left needs no doing."""
+        if self.total is not None and self.total > self.done:
+            self.skip(self.total - self.done)
+
+    def _failures(self) -> str:
+        return f", {self.failed} failed" if self.failed else ""
+
+    def _left(self) -> str:
+        if self.total is None:
+            load = f" (the load alone: {self._seconds:.0f} s)" if self._seconds else ""
+            return f", {monotonic() - self._started:.0f} s{load}"
+        if not self.done or self.done >= self.total:
+            return ""
+        passed = monotonic() - self._started
+        seconds = max(1.0, self._seconds - passed) if self._seconds else passed / self.done * (self.total - self.done)
+        return f", {self._most or 'about '}{seconds:.0f} s left"
+
+
+class Silent:
+    """Progress that nobody watches."""
+
+    def trial_done(self, cell: Cell, planned: PlannedTrial, row: Mapping[str, Any]) -> None:
+        """Nothing."""
+
+    def skip(self, number: int) -> None:
+        """Nothing."""
+
+    def rest(self) -> None:
+        """Nothing."""
+
+
+@contextmanager
+def progress(
+    total: int | None, what: str, *, most: bool = False, seconds: float | None = None, watched: Watched | None = None
+) -> Iterator[Reporter]:
+    """A reporter for so many steps, or at `most` so many; its view goes when the work is done or breaks off.
+
+    Without a total it says how many of the `seconds` have passed. `watched`: what there is to see beside the number.
+    """
+    view = _opened(total, what, watched, most=most, seconds=seconds)
+    if view is not None:
+        _views.append(view)
+    try:
+        yield Reporter(total, what, view, most=most, seconds=seconds)
+    finally:
+        if view is not None:
+            _views.remove(view)
+            view.close()
+
+
+def _opened(total: int | None, what: str, watched: Watched | None, *, most: bool, seconds: float | None) -> Feed | None:
+    """A view in a terminal that can show one."""
+    from bench.run.liveview.feed import opened, shows  # noqa: PLC0415  (start-up time)
+
+    if not shows():
+        return None
+    opening = {"what": what, "total": total, "most": most and total is not None, "seconds": seconds}
+    return opened({**opening, "cells": watched.cells if watched else []}, watched.look if watched else None)

@@ -1,0 +1,77 @@
+"""What comes before a trial's clock starts and after it has stopped: `Scenario.setup`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
+from dataclasses import replace
+from typing import Any
+
+from bench.clients.sdk.tap import unmeasured
+from bench.core.errors import BenchError
+from bench.core.scenario import Ask, Scenario
+from bench.core.trial import Deadline, SetupFault
+from bench.run.call import in_thread
+
+
+@asynccontextmanager
+async def prepared(scenario: Scenario, client: Any, ask: Ask, seconds: float) -> AsyncIterator[Ask]:
+    """The ask with what the scenario's `setup` gives as its resource; the setup is left with the block.
+
+    Entering and leaving have `seconds` each. Raises `Deadline` after that, and `SetupFault` from whatever it raises.
+    """
+    if scenario.setup is None:
+        yield ask
+        return
+    with _faults(), unmeasured():
+        async with _deadline("setup", seconds):
+            manager = _as_async(scenario.setup(client, ask))
+            resource = await manager.__aenter__()
+    try:
+        yield replace(ask, resource=resource)
+    finally:
+        with _faults(), unmeasured():
+            async with _deadline("leaving setup", seconds):
+                await manager.__aexit__(None, None, None)
+
+
+@contextmanager
+def _faults() -> Iterator[None]:
+    try:
+        yield
+    except (Deadline, BenchError):
+        raise
+    except Exception as error:
+        raise SetupFault(f"{type(error).__name__}: {error}") from error
+
+
+@asynccontextmanager
+async def _deadline(what: str, seconds: float) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(seconds) as scope:
+            yield
+    except TimeoutError as error:
+        if scope.expired():
+            raise Deadline(f"{what} not done after {seconds:g} s (--deadline)") from error
+        raise
+
+
+def _as_async(manager: Any) -> AbstractAsyncContextManager[Any]:
+    """An ordinary context manager, of a synchronous scenario, is entered and left in a thread."""
+    if hasattr(manager, "__aenter__"):
+        return manager  # type: ignore[no-any-return]
+    if hasattr(manager, "__enter__"):
+        return _in_thread(manager)
+    raise TypeError(
+        "`setup` must give a context manager: put @asynccontextmanager above it (@contextmanager for a plain one)"
+    )
+
+
+@asynccontextmanager
+async def _in_thread(manager: AbstractContextManager[Any]) -> AsyncIterator[Any]:
+    resource = await in_thread(manager.__enter__)
+    try:
+        yield resource
+    finally:
+        await in_thread(lambda: manager.__exit__(None, None, None))

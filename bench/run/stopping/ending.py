@@ -1,0 +1,104 @@
+"""What ended a run and what it cost, as the manifest keeps it (`stopping`)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+from bench.core.labels import cell_labels
+from bench.core.target import Target
+from bench.plan.budget import Budget
+from bench.plan.plan import Plan
+from bench.run.stopping.precision import CellWidth
+from bench.run.stopping.stopping import Stopping
+
+Reason = Literal["pairs", "precision", "budget", "interrupted", "lost"]
+FEW = 3
+"""Cells that are named; of more, their number."""
+
+
+def ending(stopping: Stopping, plan: Plan, targets: Sequence[Target], *, whole: bool, lost: str = "") -> dict[str, Any]:
+    """The reason, sentences that say it, and what was spent.
+
+    `whole`: the plan was not interrupted; `lost`: who was lost that carried it out.
+    """
+    stopping.look()  # nobody has since the last pairs
+    reason = "lost" if lost else _reason(stopping, whole=whole)
+    said = _said(stopping, plan) if reason not in {"interrupted", "lost"} else filter(None, [lost])
+    return {"reason": reason, "said": list(said), "spent": _spent(stopping, targets)}
+
+
+def _said(stopping: Stopping, plan: Plan) -> Iterator[str]:
+    labels = _labels(plan)
+    met = [len(width.pairs) for width in stopping.widths.values() if width.met]
+    if stopping.out_of:
+        yield _budget(stopping, stopping.out_of)
+    if stopping.precision is not None:
+        pairs = f" ({', '.join(map(str, met))} pairs)" if met else ""
+        cells = len(stopping.widths) or len(labels)
+        yield f"precision of {100 * stopping.precision:g} % met in {len(met)} of {cells} cells{pairs}"
+    if not stopping.out_of and (stopping.precision is None or len(met) < len(stopping.widths)):
+        yield f"{_planned(plan)}{' of the others' if met else ''}"
+    if stopping.out_of or stopping.precision is not None:
+        yield from _widths(stopping, labels)
+
+
+def _planned(plan: Plan) -> str:
+    """All that was to be measured: one at a time pairs, under load what the plan holds."""
+    pairs = f"all {plan.pairs} pairs"
+    if not plan.segments:
+        return pairs
+    return f"{pairs} at c=1 and all of the planned load" if plan.trials else "all of the planned load"
+
+
+def _labels(plan: Plan) -> dict[int, str]:
+    cells = [cell for cell in plan.cells if cell.role == "scenario"]
+    named = cell_labels([{name: getattr(cell, name) for name in cell.__dataclass_fields__} for cell in cells])
+    return {cell.cell: label for cell, label in zip(cells, named, strict=True)}
+
+
+def _reason(stopping: Stopping, *, whole: bool) -> Reason:
+    if not whole:
+        return "interrupted"
+    if stopping.out_of:
+        return "budget"
+    met = stopping.widths and all(width.met for width in stopping.widths.values())
+    return "precision" if met else "pairs"
+
+
+def _budget(stopping: Stopping, budget: Budget) -> str:
+    tokens, usd = stopping.ledger.spent()
+    spent = {"time": f"{stopping.seconds:,.0f} s", "tokens": f"{tokens:,}", "money": f"{usd:,.4g}"}
+    return f"budget of {budget.text} ({spent[budget.kind]} spent)"
+
+
+def _widths(stopping: Stopping, labels: Mapping[int, str]) -> list[str]:
+    """How close the cells are that were not measured closely enough, the widest first."""
+    open_ = {labels[cell]: _percent(width) for cell, width in stopping.widths.items() if not width.met}
+    widest = sorted(open_.items(), key=lambda item: -item[1])
+    said = [f"±{width:.0f} % in {label}" if width < math.inf else f"no interval in {label}" for label, width in widest]
+    return said[:FEW] + ([f"closer in {len(said) - FEW} more"] if len(said) > FEW else [])
+
+
+def _percent(width: CellWidth) -> float:
+    half = width.half_width()
+    return math.inf if half is None else 100 * math.expm1(half)
+
+
+def _spent(stopping: Stopping, targets: Sequence[Target]) -> dict[str, Any]:
+    told, untold = stopping.ledger.told, stopping.ledger.untold
+    priced = all(target.free or target.price for target in targets)
+    return {
+        "seconds": round(stopping.seconds, 1),
+        "input_tokens": told.tokens.input,
+        "output_tokens": told.tokens.output,
+        "usd": round(told.usd, 6) if priced else None,
+        "trials": told.trials,
+        "simulated": all(target.simulated for target in targets),
+        "untold": {
+            "trials": untold.trials,
+            "tokens": untold.tokens.total,
+            "usd": round(untold.usd, 6) if priced else None,
+        },
+    }

@@ -1,0 +1,95 @@
+"""From the settings of a run to what may end it early: precision, budgets, and what each trial takes at most."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from itertools import islice
+
+from bench.core.errors import BenchError
+from bench.core.scenario import Prompt
+from bench.core.target import FREE, Target
+from bench.plan.budget import parse_budget
+from bench.plan.choice import Choice
+from bench.plan.consent import of_a_trial
+from bench.plan.plan import Cell, Plan
+from bench.plan.settings import Settings, output_tokens
+from bench.run.stopping.ledger import Ledger, Most
+from bench.run.stopping.stopping import Stopping
+from bench.simulator.profiles import find_profile
+
+ADDED = 500
+"""Tokens that a scenario may add to a prompt: instructions, tools, a schema. Its first answer shows how many."""
+NONCE_BYTES = 24
+
+
+def stopping_for(plan: Plan, choice: Choice, settings: Settings, capped: Mapping[str, bool]) -> Stopping:
+    """What may end this run before its plan does. `capped`, by target: every model there takes a cap on its answers.
+
+    BenchError where a budget in tokens or money cannot be kept, or the pairs that are sent first do not fit.
+    """
+    budgets = [parse_budget(text) for text in settings.budgets]
+    counted = next((budget for budget in budgets if budget.kind != "time"), None)
+    for target, _ in choice.targets:
+        if counted and not target.simulated and not capped[target.name]:
+            raise BenchError(
+                f"--budget {counted.text}: target {target.name} takes no cap on the length of its answers, so nobody "
+                "can say what a request costs; give a time, for instance --budget 10m"
+            )
+    most = dict(_most(plan, choice, settings, capped))
+    ledger = Ledger(budgets=budgets, most=most, max_retries=settings.max_retries)
+    _check_first(plan, ledger)
+    return Stopping(precision=settings.precision, budgets=budgets, ledger=ledger)
+
+
+def _check_first(plan: Plan, ledger: Ledger) -> None:
+    """A budget that the first pair does not fit in is a mistake, or the first pairs where several run at a time."""
+    group = next(plan.groups())
+    at_once = group.load.concurrency or 1
+    trials = [trial for unit in islice(group.units(), at_once) for trial in unit]
+    if budget := ledger.exceeded_by(trials):
+        tokens, usd = map(sum, zip(*map(ledger.reserve, trials), strict=True))
+        needed = f"{tokens:,} tokens" if budget.kind == "tokens" else f"{usd:.2g} USD"
+        pairs = "one pair" if at_once == 1 else f"{at_once} at a time"
+        fewer = "" if at_once == 1 else ", a smaller --concurrency"
+        raise BenchError(
+            f"--budget {budget.text}: {pairs} of {group.cell.scenario} may take {needed}, every request "
+            f"tried {ledger.max_retries + 1} times (--max-retries); give more{fewer}, or a smaller --output-tokens"
+        )
+
+
+def _most(
+    plan: Plan, choice: Choice, settings: Settings, capped: Mapping[str, bool]
+) -> Iterator[tuple[tuple[int, int], Most]]:
+    """By cell and ask, what a trial takes at most: the prompt's bytes (a token is at least one) and the asked length.
+
+    Of the simulator, which nobody pays, that is the profile's length: a script may make it longer.
+    """
+    targets = {target.name: target for target, _ in choice.targets}
+    for cell in plan.cells:
+        if cell.role == "scenario":
+            target = targets[cell.target]
+            for ask, prompt in enumerate(choice.prompts[cell.scenario]):
+                limited = capped.get(target.name, False) or target.simulated
+                yield (cell.cell, ask), _of_ask(cell, prompt, target, choice, settings, limited=limited)
+
+
+def _of_ask(cell: Cell, prompt: Prompt, target: Target, choice: Choice, settings: Settings, *, limited: bool) -> Most:
+    scenario = choice.registry.scenarios[cell.scenario][0]
+    requests, length = of_a_trial(scenario, cell.params)
+    own = prompt.get("output_tokens") if isinstance(prompt, Mapping) else None
+    asked = length or own or output_tokens(target, settings) or find_profile(settings.profile).tokens
+    return Most(
+        requests=requests,
+        input=_bytes(prompt) + NONCE_BYTES + (0 if target.simulated else ADDED),
+        output=asked if limited else 0,
+        price=FREE if target.free else target.price,
+    )
+
+
+def _bytes(prompt: Prompt) -> int:
+    """UTF-8 bytes of what is sent of it: not the script, which is for the simulator."""
+    if isinstance(prompt, str):
+        return len(prompt.encode("utf-8", "replace"))
+    sent = {name: value for name, value in prompt.items() if name != "sim"}
+    return len(json.dumps(sent, ensure_ascii=False, default=str).encode("utf-8", "replace"))

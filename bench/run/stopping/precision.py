@@ -1,0 +1,133 @@
+"""`--precision`: is a cell measured closely enough? By the width of its intervals alone, never by what they say.
+
+A run that looks whether a difference is significant and stops when it is, finds one in a quarter of all runs in which
+there is none. The width of an interval says nothing about where it lies, so looking at it costs almost nothing
+(tests/unit/test_stopping.py has both).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from bench.stats.intervals import Estimate
+from bench.plan.settings import FIRST_LOOK
+
+MOST_EXCLUDED = 0.05
+"""Share of failed pairs above which the report prints no comparison: then no width is narrow enough."""
+SAME_TOKENS = 0.02
+"""Output tokens this close count as the same work on a real endpoint, as in the report."""
+
+
+def next_look(pairs: int) -> int:
+    """When to look again: 30, 42, 59, 83, 117, … (1.4 times as many, rounded up)."""
+    return -(-pairs * 7 // 5)
+
+
+class Seen(NamedTuple):
+    """What of a trial matters here. Times in ns, from its origin, and `began` from the run's start."""
+
+    began: int
+    delivery: str
+    ok: bool
+    useful: int | None
+    total: int
+    result: str | None
+    tokens: int | None
+
+
+def seen(row: Mapping[str, Any]) -> Seen:
+    """From the row of the table `trials`."""
+    useful = row["t_first_useful"]
+    return Seen(
+        row["t_origin"],
+        row["delivery"],
+        row["status"] == "ok",
+        None if useful is None else useful - row["t_origin"],
+        row["t_end"] - row["t_origin"],
+        row["result_sha256"],
+        row["output_tokens"],
+    )
+
+
+@dataclass
+class CellWidth:
+    """The pairs of one cell that have ended, and the width of what they say."""
+
+    simulated: bool
+    deliveries: int
+    pairs: list[Sequence[Seen]] = field(default_factory=list)
+    """Whole ones."""
+    met: bool = False
+    """Measured closely enough, at the last look."""
+    _open: dict[int, Seen] = field(default_factory=dict)
+    _look: int = FIRST_LOOK
+
+    def add(self, pair: int, trial: Seen) -> None:
+        """A measured trial of this pair has ended."""
+        trials = [trial, *([self._open.pop(pair)] if pair in self._open else [])]
+        if len(trials) < self.deliveries:
+            self._open[pair] = trial
+        else:
+            self.pairs.append(trials)
+
+    def look(self, precision: float) -> None:
+        """Is it narrow enough? Asked as often as may be: it looks from 30 pairs on, then at 1.4 times as many, …"""
+        if self.met or len(self.pairs) < self._look:
+            return
+        width = self.half_width()
+        self.met = width is not None and width < math.log1p(precision)
+        while self._look <= len(self.pairs):
+            self._look = next_look(self._look)
+
+    def half_width(self) -> float | None:
+        """The wider of the two 95 % intervals of the report, as half of a logarithm; None where there are none.
+
+        Of pairs: log(first useful / blocking total) and log(streamed total / blocking total). Of one delivery: the
+        medians of its first useful and total.
+        """
+        samples = self._ratios() if self.deliveries > 1 else self._times()
+        if samples is None:
+            return None
+        halves = [_half(self._estimate(sample)) for sample in samples]
+        known = [half for half in halves if half is not None]
+        return max(known) if len(known) == len(halves) else None
+
+    def _estimate(self, sample: Sequence[float]) -> Estimate:
+        from bench.stats.intervals import quantile_ci  # noqa: PLC0415  (only where it is asked for)
+        from bench.stats.serial_correlation import shift_in_time  # noqa: PLC0415
+
+        return shift_in_time(sample) if self.deliveries > 1 else quantile_ci(sample, 0.5)
+
+    def _ratios(self) -> tuple[list[float], list[float]] | None:
+        """The logarithms of both ratios, over the pairs that the report compares; None where it does not."""
+        pairs = [sorted(pair, key=lambda trial: trial.delivery, reverse=True) for pair in self.pairs]
+        ok = [(s, b) for s, b in pairs if s.ok and b.ok and s.useful]
+        if len(pairs) - len(ok) > MOST_EXCLUDED * len(pairs):
+            return None
+        same = sorted((s, b) for s, b in ok if same_work(s, b, simulated=self.simulated))  # in the order of time
+        useful = [math.log(s.useful / b.total) for s, b in same if s.useful]
+        return useful, [math.log(s.total / b.total) for s, b in same]
+
+    def _times(self) -> tuple[list[float], list[float]]:
+        """The logarithms of both times of every trial; what failed never came."""
+        trials = [trial for pair in self.pairs for trial in pair]
+        useful = [math.log(trial.useful) if trial.ok and trial.useful else math.inf for trial in trials]
+        return useful, [math.log(trial.total) if trial.ok else math.inf for trial in trials]
+
+
+def same_work(s: Seen, b: Seen, *, simulated: bool) -> bool:
+    """Equal results; on a real endpoint output tokens (not 0) within 2 % will do."""
+    if s.result is not None and s.result == b.result:
+        return True
+    few, many = sorted((s.tokens or 0, b.tokens or 0))
+    return not simulated and few > 0 and many - few <= SAME_TOKENS * many
+
+
+def _half(estimate: Estimate) -> float | None:
+    if estimate.low is None or estimate.high is None or not math.isfinite(estimate.high - estimate.low):
+        return None
+    return (estimate.high - estimate.low) / 2

@@ -1,0 +1,117 @@
+"""When a run has measured enough, or may spend no more: decided between pairs, by widths and costs alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter_ns
+from typing import Any
+
+from bench.plan.budget import Budget
+from bench.plan.plan import FEWEST_AA, FEWEST_CHECKED, Cell, Phase, PlannedTrial
+from bench.run.stopping.ledger import Ledger
+from bench.run.stopping.precision import CellWidth, seen
+
+
+@dataclass
+class Stopping:
+    """Asked by the runner before each group and each pair, told of each trial that ended.
+
+    As it is made without arguments it stops nothing, and counts only the time.
+    """
+
+    precision: float | None = None
+    """Half-width of a cell's intervals that is narrow enough, as a fraction; None: the plan is carried out."""
+    budgets: Sequence[Budget] = ()
+    ledger: Ledger = field(default_factory=Ledger)
+    clock: Callable[[], int] = field(default=perf_counter_ns, repr=False)
+    widths: dict[int, CellWidth] = field(default_factory=dict)
+    """By cell that has measured trials."""
+    out_of: Budget | None = None
+    """The budget that ended the run."""
+    _aa: int = 0
+    """A/A pairs begun."""
+    _known: Counter[int] = field(default_factory=Counter)
+    """Calibration pairs begun, by cell."""
+    _first: int | None = None
+    _last: int = 0
+    _open: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """By pair in flight: when it began, and how many of its trials are left."""
+    _longest: dict[int, int] = field(default_factory=dict)
+    """By cell, ns of its longest pair."""
+
+    def __post_init__(self) -> None:
+        if self.precision is not None:
+            import bench.stats.serial_correlation  # noqa: F401, PLC0415  (now, not in the middle of a run)
+
+    def begin(self) -> None:
+        """The first trial begins now: for where others begin them, and only tell of each that has ended."""
+        self._first = self._last = self.clock()
+
+    def look(self) -> None:
+        """Which cells are narrow enough by now? Some ms of work, so it is to be called while no trial is timed."""
+        if self.precision is not None:
+            for width in self.widths.values():
+                width.look(self.precision)
+
+    def wants(self, phase: Phase, cell: int) -> bool:
+        """Are further trials of this cell and phase of any use? False: it has been measured closely enough.
+
+        A/A pairs of such a cell go on where the whole run would have too few to decide; the calibration ends with the
+        last cell, and not before it has as many pairs as a run that checks itself.
+        """
+        if self.precision is None or phase == "warmup":
+            return True
+        if phase == "calibrate":
+            few = self._known[cell] < FEWEST_CHECKED
+            return few or not all(width.met for width in self.widths.values())
+        if cell not in self.widths or not self.widths[cell].met:
+            return True
+        return phase == "aa" and self._aa < FEWEST_AA
+
+    def allows(self, pair: Sequence[PlannedTrial]) -> bool:
+        """May this pair be sent? False ends the run: it could exceed the budget. What it may cost is set aside."""
+        now = self.clock()
+        if self._first is None:
+            self._first = self._last = now
+        self.out_of = self.out_of or self._late(now, pair[0].cell) or self.ledger.exceeded_by(pair)
+        if self.out_of:
+            return False
+        self.ledger.set_aside(pair)
+        self._open[pair[0].pair] = now, len(pair)
+        self._aa += pair[0].phase == "aa"
+        self._known[pair[0].cell] += pair[0].phase == "calibrate"
+        return True
+
+    def ended(self, planned: PlannedTrial, cell: Cell, row: Mapping[str, Any], untold: int = 0) -> None:
+        """A trial has ended; `row` is its row of the table `trials`.
+
+        `untold`: its answers that may be charged and did not say what they used.
+        """
+        self._last = self.clock()
+        self._time(planned)
+        self.ledger.settle(planned, row, untold)
+        if planned.phase != "measure" or (self.precision is None and not self.budgets):  # nobody would ask for it
+            return
+        width = self.widths.setdefault(cell.cell, CellWidth(cell.simulated, len(cell.deliveries)))
+        width.add(planned.pair, seen(row))
+
+    @property
+    def seconds(self) -> float:
+        """From the first trial to the end of the last."""
+        return (self._last - (self._first or self._last)) / 1e9
+
+    def _late(self, now: int, cell: int) -> Budget | None:
+        """The budget in time that a pair of this cell could exceed, if it takes as long as the longest so far."""
+        seconds = (now - (self._first or now) + self._longest.get(cell, 0)) / 1e9
+        return next((one for one in self.budgets if one.kind == "time" and seconds > one.amount), None)
+
+    def _time(self, planned: PlannedTrial) -> None:
+        if planned.pair not in self._open:
+            return
+        began, left = self._open.pop(planned.pair)
+        if left > 1:
+            self._open[planned.pair] = began, left - 1
+        else:
+            self._longest[planned.cell] = max(self._longest.get(planned.cell, 0), self._last - began)

@@ -1,0 +1,168 @@
+"""The workers of a Dask cluster carry a plan out together: `bench run --scheduler ADDRESS`.
+
+On each of them one task starts the same worker process as on this machine and passes on what it says, over queues of
+the scheduler: the process that measures shares no thread with Dask. Nothing is measured twice: a task takes the token
+of its shard before it starts anything, and there is one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import warnings
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from bench.core.errors import BenchError
+from bench.core.target import is_loopback, is_sensitive
+from bench.plan.check_load import most_streams
+from bench.plan.choice import Choice
+from bench.plan.plan import Plan
+from bench.plan.settings import Settings
+from bench.records.journal import Journal
+from bench.run.context import Progress
+from bench.run.endpoint import Endpoint
+from bench.run.folder import Run
+from bench.run.workers.coordinator import Coordinator
+from bench.run.workers.dask_tasks import tasks_on
+from bench.run.workers.shard import make_shards
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+CONNECT_S = 5
+PACKAGES = ("distributed", "bench")
+
+
+def joined(settings: Settings) -> Settings:
+    """The settings with the number of the cluster's workers. BenchError, in one line, where it cannot be used."""
+    if settings.scheduler is None:
+        return settings
+    if find_spec("distributed") is None:
+        raise BenchError("--scheduler needs Dask: pip install 'streambench[distributed]'")
+    return replace(settings, workers=len(asyncio.run(_look(settings.scheduler))))
+
+
+async def _look(address: str) -> list[str]:
+    async with connected(address) as client:
+        return await _workers(client, address)
+
+
+@asynccontextmanager
+async def connected(address: str) -> AsyncIterator[Client]:
+    """A client of the scheduler at that address. BenchError where none is reached, or one that is not alike."""
+    from distributed import Client  # noqa: PLC0415  (half a second)
+
+    for name in ("distributed", "distributed.client"):  # what happens is told in our own lines
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    warnings.filterwarnings("ignore", category=UserWarning, module="distributed")
+    try:
+        client = await Client(address, asynchronous=True, timeout=CONNECT_S, set_as_default=False)
+    except (OSError, ValueError, TimeoutError, ImportError) as error:
+        why = " ".join(str(error).split()) or type(error).__name__
+        said = f"--scheduler {address}: cannot be reached ({why}); is `dask scheduler` running there?"
+        raise BenchError(said) from error
+    try:
+        yield client
+    finally:
+        with suppress(OSError, TimeoutError):
+            await client.close(timeout=CONNECT_S)
+
+
+async def _workers(client: Client, address: str) -> list[str]:
+    """Addresses of its workers, all with the versions of this process."""
+    versions = await client.get_versions(packages=["bench"])
+    check_versions(address, versions)
+    return sorted(versions["workers"])
+
+
+def check_versions(address: str, versions: Mapping[str, Any]) -> None:
+    """BenchError where one is not alike, or nobody is there; `versions` as Dask's client gives them."""
+    here = _versions(versions["client"])
+    for where, found in [("the scheduler", versions["scheduler"]), *sorted(versions["workers"].items())]:
+        there = _versions(found) if found else {}
+        names = ["python", *PACKAGES] if where != "the scheduler" else ["distributed"]
+        for name in names:
+            if there.get(name) != here[name]:
+                what, other = {"bench": "streambench"}.get(name, name), there.get(name) or "(none)"
+                raise BenchError(
+                    f"--scheduler {address}: {where} has {what} {other} and this is {here[name]}; install the same "
+                    "version on all"
+                )
+    if not versions["workers"]:
+        raise BenchError(f"--scheduler {address}: it has no worker; start some: dask worker {address}")
+
+
+def _versions(found: Mapping[str, Any]) -> dict[str, str | None]:
+    """Python to its minor version, for the worker's own is what runs the plugins, and the packages as they are."""
+    python = ".".join(found["host"]["python"].split(".")[:2])
+    return {"python": python, **{name: found["packages"].get(name) for name in PACKAGES}}
+
+
+async def carry_out_on(
+    run: Run,
+    plan: Plan,
+    choice: Choice,
+    endpoints: Mapping[str, Endpoint],
+    settings: Settings,
+    journal: Journal,
+    reporter: Progress,
+) -> None:
+    """Carry the plan out by the workers of `settings.scheduler`. One that is lost is noted; it stops no other."""
+    run.clocks_apart = True
+    async with connected(str(settings.scheduler)) as client:
+        addresses = (await _workers(client, str(settings.scheduler)))[: settings.workers]
+        check_reach(endpoints, addresses)
+        labels = [str(index + 1) for index in range(len(addresses))]
+        streams = most_streams(settings)
+        asked = (run.folder.name, labels, plan, choice, endpoints, settings)
+        shards = make_shards(*asked, streams=streams, t0=None)
+        async with tasks_on(client, shards, addresses) as tasks:
+            coordinator = Coordinator(run, plan, choice.prompts, journal, reporter, tasks.members, one_clock=False)
+            try:
+                await tasks.passed_on(coordinator)
+            finally:
+                run.notes.insert(0, _measured_by(len(labels), coordinator))
+
+
+def _measured_by(number: int, coordinator: Coordinator) -> str:
+    heard_ms = coordinator.uncertainty_ns / 1e6
+    return (
+        f"measured by {number} Dask worker{'s' if number > 1 else ''}: clocks not compared; each one's times count "
+        f"from when it was let go, and it heard so within {heard_ms:.0f} ms"
+    )
+
+
+def check_reach(endpoints: Mapping[str, Endpoint], addresses: Sequence[str]) -> None:
+    """BenchError where the workers could not reach a target, or a secret would go through the cluster."""
+    elsewhere = [address for address in addresses if not _is_here(address)]
+    for endpoint in endpoints.values():
+        target = endpoint.target
+        if target.simulated and elsewhere:
+            raise BenchError(
+                f"--scheduler: the simulator listens on this machine only and worker {elsewhere[0]} is on another; "
+                "start `bench serve` where all reach it and name it with --base-url"
+            )
+        for name, value in target.headers.items():
+            if is_sensitive(name) and "${" not in value:
+                raise BenchError(
+                    f"--scheduler: the value of header {name} would go through the cluster; write ${{VARIABLE}} and "
+                    "set that where the workers run"
+                )
+
+
+def _is_here(address: str) -> bool:
+    """Is that an address of this machine? Then a socket can be bound to it."""
+    host = address.partition("://")[2].rpartition(":")[0].strip("[]")
+    if is_loopback(host) or address.startswith("inproc"):
+        return True
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        try:
+            probe.bind((host, 0))
+        except OSError:
+            return False
+    return True

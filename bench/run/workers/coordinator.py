@@ -1,0 +1,245 @@
+"""Several workers on one plan: none begins a segment before all have ended the one before, and none is waited for once
+it is lost. What they measure goes to the run's journal as it comes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from time import perf_counter_ns
+from typing import Any, Protocol
+
+import orjson
+
+from bench.core.errors import BenchError, NotEnough, RunInvalid
+from bench.core.messages import say
+from bench.core.scenario import Prompt
+from bench.plan.plan import Plan, PlannedTrial
+from bench.plan.share import Share, shares
+from bench.records.journal import Journal
+from bench.run.context import Progress
+from bench.run.folder import Run
+from bench.run.runner import note_unsupported
+from bench.run.workers.lost import Loss, journalled, lost_rows, lost_trials
+from bench.run.workers.protocol import LINES, Frames, message
+
+GRACE_S = 10.0
+"""So long workers that were told to stop may take to end what is in flight."""
+LEAD_NS = 20_000_000
+"""Workers on one clock begin a segment together, so long after the gate has opened."""
+ERRORS = {one.exit_code: one for one in (BenchError, RunInvalid, NotEnough)}
+
+
+class Member(Protocol):
+    """A worker as the coordinator reaches it."""
+
+    label: str
+    where: str
+    """Which process that is, for the user."""
+
+    def send(self, data: bytes) -> None:
+        """Frames, for the worker."""
+
+
+class Coordinator:
+    """Give it what comes from the workers (`heard`, `lost`) and wait for the end (`carried_out`)."""
+
+    def __init__(
+        self,
+        run: Run,
+        plan: Plan,
+        prompts: Mapping[str, Sequence[Prompt]],
+        journal: Journal,
+        reporter: Progress,
+        members: Sequence[Member],
+        *,
+        one_clock: bool,
+    ) -> None:
+        """`prompts`: by scenario. `one_clock`: all workers have this machine's."""
+        self._run, self._plan, self._prompts, self._journal, self._reporter = run, plan, prompts, journal, reporter
+        self._members, self._one_clock = members, one_clock
+        self._frames = [Frames() for _ in members]
+        self._live = set(range(len(members)))
+        self._done: set[int] = set()
+        self._ready: dict[int, int] = {}
+        """By worker that waits, the number of its gate: 0, then one for each segment."""
+        self._gate = -1
+        """The last that has opened."""
+        self._shares: dict[int, Share | None] = {}
+        self._seen: dict[int, dict[int, str]] = {}
+        """By worker and cell: why it seems to be unsupported; empty where it does not."""
+        self._losses: list[Loss] = []
+        self._error: BenchError | None = None
+        self._changed, self._stopping = asyncio.Event(), False
+        self._let_go = 0
+        self.uncertainty_ns = 0
+        """Workers with clocks of their own: their times may be too small by so much at most."""
+
+    # what comes from the workers
+
+    def heard(self, index: int, data: bytes) -> None:
+        """Bytes of a worker's stream."""
+        try:
+            for kind, one in self._frames[index].feed(data):
+                if kind == LINES:
+                    self._journal.append(one)
+                else:
+                    self._message(index, orjson.loads(one))
+        except BenchError as error:
+            self._fail(error)
+
+    def lost(self, index: int, how: str) -> None:
+        """A worker has ended; news only where it was not done."""
+        if index not in self._live:
+            return
+        self._live.discard(index)
+        if not self._stopping:
+            self._note_loss(index, how)
+            self._open()
+        self._changed.set()
+
+    def is_done(self, index: int) -> bool:
+        """Has this worker said that it is through?"""
+        return index in self._done
+
+    async def carried_out(self) -> None:
+        """Wait until all workers are done or lost. Cancelled, or when one fails, it stops the others and raises."""
+        self._run.stopping.begin()
+        try:
+            await self._until_over()
+            if error := self._error:
+                await self._stop()
+                raise error
+        except asyncio.CancelledError:
+            await self._stop()
+            raise
+        finally:
+            self._journal_losses()
+
+    async def _until_over(self) -> None:
+        while self._live and self._error is None:
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def _stop(self) -> None:
+        self._stopping = True
+        for index in self._live:
+            self._members[index].send(message(kind="stop"))
+        self._error = None
+        try:
+            async with asyncio.timeout(GRACE_S):
+                await self._until_over()
+        except TimeoutError:
+            names = ", ".join(self._members[index].label for index in sorted(self._live))
+            say(f"workers {names} did not end in {GRACE_S:g} s: what they had in flight is cancelled")
+
+    def _fail(self, error: BenchError) -> None:
+        if not self._stopping:
+            self._error = self._error or error
+        self._changed.set()
+
+    def _message(self, index: int, told: Mapping[str, Any]) -> None:
+        match told["kind"]:
+            case "ready":
+                self._ready[index] = told["gate"]
+                self._seen[index] = {int(cell): reason for cell, reason in told["seen"].items()}
+                self._open()
+            case "went":
+                self.uncertainty_ns = max(self.uncertainty_ns, perf_counter_ns() - self._let_go)
+            case "ended":
+                self._ended(told)
+            case "tally":
+                self._run.tally.orphans += told["orphans"]
+                for cell, line in told["unsupported"].items():
+                    self._say_unsupported(int(cell), line)
+            case "failed":
+                self._fail(ERRORS.get(told["exit_code"], BenchError)(told["error"]))
+            case "done":
+                self._done.add(index)
+                self._live.discard(index)
+                self._changed.set()
+
+    def _ended(self, told: Mapping[str, Any]) -> None:
+        row, cell = told["row"], self._plan.cells[told["cell"]]
+        planned = PlannedTrial(
+            **{name: told[name] for name in ("trial_id", "cell", "pair", "block", "delivery", "ask")},
+            phase=row["phase"],
+            order=0,
+            nonce="",
+            seed=0,
+        )
+        if planned.phase == "measure":
+            self._run.tally.statuses[row["status"]] += 1
+        self._run.stopping.ended(planned, cell, row, told["untold"])
+        self._reporter.trial_done(cell, planned, row)
+
+    def _say_unsupported(self, cell: int, line: str) -> None:
+        if cell not in self._run.tally.unsupported:
+            self._run.tally.unsupported[cell] = line
+            say(line)
+
+    # gates
+
+    def _open(self) -> None:
+        """Let all go once all are there."""
+        if not self._live or self._live != self._ready.keys() & self._live or self._stopping:
+            return
+        self._gate = min(self._ready[index] for index in self._live)
+        self._find_unsupported()
+        live = sorted(self._live)
+        self._shares = dict(zip(live, self._shares_of(len(live)), strict=True))
+        self._ready.clear()
+        self._let_go = perf_counter_ns()
+        order = {
+            "t": self._let_go - self._run.t0,
+            "at": self._let_go + LEAD_NS if self._one_clock and self._gate else None,
+            "unsupported": self._run.tally.unsupported,
+        }
+        for index in live:
+            share = self._shares[index]
+            whose = [share.index, share.of] if share else None
+            self._members[index].send(message(kind="go", gate=self._gate, share=whose, **order))
+
+    def _shares_of(self, live: int) -> list[Share | None]:
+        """Gate 0 is the start: trials that run one at a time are one worker's."""
+        if self._gate == 0:
+            return shares(live, 1)
+        segment = self._plan.segments[self._gate - 1]
+        if segment.phase != "warmup" and segment.cell in self._run.tally.unsupported:
+            self._reporter.skip(segment.count)
+        return shares(live, self._plan.cells[segment.cell].level.concurrency)
+
+    def _find_unsupported(self) -> None:
+        """Cells of whose warm-up all was refused, whichever worker saw it."""
+        for cell in {cell for seen in self._seen.values() for cell in seen}:
+            reasons = [seen[cell] for seen in self._seen.values() if cell in seen]
+            if all(reasons) and cell not in self._run.tally.unsupported:
+                say(note_unsupported(self._plan.cells[cell], reasons[0], self._run.tally, self._journal))
+
+    # losses
+
+    def _note_loss(self, index: int, how: str) -> None:
+        member, share = self._members[index], self._shares.get(index)
+        line = f"worker {member.label} ({member.where}) was lost: {how}"
+        say(line)
+        self._run.notes.append(line)
+        if not self._live and not self._done:
+            self._run.lost = "all workers were lost"
+        if share is not None and index not in self._ready and self._gate >= 0:
+            segment = self._plan.segments[self._gate - 1] if self._gate else None
+            t = perf_counter_ns() - self._run.t0
+            self._losses.append(Loss(worker=member.label, how=line, t=t, share=share, segment=segment))
+
+    def _journal_losses(self) -> None:
+        """Rows for what the lost workers owe; what had begun counts even in a run that was interrupted."""
+        for loss, found in zip(self._losses, journalled(self._run.folder, self._losses), strict=True):
+            number = 0
+            for planned in lost_trials(self._plan, loss, found, begun_only=self._stopping):
+                prompts = self._prompts[self._plan.cells[planned.cell].scenario]
+                rows = lost_rows(self._plan, planned, loss, found, prompts)
+                self._journal.write(rows)
+                number += 1
+                if rows["trials"]["phase"] == ["measure"]:
+                    self._run.tally.statuses["lost"] += 1
+            self._run.notes.append(f"{number} trials of worker {loss.worker} were lost with it and count as failed")
+        self._losses.clear()

@@ -1,0 +1,197 @@
+"""What a worker is given: plain data, from which it makes plugins, clients and requests by itself. No secret is in it.
+
+Functions of plugins that were loaded by path do not pickle, so their source travels. Keys and headers stay names of
+environment variables, which the worker looks up where it runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.core import plugin_loader as manager
+from bench.core.errors import BenchError
+from bench.core.scenario import Prompt
+from bench.core.target import Target
+from bench.plan.choice import Choice
+from bench.plan.settings import Settings
+
+if TYPE_CHECKING:
+    from bench.plan.plan import Plan
+    from bench.run.endpoint import Endpoint
+
+TAKEN = (
+    "output_tokens",
+    "clients",
+    "deadline",
+    "profile",
+    "faults",
+    "max_in_flight",
+    "events",
+    "store_text",
+)
+"""The settings that a worker needs, beside its plan."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A plugin: the one that the worker loads has to be the same."""
+
+    name: str
+    """A path; or as `bench list` names a built-in one, and one of an entry point with its distribution's version."""
+    sha256: str
+    text: str | None
+    """The file itself where a path named it; None: the worker has it installed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shard:
+    """The work of one worker of a run. All of its values survive JSON."""
+
+    run: str
+    """Id of the run."""
+    index: int
+    of: int
+    label: str
+    """What the worker is called in the records."""
+    plan: Mapping[str, Any]
+    """As `Plan.to_json` gives it."""
+    scenarios: Sequence[str]
+    sources: Sequence[Source]
+    prompts: Sequence[Prompt] | None
+    """Those the user gave; None: each scenario's own."""
+    targets: Sequence[Mapping[str, Any]]
+    """`Target`s: `api_key_env` names a variable, `headers` may say `${VARIABLE}`."""
+    checked: Mapping[str, Mapping[str, Any]]
+    """By target what preflight found: `temperature`, `length`."""
+    settings: Mapping[str, Any]
+    streams: int
+    """That may be open at a time in this worker."""
+    t0: int | None
+    """The run's start on `perf_counter_ns`; None where that is another machine's clock."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Itself as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Shard:
+        """The shard that `to_json` gave these values of."""
+        return cls(**{**stored, "sources": [Source(**source) for source in stored["sources"]]})
+
+
+def make_shards(
+    run: str,
+    labels: Sequence[str],
+    plan: Plan,
+    choice: Choice,
+    endpoints: Mapping[str, Endpoint],
+    settings: Settings,
+    *,
+    streams: int,
+    t0: int | None,
+) -> list[Shard]:
+    """One for each label. `streams`: that all of them may hold open at a time."""
+    own = [choice.prompts[s.name] for s in choice.scenarios if choice.prompts[s.name] is not s.prompts]
+    first = Shard(
+        run=run,
+        index=0,
+        of=len(labels),
+        label=labels[0],
+        plan=plan.to_json(),
+        scenarios=[scenario.name for scenario in choice.scenarios],
+        sources=list(sources_of(choice)),
+        prompts=list(own[0]) if own else None,
+        targets=[_plain(endpoint.target) for endpoint in endpoints.values()],
+        checked={
+            name: {"temperature": endpoint.checked.temperature, "length": endpoint.checked.length}
+            for name, endpoint in endpoints.items()
+        },
+        settings={**{name: getattr(settings, name) for name in TAKEN}, "retries": settings.max_retries},
+        streams=-(-streams // len(labels)),
+        t0=t0,
+    )
+    return [replace(first, index=index, label=label) for index, label in enumerate(labels)]
+
+
+def _plain(target: Target) -> dict[str, Any]:
+    return {**asdict(target), "price": None}
+
+
+def sources_of(choice: Choice) -> Iterator[Source]:
+    """Of the plugins that bring a chosen scenario, or watch trials."""
+    registry = choice.registry
+    chosen = {id(registry.scenarios[scenario.name][1].module) for scenario in choice.scenarios}
+    watching = {id(one.plugin) for one in registry.manager.hook.observe.get_hookimpls()}
+    for name, module in registry.manager.list_name_plugin():
+        if id(module) in chosen | watching:
+            yield Source(name=name, sha256=_hash(module), text=_text(Path(name)) if Path(name).is_file() else None)
+
+
+def _text(path: Path) -> str:
+    """Its bytes, one to a character: a source may say an encoding of its own."""
+    return path.read_bytes().decode("latin-1")
+
+
+def _hash(module: object) -> str:
+    """Of the file that it was loaded from; of a module without one, nothing."""
+    file = getattr(module, "__file__", None)
+    return sha256(Path(file).read_bytes()).hexdigest() if file else ""
+
+
+def load_plugins(shard: Shard, scratch: Path) -> manager.Registry:
+    """The shard's plugins, loaded here. BenchError where one is another one than where the run was started."""
+    paths = {source.name: _file(source, scratch / str(n)) for n, source in enumerate(shard.sources) if source.text}
+    registry = manager.load(list(paths.values()))
+    loaded = dict(registry.manager.list_name_plugin())
+    for source in shard.sources:
+        path = paths.get(source.name)
+        module = loaded.get(str(path.resolve()) if path else source.name)
+        if module is None:
+            raise BenchError(f"{source.name} is not installed there; install it where the worker runs")
+        if _hash(module) != source.sha256:
+            raise BenchError(f"{source.name} is another one there than here; install the same version of it")
+    return registry
+
+
+def _file(source: Source, folder: Path) -> Path:
+    """The plugin's own file where it is at hand unchanged, with all that lies beside it; else its text in a new one."""
+    own, text = Path(source.name), (source.text or "").encode("latin-1")
+    if own.is_file() and sha256(own.read_bytes()).hexdigest() == source.sha256:
+        return own
+    if sha256(text).hexdigest() != source.sha256:
+        raise BenchError(f"the source of {source.name} was damaged on its way; run again")
+    folder.mkdir()
+    (folder / own.name).write_bytes(text)
+    return folder / own.name
+
+
+def choice_of(shard: Shard, registry: manager.Registry) -> Choice:
+    """What is to be run, as the worker needs it."""
+    scenarios = [registry.scenarios[name][0] for name in shard.scenarios]
+    return Choice(
+        registry=registry,
+        scenarios=scenarios,
+        targets=[(Target(**target), None) for target in shard.targets],
+        prompts={scenario.name: shard.prompts or scenario.prompts for scenario in scenarios},
+        params={},
+        seed=shard.plan["seed"],
+    )
+
+
+def endpoints_of(shard: Shard, environ: Mapping[str, str]) -> dict[str, Endpoint]:
+    """The targets with keys and headers from this environment. BenchError naming a variable that is not set."""
+    from bench.core.target import expanded_headers, key_for  # noqa: PLC0415
+    from bench.run.endpoint import Endpoint  # noqa: PLC0415  (it imports the workers)
+    from bench.run.preflight.preflight import Checked  # noqa: PLC0415
+
+    found = {}
+    for plain in shard.targets:
+        target = Target(**plain)
+        checked = Checked(models=[], notices=[], server=None, **shard.checked[target.name])
+        key, headers = key_for(target, environ), expanded_headers(target, environ)
+        found[target.name] = Endpoint(target=target, key=key, headers=headers, checked=checked)
+    return found

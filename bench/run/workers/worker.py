@@ -1,0 +1,208 @@
+"""One of several workers of a run: carries its shard out with the ordinary runner, and tells whoever started it.
+
+`python -m bench.worker FD` is such a process: the shard is the first message that comes in at that socket. The lines of
+the journal go out over it as they are made, so the process itself writes no file. It ends when the other side does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter_ns
+from typing import Any
+
+import orjson
+
+from bench.core.errors import BenchError
+from bench.core.trial import Lost
+from bench.plan import open_file_limit as fdlimit
+from bench.plan.choice import Choice
+from bench.plan.plan import Cell, Group, Plan, PlannedTrial
+from bench.plan.settings import Settings
+from bench.plan.share import WHOLE, Share
+from bench.records.journal import Journal, Rows
+from bench.run.connect import carry_out_in
+from bench.run.context import Tally
+from bench.run.endpoint import Endpoint, redactor
+from bench.run.folder import Run
+from bench.run.progress import Silent
+from bench.run.stopping.stopping import Stopping
+from bench.run.workers.protocol import LINES, Frames, frame, message
+from bench.run.workers.shard import Shard, choice_of, endpoints_of, load_plugins
+
+MACHINE = {"cpu_time", "steal", "pressure"}
+"""Probes that count up for a whole machine: those of several workers would be mixed up."""
+TOLD = (
+    *("attempts", "requests", "input_tokens", "output_tokens", "status", "error", "phase"),
+    *("delivery", "t_origin", "t_first_useful", "t_end", "result_sha256"),
+)
+"""Columns of a trial's row that the run looks at while it goes on."""
+
+
+class Line:
+    """The way to the run: what is sent, and the orders that come back."""
+
+    def __init__(self, send: Callable[[bytes], None], drained: Callable[[], Any]) -> None:
+        self.send, self.drained = send, drained
+        self._orders: asyncio.Queue[Mapping[str, Any]] = asyncio.Queue()
+
+    def order(self, order: Mapping[str, Any]) -> None:
+        """An order has come."""
+        self._orders.put_nowait(order)
+
+    async def go(self, number: int, seen: Mapping[int, str]) -> Mapping[str, Any]:
+        """Say that this worker is ready for a gate, and wait until it opens."""
+        self.send(message(kind="ready", gate=number, seen=seen))
+        await self.drained()
+        return await self._orders.get()
+
+
+class SentJournal(Journal):
+    """A journal whose lines are sent."""
+
+    def __init__(self, line: Line, *, machine: bool) -> None:
+        """`machine`: with the probes of the whole machine."""
+        self._line, self._machine = line, machine
+
+    def write(self, rows: Rows) -> None:
+        """Send the rows as one line."""
+        if not self._machine and "probes" in rows:
+            rows = {**rows, "probes": _without_machine(rows["probes"])}
+        self.append(orjson.dumps(rows) + b"\n")
+
+    def append(self, lines: bytes) -> None:
+        """Send whole lines."""
+        self._line.send(frame(LINES, lines))
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
+def _without_machine(probes: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+    kept = [place for place, name in enumerate(probes["name"]) if name not in MACHINE]
+    return {name: [values[place] for place in kept] for name, values in probes.items()}
+
+
+class Telling(Stopping):
+    """Stops nothing: it tells of each trial that has ended, for the run to count."""
+
+    line: Line
+
+    def ended(self, planned: PlannedTrial, cell: Cell, row: Mapping[str, Any], untold: int = 0) -> None:
+        """Tell the run."""
+        told = {name: row[name] for name in TOLD}
+        of_plan = {name: getattr(planned, name) for name in ("trial_id", "pair", "block", "ask", "delivery")}
+        self.line.send(message(kind="ended", cell=cell.cell, row=told, untold=untold, **of_plan))
+
+
+class Together:
+    """The gates of the runner: the start of the plan, then each segment. What runs alone is the first worker's."""
+
+    def __init__(self, line: Line, redact: Callable[[str], str], *, alone: bool) -> None:
+        self._line, self._redact, self._alone, self._number = line, redact, alone, 0
+
+    async def opened(self, group: Group, tally: Tally) -> Share | None:
+        """As `runner.Gate` says."""
+        if group.segment is None:
+            return WHOLE if self._alone else None
+        self._number += 1
+        seen = {cell: self._redact(reason) for cell, reason in tally.refusals.reasons().items()}
+        order = await self._line.go(self._number, seen)
+        tally.unsupported.update({int(cell): line for cell, line in order["unsupported"].items()})
+        await _until(order.get("at"))
+        return Share(*order["share"]) if order["share"] else None
+
+
+async def _until(at: int | None) -> None:
+    """Workers of one machine begin at a common time of their clock."""
+    if at is not None and (left := at - perf_counter_ns()) > 0:
+        await asyncio.sleep(left / 1e9)
+
+
+async def run_shard(shard: Shard, line: Line) -> None:
+    """The whole work of a worker: load, wait for the others, measure. Its BenchErrors name the worker."""
+    with TemporaryDirectory(prefix="bench-") as scratch:
+        try:
+            fdlimit.check(shard.streams)
+            choice = choice_of(shard, load_plugins(shard, Path(scratch)))
+            endpoints = endpoints_of(shard, os.environ)
+        except BenchError as error:
+            raise BenchError(f"worker {shard.label}: {error}") from error
+        await _carry_out(shard, line, choice, endpoints)
+
+
+async def _carry_out(shard: Shard, line: Line, choice: Choice, endpoints: Mapping[str, Endpoint]) -> None:
+    order = await line.go(0, {})
+    t0 = shard.t0 if shard.t0 is not None else perf_counter_ns() - order["t"]
+    line.send(message(kind="went"))
+    stopping = Telling()
+    stopping.line = line
+    run = Run(folder=Path(), t0=t0, manifest={}, stopping=stopping)
+    gate = Together(line, redactor(choice), alone=bool(order["share"]))
+    journal = SentJournal(line, machine=shard.index == 0)
+    plan = Plan.from_json(shard.plan)
+    try:
+        await carry_out_in(
+            run, plan, choice, endpoints, Settings(**shard.settings), journal, Silent(), worker=shard.label, gate=gate
+        )
+    finally:
+        line.send(message(kind="tally", orphans=run.tally.orphans, unsupported=run.tally.unsupported))
+
+
+async def serve(sock: socket.socket) -> None:
+    """Carry out the shard that comes in at this socket, until it is done, a stop is ordered, or nobody listens."""
+    reader, writer = await asyncio.open_connection(sock=sock)
+    line, orders = Line(writer.write, writer.drain), _messages(reader)
+    shard = Shard.from_json((await anext(orders))["shard"])
+    work, heard = asyncio.create_task(run_shard(shard, line)), asyncio.create_task(_listen(orders, line))
+    await asyncio.wait([work, heard], return_when=asyncio.FIRST_COMPLETED)
+    work.cancel()
+    lost = ""
+    try:
+        await work
+    except asyncio.CancelledError:
+        pass
+    except BenchError as error:
+        line.send(message(kind="failed", error=str(error), exit_code=error.exit_code))
+    except Lost as error:
+        lost = str(error)
+    heard.cancel()
+    if not lost:
+        line.send(message(kind="done"))
+    with suppress(ConnectionError):  # nobody listens any more
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+    if lost:
+        sys.exit(lost)  # a worker that cannot measure is lost itself
+
+
+async def _messages(reader: asyncio.StreamReader) -> AsyncIterator[Mapping[str, Any]]:
+    frames = Frames()
+    while data := await reader.read(1 << 20):
+        for _, one in frames.feed(data):
+            yield orjson.loads(one)
+
+
+async def _listen(orders: AsyncIterator[Mapping[str, Any]], line: Line) -> None:
+    """Pass orders on; ends with the order to stop, or with whoever gives them."""
+    async for order in orders:
+        if order["kind"] == "stop":
+            return
+        if order["kind"] == "go":
+            line.order(order)
+
+
+def main() -> None:
+    """Serve at the socket whose descriptor is the only argument."""
+    asyncio.run(serve(socket.socket(fileno=int(sys.argv[1]))))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""A user who leaves in the middle of a stream: what becomes of the request, as the simulator's own log tells it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import perf_counter_ns
+from typing import Any, Literal
+
+from bench.clients.sdk.tap import current_trial
+from bench.core.ask import make_ask, nonce_text
+from bench.core.params import instance
+from bench.core.scenario import Ask, Scenario
+from bench.core.trial import Trial
+from bench.run.call import consume
+from bench.run.context import Link
+from bench.run.scenario_setup import prepared
+from bench.simulator.truth import read_truth
+
+PROMPT_S = 1.0
+"""So soon a generator that is closed or cancelled has to have ended, and the server to have seen the client go."""
+FIRST_S = 20.0
+"""So long the first piece is waited for."""
+SLOWLY = {"profile": "quick", "ttft_ms": 50, "token_ms": 40, "jitter": 0}
+"""So that there is an answer to leave: what follows the first piece takes longer than `PROMPT_S`."""
+How = Literal["close", "cancel"]
+Fate = Literal["gone", "ended", "open", "no piece", "late", "went on"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Left:
+    """What became of a stream that was left at its first piece.
+
+    `gone`: the simulator saw the client go, `ms` after it was left; `ended`: the answers had ended by then; `open`:
+    the answer still came after `PROMPT_S`; `no piece`: there was none to leave at; `late`: the generator itself had
+    not ended after `PROMPT_S`; `went on`: it took no notice of the cancellation.
+    """
+
+    fate: Fate
+    ms: float = 0
+    error: str = ""
+
+
+class _Enough(Exception):
+    """The reader has seen the first piece and leaves."""
+
+
+async def leave(scenario: Scenario, link: Link, params: str, truth: Path, *, how: How, trial_id: int) -> Left:
+    """Read the first piece of a streamed trial, and go: by closing the generator, or by cancelling its task."""
+    trial = Trial(trial_id, scenario.name, "streamed", link.target.name, "sim-1", "measure")
+    trial.cold = scenario.connection == "cold"
+    trial.t_origin = perf_counter_ns()
+    try:
+        return await _left(scenario, link, _ask(scenario, link, params, trial), trial, truth, how)
+    finally:
+        link.tap.forget(trial)
+        await link.tap.close_cold(trial)
+        if link.sync_tap is not None:
+            link.sync_tap.close_cold(trial)
+
+
+async def _left(scenario: Scenario, link: Link, ask: Ask, trial: Trial, truth: Path, how: How) -> Left:
+    loop, first = asyncio.get_running_loop(), asyncio.Event()
+
+    def on_piece(_piece: Any) -> None:
+        if not trial.t_end:
+            trial.t_end = perf_counter_ns()
+            loop.call_soon_threadsafe(first.set)
+        if how == "close":
+            raise _Enough
+
+    task = asyncio.create_task(_streamed(scenario, link, ask, trial, on_piece))
+    seen = asyncio.create_task(first.wait())
+    await asyncio.wait([task, seen], timeout=FIRST_S, return_when=asyncio.FIRST_COMPLETED)
+    seen.cancel()
+    if how == "cancel" and trial.t_end and task.done():
+        return Left(fate="ended")
+    if how == "cancel" or not trial.t_end:
+        task.cancel()
+    began = perf_counter_ns()
+    await asyncio.wait([task], timeout=PROMPT_S)
+    if not task.done():
+        return Left(fate="late")
+    error = None if task.cancelled() else task.exception()
+    if not trial.t_end:
+        return Left(fate="no piece", error=repr(error) if error else "")
+    if how == "cancel" and not task.cancelled():
+        return Left(fate="went on", error=repr(error) if error else "")
+    if error is not None and not isinstance(error, _Enough):
+        return Left(fate="late", error=repr(error))
+    return await _fate(scenario, trial, truth, began)
+
+
+async def _streamed(scenario: Scenario, link: Link, ask: Ask, trial: Trial, on_piece: Callable[[Any], None]) -> None:
+    """In a task of its own, so that the tap can tell whose requests it sees."""
+    current_trial.set(trial)
+    client = link.client_of(scenario)
+    async with prepared(scenario, client, ask, FIRST_S) as ready:
+        await consume(scenario, "streamed", client, ready, on_piece)
+
+
+async def _fate(scenario: Scenario, trial: Trial, truth: Path, began: int) -> Left:
+    """Wait for the simulator's lines of this trial: it writes one when a response has ended or the client has gone."""
+    asked = {attempt.client_id for attempt in trial.attempts} if scenario.client == "sdk" else None
+    while True:
+        in_time = perf_counter_ns() - began < PROMPT_S * 1e9
+        lines = [line for line in read_truth(truth) if line["t_received"] >= trial.t_origin]
+        gone = [line["gone"] for line in lines if line["gone"]]
+        over = {line["client_id"] for line in lines}
+        if gone and (asked is None or asked <= over):
+            return Left(fate="gone", ms=max(0.0, (max(gone) - began) / 1e6))
+        if asked is not None and asked <= over:
+            return Left(fate="ended")
+        if not in_time:
+            return Left(fate="ended" if asked is None and lines else "open")
+        await asyncio.sleep(0.02)
+
+
+def _ask(scenario: Scenario, link: Link, params: str, trial: Trial) -> Ask:
+    return make_ask(
+        scenario.prompts[0],
+        target=link.target,
+        model="sim-1",
+        nonce=nonce_text(trial.trial_id),
+        seed=1,
+        recorder=trial,
+        options=replace(link.options, control=SLOWLY),
+        api=scenario.api,
+        params=instance(scenario, params),
+        sim=scenario.sim,
+    )

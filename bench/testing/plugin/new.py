@@ -1,0 +1,75 @@
+"""`bench new`: a plugin and its test, green as written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from importlib.util import find_spec
+from keyword import iskeyword
+from pathlib import Path
+from string import Template
+
+from bench.core.errors import BenchError
+from bench.core.plugin_loader import NAME, load
+
+TEMPLATES = Path(__file__).parent / "templates"
+IN_PACKAGE = ("pyproject.toml", "README.md")
+
+
+def write_new(given: str, folder: Path, *, package: bool) -> str:
+    """Write NAME.py and test_NAME.py, with `package` into a folder with a pyproject.toml. What to type next.
+
+    Nothing is overwritten: BenchError when a file is there, or when the name cannot be one.
+    """
+    name = plugin_name(given)
+    home = folder / name if package else folder
+    texts = {home / file: text for file, text in files_of(name, package=package).items()}
+    for path in [home] if package else texts:
+        if path.exists():
+            raise BenchError(f"{path.name} is there already; choose another name, or another folder")
+    try:
+        home.mkdir(exist_ok=True)
+        for path, text in texts.items():
+            with path.open("x", encoding="utf-8") as file:
+                file.write(text)
+    except OSError as error:
+        raise BenchError(f"{home}: cannot be written ({error.strerror}); choose another folder") from error
+    return next_steps(name, home.name if package else "", list(texts))
+
+
+def plugin_name(given: str) -> str:
+    """The name of a scenario, of its module and of its parameters: "My RAG" becomes `my_rag`."""
+    name = re.sub(r"[\s.-]+", "_", given.strip().removesuffix(".py")).lower()
+    if not NAME.fullmatch(name) or iskeyword(name) or name == "all":
+        raise BenchError(f"{given!r} is no name for a scenario: use letters, digits and _, and begin with a letter")
+    if name in load().scenarios:
+        raise BenchError(f"there is a scenario {name!r} already (bench list shows all); choose another name")
+    return name
+
+
+def files_of(name: str, *, package: bool) -> Mapping[str, str]:
+    """By file name: what is written. Pure, but for reading the templates."""
+    words = {"name": name, "dist": f"bench-{name.replace('_', '-')}"}
+    files = {f"{name}.py": "plugin.py", f"test_{name}.py": "test_plugin.py"}
+    files |= {file: file for file in IN_PACKAGE} if package else {}
+    return {file: Template(_template(template)).substitute(words) for file, template in files.items()}
+
+
+def _template(name: str) -> str:
+    return (TEMPLATES / f"{name}.txt").read_text("utf-8")
+
+
+def next_steps(name: str, folder: str, written: list[Path]) -> str:
+    """The commands that come next."""
+    steps = {
+        f"bench try ./{name}.py": "each piece as it comes",
+        f"bench check ./{name}.py": "is it sound?",
+        f"pytest test_{name}.py": "the same as a test" + ("" if find_spec("pytest") else " (pip install pytest)"),
+        f"bench run ./{name}.py": "measure it, on the simulator",
+    }
+    steps = (
+        {f"cd {folder}": "", **steps, "pip install -e .": "then `bench run` finds it by its name"} if folder else steps
+    )
+    wide = max(map(len, steps))
+    lines = [f"  {command:<{wide}}   {what}".rstrip() for command, what in steps.items()]
+    return "\n".join([f"Written: {', '.join(path.name for path in written)}. Next:", *lines])

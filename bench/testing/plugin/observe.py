@@ -1,0 +1,161 @@
+"""What a scenario does on the simulator: pairs as in `bench run`, and streams that are left at their first piece."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter_ns
+from typing import Any
+
+import pluggy
+
+from bench.core.hookspecs import hookimpl
+from bench.core.load import ALONE
+from bench.core.scenario import Scenario, is_sync
+from bench.core.target import BUILT_IN, DUMMY_KEY
+from bench.core.trial import Trial
+from bench.plan.schedule import make_plan
+from bench.plan.selection import make_cells
+from bench.plan.settings import Settings
+from bench.records.journal import Journal, journal_rows
+from bench.run import connect as session
+from bench.run import endpoint as endpoint_
+from bench.run.context import Context, Link, Tally
+from bench.run.preflight.preflight import Checked
+from bench.run.progress import Silent
+from bench.run.runner import carry_out
+from bench.simulator.process import Simulator
+from bench.testing.plugin.leave_early import Left, leave
+
+Row = Mapping[str, Any]
+PAIRS = 2
+"""The first of a process pays for the SDK's own start."""
+DEADLINE_S = 30.0
+TICK_S = 0.01
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What was seen of a scenario on the simulator."""
+
+    trials: Sequence[Row]
+    """`PAIRS` pairs."""
+    again: Sequence[Row]
+    """A pair after the streams were left, by the same client."""
+    lag_ns: Sequence[int]
+    """By trial: the longest time in which the event loop did nothing else."""
+    closed: Left
+    cancelled: Left
+    orphans: int
+
+
+async def gather(
+    scenario: Scenario, simulator: Simulator, truth: Path, params: str, manager: pluggy.PluginManager
+) -> Evidence:
+    """Run it and leave it. Raises `RunInvalid` when it cannot be run here."""
+    ticker = _Ticker()
+    manager.register(ticker)
+    try:
+        with TemporaryDirectory() as folder:
+            async with AsyncExitStack() as stack:
+                link = await _linked(scenario, simulator, stack)
+                scratch, tally = Path(folder), Tally()
+                first = await _pairs(scenario, params, link, manager, tally, scratch / "first", PAIRS)
+                lag = list(ticker.lag_ns)
+                closed = await leave(scenario, link, params, truth, how="close", trial_id=-2)
+                cancelled = await leave(scenario, link, params, truth, how="cancel", trial_id=-3)
+                again = await _pairs(scenario, params, link, manager, tally, scratch / "again", 1)
+            return Evidence(
+                trials=journal_rows(first, "trials"),
+                again=journal_rows(again, "trials"),
+                lag_ns=lag,
+                closed=closed,
+                cancelled=cancelled,
+                orphans=tally.orphans,
+            )
+    finally:
+        manager.unregister(ticker)
+
+
+async def _linked(scenario: Scenario, simulator: Simulator, stack: AsyncExitStack) -> Link:
+    target = replace(BUILT_IN[0], base_url=simulator.base_url)
+    checked = Checked(models=["sim-1"], temperature=0, length=True, notices=(), server=None)
+    endpoint = endpoint_.Endpoint(target=target, key=DUMMY_KEY, headers={}, checked=checked)
+    return await session.open_link(endpoint, Settings(), stack, sync=is_sync(scenario))
+
+
+async def _pairs(
+    scenario: Scenario,
+    params: str,
+    link: Link,
+    manager: pluggy.PluginManager,
+    tally: Tally,
+    folder: Path,
+    pairs: int,
+) -> Path:
+    """Run them as `bench run` does; the folder with their journal."""
+    cells = make_cells(
+        [scenario],
+        [(link.target, "sim-1")],
+        delivery="both",
+        loads=[ALONE],
+        clients=["sdk"],
+        prompts={scenario.name: scenario.prompts},
+        params={scenario.name: [params]},
+        notice=lambda _: None,
+    )
+    folder.mkdir()  # noqa: ASYNC240  (nothing else is going on)
+    journal = Journal(folder)
+    context = Context(
+        scenarios={scenario.name: scenario},
+        prompts={scenario.name: scenario.prompts},
+        links={link.target.name: link},
+        hooks=manager.hook,
+        journal=journal,
+        t0=perf_counter_ns(),
+        deadline_s=DEADLINE_S,
+        store_text=True,
+        redact=str,
+        tally=tally,
+    )
+    try:
+        await carry_out(make_plan(cells, pairs=pairs, warmup=0, seed=1), context, Silent())
+    finally:
+        journal.close()
+    return folder
+
+
+class _Ticker:
+    """An observer that wants a turn of the event loop every 10 ms, and notes how long it had to wait for one."""
+
+    def __init__(self) -> None:
+        self.lag_ns: list[int] = []
+        """By trial, the longest."""
+
+    @hookimpl
+    def observe(self, trial: Trial) -> AbstractAsyncContextManager[None]:  # noqa: ARG002
+        return self._watched()
+
+    @asynccontextmanager
+    async def _watched(self) -> AsyncIterator[None]:
+        turns = [perf_counter_ns()]
+        task = asyncio.create_task(_tick(turns))
+        try:
+            yield
+        finally:
+            turns.append(perf_counter_ns())
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+            self.lag_ns.append(max(later - earlier for earlier, later in pairwise(turns)))
+
+
+async def _tick(turns: list[int]) -> None:
+    while True:
+        await asyncio.sleep(TICK_S)
+        turns.append(perf_counter_ns())

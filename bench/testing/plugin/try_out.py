@@ -1,0 +1,189 @@
+"""`bench try`: one streamed and one blocking trial by the real instrument, each piece shown as it comes."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter_ns
+from typing import Any
+
+from bench.core.errors import BenchError, NotEnough, RunInvalid
+from bench.core.hookspecs import hookimpl
+from bench.core.messages import say
+from bench.core.trial import Trial
+from bench.plan.choice import Choice, choose, of_simulator
+from bench.plan.consent import ask_before_spending, headline
+from bench.plan.plan import Cell, Plan
+from bench.plan.settings import Settings
+from bench.records.journal import Journal, journal_rows
+from bench.run import connect as session
+from bench.run import endpoint as endpoint_
+from bench.run.folder import Run
+from bench.run.progress import Silent
+
+Row = Mapping[str, Any]
+LONGEST = 80
+"""Characters of a piece that are shown."""
+COLD = "the first request of a process also pays for the SDK's own start, 0.2 to 0.6 s; `bench run` warms up first"
+
+
+def try_out(settings: Settings, *, confirm: Callable[[str], bool]) -> None:
+    """The whole command; nothing stays written.
+
+    Raises `RunInvalid` when a request belonged to no trial, `NotEnough` when a trial was not ok.
+    """
+    settings = replace(settings, pairs=1, warmup=1)
+    choice = choose(settings)
+    for note in of_simulator(settings):
+        say(note)
+    ask_before_spending(_parts(choice.plan(settings, {}, say), choice)[1], choice, settings, confirm)
+    with TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        with endpoint_.simulator_for(choice, settings, scratch / "truth.jsonl") as addressed:
+            endpoints = endpoint_.check_endpoints(addressed)
+            reachable = endpoint_.without_missing(addressed, endpoints)
+            models = {name: endpoint.checked.models[0] for name, endpoint in endpoints.items()}
+            plan = reachable.plan(settings, models, lambda _: None)
+            say(headline(plan))
+            tried = _Tried(reachable, endpoints, settings, scratch)
+            warm, shown = _parts(plan, reachable)
+            with suppress(BenchError):  # what is wrong with it shows in the trials below
+                tried.carry_out(warm, "warm")
+            reachable.registry.manager.register(_Watch())
+            run = tried.carry_out(shown, "shown")
+        trials, metrics = journal_rows(run.folder, "trials"), journal_rows(run.folder, "metrics")
+    for cell in plan.cells:
+        of_cell = [row for row in trials if row["cell"] == cell.cell]
+        _print("\n".join(["", *_table(cell, of_cell, metrics)]))
+    if not warm.trials:
+        say(COLD)
+    _judge(run, trials)
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """Where the trials go."""
+
+    choice: Choice
+    endpoints: Mapping[str, endpoint_.Endpoint]
+    settings: Settings
+    scratch: Path
+
+    def carry_out(self, plan: Plan, name: str) -> Run:
+        """Carry it out into a folder of this name."""
+        run = Run(folder=self.scratch / name, t0=perf_counter_ns(), manifest={})
+        run.folder.mkdir()
+        journal = Journal(run.folder)
+        settings = replace(self.settings, store_text=True)
+        try:
+            asyncio.run(session.carry_out_in(run, plan, self.choice, self.endpoints, settings, journal, Silent()))
+        finally:
+            journal.close()
+        return run
+
+
+class _Watch:
+    """An observer that shows a trial while it runs."""
+
+    @hookimpl
+    def observe(self, trial: Trial) -> AbstractAsyncContextManager[None]:
+        return _watched(trial)
+
+
+@asynccontextmanager
+async def _watched(trial: Trial) -> AsyncIterator[None]:
+    _print(f"\n{trial.scenario}, {trial.delivery}, {trial.model} on {trial.target}")
+    trial.pieces = _Shown(trial)
+    yield
+    if trial.delivery == "blocking" and trial.error is None:
+        _print(_line(trial.t_end - trial.t_origin, trial.result))
+
+
+class _Shown(list[tuple[int, Any]]):
+    """The pieces of a trial: each is shown when it has been stamped, so the stamp has no part of the printing."""
+
+    def __init__(self, trial: Trial) -> None:
+        super().__init__()
+        self._trial = trial
+
+    def append(self, stamped: tuple[int, Any]) -> None:
+        super().append(stamped)
+        time, piece = stamped
+        _print(_line(time - self._trial.t_origin, piece))
+
+
+def _line(after: int, value: object) -> str:
+    text = repr(value)
+    return f"{after / 1e6:10.1f} ms  {text if len(text) <= LONGEST else text[: LONGEST - 1] + '…'}"
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def _parts(plan: Plan, choice: Choice) -> tuple[Plan, Plan]:
+    """(The warm-up, only where nothing is spent; one trial of each delivery, streamed first)."""
+    free = {target.name for target, _ in choice.targets if target.free}
+    warm = [t for t in plan.trials if t.phase == "warmup" and plan.cells[t.cell].target in free]
+    shown = [t for t in plan.trials if t.phase == "measure"]
+    shown.sort(key=lambda trial: (trial.cell, trial.delivery != "streamed"))
+    return replace(plan, trials=tuple(warm)), replace(plan, trials=tuple(shown))
+
+
+def _table(cell: Cell, trials: Sequence[Row], metrics: Sequence[Row]) -> list[str]:
+    """What came of one cell: a column for each delivery."""
+    head = f"{cell.scenario} {cell.params}".rstrip()
+    rows = [
+        (head, [trial["delivery"] for trial in trials]),
+        ("first token", [_ms(trial, "t_first_token") for trial in trials]),
+        ("first useful", [_ms(trial, "t_first_useful") for trial in trials]),
+        ("whole", [_ms(trial, "t_end") for trial in trials]),
+        ("pieces", [_number(trial["pieces"] or None) for trial in trials]),
+        ("attempts", [_number(trial["attempts"]) for trial in trials]),
+        ("result, characters", [_number(trial["result_chars"]) for trial in trials]),
+        ("status", [trial["status"] for trial in trials]),
+        *_recorded(trials, metrics),
+    ]
+    wide = max(len(label) for label, _ in rows)
+    lines = [f"{label:<{wide}}" + "".join(f"  {value:>14}" for value in values) for label, values in rows]
+    errors = [f"{trial['delivery']}: {trial['error']}" for trial in trials if trial["error"]]
+    return [*lines, *errors, f"results: {_equal(trials)}"]
+
+
+def _recorded(trials: Sequence[Row], metrics: Sequence[Row]) -> Iterator[tuple[str, list[str]]]:
+    """What the plugin recorded; of a name that came several times, the last."""
+    ids = [trial["trial_id"] for trial in trials]
+    found = {(row["trial_id"], row["name"]): row for row in metrics if row["trial_id"] in ids}
+    for name in dict.fromkeys(name for _, name in found):
+        values = [found.get((number, name)) for number in ids]
+        yield name, [f"{row['value']:,.6g} {row['unit']}".rstrip() if row else "–" for row in values]
+
+
+def _ms(trial: Row, stamp: str) -> str:
+    if trial[stamp] is None or (stamp == "t_first_token" and trial["delivery"] == "blocking"):
+        return "–"
+    return f"{(trial[stamp] - trial['t_origin']) / 1e6:,.1f} ms"
+
+
+def _number(value: int | None) -> str:
+    return "–" if value is None else f"{value:,}"
+
+
+def _equal(trials: Sequence[Row]) -> str:
+    found = [trial["result_sha256"] for trial in trials if trial["status"] == "ok"]
+    if len(found) < 2:
+        return "one only, nothing to compare" if found else "none"
+    return "equal" if len(set(found)) == 1 else "different; on the simulator both deliveries should give the same"
+
+
+def _judge(run: Run, trials: Sequence[Row]) -> None:
+    if run.tally.orphans:
+        raise RunInvalid(f"{run.tally.orphans} requests belonged to no trial: send all of them inside the functions")
+    if failed := [row for row in trials if row["status"] != "ok"]:
+        raise NotEnough(f"{len(failed)} of {len(trials)} trials failed")
