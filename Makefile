@@ -22,9 +22,10 @@ test: check  ## formatter, linter, types and every test that is not slow
 test-all: check  ## the same with every test; those that need node, nginx, LiteLLM or transformers skip without it
 	@$(PY) pytest $(ARGS)
 
-check: $(VENV)/.dev  ## formatter, linter and types alone
+check: $(VENV)/.dev  ## formatter, linter, imports between the rooms, and types alone
 	@$(PY) ruff format --check .
 	@$(PY) ruff check .
+	@$(BIN)/lint-imports
 	@$(PY) mypy
 
 bench: $(VENV)/.dev  ## how fast the hot paths are (pytest-benchmark)
@@ -59,8 +60,8 @@ $(VENV)/.dev: pyproject.toml | $(BIN)/pip
 	@touch $@ $(VENV)/.run
 
 # Environments of their own: what this project is tested with stays what it asks for.
-$(TORCH)/.installed: tests/integration/transformers.txt
-$(LITELLM)/.installed: tests/parts/litellm.txt
+$(TORCH)/.installed: tests/support/transformers.txt
+$(LITELLM)/.installed: tests/support/parts/litellm.txt
 $(TORCH)/.installed $(LITELLM)/.installed: | $(BIN)/pip
 	@echo 'Installing what is in $< into $(@D) (once) ...' >&2
 	@$(BIN)/python -m venv --clear $(@D)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
-from tests.parts import litellm, nginx
+from tests.support.parts import litellm, nginx
 
 PROXIES = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
 OLDEST_NODE = (20, 15)

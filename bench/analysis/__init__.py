@@ -1,1 +1,1 @@
-"""From the records of a run to its Summary: pure functions on tables."""
+"""Turn the records of a run into a Summary, with pandas; pure functions."""

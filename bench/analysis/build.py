@@ -15,7 +15,8 @@ from bench.analysis.cell.client_cost import cpu_rows, read_lag_rows, read_lags
 from bench.analysis.cell.piece_gaps import piece_gap_rows
 from bench.analysis.cell.rows import Arm, arm_rows, floats, never_useful
 from bench.analysis.cell.sdk_cost import sdk_rows
-from bench.analysis.chart_data import figures, outliers
+from bench.analysis.chart_data.cells import figures
+from bench.analysis.chart_data.outliers import outliers
 from bench.analysis.checks import aa
 from bench.analysis.checks.drift import Drift, connections, order_effect, trend
 from bench.analysis.checks.floor import Resolution, Way, floor_rows, resolution, way

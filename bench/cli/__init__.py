@@ -1,1 +1,1 @@
-"""bench/cli."""
+"""The commands: options in, one call, an exit code out."""

@@ -1,4 +1,4 @@
-"""cli/conditions.py."""
+"""Take the conditions of the gate from the command line or from bench.toml."""
 
 from __future__ import annotations
 
@@ -32,8 +32,6 @@ def gated(output: Output, config: Config) -> Output:
 
 def gated_here(output: Output) -> Output:
     """The same with the project's files of the current folder."""
-    from bench.cli.config_file import (
-        load_config,
-    )
+    from bench.cli.config_file import load_config  # noqa: PLC0415
 
     return gated(output, load_config(Path.cwd(), None, os.environ))

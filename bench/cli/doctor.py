@@ -1,4 +1,4 @@
-"""cli/doctor.py."""
+"""Make the settings of `bench doctor` from its options."""
 
 from __future__ import annotations
 

@@ -105,9 +105,7 @@ def _measure(
     notes = [*run.tally.unsupported.values(), *run.notes, *missing]
     how = run.lost or ("finished" if whole else "interrupted")
     folder.end(run, journal, truth, ended=how, stopping=ended, notes=notes, sampled=settings.events < 1)
-    from bench.cli.present import (
-        show,
-    )
+    from bench.cli.present import show  # noqa: PLC0415  (a measuring process needs no pandas)
 
     try:
         shown = show(run.folder, [reporter for reporter, _ in choice.registry.reporters.values()], output)

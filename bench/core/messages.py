@@ -1,4 +1,4 @@
-"""core/messages.py."""
+"""Print messages, or hand them to the live view."""
 
 from __future__ import annotations
 

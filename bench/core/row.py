@@ -1,4 +1,4 @@
-"""core/row.py."""
+"""A row of the summary and the key of its cell."""
 
 from __future__ import annotations
 

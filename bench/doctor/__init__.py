@@ -1,1 +1,1 @@
-"""`bench doctor`: is this endpoint really streaming, and if not, what holds it up?"""
+"""Find out whether an endpoint really streams, and what delays it."""

@@ -24,10 +24,7 @@ def run_gate(
     2 where a condition is about nothing that was measured: all others are told before. To be called without
     conditions too, as the step summary of GitHub has the report in any case. `conditions`: those of `output`.
     """
-    from bench.gate import (
-        github,
-        junit,
-    )
+    from bench.gate import github, junit  # noqa: PLC0415
     from bench.gate import terminal as lines  # noqa: PLC0415  (a measuring process needs none of it)
     from bench.gate.judge import judge_all  # noqa: PLC0415
 

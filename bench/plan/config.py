@@ -1,4 +1,4 @@
-"""plan/config.py."""
+"""What bench.toml says, as a value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""plan/consent.py."""
+"""Say what a run will cost, and ask before money is spent."""
 
 from __future__ import annotations
 

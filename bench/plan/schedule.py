@@ -1,4 +1,4 @@
-"""plan/schedule.py."""
+"""Make the Plan: which trials run, in which order and when."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""plan/settings.py."""
+"""The settings of a run, and their defaults."""
 
 from __future__ import annotations
 

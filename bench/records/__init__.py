@@ -1,1 +1,1 @@
-"""bench/records."""
+"""Store a run, and find it again."""

@@ -1,4 +1,4 @@
-"""records/find.py."""
+"""Find a run by its folder, its name, or `latest`."""
 
 from __future__ import annotations
 

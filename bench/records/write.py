@@ -1,4 +1,4 @@
-"""records/write.py."""
+"""Write a file whole or not at all."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""bench/reports."""
+"""Write a Summary or a Comparison as text; this room computes nothing."""

@@ -1,4 +1,4 @@
-"""run/context.py."""
+"""What every trial of a run shares: links, tally, gate, progress."""
 
 from __future__ import annotations
 

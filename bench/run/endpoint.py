@@ -1,4 +1,4 @@
-"""run/endpoint.py."""
+"""Check the endpoints before a run; start the simulator if a target needs it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""run/measure.py."""
+"""Measure the trials and the memory of a plan."""
 
 from __future__ import annotations
 

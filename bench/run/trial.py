@@ -1,4 +1,4 @@
-"""run/trial.py."""
+"""Run one planned trial: ask, time, judge, store."""
 
 from __future__ import annotations
 

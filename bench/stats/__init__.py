@@ -1,1 +1,1 @@
-"""bench/stats."""
+"""Intervals and tests on arrays: docs/statistics.md in code."""

@@ -48,7 +48,7 @@ async def streamed(_endpoint: Endpoint, ask: Ask) -> AsyncIterator[str]:
 
 
 async def blocking(_endpoint: Endpoint, ask: Ask) -> str:
-    """The whole text."""
+    """Return the whole text."""
     app: httpx2.AsyncClient = ask.resource
     response = await app.post("/chat", json={"ask": ask.request, "stream": False})
     response.raise_for_status()
@@ -63,7 +63,7 @@ def check(text: str) -> None:
 
 @asynccontextmanager
 async def setup(endpoint: Endpoint, _ask: Ask) -> AsyncIterator[httpx2.AsyncClient]:
-    """A client of the app, which is up: none of this is timed."""
+    """Return a client of the running app; none of this is timed."""
     _process, url = started(json.dumps(asdict(endpoint)))
     async with httpx2.AsyncClient(base_url=url, timeout=60, trust_env=False) as app:
         (await app.get("/health")).raise_for_status()
@@ -98,7 +98,7 @@ class Chat(BaseModel):
 
 
 def make_app(endpoint: Mapping[str, Any]) -> FastAPI:
-    """The app itself: an ordinary one, which knows nothing of bench."""
+    """Serve the app itself: an ordinary one, which knows nothing of bench."""
     app = FastAPI()
     upstream = AsyncOpenAI(
         base_url=endpoint["base_url"], api_key=endpoint["api_key"], default_headers=endpoint["headers"]

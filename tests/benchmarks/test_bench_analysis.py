@@ -8,7 +8,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.analysis.build import build
 from bench.core.summary import Summary
-from tests.synthetic import make_run
+from tests.support.synthetic import make_run
 
 
 def test_build_of_200_trials(benchmark: BenchmarkFixture, tmp_path: Path) -> None:

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from tests.nullserver import Null, running
-from tests.yardsticks.client import LEAST, connector, loop_of
-from tests.yardsticks.reader import Reader
-from tests.yardsticks.result import Load
-from tests.yardsticks.run import measure
+from tests.support.nullserver import Null, running
+from tests.support.yardsticks.client import LEAST, connector, loop_of
+from tests.support.yardsticks.reader import Reader
+from tests.support.yardsticks.result import Load
+from tests.support.yardsticks.run import measure
 
 EVENTS = 1000
 FLOOD = json.dumps({"events": EVENTS, "interval_ms": 0, "ttft_ms": (0, 0)})

@@ -10,8 +10,8 @@ from bench.doctor.requests import PATHS, Asked
 from bench.doctor.verdict.judge import judge
 from bench.doctor.verdict.judged import Judged
 from bench.doctor.verdict.reading import read_answer
-from tests import events as e
-from tests.scripted import LAST_CHUNK, chunk, frame, head
+from tests.support import events as e
+from tests.support.scripted import LAST_CHUNK, chunk, frame, head
 
 DELTAS = 1000
 MS = 1_000_000

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.nullserver import Null, running
-from tests.yardsticks.client import LEAST
-from tests.yardsticks.result import Load, Result
-from tests.yardsticks.run import measure
+from tests.support.nullserver import Null, running
+from tests.support.yardsticks.client import LEAST
+from tests.support.yardsticks.result import Load, Result
+from tests.support.yardsticks.run import measure
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,8 @@ from bench.core.trial import Attempt, Trial
 from bench.records.journal import Journal
 from bench.run.outcome.judge import judge
 from bench.run.rows import trial_rows
-from tests import events as e
-from tests.scripted import LAST_CHUNK, chunk, frame, head
+from tests.support import events as e
+from tests.support.scripted import LAST_CHUNK, chunk, frame, head
 
 EVENTS = 1000
 SSE = {"content-type": "text/event-stream"}

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.cli import BENCH, environment
-from tests.large import Large, make_large
-from tests.yardsticks.processes import most, watched
+from tests.support.cli import BENCH, environment
+from tests.support.large import Large, make_large
+from tests.support.yardsticks.processes import most, watched
 
 TRIALS = 100_000
 """A tenth of what it shall stand in seconds: this is a benchmark, not a test of patience."""

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests.cli import BENCH, environment
-from tests.nullserver import Null, running
-from tests.yardsticks.result import Load
-from tests.yardsticks.run import measure
+from tests.support.cli import BENCH, environment
+from tests.support.nullserver import Null, running
+from tests.support.yardsticks.result import Load
+from tests.support.yardsticks.run import measure
 
 
 @pytest.fixture(scope="module")

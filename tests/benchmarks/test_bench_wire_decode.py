@@ -26,8 +26,8 @@ from bench.records.journal import Journal
 from bench.run.call import consume
 from bench.run.outcome.judge import judge
 from bench.run.rows import redacted, trial_rows
-from tests import events as e
-from tests.scripted import LAST_CHUNK, chunk, frame, head
+from tests.support import events as e
+from tests.support.scripted import LAST_CHUNK, chunk, frame, head
 
 EVENTS = 1000
 SSE = {"content-type": "text/event-stream; charset=utf-8"}

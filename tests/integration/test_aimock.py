@@ -17,11 +17,11 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from tests.integration.aimock import Reading, aimock, install, read_bare
+from tests.support.aimock import Reading, aimock, install, read_bare
+from tests.support.paths import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.node, pytest.mark.timeout(300)]
 
-ROOT = Path(__file__).parents[2]
 FIRST_MS, GAP_MS = 200, 50
 """The fixtures' pace: the first event, and from one event to the next."""
 TOLERANCE_MS = 40

@@ -21,8 +21,9 @@ from bench.simulator.process import Simulator
 from bench.testing import check, load
 from bench.testing.plugin.check import examine, simulated
 from bench.testing.plugin.findings import Finding
-from tests.cli import ROOT, bench, environment, started
 from tests.integration import test_install as install
+from tests.support.cli import bench, environment, started
+from tests.support.paths import ROOT
 from tests.unit.test_docs import FENCE
 
 PROMPTS = [{"prompt": "Say something.", "output_tokens": 30}]

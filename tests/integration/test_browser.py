@@ -13,8 +13,8 @@ from bench.analysis.build import build
 from bench.core.chart_data import Outlier
 from bench.core.summary import Summary
 from bench.reports.html import render_html
-from tests.chromium import HARMLESS, Page, chromium
-from tests.synthetic import Truth, make_run
+from tests.support.chromium import HARMLESS, Page, chromium
+from tests.support.synthetic import Truth, make_run
 
 EVIL = "<script>window.hurt = 1</script><img src=https://evil.example/x onerror='window.hurt = 2'>"
 CELLS = (

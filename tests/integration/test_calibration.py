@@ -20,9 +20,9 @@ from bench.plan.calibration import PROMPT, TARGET
 from bench.records import journal as records
 from bench.testing.calibrate.command import finished, measure_level
 from bench.testing.calibrate.table import level_of
-from tests import events as e
-from tests.cli import bench, only_run, started
-from tests.scripted import json_response, scripted
+from tests.support import events as e
+from tests.support.cli import bench, only_run, started
+from tests.support.scripted import json_response, scripted
 
 METRICS = {"floor_ttft", "floor_ttfu", "floor_gap", "floor_total", "floor_cpu_per_event"}
 SLICE_S = 0.02

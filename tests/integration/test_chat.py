@@ -22,11 +22,11 @@ from bench.records.journal import read
 from bench.run.memory.measure import Job
 from bench.run.memory.measure import measure as measure_memory
 from bench.simulator.process import Simulator, running
-from tests import chat as c
-from tests.cli import bench, only_run
-from tests.harness import Measured, measure
-from tests.integration.aimock import aimock, install
-from tests.scripted import Answer, json_response, scripted, sse
+from tests.support import chat as c
+from tests.support.aimock import aimock, install
+from tests.support.cli import bench, only_run
+from tests.support.harness import Measured, measure
+from tests.support.scripted import Answer, json_response, scripted, sse
 
 ARGUMENTS = '{"location":"Lisbon","unit":"celsius","days":1}'
 NAMES = ("chat_text", "chat_function_call", "chat_structured_output")

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests import events as e
-from tests.cli import bench, environment, only_run
-from tests.scripted import Request, Script, json_response, response, scripted, sse
+from tests.support import events as e
+from tests.support.cli import bench, environment, only_run
+from tests.support.scripted import Request, Script, json_response, response, scripted, sse
 
 MODELS = json_response({"object": "list", "data": [{"id": "m1"}]})
 PLUGIN = """

@@ -14,9 +14,9 @@ from typing import TypeVar
 import pandas as pd
 import pytest
 
-from tests import events as e
-from tests.cli import bench, only_run, started
-from tests.scripted import json_response, scripted
+from tests.support import events as e
+from tests.support.cli import bench, only_run, started
+from tests.support.scripted import json_response, scripted
 
 RUN = ["run", "--no-memory", "--no-self-check", "--seed", "3"]
 OTHERS = {"text_sync", "text_ws", "text_helper", "structured_helper", "recovery_resume", "cancel_background"}

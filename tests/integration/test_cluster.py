@@ -27,7 +27,8 @@ from bench.run.preflight.preflight import Checked
 from bench.run.workers.cluster import check_reach, check_versions, connected, joined
 from bench.run.workers.dask_relay import Names, StartedTwice, claim, relay
 from bench.simulator.process import running
-from tests.cli import bench, environment, only_run, started
+from tests.support.cli import bench, environment, only_run, started
+from tests.support.paths import ROOT
 
 QUICKLY = ("--no-memory", "--no-self-check", "--seed", "3")
 END_S = 60
@@ -91,7 +92,7 @@ def trials_of(run: Path) -> list[dict[str, Any]]:
 @pytest.mark.slow
 def test_a_cluster_measures_what_one_process_would(tmp_path: Path, two: Cluster) -> None:
     """Every trial of the plan once, by either worker, in order; the report says whose clocks they are."""
-    source = (Path(__file__).parents[2] / "plugins/text.py").read_text().replace('"text"', '"mine"')
+    source = (ROOT / "plugins/text.py").read_text().replace('"text"', '"mine"')
     (tmp_path / "mine.py").write_text(source)
     asked = ("./mine.py", "--scheduler", two.address, "--concurrency", "3", "--requests", "8")
     done = bench("run", *asked, *QUICKLY, cwd=tmp_path)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli import bench
-from tests.synthetic import Truth, make_run
+from tests.support.cli import bench
+from tests.support.synthetic import Truth, make_run
 
 SHORT = ("--output-tokens", "5", "--no-memory", "--no-self-check", "--warmup", "1")
 

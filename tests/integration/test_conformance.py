@@ -14,7 +14,7 @@ from bench.simulator.conformance_set import Stream, Truth, load
 from bench.testing.conformance.check import judge
 from bench.testing.conformance.command import with_more_of_late
 from bench.testing.conformance.run import Taken, conduct
-from tests.cli import bench, started
+from tests.support.cli import bench, started
 
 EXIT_BUSY = 4
 STREAMS = load()

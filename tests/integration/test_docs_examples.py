@@ -16,11 +16,12 @@ from pathlib import Path
 import pytest
 
 from bench.simulator.process import running
-from tests.parts.nginx import nginx
-from tests.parts.redelivery import redelivered
-from tests.parts.ways import WAYS
-from tests.plugged import installed
-from tests.unit.test_docs import FENCE, ROOT
+from tests.support.parts.nginx import nginx
+from tests.support.parts.redelivery import redelivered
+from tests.support.parts.ways import WAYS
+from tests.support.paths import ROOT
+from tests.support.plugged import installed
+from tests.unit.test_docs import FENCE
 
 RUNS = "[run]\npairs = 6\nwarmup = 1\n"
 """Runs of the how-to pages are shortened by a `bench.toml`."""

@@ -15,10 +15,10 @@ import pytest
 from _pytest.mark import ParameterSet
 
 from bench.simulator.process import Simulator, running
-from tests.cli import bench, started
-from tests.parts.redelivery import redelivered
-from tests.parts.ways import WAYS
-from tests.scripted import Answer, Request, Script, json_response, response, scripted, sse
+from tests.support.cli import bench, started
+from tests.support.parts.redelivery import redelivered
+from tests.support.parts.ways import WAYS
+from tests.support.scripted import Answer, Request, Script, json_response, response, scripted, sse
 
 SECRET = "sk-planted-0123456789"
 SHORT = ("--api", "responses", "--mode", "text", "--output-tokens", "64", "--model", "sim-1")

@@ -17,14 +17,14 @@ from _pytest.mark import ParameterSet
 
 from bench.simulator.process import Simulator, running
 from bench.simulator.server import KEEP
-from tests.cli import bench
-from tests.integration import transformers_server
-from tests.integration.aimock import aimock, install
-from tests.parts.litellm import litellm
-from tests.parts.nginx import authority, nginx
-from tests.parts.reading import body_for, read
-from tests.parts.redelivery import redelivered
-from tests.parts.ways import BROKEN, LUMPS, STREAMING, WAYS
+from tests.support import transformers_server
+from tests.support.aimock import aimock, install
+from tests.support.cli import bench
+from tests.support.parts.litellm import litellm
+from tests.support.parts.nginx import authority, nginx
+from tests.support.parts.reading import body_for, read
+from tests.support.parts.redelivery import redelivered
+from tests.support.parts.ways import BROKEN, LUMPS, STREAMING, WAYS
 
 TEXT = ("--api", "responses", "--mode", "text")
 """For what has nothing to do with the API or the mode."""

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from bench.doctor.reports.html import render_html
-from tests.chromium import HARMLESS, Page, chromium
-from tests.doctors import EXAMPLES, bursty
+from tests.support.chromium import HARMLESS, Page, chromium
+from tests.support.doctors import EXAMPLES, bursty
 
 EVIL = "<script>window.hurt = 1</script><img src=https://evil.example/x onerror='window.hurt = 2'>"
 DRAWN = "[...document.querySelectorAll('.chart')].every(box => box.querySelector('svg'))"

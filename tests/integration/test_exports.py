@@ -15,8 +15,8 @@ from bench.core.errors import BenchError
 from bench.reports.builtin import register_reporters
 from bench.reports.files import check_output
 from bench.reports.output import Output
-from tests.cli import BENCH, bench, environment
-from tests.synthetic import Truth, make_run
+from tests.support.cli import BENCH, bench, environment
+from tests.support.synthetic import Truth, make_run
 
 PLUGIN = """
 from bench import Reporter, hookimpl

@@ -22,9 +22,9 @@ from bench.plan.choice import choose
 from bench.plan.settings import Settings
 from bench.simulator.process import Simulator, running
 from bench.simulator.truth import read_truth
-from tests.cli import bench, only_run, started
-from tests.harness import Measured, Row, measure
-from tests.scenarios import TEXT
+from tests.support.cli import bench, only_run, started
+from tests.support.harness import Measured, Row, measure
+from tests.support.scenarios import TEXT
 
 pytestmark = pytest.mark.slow
 

@@ -13,11 +13,11 @@ import pytest
 import yaml
 
 from bench.simulator.process import running
-from tests.cli import bench, only_run
 from tests.integration.test_docs_examples import RUNS, follow
 from tests.integration.test_docs_examples import folder as folder  # noqa: PLC0414  (a fixture)
-from tests.synthetic import Truth, make_run
-from tests.unit.test_docs import ROOT
+from tests.support.cli import bench, only_run
+from tests.support.paths import ROOT
+from tests.support.synthetic import Truth, make_run
 
 WORKFLOW = ROOT / "docs/examples/github-actions.yml"
 

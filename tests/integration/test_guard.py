@@ -14,7 +14,7 @@ from bench.analysis.build import build
 from bench.analysis.checks.guard import busy
 from bench.analysis.tables import load
 from bench.core.summary import Summary
-from tests.cli import bench, only_run
+from tests.support.cli import bench, only_run
 
 QUICK = ("run", "text", "--no-memory", "--seed", "3", "--warmup", "1")
 

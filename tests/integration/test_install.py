@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from bench import __version__
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 PLACES = ("checkout", "editable", "wheel")
 QUICK = ("--pairs", "1", "--warmup", "0", "--no-memory", "--profile", "flood")
 

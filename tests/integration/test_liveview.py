@@ -25,10 +25,10 @@ from bench.records import journal as records
 from bench.run.liveview.feed import MOST_WAITING, VIEWER, Feed
 from bench.run.liveview.messages import told
 from bench.run.progress import Reporter, progress
-from tests.cli import BENCH, environment, only_run
-from tests.harness import cell_of
-from tests.scenarios import TEXT
-from tests.terminal import Terminal, cursor_shown, in_terminal, screen
+from tests.support.cli import BENCH, environment, only_run
+from tests.support.harness import cell_of
+from tests.support.scenarios import TEXT
+from tests.support.terminal import Terminal, cursor_shown, in_terminal, screen
 
 CELL = cell_of(TEXT, BOTH, 1, 1)
 ROW = {

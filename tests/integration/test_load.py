@@ -13,11 +13,11 @@ import pandas as pd
 import pytest
 
 from bench.plan.schedule import Amount
-from tests import events as e
-from tests.cli import bench, only_run
-from tests.harness import Measured, Row, measure
-from tests.scenarios import TEXT
-from tests.scripted import Request, Script, Server, json_response, scripted, sse
+from tests.support import events as e
+from tests.support.cli import bench, only_run
+from tests.support.harness import Measured, Row, measure
+from tests.support.scenarios import TEXT
+from tests.support.scripted import Request, Script, Server, json_response, scripted, sse
 
 pytestmark = pytest.mark.slow
 

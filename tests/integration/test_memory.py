@@ -20,10 +20,10 @@ from bench.run.measure import memory_rank
 from bench.run.memory.call import TOKENS_PER_EVENT
 from bench.run.memory.measure import COMMAND, Job, measure
 from bench.simulator.process import running
+from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[2]
 TEXT = builtin_folder() / "text.py"
 SHORT, LONG = 500, 8000
 DELTA = "response.output_text.delta"

@@ -19,13 +19,14 @@ import pytest
 
 from bench.clients.decode.decode import decode
 from bench.core.plugin_loader import builtin_folder, load_file
-from tests.cli import ROOT, environment
-from tests.harness import measure
-from tests.nullanswers import Timing, blocks, writes
-from tests.nullserver import Connection, Null, running, take_request
-from tests.scripted import head
-from tests.yardsticks.result import Load
-from tests.yardsticks.run import run_yardstick
+from tests.support.cli import environment
+from tests.support.harness import measure
+from tests.support.nullanswers import Timing, blocks, writes
+from tests.support.nullserver import Connection, Null, running, take_request
+from tests.support.paths import ROOT
+from tests.support.scripted import head
+from tests.support.yardsticks.result import Load
+from tests.support.yardsticks.run import run_yardstick
 
 EVENTS, INTERVAL_MS = 20, 5.0
 pytestmark = pytest.mark.slow
@@ -177,7 +178,7 @@ def test_the_truth_is_written_at_the_end(tmp_path: Path, end: str) -> None:
     """When standard input ends, or on SIGTERM, each answer is a line of the file."""
     file = tmp_path / "truth.jsonl"
     child = subprocess.Popen(
-        [sys.executable, "-m", "tests.nullserver", *OPTIONS, "--truth", str(file)],
+        [sys.executable, "-m", "tests.support.nullserver", *OPTIONS, "--truth", str(file)],
         cwd=ROOT,
         env=environment(),
         stdin=subprocess.PIPE,

@@ -14,10 +14,10 @@ import pytest
 from bench import Ask, Scenario
 from bench.core.errors import BenchError
 from bench.core.trial import Delivery
-from tests import events as e
-from tests.harness import measure
-from tests.scenarios import TEXT
-from tests.scripted import CLOSE, RST, Script, json_response, response, scripted, sse
+from tests.support import events as e
+from tests.support.harness import measure
+from tests.support.scenarios import TEXT
+from tests.support.scripted import CLOSE, RST, Script, json_response, response, scripted, sse
 
 OK = sse(e.CREATED, e.delta("Hel"), e.delta("lo"), e.COMPLETED)
 WHOLE = json_response(e.response(output=[e.message("Hello")], usage=e.USAGE))

@@ -20,9 +20,10 @@ from bench.core.scenario import Endpoint
 from bench.run.memory.call import Endpoint as MemoryEndpoint
 from bench.run.memory.call import metered
 from bench.simulator.process import running
-from tests.cli import ROOT, bench, only_run
-from tests.harness import Row, measure
-from tests.scripted import RST, Script, chunk, head, json_response, response, scripted
+from tests.support.cli import bench, only_run
+from tests.support.harness import Row, measure
+from tests.support.paths import ROOT
+from tests.support.scripted import RST, Script, chunk, head, json_response, response, scripted
 
 pytestmark = pytest.mark.slow
 

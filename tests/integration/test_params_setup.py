@@ -23,11 +23,11 @@ from bench.core.trial import Trial
 from bench.run.memory.measure import Job
 from bench.run.memory.measure import measure as measure_memory
 from bench.simulator.process import running
-from tests import events as e
-from tests.cli import bench, only_run
-from tests.harness import measure
-from tests.scenarios import TEXT
-from tests.scripted import Request, Script, json_response, scripted, sse
+from tests.support import events as e
+from tests.support.cli import bench, only_run
+from tests.support.harness import measure
+from tests.support.scenarios import TEXT
+from tests.support.scripted import Request, Script, json_response, scripted, sse
 
 pytestmark = pytest.mark.slow
 

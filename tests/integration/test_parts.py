@@ -13,9 +13,9 @@ import pytest
 from _pytest.mark import ParameterSet
 
 from bench.simulator.process import Simulator, running
-from tests.parts.reading import Reading, body_for, read
-from tests.parts.redelivery import redelivered
-from tests.parts.ways import BROKEN, LUMPS, STREAMING, WAYS
+from tests.support.parts.reading import Reading, body_for, read
+from tests.support.parts.redelivery import redelivered
+from tests.support.parts.ways import BROKEN, LUMPS, STREAMING, WAYS
 
 APIS = ("responses", "chat")
 TOKENS = 64

@@ -10,8 +10,8 @@ import pytest
 from bench.core.scenario import Api
 from bench.doctor.diagnosis import Mode
 from bench.doctor.requests import APIS, MODES, Asked, Manner, body_of
-from tests.integration.aimock import aimock, install
-from tests.parts.reading import read
+from tests.support.aimock import aimock, install
+from tests.support.parts.reading import read
 
 pytestmark = [pytest.mark.slow, pytest.mark.node]
 

@@ -13,12 +13,12 @@ import pytest
 from _pytest.mark import ParameterSet
 
 from bench.simulator.process import Simulator, running
-from tests.parts.litellm import litellm
-from tests.parts.nginx import authority, nginx
-from tests.parts.reading import Reading, body_for, read
-from tests.parts.redelivery import redelivered
-from tests.parts.ways import WAYS
-from tests.scripted import json_response, scripted
+from tests.support.parts.litellm import litellm
+from tests.support.parts.nginx import authority, nginx
+from tests.support.parts.reading import Reading, body_for, read
+from tests.support.parts.redelivery import redelivered
+from tests.support.parts.ways import WAYS
+from tests.support.scripted import json_response, scripted
 
 TOKENS = 96
 GENERATED_MS = 120 + 5 * TOKENS

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from bench import Ask, Scenario
-from tests import events as e
-from tests.harness import measure
 from tests.integration.test_preflight import answer, check, routes
-from tests.scripted import CLOSE, Request, Script, json_response, response, scripted, sse
+from tests.support import events as e
+from tests.support.harness import measure
+from tests.support.scripted import CLOSE, Request, Script, json_response, response, scripted, sse
 
 ASKED: dict[str, Any] = {"previous_response_id": "resp_0", "background": True}
 

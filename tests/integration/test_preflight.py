@@ -11,7 +11,7 @@ import pytest
 from bench.core.errors import BenchError
 from bench.core.target import SIM, Target
 from bench.run.preflight.preflight import Checked, preflight
-from tests.scripted import CLOSE, RST, Answer, Request, Script, Server, json_response, response, scripted, sse
+from tests.support.scripted import CLOSE, RST, Answer, Request, Script, Server, json_response, response, scripted, sse
 
 KEY = "sk-planted-0123456789"
 PAGE = response(b"<!DOCTYPE html><html><title>Welcome</title></html>", headers={"content-type": "text/html"})

@@ -17,7 +17,7 @@ import yaml
 from openai import OpenAI
 
 from bench.simulator.gateway_configs import GATEWAYS, config_for
-from tests.cli import bench, started
+from tests.support.cli import bench, started
 
 
 def two_ports() -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench.simulator.process import running
-from tests.plugged import session
+from tests.support.plugged import session
 
 MEASURED = """
 import pytest

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from bench.records import journal as records
-from tests.cli import bench, environment, only_run, started
+from tests.support.cli import bench, environment, only_run, started
 
 FILES = ("report.html", "report.md", "summary.csv", "summary.json")
 PUBLIC_FORMAT = (

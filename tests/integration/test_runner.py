@@ -16,10 +16,10 @@ from bench.plan.plan import BOTH
 from bench.plan.schedule import make_plan
 from bench.simulator.process import running
 from bench.simulator.truth import read_truth
-from tests import events as e
-from tests.harness import cell_of, measure
-from tests.scenarios import TEXT, blocking
-from tests.scripted import Request, Script, json_response, scripted, sse
+from tests.support import events as e
+from tests.support.harness import cell_of, measure
+from tests.support.scenarios import TEXT, blocking
+from tests.support.scripted import Request, Script, json_response, scripted, sse
 
 
 def answer(request: Request) -> Script:

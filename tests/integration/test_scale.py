@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from bench.records import journal as records
-from tests.large import Large, make_journal, make_large
+from tests.support.large import Large, make_journal, make_large
+from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).resolve().parents[2]
 MANY = Large(trials=196_000, cells=10, rounds=7)
 FEW = Large(trials=19_600, cells=10, rounds=7)
 FINISH = "from bench import records; records.finish(Path(sys.argv[1]))"

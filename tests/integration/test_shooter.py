@@ -19,7 +19,7 @@ import pytest
 
 from bench.clients.wire.process import Pace, Server, Shooter, ShooterLost, Shot
 from bench.core.trial import Attempt, Interrupted
-from tests.scripted import LAST_CHUNK, Script, chunk, head, response, scripted
+from tests.support.scripted import LAST_CHUNK, Script, chunk, head, response, scripted
 
 pytestmark = pytest.mark.slow
 

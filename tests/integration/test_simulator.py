@@ -24,8 +24,8 @@ from pydantic import BaseModel
 from bench.core.errors import BenchError
 from bench.simulator.process import Simulator, running
 from bench.simulator.truth import read_truth
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 NONCE = "[0123456789abcdef] "
 
 

@@ -15,8 +15,8 @@ from bench.plan.choice import choose
 from bench.plan.settings import Settings
 from bench.records import journal as records
 from bench.reports.output import Output
-from tests.cli import bench, only_run
-from tests.scripted import Answer, json_response, scripted
+from tests.support.cli import bench, only_run
+from tests.support.scripted import Answer, json_response, scripted
 
 pytestmark = pytest.mark.slow
 

@@ -20,10 +20,10 @@ import trustme
 from bench import Ask, Scenario, hookimpl
 from bench.clients.sdk.client import sdk_client
 from bench.core.errors import BenchError
-from tests import events as e
-from tests.harness import measure
-from tests.scenarios import TEXT
-from tests.scripted import RST, Request, Script, chunk, frame, head, json_response, scripted, sse
+from tests.support import events as e
+from tests.support.harness import measure
+from tests.support.scenarios import TEXT
+from tests.support.scripted import RST, Request, Script, chunk, frame, head, json_response, scripted, sse
 
 OK = sse(e.CREATED, 0.03, e.delta("Hel"), 0.03, [e.delta("lo "), e.delta("you")], 0.03, e.COMPLETED)
 WHOLE = json_response(e.response(output=[e.message("Hello you")], usage=e.USAGE))

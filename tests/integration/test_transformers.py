@@ -13,9 +13,9 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from tests.cli import bench, only_run
-from tests.integration import transformers_server
-from tests.integration.tiny_model import ARGUMENTS, OTHER_ARGUMENTS, answer
+from tests.support import transformers_server
+from tests.support.cli import bench, only_run
+from tests.support.tiny_model import ARGUMENTS, OTHER_ARGUMENTS, answer
 
 pytestmark = [pytest.mark.slow, pytest.mark.torch, pytest.mark.timeout(300)]
 

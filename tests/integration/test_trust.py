@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli import bench, only_run
+from tests.support.cli import bench, only_run
 
 LATE = '''"""Text whose reader holds the event loop up."""
 import time

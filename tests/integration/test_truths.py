@@ -16,8 +16,9 @@ import pandas as pd
 import pytest
 
 from bench.core.errors import RunInvalid
-from tests.cli import ROOT, bench, only_run
-from tests.truths.truths import DRIFT, FAILURES, LEAK, OVERHEAD, STALL_MS
+from tests.support.cli import bench, only_run
+from tests.support.paths import ROOT
+from tests.support.truths import DRIFT, FAILURES, LEAK, OVERHEAD, STALL_MS
 
 pytestmark = pytest.mark.slow
 

@@ -17,11 +17,11 @@ from bench.core.trial import Trial
 from bench.records import journal as records
 from bench.run.outcome.judge import Outcome
 from bench.run.outcome.unsupported import Refusal, Refusals, refusal
-from tests import events as e
-from tests.cli import bench, only_run
-from tests.harness import measure
-from tests.scenarios import TEXT
-from tests.scripted import Answer, Request, Script, json_response, scripted, sse
+from tests.support import events as e
+from tests.support.cli import bench, only_run
+from tests.support.harness import measure
+from tests.support.scenarios import TEXT
+from tests.support.scripted import Answer, Request, Script, json_response, scripted, sse
 
 MODELS = json_response({"object": "list", "data": [{"id": "m1"}]})
 OK = sse(e.CREATED, e.delta("Hel"), e.delta("lo"), e.COMPLETED)

@@ -32,9 +32,9 @@ from bench.run.call import consume
 from bench.run.outcome.judge import judge
 from bench.run.scenario_setup import prepared
 from bench.simulator.process import running
-from tests import events as e
-from tests.scenarios import TEXT
-from tests.scripted import CLOSE, RST, Answer, json_response, response, scripted, sse
+from tests.support import events as e
+from tests.support.scenarios import TEXT
+from tests.support.scripted import CLOSE, RST, Answer, json_response, response, scripted, sse
 
 T = TypeVar("T")
 NOT_ON_WIRE = {"structured_helper", "text_helper", "text_sync", "text_ws", "cancel_background", "recovery_resume"}

@@ -15,7 +15,8 @@ import pytest
 
 from bench.plan.plan import Group, Plan, PlannedTrial
 from bench.records import journal as records
-from tests.cli import bench, only_run, started
+from tests.support.cli import bench, only_run, started
+from tests.support.paths import ROOT
 
 QUICKLY = ("--no-memory", "--no-self-check", "--seed", "3")
 END_S = 60
@@ -130,7 +131,7 @@ def test_open_loop_is_split_by_arrivals(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_plugin_of_the_users_own_by_the_client_wire(tmp_path: Path) -> None:
     """Each worker loads the file itself and has a process of its own that sends and reads."""
-    source = (Path(__file__).parents[2] / "plugins/text.py").read_text().replace('"text"', '"mine"')
+    source = (ROOT / "plugins/text.py").read_text().replace('"text"', '"mine"')
     (tmp_path / "mine.py").write_text(source)
     ran = run(tmp_path, "./mine.py", "--workers", "2", "--concurrency", "4", "--requests", "8", "--client", "wire")
     assert ran.code == 0, ran.err

@@ -24,9 +24,9 @@ from bench.doctor.verdict import properties as checks
 from bench.doctor.verdict.votes import Vote
 from bench.simulator.control import Control
 from bench.simulator.profiles import MODELS, PROFILES
-from docs import doctor_reference, generate, scenario_page
+from tests.support.paths import ROOT
+from tools.docs import doctor_reference, generate, scenario_page
 
-ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")] + sorted(ROOT.glob("docs/**/*.md"))
 PLUGIN_PAGE = (ROOT / "docs/writing-a-plugin.md").read_text("utf-8")
 FENCE = re.compile(r"^```(\w*)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -47,7 +47,7 @@ def commands(page: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize("path", generate.pages(), ids=lambda path: path.name)
 def test_generated_pages_are_up_to_date(path: Path) -> None:
-    """`python -m docs.generate` would change nothing."""
+    """`python -m tools.docs.generate` would change nothing."""
     assert path.read_text("utf-8") == generate.pages()[path]
 
 

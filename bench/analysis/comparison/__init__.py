@@ -1,1 +1,1 @@
-"""bench/analysis/comparison."""
+"""Compare runs, targets and models."""

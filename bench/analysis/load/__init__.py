@@ -1,1 +1,1 @@
-"""bench/analysis/load."""
+"""Find the steady part of a load run, its rows, and its knee."""

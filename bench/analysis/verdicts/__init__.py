@@ -1,1 +1,1 @@
-"""bench/analysis/verdicts."""
+"""Say in one sentence what a cell and a run show, and how far to trust them."""

@@ -1,1 +1,1 @@
-"""bench/clients/decode."""
+"""Read streams: bytes with their times become events."""

@@ -1,1 +1,1 @@
-"""bench/clients/sdk."""
+"""Measure the OpenAI SDK at its transport."""

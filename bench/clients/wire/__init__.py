@@ -1,1 +1,1 @@
-"""The client `wire`: stamp now, decode later. A small process sends, reads and stamps; this one decodes."""
+"""Send requests from a process of their own, which stays accurate under load."""

@@ -1,1 +1,1 @@
-"""bench/doctor/probe."""
+"""Ask an endpoint and record what comes."""

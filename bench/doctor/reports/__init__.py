@@ -1,1 +1,1 @@
-"""What the doctor found, for people and programs: on the terminal, in Markdown, as a page, and as JSON."""
+"""Write a diagnosis for the terminal, as Markdown, HTML and JSON."""

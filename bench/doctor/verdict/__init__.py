@@ -1,1 +1,1 @@
-"""bench/doctor/verdict."""
+"""Decide what the recorded answers show; pure functions."""

@@ -1,1 +1,1 @@
-"""bench/gate/pytest."""
+"""The pytest fixture `stream_bench`."""

@@ -1,4 +1,4 @@
-"""reports/comparison/files.py."""
+"""Write the files of a comparison."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class Card(NamedTuple):
 
 def sections(summary: Summary) -> list[Section]:
     """A section for each cell, with all its charts."""
-    from bench.reports.charts import cell_charts  # noqa: PLC0415  (altair)
+    from bench.reports.charts.built_in import cell_charts  # noqa: PLC0415  (altair)
 
     return [
         Section(
@@ -72,7 +72,7 @@ def within(found: list[Section], room: int) -> list[Section]:
 
 def cards(claims: Iterable[Claim]) -> list[Card]:
     """A card for each claim."""
-    from bench.reports.charts import claim_charts  # noqa: PLC0415
+    from bench.reports.charts.built_in import claim_charts  # noqa: PLC0415
 
     return [Card(claim, [drawn(chart) for chart in claim_charts(claim)]) for claim in claims]
 

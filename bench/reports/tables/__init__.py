@@ -1,1 +1,1 @@
-"""bench/reports/tables."""
+"""Make the tables that several reports share."""

@@ -1,1 +1,1 @@
-"""bench/reports/terminal."""
+"""Write the report for a terminal."""

@@ -1,1 +1,1 @@
-"""run/memory/__init__.py."""
+"""Measure memory in processes of their own."""

@@ -1,1 +1,1 @@
-"""bench/run/outcome."""
+"""Judge what became of a trial."""

@@ -1,1 +1,1 @@
-"""bench/run/preflight."""
+"""Ask each endpoint once before the run."""

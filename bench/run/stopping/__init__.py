@@ -1,1 +1,1 @@
-"""bench/run/stopping."""
+"""Decide when a run has measured enough."""

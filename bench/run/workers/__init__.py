@@ -1,1 +1,1 @@
-"""bench/run/workers."""
+"""Carry a plan out in several processes, here or on a Dask cluster."""

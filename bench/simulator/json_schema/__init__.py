@@ -1,1 +1,1 @@
-"""bench/simulator/json_schema."""
+"""Make values that a JSON Schema accepts."""

@@ -1,1 +1,1 @@
-"""bench/simulator/replies."""
+"""Write answers in the words of an API."""

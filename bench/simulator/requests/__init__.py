@@ -1,1 +1,1 @@
-"""bench/simulator/requests."""
+"""Read requests in the words of an API."""

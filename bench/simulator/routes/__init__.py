@@ -1,1 +1,1 @@
-"""bench/simulator/routes."""
+"""The HTTP and WebSocket routes."""

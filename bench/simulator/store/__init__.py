@@ -1,1 +1,1 @@
-"""bench/simulator/store."""
+"""Keep responses that were stored or run in the background."""

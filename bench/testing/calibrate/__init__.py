@@ -1,1 +1,1 @@
-"""bench/testing/calibrate."""
+"""`bench calibrate`: how precisely this machine measures."""

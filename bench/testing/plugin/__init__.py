@@ -1,1 +1,1 @@
-"""bench/testing/plugin."""
+"""`bench check`, `bench try` and `bench new`: for authors of plugins."""
