@@ -1,4 +1,4 @@
-"""What contributors are told holds: the files that the pages name exist, and every way to run the checks runs the same."""
+"""What contributors are told holds: the files that pages name exist, and each way to run the checks runs the same."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_every_file_that_a_page_names_exists(page: str) -> None:
 
 
 def test_each_room_stands_in_the_architecture() -> None:
-    """The screen of docs/architecture.md names every folder of bench/ and nothing else, in the order of the contract."""
+    """The screen of docs/architecture.md names every folder of bench/ and no other, in the order of the contract."""
     screen = re.search(r"```text\n(.*?)```", (ROOT / "docs/architecture.md").read_text("utf-8"), re.DOTALL)
     layers = re.search(
         r'containers = \["bench"\]\nlayers = \[(.*?)\]', (ROOT / "pyproject.toml").read_text(), re.DOTALL
