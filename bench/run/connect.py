@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bench.clients.sdk.client import sdk_client, sync_client
@@ -19,7 +19,7 @@ from bench.plan.settings import Settings, output_tokens
 from bench.records.journal import Journal
 from bench.run.context import Context, Gate, Link, Progress
 from bench.run.folder import Run
-from bench.run.runner import carry_out
+from bench.run.runner import run_plan
 
 if TYPE_CHECKING:
     from bench.clients.wire.client import WireClient
@@ -29,25 +29,32 @@ from bench.run.endpoint import Endpoint, redactor
 CALIBRATION_DEADLINE_S = 30.0
 
 
-async def carry_out_in(
-    run: Run,
-    plan: Plan,
-    choice: Choice,
-    endpoints: Mapping[str, Endpoint],
-    settings: Settings,
-    journal: Journal,
-    reporter: Progress,
-    *,
-    worker: str | None = None,
-    gate: Gate | None = None,
-) -> None:
-    """Connect to every endpoint and carry the plan out there; the last two where several processes do."""
+@dataclass(frozen=True, kw_only=True)
+class Assignment:
+    """What it takes to run a plan: in this process (`run_here`), in several, or on a cluster."""
+
+    run: Run
+    plan: Plan
+    choice: Choice
+    endpoints: Mapping[str, Endpoint]
+    """By target."""
+    settings: Settings
+    journal: Journal
+    reporter: Progress
+
+
+async def run_here(assignment: Assignment, *, worker: str | None = None, gate: Gate | None = None) -> None:
+    """Connect to every endpoint and run the plan in this process.
+
+    `worker` and `gate` are given where several processes share the plan.
+    """
+    run, plan, choice, settings = assignment.run, assignment.plan, assignment.choice, assignment.settings
     async with AsyncExitStack() as stack:
         sync = any(map(is_sync, choice.scenarios))
         shooter = await open_shooter(plan, stack)
         links = {
             name: await open_link(endpoint, settings, stack, sync=sync, shooter=shooter)
-            for name, endpoint in endpoints.items()
+            for name, endpoint in assignment.endpoints.items()
         }
         known = calibration.calibration_scenarios() if any(cell.role == "calibration" for cell in plan.cells) else []
         if known:
@@ -57,7 +64,7 @@ async def carry_out_in(
             prompts={**choice.prompts, **{scenario.name: scenario.prompts for scenario in known}},
             links=links,
             hooks=choice.registry.manager.hook,
-            journal=journal,
+            journal=assignment.journal,
             t0=run.t0,
             deadline_s=settings.deadline,
             store_text=settings.store_text,
@@ -71,7 +78,7 @@ async def carry_out_in(
             worker=worker,
             gate=gate,
         )
-        await carry_out(plan, context, reporter)
+        await run_plan(assignment.plan, context, assignment.reporter)
 
 
 async def open_shooter(plan: Plan, stack: AsyncExitStack) -> Shooter | None:

@@ -16,7 +16,7 @@ from bench.plan.plan import Plan
 from bench.plan.selection import CORE
 from bench.plan.settings import Settings
 from bench.records.journal import Journal, columns_of
-from bench.run.connect import carry_out_in
+from bench.run.connect import Assignment, run_here
 from bench.run.endpoint import Endpoint
 from bench.run.folder import Run
 from bench.run.liveview.messages import watched
@@ -37,8 +37,17 @@ def measure_trials(
     most = settings.precision is not None or bool(settings.budgets)
     seconds = plan.seconds if not most and (plan.size is None or plan.scheduled) else None
     with progress(plan.size, "trials", most=most, seconds=seconds, watched=watched(plan, run)) as reporter:
+        assignment = Assignment(
+            run=run,
+            plan=plan,
+            choice=choice,
+            endpoints=endpoints,
+            settings=settings,
+            journal=journal,
+            reporter=reporter,
+        )
         try:
-            asyncio.run(_carrier(settings)(run, plan, choice, endpoints, settings, journal, reporter))
+            asyncio.run(_carrier(settings)(assignment))
         except (KeyboardInterrupt, asyncio.CancelledError):
             return False
         except Lost as error:
@@ -46,17 +55,17 @@ def measure_trials(
     return True
 
 
-def _carrier(settings: Settings) -> Callable[..., Coroutine[Any, Any, None]]:
-    """Who carries the plan out: this process, several of this machine, or those of a cluster."""
+def _carrier(settings: Settings) -> Callable[[Assignment], Coroutine[Any, Any, None]]:
+    """Return the function that runs the plan: in this process, in several of this machine, or on a cluster."""
     if settings.scheduler is not None:
-        from bench.run.workers.cluster import carry_out_on  # noqa: PLC0415  (only where it is asked for)
+        from bench.run.workers.cluster import run_on_cluster  # noqa: PLC0415  (only where it is asked for)
 
-        return carry_out_on
+        return run_on_cluster
     if settings.workers > 1:
-        from bench.run.workers.processes import carry_out_by  # noqa: PLC0415
+        from bench.run.workers.processes import run_in_processes  # noqa: PLC0415  (only where it is asked for)
 
-        return carry_out_by
-    return carry_out_in
+        return run_in_processes
+    return run_here
 
 
 def measure_memory(choice: Choice, journal: Journal, *, consumers: bool = True) -> tuple[bool, list[str]]:

@@ -33,7 +33,7 @@ COLLECT_AFTER = 50_000
 """Objects made and not freed, in a deferred group: those of ten answers of a thousand events, some 10 MB."""
 
 
-async def carry_out(plan: Plan, context: Context, progress: Progress) -> None:
+async def run_plan(plan: Plan, context: Context, progress: Progress) -> None:
     """Run every trial of the plan. Cancelled, it journals the trials in flight as `cancelled` and raises."""
     frozen = False
     async with context.guard:

@@ -25,7 +25,7 @@ from bench.plan.schedule import Amount, make_plan
 from bench.records.journal import Journal, read
 from bench.run.connect import open_wire
 from bench.run.context import Context, Link, Tally
-from bench.run.runner import carry_out
+from bench.run.runner import run_plan
 
 Row = dict[str, Any]
 
@@ -171,7 +171,7 @@ def measure(
         )
         async with sdk:
             with other:
-                await carry_out(plan, context, progress)
+                await run_plan(plan, context, progress)
 
     async def cancelled() -> None:
         task, enough = asyncio.create_task(go()), asyncio.create_task(progress.enough.wait())

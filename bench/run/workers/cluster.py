@@ -20,13 +20,9 @@ from typing import TYPE_CHECKING, Any
 from bench.core.errors import BenchError
 from bench.core.target import is_loopback, is_sensitive
 from bench.plan.check_load import most_streams
-from bench.plan.choice import Choice
-from bench.plan.plan import Plan
 from bench.plan.settings import Settings
-from bench.records.journal import Journal
-from bench.run.context import Progress
+from bench.run.connect import Assignment
 from bench.run.endpoint import Endpoint
-from bench.run.folder import Run
 from bench.run.workers.coordinator import Coordinator
 from bench.run.workers.dask_tasks import tasks_on
 from bench.run.workers.shard import make_shards
@@ -103,26 +99,18 @@ def _versions(found: Mapping[str, Any]) -> dict[str, str | None]:
     return {"python": python, **{name: found["packages"].get(name) for name in PACKAGES}}
 
 
-async def carry_out_on(
-    run: Run,
-    plan: Plan,
-    choice: Choice,
-    endpoints: Mapping[str, Endpoint],
-    settings: Settings,
-    journal: Journal,
-    reporter: Progress,
-) -> None:
-    """Carry the plan out by the workers of `settings.scheduler`. One that is lost is noted; it stops no other."""
+async def run_on_cluster(assignment: Assignment) -> None:
+    """Run the plan on the workers of `settings.scheduler`. A lost worker is noted; the others go on."""
+    run, settings, endpoints = assignment.run, assignment.settings, assignment.endpoints
     run.clocks_apart = True
     async with connected(str(settings.scheduler)) as client:
         addresses = (await _workers(client, str(settings.scheduler)))[: settings.workers]
         check_reach(endpoints, addresses)
         labels = [str(index + 1) for index in range(len(addresses))]
-        streams = most_streams(settings)
-        asked = (run.folder.name, labels, plan, choice, endpoints, settings)
-        shards = make_shards(*asked, streams=streams, t0=None)
+        asked = (run.folder.name, labels, assignment.plan, assignment.choice, endpoints, settings)
+        shards = make_shards(*asked, streams=most_streams(settings), t0=None)
         async with tasks_on(client, shards, addresses) as tasks:
-            coordinator = Coordinator(run, plan, choice.prompts, journal, reporter, tasks.members, one_clock=False)
+            coordinator = Coordinator(assignment, tasks.members, one_clock=False)
             try:
                 await tasks.passed_on(coordinator)
             finally:

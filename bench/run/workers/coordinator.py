@@ -13,12 +13,9 @@ import orjson
 
 from bench.core.errors import BenchError, NotEnough, RunInvalid
 from bench.core.messages import say
-from bench.core.scenario import Prompt
-from bench.plan.plan import Plan, PlannedTrial
+from bench.plan.plan import PlannedTrial
 from bench.plan.share import Share, shares
-from bench.records.journal import Journal
-from bench.run.context import Progress
-from bench.run.folder import Run
+from bench.run.connect import Assignment
 from bench.run.runner import note_unsupported
 from bench.run.workers.lost import Loss, journalled, lost_rows, lost_trials
 from bench.run.workers.protocol import LINES, Frames, message
@@ -44,19 +41,10 @@ class Member(Protocol):
 class Coordinator:
     """Give it what comes from the workers (`heard`, `lost`) and wait for the end (`carried_out`)."""
 
-    def __init__(
-        self,
-        run: Run,
-        plan: Plan,
-        prompts: Mapping[str, Sequence[Prompt]],
-        journal: Journal,
-        reporter: Progress,
-        members: Sequence[Member],
-        *,
-        one_clock: bool,
-    ) -> None:
-        """`prompts`: by scenario. `one_clock`: all workers have this machine's."""
-        self._run, self._plan, self._prompts, self._journal, self._reporter = run, plan, prompts, journal, reporter
+    def __init__(self, assignment: Assignment, members: Sequence[Member], *, one_clock: bool) -> None:
+        """`one_clock`: all workers have this machine's."""
+        self._run, self._plan, self._prompts = assignment.run, assignment.plan, assignment.choice.prompts
+        self._journal, self._reporter = assignment.journal, assignment.reporter
         self._members, self._one_clock = members, one_clock
         self._frames = [Frames() for _ in members]
         self._live = set(range(len(members)))

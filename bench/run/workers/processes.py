@@ -9,19 +9,12 @@ import asyncio
 import signal
 import socket
 import tempfile
-from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from typing import IO, Self
 
 from bench.core.child_process import end, spawn
 from bench.plan.check_load import most_streams
-from bench.plan.choice import Choice
-from bench.plan.plan import Plan
-from bench.plan.settings import Settings
-from bench.records.journal import Journal
-from bench.run.context import Progress
-from bench.run.endpoint import Endpoint
-from bench.run.folder import Run
+from bench.run.connect import Assignment
 from bench.run.workers.coordinator import Coordinator
 from bench.run.workers.protocol import message
 from bench.run.workers.shard import Shard, make_shards
@@ -30,25 +23,24 @@ WORKER = "bench.run.workers.worker"
 _PIECE = 1 << 20
 
 
-async def carry_out_by(
-    run: Run,
-    plan: Plan,
-    choice: Choice,
-    endpoints: Mapping[str, Endpoint],
-    settings: Settings,
-    journal: Journal,
-    reporter: Progress,
-) -> None:
-    """Carry the plan out by `settings.workers` processes. A worker that is lost is noted; it stops no other."""
-    number = settings.workers
+async def run_in_processes(assignment: Assignment) -> None:
+    """Run the plan in `settings.workers` processes. A lost worker is noted; the others go on."""
+    run, settings, number = assignment.run, assignment.settings, assignment.settings.workers
     labels = [str(index + 1) for index in range(number)]
     shards = make_shards(
-        run.folder.name, labels, plan, choice, endpoints, settings, streams=most_streams(settings), t0=run.t0
+        run.folder.name,
+        labels,
+        assignment.plan,
+        assignment.choice,
+        assignment.endpoints,
+        settings,
+        streams=most_streams(settings),
+        t0=run.t0,
     )
     run.notes.append(f"measured by {number} processes of this machine")
     async with AsyncExitStack() as stack:
         processes = [await stack.enter_async_context(WorkerProcess(shard)) for shard in shards]
-        coordinator = Coordinator(run, plan, choice.prompts, journal, reporter, processes, one_clock=True)
+        coordinator = Coordinator(assignment, processes, one_clock=True)
         for index, process in enumerate(processes):
             process.listen(coordinator, index)
         await coordinator.carried_out()

@@ -27,7 +27,7 @@ from bench.plan.plan import Cell, Group, Plan, PlannedTrial
 from bench.plan.settings import Settings
 from bench.plan.share import WHOLE, Share
 from bench.records.journal import Journal, Rows
-from bench.run.connect import carry_out_in
+from bench.run.connect import Assignment, run_here
 from bench.run.context import Tally
 from bench.run.endpoint import Endpoint, redactor
 from bench.run.folder import Run
@@ -145,12 +145,17 @@ async def _carry_out(shard: Shard, line: Line, choice: Choice, endpoints: Mappin
     stopping.line = line
     run = Run(folder=Path(), t0=t0, manifest={}, stopping=stopping)
     gate = Together(line, redactor(choice), alone=bool(order["share"]))
-    journal = SentJournal(line, machine=shard.index == 0)
-    plan = Plan.from_json(shard.plan)
+    assignment = Assignment(
+        run=run,
+        plan=Plan.from_json(shard.plan),
+        choice=choice,
+        endpoints=endpoints,
+        settings=Settings(**shard.settings),
+        journal=SentJournal(line, machine=shard.index == 0),
+        reporter=Silent(),
+    )
     try:
-        await carry_out_in(
-            run, plan, choice, endpoints, Settings(**shard.settings), journal, Silent(), worker=shard.label, gate=gate
-        )
+        await run_here(assignment, worker=shard.label, gate=gate)
     finally:
         line.send(message(kind="tally", orphans=run.tally.orphans, unsupported=run.tally.unsupported))
 

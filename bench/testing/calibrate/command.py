@@ -25,7 +25,7 @@ from bench.run import connect as session
 from bench.run.context import Context
 from bench.run.folder import Run, end
 from bench.run.progress import Reporter, progress
-from bench.run.runner import carry_out
+from bench.run.runner import run_plan
 from bench.simulator.process import running
 
 Planned = TypeVar("Planned", PlannedTrial, Segment)
@@ -105,7 +105,7 @@ async def _carried_out(plan: Plan, run: Run, journal: Journal, base_url: str, re
             redact=str,
             tally=run.tally,
         )
-        await carry_out(plan, context, reporter)
+        await run_plan(plan, context, reporter)
 
 
 def _manifest() -> dict[str, object]:

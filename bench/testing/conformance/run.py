@@ -28,7 +28,7 @@ from bench.plan.schedule import make_plan
 from bench.records.journal import Journal, read
 from bench.run.context import Context, Link, Tally
 from bench.run.progress import Reporter, progress
-from bench.run.runner import carry_out
+from bench.run.runner import run_plan
 from bench.simulator.conformance_set import Stream
 from bench.simulator.process import running
 from bench.simulator.truth import read_truth
@@ -145,7 +145,7 @@ async def _carried_out(
             redact=str,
             tally=Tally(),
         )
-        await carry_out(plan, context, steps)
+        await run_plan(plan, context, steps)
 
 
 def _scenario(name: str) -> Scenario:

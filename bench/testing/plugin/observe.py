@@ -28,7 +28,7 @@ from bench.run import endpoint as endpoint_
 from bench.run.context import Context, Link, Tally
 from bench.run.preflight.preflight import Checked
 from bench.run.progress import Silent
-from bench.run.runner import carry_out
+from bench.run.runner import run_plan
 from bench.simulator.process import Simulator
 from bench.testing.plugin.leave_early import Left, leave
 
@@ -124,7 +124,7 @@ async def _pairs(
         tally=tally,
     )
     try:
-        await carry_out(make_plan(cells, pairs=pairs, warmup=0, seed=1), context, Silent())
+        await run_plan(make_plan(cells, pairs=pairs, warmup=0, seed=1), context, Silent())
     finally:
         journal.close()
     return folder

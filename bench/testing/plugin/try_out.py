@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -78,12 +78,17 @@ class _Tried:
         """Carry it out into a folder of this name."""
         run = Run(folder=self.scratch / name, t0=perf_counter_ns(), manifest={})
         run.folder.mkdir()
-        journal = Journal(run.folder)
-        settings = replace(self.settings, store_text=True)
-        try:
-            asyncio.run(session.carry_out_in(run, plan, self.choice, self.endpoints, settings, journal, Silent()))
-        finally:
-            journal.close()
+        with closing(Journal(run.folder)) as journal:
+            assignment = session.Assignment(
+                run=run,
+                plan=plan,
+                choice=self.choice,
+                endpoints=self.endpoints,
+                settings=replace(self.settings, store_text=True),
+                journal=journal,
+                reporter=Silent(),
+            )
+            asyncio.run(session.run_here(assignment))
         return run
 
 
