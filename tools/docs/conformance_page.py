@@ -9,12 +9,12 @@ HEAD = "| model | what is sent | scenario | status | TTFT | visible | TTFU | tok
 
 
 def streams_markdown() -> str:
-    """What a file says, and every stream of each API."""
+    """Write the section: what a file says, and every stream of each API."""
     return "\n".join([*truth_table(), *(text for api in API_NAMES for text in stream_table(api))]) + "\n"
 
 
 def truth_table() -> Iterator[str]:
-    """What a file says is true of its stream."""
+    """Yield the keys of a stream file, each with its meaning."""
     yield from ("| key of `truth` | |", "| --- | --- |")
     for name, field in Truth.model_fields.items():
         yield f"| `{name}` | {field.description} |"
@@ -22,7 +22,7 @@ def truth_table() -> Iterator[str]:
 
 
 def stream_table(api: str) -> Iterator[str]:
-    """A line for each stream of an API."""
+    """Yield a row for each stream of an API."""
     streams = [stream for stream in load().values() if stream.api == api]
     yield from (f"### {API_NAMES[streams[0].api]}: {len(streams)} streams\n", HEAD, "| --- " * HEAD.count(" |") + "|")
     yield from map(line, streams)
@@ -39,5 +39,5 @@ def line(stream: Stream) -> str:
 
 
 def time(value: float | None) -> str:
-    """A time, or none."""
+    """Format a time in ms; None becomes a dash."""
     return "–" if value is None else f"{value:g}"

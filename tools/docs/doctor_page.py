@@ -53,7 +53,7 @@ SAID: Mapping[str, str] = {
 
 
 def doctor_markdown() -> str:
-    """The section of docs/formats.md."""
+    """Write the section of docs/formats.md about `bench doctor --json`."""
     verdicts = "".join(f"| `{verdict}` | {means} |\n" for verdict, means in MEANS.items())
     return f"\n{HEAD}{verdicts}\n" + "\n".join(line for class_ in PARTS for line in _part(class_))
 
@@ -71,5 +71,5 @@ def _doc(class_: type) -> str:
 
 
 def doctor_model() -> type[BaseModel]:
-    """The strict model of it: `model_validate_json` refuses any other member or type."""
+    """Return the strict model of a diagnosis: `model_validate_json` refuses any other member or type."""
     return create_model("DoctorJson", __base__=model_of(Diagnosis), schema_version=str)

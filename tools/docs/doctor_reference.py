@@ -88,14 +88,14 @@ BEHIND: Mapping[str, str] = {
 
 
 def reference_markdown() -> str:
-    """The generated part of docs/doctor.md."""
+    """Write the generated part of docs/doctor.md."""
     parts = (_lateness, _requests, _verdicts, _lengths, _votes, _lumps, _checks, _products, _exits)
-    return _spaced("\n".join([*(line for part in parts for line in part()), ""]))
+    return _with_space_before_percent("\n".join([*(line for part in parts for line in part()), ""]))
 
 
 def _lateness() -> Iterator[str]:
     yield from ("## Its own lateness", "")
-    yield _said(
+    yield _wrapped_text(
         "What looks like a pause may have been made on this machine. So a stream of known send times, an event each "
         f"{BEAT_MS} ms from a simulator of its own, is read all the while in the same process. How late its events "
         "come is the floor: the report prints the p90 and the most. A pause counts if it is longer than "
@@ -104,7 +104,7 @@ def _lateness() -> Iterator[str]:
         "and nothing is called *streaming*, *bursty*, *fake* or *blocked*."
     )
     yield ""
-    yield _said(
+    yield _wrapped_text(
         f"So a busy machine makes the doctor blunt: at a p90 of 3 ms it sees pauses from {3 * FLOORS} ms on, at 30 ms "
         f"from {30 * FLOORS} ms on. Where it says *inconclusive* for that reason, ask again from a quieter one."
     )
@@ -115,7 +115,7 @@ def _requests() -> Iterator[str]:
     every = asked(APIS, MODES)
     tokens = sum(one.tokens for one in every)
     yield from ("## What is asked", "")
-    yield _said(
+    yield _wrapped_text(
         f"Preflight first: the list of models, and one request of at most {PING_TOKENS} tokens to each API. Then "
         f"these, all streamed, one at a time, {ROUNDS} rounds of them: {len(every)} requests and at most {tokens:,} "
         "output tokens to an endpoint with both APIs. `--dry-run` says it for yours and sends nothing."
@@ -125,7 +125,7 @@ def _requests() -> Iterator[str]:
         of_mode = [sorted({one.tokens for one in every if (one.api, one.mode) == (api, mode)}) for mode in MODES]
         yield f"| `{PATHS[api]}` | {' | '.join(f'{_and(lengths)} tokens' for lengths in of_mode)} |"
     yield ""
-    yield _said(
+    yield _wrapped_text(
         f"`--output-tokens N` changes the longest, {LONGEST}, and the others with it. A text is always among them, "
         "because the other modes are held against it. With several endpoints every request goes to each of them, one "
         "right after the other in random order (`--seed`). In front of each prompt stands a number of its own, so "
@@ -136,7 +136,7 @@ def _requests() -> Iterator[str]:
 
 def _verdicts() -> Iterator[str]:
     yield from ("## Verdicts", "")
-    yield _said(
+    yield _wrapped_text(
         "One for each endpoint, API and mode. The rules are asked in this order, and the first that holds decides."
     )
     yield from ("", "| verdict | means | rule |", "| --- | --- | --- |")
@@ -146,37 +146,37 @@ def _verdicts() -> Iterator[str]:
 
 def _lengths() -> Iterator[str]:
     yield from ("### The rule of lengths", "")
-    yield _said(
+    yield _wrapped_text(
         "A slow model begins late, whatever the length. An answer that is generated first begins the later the longer "
         "it is. Texts of three lengths are asked for in each round, and chance must not look like that:"
     )
     yield ""
-    yield _said(
+    yield _wrapped_text(
         "- Where the longest answers come all at once, in every round: the last piece of the longest comes later than "
         "that of the shortest by more than the shortest pause that counts; its first piece comes later too, by "
         f"{GROWTH:.0%} of that or more, and after {LATE_SHARE:.0%} of its whole time or more; and the first pieces "
         "come in the order of the lengths."
     )
-    yield _said(
+    yield _wrapped_text(
         "- Where they come at a pace, in every round: the first piece of the longest comes later than that of the "
         f"shortest by more than the shortest pause that counts, and by {STRAIGHT_GROWTH:.0%} or more of what the whole "
         f"takes longer; and that of the middle length lies within {STRAIGHT:.0%} of the growth of the straight line by "
         "characters."
     )
-    yield _said(
+    yield _wrapped_text(
         f"- There are two rounds, and they agree: the first pieces of one length differ by {AGREE:.0%} of the growth "
         "at most."
     )
-    yield _said(
+    yield _wrapped_text(
         "- Where the longest answers are *bursty*, they are that: a large buffer makes first pieces late by length too."
     )
     yield ""
-    yield _said(
+    yield _wrapped_text(
         f"Where the first piece of the longest comes later by {GROWTH:.0%} and after {LATE_SHARE:.0%} in every round, "
         "and the rest does not hold, it is *inconclusive*, never *streaming*."
     )
     yield ""
-    yield _said(
+    yield _wrapped_text(
         "Calls and structured output have one length. They are *fake* if they come all at once, or if the text of the "
         f"same API is replayed at a pace, and the first piece comes after {OFTEN:.0%} or more of the time from where "
         f"a text would begin to the last piece, and later than a text's by more than {SCATTERS} times what those "
@@ -187,7 +187,7 @@ def _lengths() -> Iterator[str]:
 
 def _votes() -> Iterator[str]:
     yield from ("### What one answer says", "")
-    yield _said(
+    yield _wrapped_text(
         f"Reads closer together than {TOGETHER:.0%} of the mean time between pieces are one burst; a burst of {LUMP} "
         f"pieces or more is a lump. Servers that decode speculatively send two or three in a step: no lump. The first "
         "of these that holds:"
@@ -200,7 +200,7 @@ def _votes() -> Iterator[str]:
 def _lumps() -> Iterator[str]:
     sizes = _and([buffer // 1024 for buffer in BUFFERS])
     yield from ("### What ends a lump", "")
-    yield _said(
+    yield _wrapped_text(
         f"Of the lumps of all answers but the first and last burst of each. **Size**: half of them or more end inside "
         f"an event, and their bytes vary by at most {EVEN:.0%} (standard deviation over mean, without the tenth that "
         f"differs most); or the bytes vary that little and less than half as much as the period. That is a buffer. "
@@ -213,7 +213,7 @@ def _lumps() -> Iterator[str]:
 
 def _checks() -> Iterator[str]:
     yield from ("## Checks", "")
-    yield _said(
+    yield _wrapped_text(
         "Beside the verdicts, for each endpoint: `BAD`, a note, *not seen*, or in order. They change no verdict and, "
         "but for *sound streams*, no exit code."
     )
@@ -232,7 +232,7 @@ def _checks() -> Iterator[str]:
 
 def _products() -> Iterator[str]:
     yield from ("## Products it knows", "")
-    yield _said(
+    yield _wrapped_text(
         "By a header of the answer; the outermost hides those behind it, and a name in a header is a lead, no proof. "
         "The lines are what the report advises."
     )
@@ -249,7 +249,7 @@ def _product(one: Product) -> str:
 
 
 def _names(pattern: str) -> str:
-    """The words of a regular expression."""
+    """List the words of a regular expression, each in backquotes."""
     return ", ".join(f"`{word.partition('(')[0]}`" for word in pattern.split("|") if word)
 
 
@@ -267,13 +267,18 @@ def _exits() -> Iterator[str]:
     yield "| 130 | Interrupted; what was examined until then is shown |"
 
 
-def _said(text: str) -> str:
-    """A paragraph or an item, in lines."""
-    return fill(_spaced(text), 120, subsequent_indent="  " if text.startswith("- ") else "", break_long_words=False)
+def _wrapped_text(text: str) -> str:
+    """Wrap a paragraph or an item of a list at 120 columns."""
+    return fill(
+        _with_space_before_percent(text),
+        120,
+        subsequent_indent="  " if text.startswith("- ") else "",
+        break_long_words=False,
+    )
 
 
-def _spaced(text: str) -> str:
-    """`40 %`."""
+def _with_space_before_percent(text: str) -> str:
+    """Put a space between a number and its percent sign."""
     return re.sub(r"(?<=\d)%", " %", text)
 
 

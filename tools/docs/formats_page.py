@@ -120,21 +120,21 @@ PARTS: Sequence[tuple[str, type]] = (
 
 
 def summary_model() -> type[BaseModel]:
-    """The strict model of a summary.json: `model_validate_json` refuses any other member or type."""
+    """Return the strict model of a summary.json: `model_validate_json` refuses any other member or type."""
     fields = {name: (_type(hint), Field(description=said)) for name, (hint, said) in TOP.items()}
     return create_model("SummaryJson", __config__=STRICT, **fields)  # type: ignore[call-overload, no-any-return]
 
 
 @cache
 def model_of(class_: type) -> type[BaseModel]:
-    """The strict model of one part, as it is written."""
+    """Return the strict model of one part, as the JSON has it."""
     docs, members = field_docs(class_), members_of(class_)
     fields = {name: (_type(hint), Field(description=docs.get(name) or SAID.get(name, ""))) for name, hint in members}
     return create_model(f"{class_.__name__}Json", __config__=STRICT, **fields)  # type: ignore[call-overload, no-any-return]
 
 
 def members_of(class_: type) -> list[tuple[str, Any]]:
-    """Its members and their types: most parts are written as they are, these are not."""
+    """List the members of a part and their types; the branches are the parts that JSON has otherwise."""
     key = list(get_type_hints(CellKey).items())
     hints = get_type_hints(class_, None, _names())
     if class_ is Cell:
@@ -154,12 +154,12 @@ def _names() -> dict[str, Any]:
 
 
 def _type(hint: Any) -> Any:
-    """As JSON has it: tuples are lists, infinite numbers text, and our classes models."""
+    """Translate a type to JSON: tuples are lists, infinite numbers text, and our classes models."""
     if get_origin(hint) is tuple:
         inner = get_args(hint)
-        return list[_type(inner[0])] if inner[-1] is ... else list[_either(inner)]  # type: ignore[misc]
+        return list[_type(inner[0])] if inner[-1] is ... else list[_union(inner)]  # type: ignore[misc]
     if get_origin(hint) in {UnionType, Union}:
-        return _either(get_args(hint))
+        return _union(get_args(hint))
     if get_origin(hint) is Sequence:
         return list[_type(get_args(hint)[0])]  # type: ignore[misc]
     if get_origin(hint) is Mapping:
@@ -171,12 +171,12 @@ def _type(hint: Any) -> Any:
     return hint
 
 
-def _either(hints: Sequence[Any]) -> Any:
+def _union(hints: Sequence[Any]) -> Any:
     return Union[tuple(_type(hint) for hint in hints)]  # noqa: UP007  (of a tuple)
 
 
 def field_docs(class_: type) -> dict[str, str]:
-    """What the fields of a class say about themselves, in the strings below them."""
+    """Read the strings below the fields of a class: name -> text."""
     (node,) = ast.parse(inspect.getsource(class_)).body
     assert isinstance(node, ast.ClassDef)  # noqa: S101  (for the type checker)
     docs = {}
@@ -187,7 +187,7 @@ def field_docs(class_: type) -> dict[str, str]:
 
 
 def formats_markdown(csv_lines: Iterator[str]) -> str:
-    """docs/formats.md."""
+    """Write docs/formats.md."""
     top = [f"| `{name}` | {word(hint)} | {said} |" for name, (hint, said) in TOP.items()]
     head = ["## summary.json", "", "One object.", "", "| member | type | |", "| --- | --- | --- |", *top, ""]
     return "\n".join([HEAD, CSV_HEAD + "\n".join(csv_lines), "", *head, *_parts()])
@@ -208,12 +208,12 @@ def _parts() -> Iterator[str]:
 
 
 def plain(said: str) -> str:
-    """What a field says of itself, for readers of JSON."""
+    """Translate the text of a field for readers of JSON: None is null."""
     return said.rstrip(".").replace("None", "null").replace("|", "\\|")
 
 
 def word(hint: Any) -> str:
-    """What a type is called for readers of JSON."""
+    """Name a type for readers of JSON."""
     words = {str: "text", int: "whole number", bool: "true or false", type(None): "null"}
     words |= {float: 'number, `"inf"` or `"-inf"`'}
     if get_origin(hint) is tuple:

@@ -1,8 +1,9 @@
-"""Writes the pages that the code already knows: docs/metrics.md, docs/records.md, docs/formats.md, docs/cli.md; the
-scripts' tables in docs/simulator.md; the doctor's rules in docs/doctor.md; docs/scenarios.md, and the README's table of
-them.
+"""Write the pages and tables that follow from the code.
 
-python -m tools.docs.generate
+    python -m tools.docs.generate
+
+These are docs/metrics.md, docs/records.md, docs/formats.md, docs/cli.md and docs/scenarios.md; the tables of scripts in
+docs/simulator.md; the rules in docs/doctor.md; and the README's table of scenarios.
 """
 
 import json
@@ -98,9 +99,13 @@ def pages() -> dict[Path, str]:
         DOCS / "formats.md": formats_markdown(csv_lines()) + doctor_markdown(),
         DOCS / "cli.md": "\n".join([CLI_HEAD, *sections()]),
         DOCS / "scenarios.md": scenarios_markdown(),
-        DOCS.parent / "README.md": between((DOCS.parent / "README.md").read_text("utf-8"), modes_markdown()),
-        DOCS / "conformance.md": between((DOCS / "conformance.md").read_text("utf-8"), streams_markdown()),
-        DOCS / "doctor.md": between((DOCS / "doctor.md").read_text("utf-8"), reference_markdown()),
+        DOCS.parent / "README.md": replace_between_marks(
+            (DOCS.parent / "README.md").read_text("utf-8"), modes_markdown()
+        ),
+        DOCS / "conformance.md": replace_between_marks(
+            (DOCS / "conformance.md").read_text("utf-8"), streams_markdown()
+        ),
+        DOCS / "doctor.md": replace_between_marks((DOCS / "doctor.md").read_text("utf-8"), reference_markdown()),
         DOCS / "simulator.md": with_scripts((DOCS / "simulator.md").read_text("utf-8")),
     }
 
@@ -112,26 +117,26 @@ def table(name: str) -> str:
 
 
 def with_scripts(page: str) -> str:
-    """The simulator's page with the tables of the script format."""
-    return between(page, "".join(script_table(title, model) for title, model in SCRIPT_PARTS.items()))
+    """Put the tables of the script format into the simulator's page."""
+    return replace_between_marks(page, "".join(script_table(title, model) for title, model in SCRIPT_PARTS.items()))
 
 
-def between(page: str, text: str) -> str:
-    """A page with this between its two marks."""
+def replace_between_marks(page: str, text: str) -> str:
+    """Replace what stands between the two marks of a page."""
     before, rest = page.split(BEGIN)
     after = rest.split(END)[1]
     return "".join([before, BEGIN, "\n", text, END, after])
 
 
 def script_table(title: str, model: type[BaseModel]) -> str:
-    """What one part of a script may say."""
+    """Write the table of the keys of one part of a script."""
     fields = model.model_json_schema()["properties"]
     lines = [f"| `{name}` | {field['description']} | {kind(field)} |" for name, field in fields.items()]
     return "\n".join([f"{title}:\n", "| key | | value |", "| --- | --- | --- |", *lines, "", ""])
 
 
 def kind(field: dict[str, Any]) -> str:
-    """What values a key takes, and its default where there is one to name."""
+    """Describe the values of a key, and its default if there is one to name."""
     options = [option for option in field.get("anyOf", [field]) if option.get("type") != "null"]
     if "enum" in field:
         words = ", ".join(f"`{value}`" for value in field["enum"])
@@ -142,14 +147,14 @@ def kind(field: dict[str, Any]) -> str:
 
 
 def limits(option: dict[str, Any]) -> str:
-    """The range of a number."""
+    """Describe the range of a number."""
     if "maximum" in option:
         return f", {option.get('minimum', 0):,} to {option['maximum']:,}"
     return f", {option['minimum']:,} or more" if "minimum" in option else ""
 
 
 def csv_lines() -> Iterator[str]:
-    """The columns of summary.csv."""
+    """Yield a row for each column of summary.csv."""
     known = {column.name: column.doc for column in TABLES["trials"]} | CSV_DOCS | field_docs(Row)
     for name in COLUMNS:
         type_ = Row.__annotations__[name].replace(" | None", ", may be empty")
@@ -158,7 +163,7 @@ def csv_lines() -> Iterator[str]:
 
 
 def sections() -> Iterator[str]:
-    """The help of `bench` and of each command."""
+    """Yield the help of `bench` and of each command."""
     top = click.Context(cli, info_name="bench", terminal_width=100, **cli.context_settings)
     yield section(top)
     for name in cli.list_commands(top):
@@ -168,7 +173,7 @@ def sections() -> Iterator[str]:
 
 
 def section(context: click.Context) -> str:
-    """One command's help, as it prints it on a terminal of 100 columns."""
+    """Write one command's help as a terminal of 100 columns shows it."""
     return f"## {context.command_path}\n\n```text\n{context.get_help()}\n```\n"
 
 

@@ -47,18 +47,18 @@ class Plugin(NamedTuple):
 
 
 def scenarios_markdown() -> str:
-    """The page: an overview by tag, one by file, then a section for each file."""
+    """Write the page: an overview by tag, one by file, then a section for each file."""
     plugins = built_in()
     return "\n".join([HEAD, *tag_table(plugins, ""), "", *overview(plugins), *needs_table(), *map(section, plugins)])
 
 
 def modes_markdown() -> str:
-    """The README's table: the tags and the scenarios of each."""
+    """Write the README's table: the tags and the scenarios of each."""
     return "\n".join([*tag_table(built_in(), "docs/scenarios.md"), "\n"])
 
 
 def built_in() -> list[Plugin]:
-    """The files of the built-in folder, by first tag, then by name."""
+    """List the files of the built-in folder, by first tag, then by name."""
     files: dict[str, list[tuple[Scenario, Found]]] = {}
     for scenario, found in load().scenarios.values():
         if found.path and found.source.startswith("built in"):
@@ -68,7 +68,7 @@ def built_in() -> list[Plugin]:
 
 
 def tag_table(plugins: list[Plugin], page: str) -> list[str]:
-    """What can follow `-t`, each scenario with a link to its section."""
+    """Yield a row for each tag; each scenario links to its section."""
     rows = ["| `-t` | | scenarios |", "| --- | --- | --- |"]
     for tag, about in TAGS.items():
         links = [f"[`{s.name}`]({page}#{anchor(of)})" for _, _, of in plugins for s in of if tag in s.tags]
@@ -87,7 +87,7 @@ def overview(plugins: list[Plugin]) -> Iterator[str]:
 
 
 def needs_table() -> Iterator[str]:
-    """The words of `lacks`."""
+    """Translate the words of `lacks` for the table."""
     yield from ("| `needs`, `lacks` | |", "| --- | --- |")
     yield from (f"| `{need}` | {what} |" for need, what in NEEDS.items())
     yield ""
@@ -103,13 +103,13 @@ def section(plugin: Plugin) -> str:
 
 
 def needs(of: tuple[Scenario, ...]) -> str:
-    """What a target must have, and whose need it is where it is not that of all."""
+    """Say what a target must have, and which scenarios need it if not all do."""
     whose = {need: tuple(s for s in of if need in s.needs) for scenario in of for need in scenario.needs}
     return ", ".join(f"`{need}`" + (f" ({names(by)})" if by != of else "") for need, by in whose.items())
 
 
 def blocks(doc: str) -> Iterator[str]:
-    """A docstring as Markdown: its paragraphs, and what is about one thing as items of a list."""
+    """Turn a docstring into Markdown: paragraphs, and `Word: …` lines as items of a list."""
     in_list = False
     for block in BLOCK.split(doc.strip()):
         label = LABEL.match(block)
@@ -121,7 +121,7 @@ def blocks(doc: str) -> Iterator[str]:
 
 
 def params_table(of: tuple[Scenario, ...]) -> Iterator[str]:
-    """What `-P` may set, the same for all scenarios of a file."""
+    """Write the table of what `-P` may set; all scenarios of a file share it."""
     params = of[0].params
     if params is None:
         return
@@ -134,10 +134,10 @@ def params_table(of: tuple[Scenario, ...]) -> Iterator[str]:
 
 
 def names(of: tuple[Scenario, ...]) -> str:
-    """The scenarios of a file."""
+    """Join the names of the scenarios of a file."""
     return ", ".join(f"`{scenario.name}`" for scenario in of)
 
 
 def anchor(of: tuple[Scenario, ...]) -> str:
-    """The link to a section, as GitHub spells it."""
+    """Spell the link to a section as GitHub does."""
     return re.sub(r"[^\w\- ]", "", names(of)).replace(" ", "-")

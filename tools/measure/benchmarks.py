@@ -88,18 +88,18 @@ def main() -> None:
     asked = parser.parse_args()
     quick = asked.quick
     sizes = QUICK if quick else Sizes(rounds=asked.rounds)
-    page = "\n".join(["# Benchmarks", "", *introduction(sizes), *everything(sizes)]) + "\n"
+    page = "\n".join(["# Benchmarks", "", *introduction(sizes), *all_tables(sizes)]) + "\n"
     if quick:
         print(page)
     else:
         PAGE.write_text(page, encoding="utf-8")
 
 
-def everything(sizes: Sizes) -> Iterator[str]:
-    """All tables."""
+def all_tables(sizes: Sizes) -> Iterator[str]:
+    """Yield the lines of all tables."""
     with running() as server:
         results = clients(sizes, server)
-        long = [tried("bench-wire", sizes.long, server)]
+        long = [measure_aloud("bench-wire", sizes.long, server)]
     yield from fidelity(sizes, results)
     yield from cpu(sizes, results)
     yield from memory(sizes, results, long)
@@ -109,17 +109,17 @@ def everything(sizes: Sizes) -> Iterator[str]:
 
 
 def clients(sizes: Sizes, server: Null) -> list[Result]:
-    """Every client under every load, in rounds."""
+    """Measure every client under every load, in rounds."""
     loads = [*map(sizes.load, sizes.streams), sizes.flood]
     results = []
     for turn in range(sizes.rounds):
         names = list(WHAT)[turn:] + list(WHAT)[:turn]
-        results += [tried(name, sizes.small(name, load), server) for load in loads for name in names]
+        results += [measure_aloud(name, sizes.small(name, load), server) for load in loads for name in names]
     return results
 
 
-def tried(name: str, load: Load, server: Null) -> Result:
-    """One measurement; said on standard error, for whoever waits."""
+def measure_aloud(name: str, load: Load, server: Null) -> Result:
+    """Measure once, and report it on standard error."""
     result = measure(name, load, server)
     said = f"{name}: {load.streams} streams, {kind(load)}: p50 {result.error_ms(0.5):.2f} ms, failed {result.failed}"
     print(said, file=sys.stderr, flush=True)
@@ -127,17 +127,17 @@ def tried(name: str, load: Load, server: Null) -> Result:
 
 
 def kind(load: Load) -> str:
-    """`paced` or `flood`."""
+    """Return `paced` or `flood`."""
     return PACED if load.interval_ms else FLOOD
 
 
-def of(results: Sequence[Result], name: str, kind_: str, streams: int) -> list[Result]:
-    """The rounds of one client under one load."""
+def rounds_of(results: Sequence[Result], name: str, kind_: str, streams: int) -> list[Result]:
+    """Select the rounds of one client under one load."""
     return [r for r in results if (r.name, kind(r.load), r.load.streams) == (name, kind_, streams)]
 
 
 def introduction(sizes: Sizes) -> Iterator[str]:
-    """What was done, and on what."""
+    """Yield the introduction: what was done, and on which machine."""
     about = machine()
     cpus = f"{about['cpus']} CPUs, {about['cpu_model']}"
     versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
@@ -153,13 +153,13 @@ def introduction(sizes: Sizes) -> Iterator[str]:
 
 
 def fidelity(sizes: Sizes, results: Sequence[Result]) -> Iterator[str]:
-    """Error of the reported TTFT."""
+    """Yield the table of the error of the reported TTFT."""
     yield "## Error of the reported TTFT\n"
     yield "ms from the true send time of the first delta to the time that the client reports: median / p99 over all"
     yield "requests of all rounds. Below: the lateness of the server itself, which is no error of a client.\n"
     yield from header(["client", *[f"{streams} streams" for streams in sizes.streams]])
     for name, what in WHAT.items():
-        cells = [errors(of(results, name, PACED, streams)) for streams in sizes.streams]
+        cells = [errors(rounds_of(results, name, PACED, streams)) for streams in sizes.streams]
         yield line([what, *cells])
     late = [[ms for r in results if r.load == sizes.load(streams) for ms in r.late_ms] for streams in sizes.streams]
     yield line(["server: latest write of an answer", *[quantiles(each) for each in late]])
@@ -188,29 +188,31 @@ def cpu(sizes: Sizes, results: Sequence[Result]) -> Iterator[str]:
     yield from header(["client", "paced", "×", "flood", "×"])
     loads = ((PACED, sizes.paced), (FLOOD, sizes.flood.streams))
     for name, what in WHAT.items():
-        yield line([what, *[cell for where in loads for cell in spent(results, name, *where)]])
-    decoder = [[r for r in of(results, "bench-wire", *where) if r.decoder_cpu_s is not None] for where in loads]
+        yield line([what, *[cell for where in loads for cell in cpu_cells(results, name, *where)]])
+    decoder = [[r for r in rounds_of(results, "bench-wire", *where) if r.decoder_cpu_s is not None] for where in loads]
     cells = [f"{median([r.per_million(r.decoder_cpu_s or 0) for r in rounds]):.1f}" for rounds in decoder]
     yield line(["`bench run --client wire`: decoding, judging, writing", cells[0], "", cells[1], ""])
     yield ""
 
 
-def spent(results: Sequence[Result], name: str, kind_: str, streams: int) -> tuple[str, str]:
-    """Its CPU, and its multiple of the yardstick's."""
-    each, least = ([r.per_million(r.cpu_s) for r in of(results, n, kind_, streams)] for n in (name, YARDSTICK))
+def cpu_cells(results: Sequence[Result], name: str, kind_: str, streams: int) -> tuple[str, str]:
+    """Return the CPU of a client, and its multiple of the yardstick's."""
+    each, least = ([r.per_million(r.cpu_s) for r in rounds_of(results, n, kind_, streams)] for n in (name, YARDSTICK))
     return f"{median(each):.2f}", f"{median([a / b for a, b in zip(each, least, strict=True)]):.1f}"
 
 
 def memory(sizes: Sizes, results: Sequence[Result], long: Sequence[Result]) -> Iterator[str]:
-    """Memory of the measuring process, and of all."""
+    """Yield the tables of memory: of the measuring process, and of all."""
     yield "## Memory\n"
     yield "MB resident of the measuring process at its most; of `bench run` while its cell was timed.\n"
     yield from header(["client", *[f"{streams} streams" for streams in sizes.streams]])
     for name, what in WHAT.items():
-        rounds = [of(results, name, PACED, streams) for streams in sizes.streams]
+        rounds = [rounds_of(results, name, PACED, streams) for streams in sizes.streams]
         yield line([what, *[f"{median([r.memory for r in each]) / 2**20:.0f}" for each in rounds]])
-    one, many = ([r.memory for r in of(results, "bench-wire", PACED, n)] for n in (sizes.streams[0], sizes.paced))
-    trees = [r.tree or 0 for r in of(results, "bench-wire", PACED, sizes.paced)]
+    one, many = (
+        [r.memory for r in rounds_of(results, "bench-wire", PACED, n)] for n in (sizes.streams[0], sizes.paced)
+    )
+    trees = [r.tree or 0 for r in rounds_of(results, "bench-wire", PACED, sizes.paced)]
     yield ""
     yield f"`--client wire` at {sizes.paced} streams: all processes of `bench run` together"
     yield f"{median(trees) / 2**20:.0f} MB (PSS). A hundred open streams take the reading process"
@@ -258,7 +260,7 @@ def report(sizes: Sizes) -> Iterator[str]:
 
 
 def header(names: Sequence[str]) -> Iterator[str]:
-    """The head of a table: the first column is text, the others are numbers."""
+    """Yield the head of a table: the first column is text, the others are numbers."""
     yield line(names)
     yield line(["---", *["---:" for _ in names[1:]]])
 

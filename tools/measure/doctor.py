@@ -1,4 +1,4 @@
-"""How often is `bench doctor` right, with parts whose truth is known: on this machine as it is, and on a busy one?
+"""Count how often `bench doctor` is right about parts whose truth is known, on an idle or on a busy machine.
 
     python -m tools.measure.doctor [ROUNDS] [--busy N]      about 75 s a round; 20 rounds for what docs/doctor.md says
 
@@ -63,7 +63,7 @@ BUSY = "while True: pass"
 
 @dataclass(frozen=True)
 class Part:
-    """Something to be examined, and what is true of it."""
+    """Something to be examine_part, and what is true of it."""
 
     name: str
     base_url: str
@@ -87,8 +87,8 @@ def parts(folder: Path) -> Iterator[list[Part]]:
         yield found
 
 
-def examined(part: Part, metronome_url: str) -> tuple[list[Patient], Examined]:
-    """All that the command does up to the last answer; in a process of its own, as it is there."""
+def examine_part(part: Part, metronome_url: str) -> tuple[list[Patient], Examined]:
+    """Do what the command does up to the last answer, in a process of its own as there."""
     settings = Settings(base_urls=[part.base_url], models=["sim-1"], api="responses", modes=list(part.expected))
     found = Examined()
 
@@ -110,8 +110,8 @@ def examined(part: Part, metronome_url: str) -> tuple[list[Patient], Examined]:
     return asyncio.run(ask()), found
 
 
-def judged(part: Part, diagnosis: Diagnosis) -> str:
-    """`right`, `wrong` where a mode has another verdict than it should, else `inconclusive`."""
+def judge_part(part: Part, diagnosis: Diagnosis) -> str:
+    """Return `right`, `wrong` where a mode has another verdict than it should, else `inconclusive`."""
     said = {one.mode: one.verdict for one in diagnosis.findings}
     if said == part.expected:
         return "right"
@@ -126,7 +126,7 @@ def judged(part: Part, diagnosis: Diagnosis) -> str:
 
 @contextmanager
 def busy(number: int) -> Iterator[None]:
-    """So many processes that want all of a core."""
+    """Keep `number` processes busy, each with all of a core."""
     with ExitStack() as stack:
         for _ in range(number):
             process = stack.enter_context(subprocess.Popen([sys.executable, "-c", BUSY]))
@@ -147,9 +147,9 @@ def main(rounds: int, loops: int) -> None:
         stack.enter_context(busy(loops))
         for number in range(1, rounds + 1):
             for part in found:
-                patients, seen = apart.submit(examined, part, metronome).result()
+                patients, seen = apart.submit(examine_part, part, metronome).result()
                 diagnosis = conclude(patients, seen, again="", requests=0, notes=[])
-                counts.setdefault(part.name, Counter())[judged(part, diagnosis)] += 1
+                counts.setdefault(part.name, Counter())[judge_part(part, diagnosis)] += 1
             print(f"(round {number} of {rounds})", file=sys.stderr, flush=True)
     print("| part | is | right | inconclusive | wrong |\n| --- | --- | ---: | ---: | ---: |")
     for part in found:

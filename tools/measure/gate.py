@@ -26,8 +26,8 @@ MOST_TRIES = 5
 """Of a run that finds itself INVALID, as on a machine with other work to do."""
 
 
-class Judged(NamedTuple):
-    """What the gate said to two runs, and the change it saw, as fractions."""
+class Judgement(NamedTuple):
+    """The verdict of the gate on two runs, and the change it saw, as fractions."""
 
     verdict: str
     ratio: float
@@ -36,7 +36,7 @@ class Judged(NamedTuple):
 
 
 def bench(*arguments: str, folder: Path) -> int:
-    """The exit code of the command; what it says is shown where it is a mistake."""
+    """Run the command and return its exit code; a mistake ends the script with what the command printed."""
     command = [sys.executable, "-m", "bench", *arguments, "--out", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode not in {*VERDICTS, INVALID}:
@@ -45,7 +45,7 @@ def bench(*arguments: str, folder: Path) -> int:
 
 
 def measure(name: str, profile: str, folder: Path) -> str:
-    """A valid run of this name; invalid ones are said, and measured again."""
+    """Measure until the run is valid, and return its name; each invalid try is reported."""
     for _ in range(MOST_TRIES):
         if not bench(*RUN, "--profile", profile, "--name", name, folder=folder):
             return name
@@ -53,19 +53,19 @@ def measure(name: str, profile: str, folder: Path) -> str:
     raise SystemExit(f"{name}: {MOST_TRIES} runs found themselves INVALID; use an idle machine")
 
 
-def judge(baseline: str, current: str, folder: Path) -> Judged:
-    """The verdict on the current run, and the change of its median time to the first token."""
+def judge(baseline: str, current: str, folder: Path) -> Judgement:
+    """Judge the current run: the verdict, and the change of its median time to the first token."""
     code = bench("compare", baseline, current, "--fail-on", CONDITION, folder=folder)
     named = (file for file in folder.glob("*/manifest.json") if json.loads(file.read_text())["name"] == current)
     run = max(named).parent
     wanted = {"delivery": "streamed", "metric": "ttft", "statistic": "p50"}
     changes = json.loads((run / "compare.json").read_text())["changes"]
     (found,) = (change for change in changes if wanted.items() <= change.items())
-    return Judged(VERDICTS[code], found["ratio"], found["low"], found["high"])
+    return Judgement(VERDICTS[code], found["ratio"], found["low"], found["high"])
 
 
-def measured(times: int, folder: Path) -> Iterator[tuple[str, Judged]]:
-    """What was compared, and what came of it."""
+def compare_all(times: int, folder: Path) -> Iterator[tuple[str, Judgement]]:
+    """Yield for each comparison what was compared, and its outcome."""
     before = measure("equal-0", "quick", folder)
     for number in range(1, times + 1):
         slower = measure(f"slower-{number}", SLOWER, folder)
@@ -80,7 +80,7 @@ def main(times: int) -> None:
     counts: dict[str, Counter[str]] = {}
     print(f"| runs | {CONDITION} | change of the median TTFT, % |\n| --- | --- | --- |")
     with TemporaryDirectory() as folder:
-        for kind, one in measured(times, Path(folder)):
+        for kind, one in compare_all(times, Path(folder)):
             counts.setdefault(kind, Counter())[one.verdict] += 1
             ratio, low, high = (f"{100 * x:+.1f}" for x in one[1:])
             print(f"| {kind} | {one.verdict} | {ratio} [{low}, {high}] |", flush=True)

@@ -1,6 +1,6 @@
-"""What does it cost to store a finished trial at once: a line of journal.jsonl, or batches of Arrow IPC streams?
+"""Measure the cost of storing a finished trial at once: a line of journal.jsonl, or batches of Arrow IPC streams.
 
-    python tools/measure/journal.py RUN       the table of docs/architecture.md, from one run's own records
+    python -m tools.measure.journal RUN       the table of docs/architecture.md, from one run's own records
 
 The rows of one streamed `text` trial of that run (60 deltas and what is around them) are written again and again, each
 time handed to the kernel at once, as the journal does it. Arrow IPC: one file per table, as one process would keep
@@ -29,7 +29,7 @@ PER_TRIAL = ("trials", "attempts", "events", "pieces", "metrics")
 
 
 def rows_of_a_trial(run: Path) -> Rows:
-    """The rows of the run's first measured streamed `text` trial, as the journal had them."""
+    """Read the rows of the run's first measured streamed `text` trial, as the journal had them."""
     tables = read(run)
     found = (
         row["trial_id"]
@@ -41,12 +41,12 @@ def rows_of_a_trial(run: Path) -> Rows:
 
 
 def journal(folder: Path) -> tuple[Callable[[Rows], None], Path]:
-    """The journal of bench."""
+    """Make the journal of bench."""
     return Journal(folder).write, folder / "journal.jsonl"
 
 
 def ipc(folder: Path, *, dictionaries: bool) -> tuple[Callable[[Rows], None], Path]:
-    """An IPC stream for each table, a batch and a flush for each trial."""
+    """Make an IPC stream for each table, with a batch and a flush for each trial."""
     types: dict[str, pa.DataType] = {
         "int64": pa.int64(),
         "float64": pa.float64(),
@@ -65,8 +65,8 @@ def ipc(folder: Path, *, dictionaries: bool) -> tuple[Callable[[Rows], None], Pa
     return write, folder
 
 
-def measured(made: tuple[Callable[[Rows], None], Path], rows: Rows) -> tuple[float, float, float]:
-    """(median, p99 in µs, bytes a trial) of writing the trial."""
+def measure_writes(made: tuple[Callable[[Rows], None], Path], rows: Rows) -> tuple[float, float, float]:
+    """Write the trial many times: (median, p99 in µs, bytes a trial)."""
     write, place = made
     write(rows)
     before, took = size(place), []
@@ -79,7 +79,7 @@ def measured(made: tuple[Callable[[Rows], None], Path], rows: Rows) -> tuple[flo
 
 
 def size(place: Path) -> int:
-    """Bytes of a file, or of all files of a folder."""
+    """Count the bytes of a file, or of all files of a folder."""
     return sum(file.stat().st_size for file in ([place] if place.is_file() else place.iterdir()))
 
 
@@ -96,7 +96,7 @@ def main() -> None:
     }
     for name, make in ways.items():
         with tempfile.TemporaryDirectory() as folder:
-            median, p99, each = measured(make(Path(folder)), rows)
+            median, p99, each = measure_writes(make(Path(folder)), rows)
         print(f"| {name} | {median:.0f} µs | {p99:.0f} µs | {each:,.0f} |")
 
 

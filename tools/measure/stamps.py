@@ -1,9 +1,9 @@
-"""How late are the stamps? bench's push backend against the same stamping around httpcore2's own (pull) backend.
+"""Measure how late the stamps are, with bench's push backend and with httpcore2's own pull backend.
 
     python -m tools.measure.stamps            the table of docs/architecture.md, from this machine
 
 The simulator logs when it handed each frame to its socket, on the same clock. Streams of 60 events, 10 ms apart, are
-read through the SDK, so many at a time; late = stamp - true send time, of the first event, of the first token, and of
+read through the SDK, N at a time; late = stamp - true send time, of the first event, of the first token, and of
 every event. Both backends take turns, so that a busy machine is busy for both.
 """
 
@@ -64,7 +64,7 @@ class PullBackend(httpcore2.AnyIOBackend):
 
 
 def transport(base_url: str, backend: httpcore2.AsyncNetworkBackend) -> TapTransport:
-    """bench's tap on another backend."""
+    """Make bench's tap on another backend."""
     tap = TapTransport(base_url)
     tap._pools = Pools(
         lambda: httpcore2.AsyncConnectionPool(
@@ -75,7 +75,7 @@ def transport(base_url: str, backend: httpcore2.AsyncNetworkBackend) -> TapTrans
 
 
 async def read_streams(base_url: str, backend: httpcore2.AsyncNetworkBackend, concurrency: int) -> list[Trial]:
-    """Read the streams, so many at a time; the first of each worker is warm-up and left out."""
+    """Read the streams, `concurrency` at a time; the first of each worker is warm-up and left out."""
     trials: list[Trial] = []
     http = openai.DefaultAsyncHttpx2Client(transport=transport(base_url, backend))
     async with openai.AsyncOpenAI(base_url=base_url, api_key="none", http_client=http) as client:
@@ -97,7 +97,7 @@ async def read_streams(base_url: str, backend: httpcore2.AsyncNetworkBackend, co
 
 
 def lateness(trials: list[Trial], truth: dict[str, dict[str, Any]]) -> dict[str, list[float]]:
-    """ms from each true send time to its stamp."""
+    """Compute the ms from each true send time to its stamp."""
     late: dict[str, list[float]] = {"first event": [], "first token": [], "every event": []}
     for trial in trials:
         (attempt,) = trial.attempts
