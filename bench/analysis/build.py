@@ -152,7 +152,7 @@ def _cell(
     paired = bool(len(streamed.trials) and len(blocking.trials))
     rows += pair_rows(pairs, int(frames.plan["seed"])) if paired else []
     guarded = guard_cell(frames, cell["cell"], key, lags)
-    alone = parse_load(key.load).alone  # else a pair's trials are in two segments: their order has no effect
+    alone = parse_load(key.load).sequential  # else a pair's trials are in two segments: their order has no effect
     order = order_effect(pairs, int(frames.plan["seed"]), resolves.total_ms, len(frames.cells)) if alone else Drift()
     mixed = connections(mine, cell["cell"], key)
     rows += [*guarded.rows, *order.rows, *mixed.rows]

@@ -23,7 +23,7 @@ from bench.cli.options import (
     runs_option,
 )
 from bench.core.errors import EXIT_FAULT, EXIT_INTERRUPTED, EXIT_UNREAD, BenchError
-from bench.core.terminal import unread
+from bench.core.terminal import to_devnull
 from bench.reports.output import NAMES as OUTPUT
 
 EPILOG_RUN = """\b
@@ -103,7 +103,7 @@ class Group(click.Group):
             click.echo("bench: interrupted", err=True)
             ctx.exit(EXIT_INTERRUPTED)
         except BrokenPipeError:  # click would say 1, which is what a failed condition says
-            unread(sys.stdout)
+            to_devnull(sys.stdout)
             ctx.exit(EXIT_UNREAD)
 
     def resolve_command(

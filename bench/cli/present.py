@@ -13,7 +13,7 @@ from bench.analysis.build import build
 from bench.core.errors import BenchError
 from bench.core.messages import say
 from bench.core.summary import Reporter, Summary
-from bench.core.terminal import unread
+from bench.core.terminal import to_devnull
 from bench.reports.anonymize import Aliases, hosts_stored
 from bench.reports.data_files import render_json
 from bench.reports.files import Export, check_output, render, write_exports, write_reports
@@ -64,7 +64,7 @@ def _print(result: bytes) -> None:
         sys.stdout.buffer.write(result)
         sys.stdout.flush()
     except BrokenPipeError:
-        unread(sys.stdout)
+        to_devnull(sys.stdout)
     except OSError as error:
         raise BenchError(f"stdout cannot be written ({error.strerror}); the files are in the run folder") from error
 

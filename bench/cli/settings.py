@@ -72,7 +72,7 @@ def _leave_out_moot(defaults: dict[str, Any], given: Mapping[str, Any]) -> None:
                 defaults.pop(moot, None)
     chosen = Settings(**{name: {**defaults, **given}.get(name, ()) for name in ("concurrency", "rates")})
     needless = [] if chosen.rates else list(OF_RATE)
-    if all(load.alone for load in chosen.loads):
+    if all(load.sequential for load in chosen.loads):
         needless += OF_LOAD
     for name in needless:
         defaults.pop(name, None)

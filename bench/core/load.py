@@ -28,7 +28,7 @@ class Load:
         return (self.rate or self.concurrency or 0) >= HEAVY
 
     @property
-    def alone(self) -> bool:
+    def sequential(self) -> bool:
         """One trial at a time: nothing else runs while it is timed."""
         return self.concurrency == 1
 

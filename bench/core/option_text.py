@@ -13,7 +13,7 @@ _LONGEST = 30
 
 
 @dataclass(frozen=True)
-class Part:
+class OptionPart:
     """A stretch of an option's text, without the spaces around it."""
 
     text: str
@@ -31,17 +31,17 @@ class Part:
         """The part as a decimal number without a sign; None where it is none. Infinite where it is too large."""
         return float(self.text) if _PLAIN.fullmatch(self.text) else None
 
-    def after(self, length: int) -> Part:
+    def skip(self, length: int) -> OptionPart:
         """What is left of it behind its first characters."""
         return next(parts(self.text[length:], None, self.whole, self.column + length))
 
 
-def parts(text: str, separator: str | None, whole: str | None = None, column: int = 1) -> Iterator[Part]:
+def parts(text: str, separator: str | None, whole: str | None = None, column: int = 1) -> Iterator[OptionPart]:
     """The stretches between the separators, empty ones too; `None`: the text is one.
 
     `whole` and `column`: the option's text and the place in it, where `text` is only a part of that.
     """
     for piece in [text] if separator is None else text.split(separator):
         spaces = len(piece) - len(piece.lstrip())
-        yield Part(piece.strip(), column + (spaces if piece.strip() else 0), text if whole is None else whole)
+        yield OptionPart(piece.strip(), column + (spaces if piece.strip() else 0), text if whole is None else whole)
         column += len(piece) + len(separator or "")

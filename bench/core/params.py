@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from bench.core.scenario import Scenario
 
-Given = dict[str, dict[str, list[str]]]
+ParamValues = dict[str, dict[str, list[str]]]
 """Scenario → key → values as they were typed."""
 CLOSING = {"[": "]", "{": "}", "(": ")"}
 
@@ -27,7 +27,7 @@ def chosen_params(options: Sequence[str], scenarios: Sequence[Scenario]) -> dict
 
     Without parameters that is one empty text. BenchError names the option, and what is meant or allowed.
     """
-    given = _given(options)
+    given = _parse_options(options)
     known = {scenario.name: scenario for scenario in scenarios}
     for name, keys in given.items():
         if name not in known:
@@ -77,8 +77,8 @@ def split_values(text: str) -> list[str]:
     return [*values, text[start:]]
 
 
-def _given(options: Sequence[str]) -> Given:
-    given: Given = {}
+def _parse_options(options: Sequence[str]) -> ParamValues:
+    given: ParamValues = {}
     for option in options:
         place, is_there, values = option.partition("=")
         name, dot, key = place.partition(".")
@@ -105,11 +105,11 @@ def _cells(scenario: Scenario, given: Mapping[str, Sequence[str]]) -> Iterator[s
     if scenario.params is None:
         yield ""
         return
-    texts = (_validated(scenario, dict(zip(given, values, strict=True))) for values in product(*given.values()))
+    texts = (_valid_text(scenario, dict(zip(given, values, strict=True))) for values in product(*given.values()))
     yield from dict.fromkeys(texts)
 
 
-def _validated(scenario: Scenario, texts: Mapping[str, str]) -> str:
+def _valid_text(scenario: Scenario, texts: Mapping[str, str]) -> str:
     """One combination: each text is taken as JSON where that fits the field, else as the text itself."""
     assert scenario.params is not None  # noqa: S101  (asked by the callers)
     first: ValidationError | None = None

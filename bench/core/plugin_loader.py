@@ -29,7 +29,7 @@ HOOKS = ("observe", "register_reporters", "register_scenarios", "register_target
 
 
 @dataclass(frozen=True)
-class Found:
+class LoadedPlugin:
     """A plugin and where it came from: `entry point NAME (DIST VERSION)`, `built in`, or the file's path."""
 
     module: ModuleType
@@ -41,9 +41,9 @@ class Found:
 class Registry:
     """Everything the plugins brought, by name, each with the plugin it comes from. Sorted by name."""
 
-    scenarios: dict[str, tuple[Scenario, Found]]
-    targets: dict[str, tuple[Target, Found]]
-    reporters: dict[str, tuple[Reporter, Found]]
+    scenarios: dict[str, tuple[Scenario, LoadedPlugin]]
+    targets: dict[str, tuple[Target, LoadedPlugin]]
+    reporters: dict[str, tuple[Reporter, LoadedPlugin]]
     manager: pluggy.PluginManager
 
     def plugin_targets(self) -> list[Target]:
@@ -74,13 +74,13 @@ def load(files: Sequence[Path] = (), folders: Sequence[Path] = ()) -> Registry:
     )
 
 
-def _all_plugins(files: Sequence[Path], folders: Sequence[Path]) -> Iterable[Found]:
+def _all_plugins(files: Sequence[Path], folders: Sequence[Path]) -> Iterable[LoadedPlugin]:
     yield from _from_entry_points()
     yield _reporters()
     named = [*sorted(builtin_folder().glob("*.py")), *files, *(f for folder in folders for f in _files_of(folder))]
     for path in dict.fromkeys(file.resolve() for file in named):
         built_in = path.parent == builtin_folder().resolve()
-        yield Found(load_file(path), f"built in ({path.name})" if built_in else str(path), path)
+        yield LoadedPlugin(load_file(path), f"built in ({path.name})" if built_in else str(path), path)
 
 
 def _files_of(folder: Path) -> list[Path]:
@@ -89,7 +89,7 @@ def _files_of(folder: Path) -> list[Path]:
     return sorted(file for file in folder.glob("*.py") if not file.name.startswith("_"))
 
 
-def _from_entry_points() -> Iterable[Found]:
+def _from_entry_points() -> Iterable[LoadedPlugin]:
     for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
         dist = f" ({point.dist.name} {point.dist.version})" if point.dist else ""
         source = f"entry point {point.name}{dist}"
@@ -97,15 +97,15 @@ def _from_entry_points() -> Iterable[Found]:
             module = point.load()
         except Exception as error:
             raise BenchError(f"plugin {source} fails to import: {_describe(error)}") from error
-        yield Found(module, source, None)
+        yield LoadedPlugin(module, source, None)
 
 
 BUILT_IN = "bench.reports.builtin"
 """The built-in reporters, by name: no import of a room above this one."""
 
 
-def _reporters() -> Found:
-    return Found(importlib.import_module(BUILT_IN), "built in (reporters)", None)
+def _reporters() -> LoadedPlugin:
+    return LoadedPlugin(importlib.import_module(BUILT_IN), "built in (reporters)", None)
 
 
 def load_file(path: Path) -> ModuleType:
@@ -140,7 +140,7 @@ def _describe(error: BaseException) -> str:
     return f"{message} ({trace.tb_frame.f_code.co_filename}:{trace.tb_lineno})" if trace else message
 
 
-def _register(manager: pluggy.PluginManager, plugin: Found) -> Found:
+def _register(manager: pluggy.PluginManager, plugin: LoadedPlugin) -> LoadedPlugin:
     """Register and check at once, so that a misspelt hook names its own file."""
     try:
         manager.register(plugin.module, name=plugin.source)
@@ -153,10 +153,10 @@ def _register(manager: pluggy.PluginManager, plugin: Found) -> Found:
     return plugin
 
 
-def _collect(manager: pluggy.PluginManager, found: Sequence[Found], hook: str) -> dict[str, Any]:
+def _collect(manager: pluggy.PluginManager, found: Sequence[LoadedPlugin], hook: str) -> dict[str, Any]:
     """What each plugin registers through one hook, by name, sorted. Two of one name are an error naming both."""
     kind = hook.removeprefix("register_")
-    named: dict[str, tuple[Any, Found]] = {}
+    named: dict[str, tuple[Any, LoadedPlugin]] = {}
     for plugin in found:
         for item in _call(manager, plugin, hook):
             _check(item, kind, plugin)
@@ -168,7 +168,7 @@ def _collect(manager: pluggy.PluginManager, found: Sequence[Found], hook: str) -
     return dict(sorted(named.items()))
 
 
-def _call(manager: pluggy.PluginManager, plugin: Found, hook: str) -> list[Any]:
+def _call(manager: pluggy.PluginManager, plugin: LoadedPlugin, hook: str) -> list[Any]:
     implementations = [i.function for i in getattr(manager.hook, hook).get_hookimpls() if i.plugin is plugin.module]
     try:
         return [item for implementation in implementations for item in implementation() or ()]
@@ -176,7 +176,7 @@ def _call(manager: pluggy.PluginManager, plugin: Found, hook: str) -> list[Any]:
         raise BenchError(f"plugin {plugin.source}: {hook} fails: {_describe(error)}") from error
 
 
-def _check(item: object, kind: str, plugin: Found) -> None:
+def _check(item: object, kind: str, plugin: LoadedPlugin) -> None:
     """Is it of the right type, and can the runner call it?"""
     expected = {"scenarios": Scenario, "targets": Target, "reporters": Reporter}[kind]
     if not isinstance(item, expected):
@@ -187,7 +187,7 @@ def _check(item: object, kind: str, plugin: Found) -> None:
         check_lacks(item.lacks, f"plugin {plugin.source}: target {item.name!r}")
 
 
-def _check_scenario(scenario: Scenario, plugin: Found) -> None:
+def _check_scenario(scenario: Scenario, plugin: LoadedPlugin) -> None:
     where = f"plugin {plugin.source}: scenario {scenario.name!r}"
     if not NAME.fullmatch(scenario.name):
         raise BenchError(f"{where}: a name is lower-case letters, digits and _, and starts with a letter")

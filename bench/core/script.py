@@ -75,7 +75,7 @@ class Fault(_Model):
     ms: float = Field(default=1000, ge=0, le=600_000, description="Of `stall` and `slow_headers`")
 
     @model_validator(mode="after")
-    def _of_its_kind(self) -> Fault:
+    def _check_fields(self) -> Fault:
         vain = self.model_fields_set - {"kind"} - _FIELDS_OF.get(self.kind, {"after"})
         if vain:
             raise ValueError(f"{self.kind} has no `{min(vain)}`: it would change nothing")

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.core.errors import BenchError, unknown
-from bench.core.option_text import Part, parts
+from bench.core.option_text import OptionPart, parts
 
 SLO_METRICS: Mapping[str, str] = {
     "ttft": "first token (reasoning too) - origin",
@@ -41,7 +41,7 @@ def parse_slo(text: str) -> Slo:
     """`ttft=500ms` → the limit. BenchError with the column for anything else."""
     name, *rest = parts(text, "=")
     if len(rest) != 1:
-        raise Part(text.strip(), 1, text).wrong(f"no METRIC=LIMIT; write for instance {EXAMPLE}")
+        raise OptionPart(text.strip(), 1, text).wrong(f"no METRIC=LIMIT; write for instance {EXAMPLE}")
     metric = name.text.lower().replace("-", "_")
     if metric not in SLO_METRICS:
         raise name.wrong(f"{unknown('metric', name.text, SLO_METRICS)}; write for instance {EXAMPLE}")
@@ -60,16 +60,16 @@ def parse_slos(texts: Sequence[str]) -> tuple[Slo, ...]:
     return slos
 
 
-def _limit(part: Part) -> tuple[float, str]:
+def _limit(part: OptionPart) -> tuple[float, str]:
     """(ms, the limit without spaces) of a number with its unit."""
     unit = re.search(r"[^\W\d]*$", part.text)
     end = unit.start() if unit else len(part.text)
-    number = Part(part.text[:end].strip(), part.column, part.whole).number()
+    number = OptionPart(part.text[:end].strip(), part.column, part.whole).number()
     if number is None:
         raise part.wrong(f"{part.text!r} is no length of time; write for instance 500ms, 1.5s or 800us")
     if (name := part.text[end:].lower()) not in _TO_MS:
         said = f"unit {part.text[end:]!r} is unknown" if name else "the unit is missing"
-        raise part.after(end).wrong(f"{said}; write ms, s or us behind the number, for instance 500ms")
+        raise part.skip(end).wrong(f"{said}; write ms, s or us behind the number, for instance 500ms")
     limit_ms = number * _TO_MS[name]
     if not 0 < limit_ms <= _MOST_MS or not math.isfinite(limit_ms):
         raise part.wrong(f"{part.text!r} is no limit; it is above 0 and at most {_MOST_MS / 1e3:.0f}s")

@@ -9,12 +9,12 @@ from typing import TextIO
 _HARMFUL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
-def harmless(text: str, instead: str = "") -> str:
+def escape_control(text: str, instead: str = "") -> str:
     """Without control characters, line ends and marks of direction: a model's name may be the server's."""
     return _HARMFUL.sub(instead, text)
 
 
-def unread(stream: TextIO) -> None:
+def to_devnull(stream: TextIO) -> None:
     """What is written to this stream from now on, and at the end of the process, goes nowhere."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())

@@ -118,9 +118,9 @@ class Shed(Exception):
     """Open loop: more were in flight than --max-in-flight allows when it was to begin, so it was not sent."""
 
 
-class Interrupted(asyncio.CancelledError):
+class Interruption(asyncio.CancelledError):
     """The run was stopped while another process read its answer, or before that was begun."""
 
 
-class Lost(Exception):
+class TrialLost(Exception):
     """The process that measured it is gone."""

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from bench.doctor.diagnosis import Fix, Mode, Verdict
-from bench.doctor.products import Product, passed_through
+from bench.doctor.products import Product, products_named
 from bench.doctor.verdict.bursts import Nature
-from bench.doctor.verdict.judged import Judged
+from bench.doctor.verdict.judged import Judgement
 from bench.doctor.verdict.votes import OFTEN
 
 NAGLE_MS = (35.0, 45.0)
@@ -87,13 +87,13 @@ class Advice(NamedTuple):
     change: Sequence[Fix]
 
 
-def advise(judged: Judged, mode: Mode, headers: Mapping[str, str], plain: Verdict | None) -> Advice:
+def advise(judged: Judgement, mode: Mode, headers: Mapping[str, str], plain: Verdict | None) -> Advice:
     """For a verdict that is not healthy. `plain`: the verdict on the same request without compression, if it was."""
-    found = passed_through(headers)
+    found = products_named(headers)
     compressed = headers.get("content-encoding", "identity")
     held = judged.verdict in {"bursty", "fake", "blocked"}
     if held and compressed not in {"", "identity"} and plain is not None and plain != judged.verdict:
-        return _compressed(compressed, plain, found)
+        return _compression_advice(compressed, plain, found)
     match judged.verdict:
         case "bursty":
             return _lumps(judged, found)
@@ -119,13 +119,13 @@ _WITHOUT: Mapping[Verdict, str] = {
 """What one answer without compression may be found to do."""
 
 
-def _compressed(encoding: str, plain: Verdict, found: Sequence[Product]) -> Advice:
+def _compression_advice(encoding: str, plain: Verdict, found: Sequence[Product]) -> Advice:
     why = f"The answer is compressed ({encoding}), and the compressor holds it back: {_WITHOUT[plain]}"
     own = [one.uncompress for one in found if one.uncompress]
     return Advice(why, [*(own or [UNCOMPRESS]), *(_unbuffer(found) if plain == "bursty" else [])])
 
 
-def _lumps(judged: Judged, found: Sequence[Product]) -> Advice:
+def _lumps(judged: Judgement, found: Sequence[Product]) -> Advice:
     """The texts name no figures, so that what several modes have in common is said once."""
     nature = judged.nature
     if judged.pattern and nature == "time" and NAGLE_MS[0] <= judged.pattern.period_ms <= NAGLE_MS[1]:
@@ -148,7 +148,7 @@ _NAGLE = (
 )
 
 
-def _fake(judged: Judged, found: Sequence[Product]) -> Advice:
+def _fake(judged: Judgement, found: Sequence[Product]) -> Advice:
     if not judged.one_piece:
         why = "The answer is generated first, and then replayed at a pace: made to look like a stream."
         return Advice(_with_habits(why, found), [NO_GENERATING_FIRST])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 
-class Exchange(NamedTuple):
+class ClockReading(NamedTuple):
     """One question for the time; ns."""
 
     asked: int
@@ -32,7 +32,7 @@ class Offset:
 ONE_CLOCK = Offset(0, 0, same_machine=True)
 
 
-def estimated(exchanges: Sequence[Exchange], *, same_boot: bool) -> Offset:
+def estimate_offset(exchanges: Sequence[ClockReading], *, same_boot: bool) -> Offset:
     """From some exchanges, the one with the shortest round trip: told - (asked + answered) / 2, ± half of that trip.
 
     Cristian, Probabilistic clock synchronization, Distributed Computing 3 (1989); with one reading in place of the
@@ -47,7 +47,7 @@ def estimated(exchanges: Sequence[Exchange], *, same_boot: bool) -> Offset:
     return Offset(best.told - middle, best.answered - middle, same_machine=False)
 
 
-def joined(before: Offset, after: Offset) -> Offset:
+def combine_offsets(before: Offset, after: Offset) -> Offset:
     """One offset for all that lies between two estimates: the middle of the range that holds both with their errors.
 
     Where the clocks drift steadily apart, the offset goes straight from one to the other and never leaves that range,

@@ -18,11 +18,11 @@ from bench.core.messages import say
 from bench.core.scenario import API_NAMES
 from bench.core.target import expanded_headers, key_for
 from bench.doctor.diagnosis import Hop
-from bench.doctor.endpoints import Chosen, announce, ask_before_spending, choose
-from bench.doctor.probe.examine import Examined, Patient, examine
+from bench.doctor.endpoints import DoctorEndpoint, announce, ask_before_spending, choose
+from bench.doctor.probe.examine import Examination, Patient, examine
 from bench.doctor.probe.source import simulator_at
 from bench.doctor.requests import Manner
-from bench.doctor.settings import Settings
+from bench.doctor.settings import DoctorSettings
 from bench.records.redact import Redactor, redact_argv
 from bench.run.preflight.preflight import preflight
 from bench.run.progress import progress
@@ -36,7 +36,7 @@ PAGE = Path("doctor.html")
 WIDEST = 100
 
 
-def doctor(settings: Settings, argv: Sequence[str], *, confirm: Callable[[str], bool]) -> int:
+def doctor(settings: DoctorSettings, argv: Sequence[str], *, confirm: Callable[[str], bool]) -> int:
     """The whole command; the exit code."""
     chosen = choose(settings)
     announce(chosen, settings)
@@ -44,9 +44,9 @@ def doctor(settings: Settings, argv: Sequence[str], *, confirm: Callable[[str], 
         return 0
     ask_before_spending(chosen, settings, confirm)
     if settings.sim_behind:
-        asyncio.run(look_for(settings.sim))
-    found, notes, interrupted = Examined(), list[str](), False
-    with addressed(chosen) as (reachable, metronome):
+        asyncio.run(check_simulator(settings.sim))
+    found, notes, interrupted = Examination(), list[str](), False
+    with start_simulators(chosen) as (reachable, metronome):
         patients, sent = asyncio.run(admit(reachable, settings, notes))
         total = sum(request.api in patient.apis for patient in patients for request in settings.requests)
         with progress(total, "requests") as reporter:
@@ -70,13 +70,13 @@ def doctor(settings: Settings, argv: Sequence[str], *, confirm: Callable[[str], 
         raise KeyboardInterrupt
     from bench.doctor.conclude import conclude  # noqa: PLC0415  (scipy: after the last request)
 
-    again = shlex.join(again_of(redact_argv(argv)))
+    again = shlex.join(repeat_command(redact_argv(argv)))
     diagnosis = conclude(patients, found, again=again, requests=sent, notes=notes)
     show(diagnosis, settings)
     return EXIT_INTERRUPTED if interrupted else diagnosis.exit_code
 
 
-def again_of(argv: Sequence[str]) -> list[str]:
+def repeat_command(argv: Sequence[str]) -> list[str]:
     """The command line without what is about its page and its question."""
     kept, skips = [], False
     for word in argv:
@@ -87,7 +87,7 @@ def again_of(argv: Sequence[str]) -> list[str]:
 
 
 @contextmanager
-def addressed(chosen: Sequence[Chosen]) -> Iterator[tuple[Sequence[Chosen], str]]:
+def start_simulators(chosen: Sequence[DoctorEndpoint]) -> Iterator[tuple[Sequence[DoctorEndpoint], str]]:
     """The endpoints with their addresses, and that of the simulator with the metronome."""
     with running() as metronome:
         if not any(one.target.simulated for one in chosen):
@@ -105,13 +105,15 @@ def addressed(chosen: Sequence[Chosen]) -> Iterator[tuple[Sequence[Chosen], str]
             )
 
 
-async def look_for(simulator: str) -> None:
+async def check_simulator(simulator: str) -> None:
     """Raise `BenchError` where there is none, before any gateway is asked."""
     async with simulator_at(simulator):
         pass
 
 
-async def admit(chosen: Sequence[Chosen], settings: Settings, notes: list[str]) -> tuple[list[Patient], int]:
+async def admit(
+    chosen: Sequence[DoctorEndpoint], settings: DoctorSettings, notes: list[str]
+) -> tuple[list[Patient], int]:
     """Preflight of each endpoint, and how many requests that took. Raises `BenchError` for what hinders all others."""
     patients, sent = [], 0
     for one in chosen:
@@ -140,7 +142,7 @@ async def admit(chosen: Sequence[Chosen], settings: Settings, notes: list[str]) 
     return patients, sent
 
 
-def show(diagnosis: Diagnosis, settings: Settings) -> None:
+def show(diagnosis: Diagnosis, settings: DoctorSettings) -> None:
     """To stdout in the form that was asked for, and as a page."""
     if settings.form == "json":
         from bench.doctor.reports.json import render_json  # noqa: PLC0415
@@ -162,7 +164,7 @@ def _columns() -> int:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDEST
 
 
-def _write_page(diagnosis: Diagnosis, settings: Settings) -> None:
+def _write_page(diagnosis: Diagnosis, settings: DoctorSettings) -> None:
     from bench.doctor.reports.html import render_html  # noqa: PLC0415  (altair)
     from bench.records.write import write_whole  # noqa: PLC0415
     from bench.reports.files import open_page  # noqa: PLC0415

@@ -14,9 +14,9 @@ from bench.doctor.diagnosis import (
     HEALTHY,
     NAMES,
     UNDECIDED,
-    Added,
     Check,
     Curve,
+    Delay,
     Diagnosis,
     Difference,
     Finding,
@@ -25,15 +25,15 @@ from bench.doctor.diagnosis import (
     Mode,
     Verdict,
 )
-from bench.doctor.probe.behind import Behind, paths, seen_behind
-from bench.doctor.probe.examine import Examined, Patient
-from bench.doctor.probe.metronome import Lateness, at_share
-from bench.doctor.products import who
+from bench.doctor.probe.behind import UpstreamLog, path_delays, upstream_checks
+from bench.doctor.probe.examine import Examination, Patient
+from bench.doctor.probe.metronome import MachineLateness, quantile
+from bench.doctor.products import server_text
 from bench.doctor.verdict.hops import difference
-from bench.doctor.verdict.judge import judge, of_one_hop
-from bench.doctor.verdict.judged import Judged
-from bench.doctor.verdict.path import by_our_clock
-from bench.doctor.verdict.properties import Seen, checks, merged
+from bench.doctor.verdict.judge import judge, share_nature
+from bench.doctor.verdict.judged import Judgement
+from bench.doctor.verdict.path import local_steps
+from bench.doctor.verdict.properties import HopEvidence, checks, merge_checks
 from bench.doctor.verdict.reading import Reading
 from bench.doctor.verdict.votes import resolution, vote
 
@@ -42,14 +42,14 @@ _MODES: Mapping[Mode, str] = {"text": "text", "tools": "tool arguments", "struct
 
 
 def conclude(
-    patients: Sequence[Patient], found: Examined, *, again: str, requests: int, notes: Sequence[str]
+    patients: Sequence[Patient], found: Examination, *, again: str, requests: int, notes: Sequence[str]
 ) -> Diagnosis:
     """All that can be said. `requests`: that were sent before the examination; `again`: the command line."""
     lateness = found.lateness
     limit = resolution(lateness.p90)
     findings = [one for number in range(len(patients)) for one in _findings(patients, found, number, lateness)]
-    hops = [_named(patient, number, found.readings) for number, patient in enumerate(patients)]
-    broken = sum(one.broken for one in found.readings)
+    hops = [_hop_with_server(patient, number, found.readings) for number, patient in enumerate(patients)]
+    broken = sum(one.is_broken for one in found.readings)
     unsound = f"{broken} of {len(found.readings)} answers were not sound" if broken else ""
     told = [one.tokens for one in found.readings if one.tokens is not None]
     return Diagnosis(
@@ -70,25 +70,27 @@ def conclude(
     )
 
 
-def _named(patient: Patient, number: int, readings: Sequence[Reading]) -> Hop:
+def _hop_with_server(patient: Patient, number: int, readings: Sequence[Reading]) -> Hop:
     """With what its headers say that it is."""
-    said = next((text for one in readings if one.hop == number and (text := who(one.headers))), "")
+    said = next((text for one in readings if one.hop == number and (text := server_text(one.headers))), "")
     return Hop(name=patient.hop.name, base_url=patient.hop.base_url, model=patient.hop.model, server=said)
 
 
-def _findings(patients: Sequence[Patient], found: Examined, number: int, lateness: Lateness) -> Iterator[Finding]:
+def _findings(
+    patients: Sequence[Patient], found: Examination, number: int, lateness: MachineLateness
+) -> Iterator[Finding]:
     """Of one hop, by API and mode in the order in which they were asked."""
     hop, limit = patients[number].hop.name, resolution(lateness.p90)
     mine = [one for one in found.readings if one.hop == number]
     by_kind: dict[tuple[Api, Mode], list[Reading]] = {}
     for one in mine:
-        by_kind.setdefault((one.asked.api, one.asked.mode), []).append(one)
+        by_kind.setdefault((one.question.api, one.question.mode), []).append(one)
     texts = {api: judge(readings, None, limit) for (api, mode), readings in by_kind.items() if mode == "text"}
     judged = [
         texts[api] if mode == "text" else judge(readings, texts.get(api), limit)
         for (api, mode), readings in by_kind.items()
     ]
-    for ((api, mode), readings), said in zip(by_kind.items(), of_one_hop(judged), strict=True):
+    for ((api, mode), readings), said in zip(by_kind.items(), share_nature(judged), strict=True):
         plain = _plain(found, number, api, limit)
         yield finding(hop, api, mode, said, readings, plain, lateness=lateness, behind=found.behind)
 
@@ -97,15 +99,15 @@ def finding(
     hop: str,
     api: Api,
     mode: Mode,
-    judged: Judged,
+    judged: Judgement,
     readings: Sequence[Reading],
     plain: Verdict | None,
     *,
-    lateness: Lateness,
-    behind: Behind | None,
+    lateness: MachineLateness,
+    behind: UpstreamLog | None,
 ) -> Finding:
     """The verdict with its words."""
-    shown = _shown(readings)
+    shown = _longest_answer(readings)
     advice = advise(judged, mode, shown.headers if shown else {}, plain)
     return Finding(
         hop=hop,
@@ -113,7 +115,7 @@ def finding(
         mode=mode,
         verdict=judged.verdict,
         happens=words.happens(judged, mode),
-        sure=words.sure(judged, lateness),
+        sure=words.confidence(judged, lateness),
         why=advice.why,
         costs=words.costs(judged),
         change=advice.change,
@@ -122,29 +124,29 @@ def finding(
     )
 
 
-def _shown(readings: Sequence[Reading]) -> Reading | None:
+def _longest_answer(readings: Sequence[Reading]) -> Reading | None:
     """The longest answer, of those the first: whose headers and curve stand for all."""
-    return max(readings, key=lambda one: (one.whole, one.chars), default=None)
+    return max(readings, key=lambda one: (one.is_whole, one.chars), default=None)
 
 
-def _plain(found: Examined, hop: int, api: Api, limit: float) -> Verdict | None:
+def _plain(found: Examination, hop: int, api: Api, limit: float) -> Verdict | None:
     """What a compressed answer is without compression."""
-    mine = [one for one in found.plain if (one.hop, one.asked.api) == (hop, api)]
+    mine = [one for one in found.plain if (one.hop, one.question.api) == (hop, api)]
     return _verdict_of_one(mine[0], limit) if mine else None
 
 
 def _verdict_of_one(reading: Reading, limit: float) -> Verdict | None:
-    if not (reading.whole and reading.deltas):
+    if not (reading.is_whole and reading.deltas):
         return None
     found: dict[str, Verdict] = {"even": "streaming", "bursty": "bursty"}
     return found.get(vote(reading, limit))
 
 
-def _curve(hop: str, judged: Judged, shown: Reading, behind: Behind | None) -> Curve:
+def _curve(hop: str, judged: Judgement, shown: Reading, behind: UpstreamLog | None) -> Curve:
     upstream = behind.upstream.get(shown.nonce, ()) if behind else ()
-    sent = by_our_clock(upstream[-1], behind.offset) if behind and upstream else ()
+    sent = local_steps(upstream[-1], behind.offset) if behind and upstream else ()
     return Curve(
-        label=f"{shown.asked.api}, {shown.asked.mode}",
+        label=f"{shown.question.api}, {shown.question.mode}",
         hop=hop,
         verdict=judged.verdict,
         arrivals=[((time - shown.t_sent) / 1e6, chars) for time, chars in shown.arrivals],
@@ -154,7 +156,7 @@ def _curve(hop: str, judged: Judged, shown: Reading, behind: Behind | None) -> C
     )
 
 
-def numbers(judged: Judged) -> dict[str, float | int | str | None]:
+def numbers(judged: Judgement) -> dict[str, float | int | str | None]:
     """The evidence, for machines."""
     pattern, shape = judged.pattern, judged.shape
     return {
@@ -171,8 +173,8 @@ def numbers(judged: Judged) -> dict[str, float | int | str | None]:
         "window_ms": judged.window_ms,
         "gap_ms": judged.gap_ms,
         "gap_p50_ms": judged.itl_ms,
-        "gap_p90_ms": at_share(judged.gaps_ms, 0.9),
-        "gap_most_ms": at_share(judged.gaps_ms, 1.0),
+        "gap_p90_ms": quantile(judged.gaps_ms, 0.9),
+        "gap_most_ms": quantile(judged.gaps_ms, 1.0),
         "reads_per_delta": judged.reads_per_delta,
         "first_without_length_ms": judged.could_be_ms,
         "typical_burst_deltas": shape.typical if shape else None,
@@ -188,9 +190,9 @@ def numbers(judged: Judged) -> dict[str, float | int | str | None]:
     }
 
 
-def _checks(patients: Sequence[Patient], found: Examined, number: int, limit: float) -> list[Check]:
+def _checks(patients: Sequence[Patient], found: Examination, number: int, limit: float) -> list[Check]:
     name = patients[number].hop.name
-    seen = Seen(
+    seen = HopEvidence(
         hop=name,
         readings=[one for one in found.readings if one.hop == number],
         plain=[(one, _verdict_of_one(one, limit)) for one in found.plain if one.hop == number],
@@ -200,7 +202,7 @@ def _checks(patients: Sequence[Patient], found: Examined, number: int, limit: fl
     )
     own = checks(seen)
     if found.behind:
-        return merged(own, seen_behind(found.behind, number, name, found.readings))
+        return merge_checks(own, upstream_checks(found.behind, number, name, found.readings))
     unseen = "How soon a cancel stops the server cannot be seen from here: --sim-behind shows it."
     return [*own, Check(hop=name, name="cancel", state="unknown", said=unseen)]
 
@@ -214,12 +216,12 @@ def _differences(findings: Sequence[Finding], readings: Sequence[Reading], hops:
                 yield difference(base[one.api, one.mode], one, readings, (0, number))
 
 
-def _added(patients: Sequence[Patient], found: Examined, number: int) -> Iterator[Added]:
+def _added(patients: Sequence[Patient], found: Examination, number: int) -> Iterator[Delay]:
     if found.behind:
-        yield from paths(found.behind, number, patients[number].hop.name, found.readings)
+        yield from path_delays(found.behind, number, patients[number].hop.name, found.readings)
 
 
-def _floor(lateness: Lateness) -> Floor:
+def _floor(lateness: MachineLateness) -> Floor:
     return Floor(
         p50_ms=lateness.p50,
         p90_ms=lateness.p90,
@@ -245,7 +247,7 @@ def answer(findings: Sequence[Finding], unsound: str = "") -> str:
         by_hop.setdefault(one.hop, []).append(one)
     bad = [hop for hop, mine in by_hop.items() if exit_code(mine) == EXIT_NOT]
     sure = [hop for hop, mine in by_hop.items() if exit_code(mine) == EXIT_STREAMING]
-    said = "; ".join(_of_hop(hop, mine) for hop, mine in by_hop.items())
+    said = "; ".join(_hop_clause(hop, mine) for hop, mine in by_hop.items())
     if unsound and not bad:
         return f"Not always: {said}, but {unsound}."
     if not bad:
@@ -260,7 +262,7 @@ def answer(findings: Sequence[Finding], unsound: str = "") -> str:
     return f"No: {said}."
 
 
-def _of_hop(hop: str, findings: Sequence[Finding]) -> str:
+def _hop_clause(hop: str, findings: Sequence[Finding]) -> str:
     """What it does; with what of it, where that differs."""
     by_verdict: dict[Verdict, list[Finding]] = {}
     for one in findings:
@@ -270,7 +272,7 @@ def _of_hop(hop: str, findings: Sequence[Finding]) -> str:
         return f"{hop} offers nothing of what was asked for"
     if len(judged) == 1:
         return f"{hop} {_WORDS[next(iter(judged))]}"
-    return f"{hop} " + ", ".join(f"{_WORDS[verdict]} ({_what(some)})" for verdict, some in judged.items())
+    return f"{hop} " + ", ".join(f"{_WORDS[verdict]} ({_modes_text(some)})" for verdict, some in judged.items())
 
 
 _WORDS: Mapping[Verdict, str] = {
@@ -284,7 +286,7 @@ _WORDS: Mapping[Verdict, str] = {
 }
 
 
-def _what(findings: Sequence[Finding]) -> str:
+def _modes_text(findings: Sequence[Finding]) -> str:
     """`Responses text, Chat text and tool arguments`."""
     apis = dict.fromkeys(one.api for one in findings)
     modes = {api: [_MODES[one.mode] for one in findings if one.api == api] for api in apis}

@@ -138,7 +138,7 @@ class Difference:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Added:
+class Delay:
     """What the path adds to each delta of the simulator's, by the send times in its log."""
 
     hop: str
@@ -182,7 +182,7 @@ class Diagnosis:
     """By hop, API and mode."""
     checks: Sequence[Check]
     differences: Sequence[Difference] = ()
-    added: Sequence[Added] = ()
+    added: Sequence[Delay] = ()
     """Through a path to the simulator only."""
     floor: Floor
     requests: int

@@ -12,7 +12,7 @@ from bench.core.messages import say
 from bench.core.plugin_loader import load
 from bench.core.target import FREE, Target, is_sensitive
 from bench.doctor.requests import PROMPT
-from bench.doctor.settings import Settings
+from bench.doctor.settings import DoctorSettings
 from bench.plan.estimate import Part, estimate
 from bench.plan.targets import resolve_targets
 
@@ -26,7 +26,7 @@ NO_ENDPOINT = (
 
 
 @dataclass(frozen=True)
-class Chosen:
+class DoctorEndpoint:
     """One endpoint, before anything was sent."""
 
     target: Target
@@ -36,7 +36,7 @@ class Chosen:
     """It leads to the simulator."""
 
 
-def choose(settings: Settings) -> list[Chosen]:
+def choose(settings: DoctorSettings) -> list[DoctorEndpoint]:
     """The endpoints that the options mean, in their order."""
     given = [name for name in ("targets", "base_urls", "sim_behind") if getattr(settings, name)]
     if not given:
@@ -72,11 +72,11 @@ def choose(settings: Settings) -> list[Chosen]:
         if target.base_url and not target.simulated:
             _check_direct(target.base_url)
         own = of_target or ("sim-1" if settings.sim_behind else None)
-        found.append(Chosen(target, own, target.name, bool(settings.sim_behind) or target.simulated))
-    return _told_apart(found)
+        found.append(DoctorEndpoint(target, own, target.name, bool(settings.sim_behind) or target.simulated))
+    return _with_unique_names(found)
 
 
-def _check_headers(settings: Settings, places: Sequence[str]) -> None:
+def _check_headers(settings: DoctorSettings, places: Sequence[str]) -> None:
     """No secret goes to several endpoints by accident, as no key does."""
     secret = next(filter(is_sensitive, settings.headers), None)
     if secret and len(places) > 1:
@@ -98,7 +98,7 @@ def _one_each(values: Sequence[str], places: Sequence[str], option: str, *, shar
     return [*values]
 
 
-def _told_apart(chosen: Sequence[Chosen]) -> list[Chosen]:
+def _with_unique_names(chosen: Sequence[DoctorEndpoint]) -> list[DoctorEndpoint]:
     """Endpoints of one host are called by their whole addresses."""
     names = [one.name for one in chosen]
     return [replace(one, name=one.target.base_url or one.name) if names.count(one.name) > 1 else one for one in chosen]
@@ -114,7 +114,7 @@ def _check_direct(base_url: str) -> None:
         ) from error
 
 
-def announce(chosen: Sequence[Chosen], settings: Settings) -> None:
+def announce(chosen: Sequence[DoctorEndpoint], settings: DoctorSettings) -> None:
     """Say how many requests there will be, and of about how many tokens."""
     for one in chosen:
         price = FREE if one.target.free else one.target.price
@@ -123,7 +123,9 @@ def announce(chosen: Sequence[Chosen], settings: Settings) -> None:
         say(estimate([*parts, pings]).line(f"{one.target.host}, {one.model or 'its only model'}"))
 
 
-def ask_before_spending(chosen: Sequence[Chosen], settings: Settings, confirm: Callable[[str], bool]) -> None:
+def ask_before_spending(
+    chosen: Sequence[DoctorEndpoint], settings: DoctorSettings, confirm: Callable[[str], bool]
+) -> None:
     """Where the requests may cost something."""
     paid = [one for one in chosen if not one.target.free]
     if paid and not settings.yes and not confirm("Send them?"):

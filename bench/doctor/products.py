@@ -178,7 +178,7 @@ PRODUCTS: Sequence[Product] = (
 """From the outside in: a header of the outermost one hides those behind it."""
 
 
-def passed_through(headers: Mapping[str, str]) -> list[Product]:
+def products_named(headers: Mapping[str, str]) -> list[Product]:
     """Those that the headers of an answer name."""
     found = [one for one in PRODUCTS if re.search(one.pattern, headers.get(one.header, ""), re.IGNORECASE)]
     if "x-envoy-upstream-service-time" in headers:
@@ -186,7 +186,7 @@ def passed_through(headers: Mapping[str, str]) -> list[Product]:
     return found
 
 
-def who(headers: Mapping[str, str]) -> str:
+def server_text(headers: Mapping[str, str]) -> str:
     """What an answer says of its makers: its `server`, and `via` or `x-powered-by`; empty where it says nothing."""
     said = [headers[name] for name in ("server", "via", "x-powered-by") if headers.get(name)]
     said += [f"LiteLLM {headers['x-litellm-version']}"] if headers.get("x-litellm-version") else []

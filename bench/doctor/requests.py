@@ -38,7 +38,7 @@ _WHERE: Mapping[Mode, str] = {
 
 
 @dataclass(frozen=True)
-class Asked:
+class Question:
     """One streamed request, the same for each hop but for the nonce in front of its prompt."""
 
     api: Api
@@ -48,12 +48,12 @@ class Asked:
     round: int
 
 
-def asked(apis: Sequence[Api], modes: Sequence[Mode], longest: int = LONGEST) -> list[Asked]:
+def make_questions(apis: Sequence[Api], modes: Sequence[Mode], longest: int = LONGEST) -> list[Question]:
     """All requests to one hop, round by round: a text in three lengths, the other modes half as long as the longest."""
     lengths = sorted({max(FEWEST, longest // part) for part in (16, 4, 1)})
     of_mode = {mode: lengths if mode == "text" else [max(FEWEST, longest // 2)] for mode in modes}
     return [
-        Asked(api, mode, tokens, number)
+        Question(api, mode, tokens, number)
         for number in range(ROUNDS)
         for api in apis
         for mode in modes
@@ -61,7 +61,7 @@ def asked(apis: Sequence[Api], modes: Sequence[Mode], longest: int = LONGEST) ->
     ]
 
 
-def in_turns(requests: Sequence[Asked], hops: int, seed: int) -> Iterator[tuple[int, Asked]]:
+def in_turns(requests: Sequence[Question], hops: int, seed: int) -> Iterator[tuple[int, Question]]:
     """(Hop, request): every request to each hop, one right after the other in random order, so that drift hits all."""
     rng = random.Random(seed)  # noqa: S311  (an order, no secret)
     for request in requests:
@@ -89,7 +89,7 @@ class Manner:
     """Of Chat: it takes `stream_options`."""
 
 
-def body_of(request: Asked, manner: Manner, nonce: str) -> dict[str, Any]:
+def body_of(request: Question, manner: Manner, nonce: str) -> dict[str, Any]:
     """The body of the request."""
     prompt = f"{nonce} {PROMPT}{_WHERE[request.mode]}"
     body = {"model": manner.model, **_MADE[request.api](request, prompt), "stream": True}
@@ -104,7 +104,7 @@ def body_of(request: Asked, manner: Manner, nonce: str) -> dict[str, Any]:
     return {**body, **(manner.extra or {})}
 
 
-def _responses(request: Asked, prompt: str) -> dict[str, Any]:
+def _responses(request: Question, prompt: str) -> dict[str, Any]:
     body: dict[str, Any] = {"input": [{"role": "user", "content": prompt}]}
     if request.mode == "tools":
         tool = {"type": "function", "name": TOOL, "description": "Saves a text.", "parameters": SCHEMA, "strict": True}
@@ -114,7 +114,7 @@ def _responses(request: Asked, prompt: str) -> dict[str, Any]:
     return body
 
 
-def _chat(request: Asked, prompt: str) -> dict[str, Any]:
+def _chat(request: Question, prompt: str) -> dict[str, Any]:
     body: dict[str, Any] = {"messages": [{"role": "user", "content": prompt}]}
     if request.mode == "tools":
         function = {"name": TOOL, "description": "Saves a text.", "parameters": SCHEMA}

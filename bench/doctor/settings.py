@@ -10,12 +10,12 @@ from typing import Any
 from bench.core.scenario import Api
 from bench.doctor.diagnosis import Mode
 from bench.doctor.probe.source import DEFAULT_SIM
-from bench.doctor.requests import APIS, LONGEST, MODES, Asked, asked
+from bench.doctor.requests import APIS, LONGEST, MODES, Question, make_questions
 from bench.plan.config import Config
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class DoctorSettings:
     """What the command line said."""
 
     targets: Sequence[str] = ()
@@ -45,7 +45,7 @@ class Settings:
         return (self.api,) if self.api else APIS
 
     @property
-    def requests(self) -> list[Asked]:
+    def requests(self) -> list[Question]:
         """To each hop. A text is always among them: the others are held against it."""
         modes = [mode for mode in MODES if mode == "text" or mode in self.modes]
-        return asked(self.apis, modes, self.output_tokens)
+        return make_questions(self.apis, modes, self.output_tokens)

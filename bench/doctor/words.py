@@ -5,15 +5,15 @@ from __future__ import annotations
 from bench.analysis.wording import duration, milliseconds
 from bench.doctor.advice import size_text
 from bench.doctor.diagnosis import Mode
-from bench.doctor.probe.metronome import Lateness
+from bench.doctor.probe.metronome import MachineLateness
 from bench.doctor.verdict.bursts import EVEN
-from bench.doctor.verdict.judged import Judged
+from bench.doctor.verdict.judged import Judgement
 from bench.doctor.verdict.votes import FLOORS
 
 PIECE = {"text": "a piece", "tools": "a piece of the arguments", "structured": "a piece of the JSON"}
 
 
-def happens(judged: Judged, mode: Mode) -> str:
+def happens(judged: Judgement, mode: Mode) -> str:
     """What was seen."""
     match judged.verdict:
         case "streaming":
@@ -35,7 +35,7 @@ def happens(judged: Judged, mode: Mode) -> str:
     return f"{judged.because[:1].upper()}{judged.because[1:]}." if judged.because else ""
 
 
-def _lumps(judged: Judged) -> str:
+def _lumps(judged: Judgement) -> str:
     pattern, shape = judged.pattern, judged.shape
     if pattern is None:
         bursts, pause = (shape.bursts, _ms(shape.pause_ms)) if shape else (2, "a while")
@@ -50,7 +50,7 @@ def _lumps(judged: Judged) -> str:
     )
 
 
-def _fake(judged: Judged) -> str:
+def _fake(judged: Judgement) -> str:
     if not judged.one_piece:
         return (
             f"The first piece comes when the answer is complete, after {_ms(judged.first_ms)} of "
@@ -62,7 +62,7 @@ def _fake(judged: Judged) -> str:
     return f"{silence}: {pieces}.{headers}{_by_length(judged)}"
 
 
-def _by_length(judged: Judged) -> str:
+def _by_length(judged: Judgement) -> str:
     """The mark of a fake stream."""
     if len(judged.firsts) < 2:
         return ""
@@ -70,7 +70,7 @@ def _by_length(judged: Judged) -> str:
     return f" The longer the answer, the later its first piece: {said}."
 
 
-def sure(judged: Judged, lateness: Lateness) -> str:
+def confidence(judged: Judgement, lateness: MachineLateness) -> str:
     """How sure, and by what."""
     if judged.verdict in {"not offered", "inconclusive"}:
         return ""
@@ -86,7 +86,7 @@ def sure(judged: Judged, lateness: Lateness) -> str:
     return f"{word}: {counted}{lumps}.{own}{limit if own else ''}"
 
 
-def costs(judged: Judged) -> str:
+def costs(judged: Judgement) -> str:
     """What it does to the first token, to the reader, and to whoever measures."""
     match judged.verdict:
         case "bursty":
@@ -105,7 +105,7 @@ def costs(judged: Judged) -> str:
     return ""
 
 
-def _first_held(judged: Judged) -> str:
+def _first_held(judged: Judgement) -> str:
     held = min((judged.first_burst - 1) * (judged.gap_ms or 0.0), judged.first_ms or 0.0)
     if held <= judged.resolution_ms or not judged.first_ms:
         return ""
@@ -113,12 +113,12 @@ def _first_held(judged: Judged) -> str:
     return f"The first piece comes about {_ms(held)} later than it need ({share:.0f} % of its {_ms(judged.first_ms)})."
 
 
-def _reader(judged: Judged) -> str:
+def _reader(judged: Judgement) -> str:
     pause = judged.pattern.period_ms if judged.pattern else judged.shape.pause_ms if judged.shape else 0.0
     return f"Every piece waits for up to {_ms(pause)}."
 
 
-def _load_tool(judged: Judged) -> str:
+def _load_tool(judged: Judgement) -> str:
     """The reason why nobody notices."""
     if judged.itl_ms is None or judged.gap_ms is None or judged.itl_ms > 0.5 * judged.gap_ms:
         return ""
@@ -126,7 +126,7 @@ def _load_tool(judged: Judged) -> str:
     return f"A load tool would report a median inter-token latency of {seen} and be pleased."
 
 
-def instrument(lateness: Lateness) -> str:
+def instrument(lateness: MachineLateness) -> str:
     """What this machine itself adds."""
     if lateness.p90 is None:
         return "What this machine itself adds is not known: the stream of known send times did not come."

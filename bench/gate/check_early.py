@@ -10,7 +10,7 @@ from bench.core.errors import unknown
 from bench.core.messages import say
 from bench.core.metrics import BY_NAME, Metric
 from bench.gate.condition import STATISTICS, Condition, parse_condition, readings
-from bench.gate.units import fits, should_be
+from bench.gate.units import fits, unit_error
 from bench.records.schema import TRIAL_STATUS
 from bench.reports.output import Output
 
@@ -65,7 +65,7 @@ def _check_metric(condition: Condition, name: str, metric: Metric, delivery: str
         raise condition.wrong(f"{name} is of {wanted} trials and --delivery {delivery} leaves them out")
     units = _units(metric)
     if not any(fits(condition, unit) for unit in units):
-        raise condition.wrong_unit(should_be(condition, name, units))
+        raise condition.wrong_unit(unit_error(condition, name, units))
 
 
 def _units(metric: Metric) -> tuple[str, ...]:

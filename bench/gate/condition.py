@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from bench.core.errors import BenchError, unknown
-from bench.core.option_text import Part, parts
+from bench.core.option_text import OptionPart, parts
 
 STATISTICS = ("p50", "p90", "p95", "p99", "mean", "sum", "share", "slope", "hl", "rate", "level")
 DELIVERIES = ("streamed", "blocking", "paired")
@@ -74,7 +74,7 @@ class Condition:
 
     def wrong_unit(self, what: str) -> BenchError:
         """The error for its limit."""
-        return Part(str(self.limit), self.limit.column, self.text).wrong(what)
+        return OptionPart(str(self.limit), self.limit.column, self.text).wrong(what)
 
 
 def parse_condition(text: str) -> Condition:
@@ -106,23 +106,23 @@ def _without_operator(whole: str) -> BenchError:
     if ":" in whole:
         at = whole.rindex(":") + 1
         said = "a sign is missing; write :+10% (fail on more) or :-10% (fail on less), or < or > with a plain limit"
-        return Part(whole[at:], at + 1, whole).wrong(said)
-    end = Part("", len(whole) + 1, whole)
+        return OptionPart(whole[at:], at + 1, whole).wrong(said)
+    end = OptionPart("", len(whole) + 1, whole)
     return end.wrong(f"expected :, < or > and a limit; write for instance {EXAMPLES}")
 
 
-def _subject(left: Part) -> tuple[tuple[str, ...], str | None, str | None]:
+def _subject(left: OptionPart) -> tuple[tuple[str, ...], str | None, str | None]:
     """(dotted name, target, delivery)"""
     rest, delivery = left, None
     if "/" in left.text:
         before, _, behind = left.text.rpartition("/")
         delivery = behind.strip()
         if delivery not in DELIVERIES:
-            raise left.after(len(before) + 1).wrong(str(unknown("delivery", delivery, DELIVERIES)))
-        rest = Part(before.rstrip(), left.column, left.whole)
+            raise left.skip(len(before) + 1).wrong(str(unknown("delivery", delivery, DELIVERIES)))
+        rest = OptionPart(before.rstrip(), left.column, left.whole)
     dotted, at, target = rest.text.partition("@")
     if at and not target.strip():
-        raise rest.after(len(dotted) + 1).wrong("expected the name of a target behind @")
+        raise rest.skip(len(dotted) + 1).wrong("expected the name of a target behind @")
     words = list(parts(dotted, ".", left.whole, left.column))
     for word in words:
         if not word.text:
@@ -130,16 +130,16 @@ def _subject(left: Part) -> tuple[tuple[str, ...], str | None, str | None]:
     return tuple(word.text for word in words), target.strip() or None, delivery
 
 
-def _limit(part: Part, operator: str) -> Limit:
+def _limit(part: OptionPart, operator: str) -> Limit:
     found = _LIMIT.fullmatch(part.text)
     if found is None or float(found[2]) > _LARGEST:
         said = "a limit" if not part.text else f"a limit instead of {part.text!r}"
         raise part.wrong(f"expected {said}; write a number with its unit, for instance 500ms, 2s, 1% or 40B")
     number, unit = float(found[1] + found[2]), found[3].strip()
     if operator == ":" and unit not in RELATIVE:
-        raise part.after(found.end(2)).wrong(
+        raise part.skip(found.end(2)).wrong(
             f"expected % or pp behind a limit against the baseline, not {unit!r}; write for instance +10% or +1pp"
         )
     if operator != ":" and unit == "pp":
-        raise part.after(found.end(2)).wrong("pp is for limits against the baseline, such as failures:+1pp; write %")
+        raise part.skip(found.end(2)).wrong("pp is for limits against the baseline, such as failures:+1pp; write %")
     return Limit(number, unit, part.column)

@@ -10,7 +10,7 @@ from typing import TextIO
 from bench.core.messages import say
 from bench.core.summary import Summary
 from bench.gate.terminal import outcome, worst_first
-from bench.gate.verdict import Judged
+from bench.gate.verdict import Decision
 from bench.reports.markdown import render_markdown, text
 
 SUMMARY, ACTIONS = "GITHUB_STEP_SUMMARY", "GITHUB_ACTIONS"
@@ -24,7 +24,7 @@ LONGEST = 1000
 
 
 def tell(
-    summary: Summary, judged: Sequence[Judged], errors: Sequence[str], stream: TextIO, *, allow_undecided: bool
+    summary: Summary, judged: Sequence[Decision], errors: Sequence[str], stream: TextIO, *, allow_undecided: bool
 ) -> None:
     """Where GitHub runs this. A summary that cannot be written is said, and fails nothing."""
     if os.environ.get(ACTIONS) == "true":
@@ -46,12 +46,12 @@ def _append(file: Path, markdown: str) -> None:
         say(f"{SUMMARY}: {file} cannot be written ({error.strerror}); the verdicts are not in the step's summary")
 
 
-def step_summary(summary: Summary, judged: Sequence[Judged], errors: Sequence[str], *, allow_undecided: bool) -> str:
+def step_summary(summary: Summary, judged: Sequence[Decision], errors: Sequence[str], *, allow_undecided: bool) -> str:
     """Markdown: the gate's table, worst first, then the report."""
     return "\n".join([*_table(judged, errors, allow_undecided=allow_undecided), render_markdown(summary), ""])
 
 
-def _table(judged: Sequence[Judged], errors: Sequence[str], *, allow_undecided: bool) -> Iterator[str]:
+def _table(judged: Sequence[Decision], errors: Sequence[str], *, allow_undecided: bool) -> Iterator[str]:
     if not (judged or errors):
         return
     yield from (f"## Gate: {outcome(judged, errors, allow_undecided=allow_undecided)}", "")
@@ -65,7 +65,7 @@ def _table(judged: Sequence[Judged], errors: Sequence[str], *, allow_undecided: 
         yield from (f"… and {len(judged) - MOST_ROWS} more.", "")
 
 
-def commands(judged: Sequence[Judged], errors: Sequence[str], *, allow_undecided: bool) -> list[str]:
+def commands(judged: Sequence[Decision], errors: Sequence[str], *, allow_undecided: bool) -> list[str]:
     """Workflow commands for what did not pass, worst first, ten at most."""
     told = [_command("error", "streambench gate", error) for error in errors]
     for one in worst_first(judged):

@@ -15,7 +15,7 @@ from bench.gate import sample_size as needs
 from bench.gate.condition import Condition, parse_condition
 from bench.gate.resolve import Subject, resolve
 from bench.gate.units import in_unit
-from bench.gate.verdict import Judged, Verdict
+from bench.gate.verdict import Decision, Verdict
 
 EXACT = ("sum", "level")
 """Statistics without an interval that have no chance in them: what was counted, and a load that tests have decided."""
@@ -23,9 +23,9 @@ EXACT = ("sum", "level")
 
 def judge_all(
     conditions: Sequence[str], summary: Summary, comparisons: Sequence[Comparison]
-) -> tuple[list[Judged], list[str]]:
+) -> tuple[list[Decision], list[str]]:
     """The verdicts in the order of the conditions, and a line for each condition about nothing that was measured."""
-    judged: list[Judged] = []
+    judged: list[Decision] = []
     errors: list[str] = []
     for text in conditions:
         try:
@@ -35,11 +35,11 @@ def judge_all(
     return judged, errors
 
 
-def judge(condition: Condition, summary: Summary, comparisons: Sequence[Comparison]) -> Iterator[Judged]:
+def judge(condition: Condition, summary: Summary, comparisons: Sequence[Comparison]) -> Iterator[Decision]:
     """One condition on each of its subjects."""
     for subject in resolve(condition, summary, comparisons):
-        verdict, sentence, excess = _decided(condition, subject)
-        yield Judged(condition.text, subject.scenario, subject.label, verdict, sentence, excess)
+        verdict, sentence, excess = _rule(condition, subject)
+        yield Decision(condition.text, subject.scenario, subject.label, verdict, sentence, excess)
 
 
 def decide(low: float, high: float, limit: float, *, upwards: bool) -> Verdict:
@@ -49,10 +49,10 @@ def decide(low: float, high: float, limit: float, *, upwards: bool) -> Verdict:
     return "FAIL" if low > limit else "PASS" if high <= limit else "UNDECIDED"
 
 
-Decision = tuple[Verdict, str, float]
+Ruling = tuple[Verdict, str, float]
 
 
-def _decided(condition: Condition, subject: Subject) -> Decision:
+def _rule(condition: Condition, subject: Subject) -> Ruling:
     if subject.unfit:
         return "UNDECIDED", subject.unfit, 0.0
     if subject.change is not None:
@@ -61,7 +61,7 @@ def _decided(condition: Condition, subject: Subject) -> Decision:
     return _row(condition, subject, subject.row)
 
 
-def _row(condition: Condition, subject: Subject, row: Row) -> Decision:
+def _row(condition: Condition, subject: Subject, row: Row) -> Ruling:
     if row.statistic in EXACT and row.estimate is not None and row.low is None:
         row = replace(row, low=row.estimate, high=row.estimate)
         shown = f"{both(replace(row, low=None, high=None))}, counted"
@@ -75,15 +75,15 @@ def _row(condition: Condition, subject: Subject, row: Row) -> Decision:
     verdict = decide(row.low, row.high, limit, upwards=condition.upwards)
     if verdict == "UNDECIDED":
         return verdict, f"{shown}: {_undecided_row(condition, subject, row, limit)}", 0.0
-    return verdict, f"{shown}: {_said(verdict, condition)}", _excess(row.low, row.high, limit, condition)
+    return verdict, f"{shown}: {_side_text(verdict, condition)}", _excess(row.low, row.high, limit, condition)
 
 
 def _not_printed(subject: Subject, row: Row) -> str:
-    need = needs.asked_for(row.note)
-    return f"n/a: {reason(row)}{f'; {_more(need, subject)}' if need else ''}"
+    need = needs.fewest_samples(row.note)
+    return f"n/a: {reason(row)}{f'; {_trials_advice(need, subject)}' if need else ''}"
 
 
-def _said(verdict: Verdict, condition: Condition) -> str:
+def _side_text(verdict: Verdict, condition: Condition) -> str:
     """Where the whole interval lies."""
     where = "above" if condition.upwards else "below"
     return f"{'all' if verdict == 'FAIL' else 'none'} of it is {where} {_limit(condition)}"
@@ -100,10 +100,10 @@ def _undecided_row(condition: Condition, subject: Subject, row: Row, limit: floa
         name = condition.name[0] if condition.name[0] == subject.scenario else ""
         counted = ".".join(filter(None, (name, row.metric, "sum")))
         return f"{held}: a share of 0 cannot be shown; for no failure in this run say {counted} > 0"
-    return f"{held}; {_more(needs.for_limit(row, subject.trials, limit), subject)}"
+    return f"{held}; {_trials_advice(needs.for_limit(row, subject.trials, limit), subject)}"
 
 
-def _more(trials: int | None, subject: Subject) -> str:
+def _trials_advice(trials: int | None, subject: Subject) -> str:
     """What to type to get so many trials."""
     if trials is None:
         return "no affordable number of pairs would decide"
@@ -111,7 +111,7 @@ def _more(trials: int | None, subject: Subject) -> str:
     return f"use {'--requests' if subject.under_load else '--pairs'} {trials}{where}"
 
 
-def _change(condition: Condition, subject: Subject, change: Change) -> Decision:
+def _change(condition: Condition, subject: Subject, change: Change) -> Ruling:
     points = condition.limit.unit == "pp"
     estimate, low, high = (
         (change.difference, change.difference_low, change.difference_high)
@@ -127,7 +127,7 @@ def _change(condition: Condition, subject: Subject, change: Change) -> Decision:
     verdict = decide(low, high, limit, upwards=condition.upwards)
     if verdict == "UNDECIDED":
         return verdict, f"{shown}: {_undecided_change(condition, subject, change, (estimate, low, high), limit)}", 0.0
-    return verdict, f"{shown}: {_said(verdict, condition)}", _excess(low, high, limit, condition)
+    return verdict, f"{shown}: {_side_text(verdict, condition)}", _excess(low, high, limit, condition)
 
 
 def _never_arrives(change: Change) -> bool:
@@ -149,10 +149,10 @@ def _undecided_change(
     half, trials = (high - low) / 2, subject.trials or change.n
     unit = "points" if condition.limit.unit == "pp" else "%"
     if abs(limit) < half < math.inf:
-        more = _more(needs.for_change(change, limit), subject) if limit else "a change of 0 cannot be shown"
+        more = _trials_advice(needs.for_change(change, limit), subject) if limit else "a change of 0 cannot be shown"
         return f"cannot see less than {100 * half:.2g} {unit}, you ask for {100 * abs(limit):.3g} {unit}; {more}"
     side = high - estimate if limit >= estimate else estimate - low
-    more = _more(needs.for_width(trials, side, abs(limit - estimate)), subject)
+    more = _trials_advice(needs.for_width(trials, side, abs(limit - estimate)), subject)
     return f"the interval holds {_limit(condition)}; {more}"
 
 

@@ -9,14 +9,14 @@ from xml.etree import ElementTree as ET
 
 from bench.core.errors import BenchError
 from bench.core.summary import Summary
-from bench.gate.verdict import Judged
+from bench.gate.verdict import Decision
 
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 NO_SCENARIO = "gate"
 """The suite of conditions about nothing that was measured."""
 
 
-def write(file: Path, summary: Summary, judged: Sequence[Judged], errors: Sequence[str] = ()) -> None:
+def write(file: Path, summary: Summary, judged: Sequence[Decision], errors: Sequence[str] = ()) -> None:
     """Write the file, and its folder where that is missing. BenchError where it cannot be written."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -25,7 +25,7 @@ def write(file: Path, summary: Summary, judged: Sequence[Judged], errors: Sequen
         raise BenchError(f"--junit {file}: cannot be written ({error.strerror}); name another file") from error
 
 
-def render(summary: Summary, judged: Sequence[Judged], errors: Sequence[str] = ()) -> bytes:
+def render(summary: Summary, judged: Sequence[Decision], errors: Sequence[str] = ()) -> bytes:
     """FAIL is a failure, UNDECIDED is skipped, a condition about nothing is an error."""
     root = ET.Element("testsuites", name="streambench")
     for scenario in dict.fromkeys(one.scenario for one in judged):
@@ -57,7 +57,7 @@ def _properties(summary: Summary) -> dict[str, str]:
     return {**run, "host": ", ".join(hosts), "model": ", ".join(models)}
 
 
-def _case(one: Judged) -> ET.Element:
+def _case(one: Decision) -> ET.Element:
     name = _clean(f"{one.condition}: {one.subject}")
     case = ET.Element("testcase", classname=_clean(f"bench.{one.scenario}"), name=name, time="0")
     if one.verdict == "FAIL":

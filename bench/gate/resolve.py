@@ -12,7 +12,7 @@ from bench.core.row import CellKey, Row
 from bench.core.summary import Cell, Summary
 from bench.gate.check_early import CLASSES, NO_BASELINE, known_metric, misspelt
 from bench.gate.condition import Condition, readings
-from bench.gate.units import fits, should_be
+from bench.gate.units import fits, unit_error
 from bench.stats.intervals import share_ci
 
 BY_DEFAULT = ("p50", "hl", "share", "mean", "rate", "level", "slope", "sum")
@@ -42,11 +42,11 @@ def resolve(condition: Condition, summary: Summary, comparisons: Sequence[Compar
     """All subjects of a condition, at least one. BenchError where it is about nothing that was measured."""
     if condition.operator == ":":
         return _changes(condition, summary, comparisons)
-    rows = _named(condition, with_classes(summary.rows), _scenarios(summary))
-    subjects = [_of_row(row, summary) for row in _chosen(condition, rows)] if rows else []
-    subjects += _unmeasured(condition, summary, rows)
+    rows = _matching_rows(condition, with_classes(summary.rows), _scenarios(summary))
+    subjects = [_row_subject(row, summary) for row in _best_rows(condition, rows)] if rows else []
+    subjects += _unmeasured_subjects(condition, summary, rows)
     if not subjects:
-        raise nothing(condition, summary.rows, _scenarios(summary))
+        raise no_subject_error(condition, summary.rows, _scenarios(summary))
     return subjects
 
 
@@ -75,17 +75,17 @@ def _scenarios(summary: Summary) -> set[str]:
     return {name for name in found if not name.startswith("(")}
 
 
-def _named(condition: Condition, rows: Iterable[Row], scenarios: set[str]) -> list[Row]:
+def _matching_rows(condition: Condition, rows: Iterable[Row], scenarios: set[str]) -> list[Row]:
     """Rows of the scenario, metric, statistic and target: by the first reading of its name that finds any."""
     mine = [row for row in rows if condition.target in {None, row.target}]
     for scenario, metric, statistic in readings(condition.name, scenarios):
         found = [row for row in mine if row.metric == metric and scenario in {None, row.scenario}]
         if found := [row for row in found if statistic in {None, row.statistic}]:
-            return _delivered(condition, found)
+            return _rows_of_delivery(condition, found)
     return []
 
 
-def _delivered(condition: Condition, rows: Sequence[Row]) -> list[Row]:
+def _rows_of_delivery(condition: Condition, rows: Sequence[Row]) -> list[Row]:
     """Those of the delivery that is meant: as named, else streamed, else paired."""
     there = {row.delivery for row in rows}
     wanted = condition.delivery or ("streamed" if "streamed" in there else "paired")
@@ -94,11 +94,11 @@ def _delivered(condition: Condition, rows: Sequence[Row]) -> list[Row]:
     return [row for row in rows if row.delivery == wanted]
 
 
-def _chosen(condition: Condition, rows: Sequence[Row]) -> list[Row]:
+def _best_rows(condition: Condition, rows: Sequence[Row]) -> list[Row]:
     """Of each cell one row: that of the first statistic in a unit that the limit fits."""
     fitting = [row for row in rows if fits(condition, row.unit)]
     if not fitting:
-        raise condition.wrong_unit(should_be(condition, rows[0].metric, [row.unit for row in rows]))
+        raise condition.wrong_unit(unit_error(condition, rows[0].metric, [row.unit for row in rows]))
     order = _order(fitting)
     best = min(fitting, key=order.index)
     return [row for row in fitting if (row.statistic, row.unit) == (best.statistic, best.unit)]
@@ -110,7 +110,7 @@ def _order(rows: Sequence[Row]) -> list[Row]:
     return sorted(rows, key=lambda row: (names.get(row.statistic, len(names)), row.unit == "ratio"))
 
 
-def _of_row(row: Row, summary: Summary) -> Subject:
+def _row_subject(row: Row, summary: Summary) -> Subject:
     cell = _cell(row.key, summary)
     name = cell.label if cell else " ".join(filter(None, (row.scenario, row.params, row.load)))
     offered = summary.row(cell, row.delivery, "failures", "sum") if cell else None
@@ -135,7 +135,7 @@ def _unfit(cell: Cell | None, summary: Summary) -> str:
     return unfit(cell) if cell else ""
 
 
-def _unmeasured(condition: Condition, summary: Summary, rows: Sequence[Row]) -> Iterator[Subject]:
+def _unmeasured_subjects(condition: Condition, summary: Summary, rows: Sequence[Row]) -> Iterator[Subject]:
     """Cells that the condition would be about, had they been measured: unsupported ones, or not begun."""
     measured = {row.key for row in summary.rows if row.metric == "failures"}
     for scenario, metric, _ in readings(condition.name, _scenarios(summary)):
@@ -156,28 +156,30 @@ def _changes(condition: Condition, summary: Summary, comparisons: Sequence[Compa
         raise condition.wrong(f"target {condition.target} is the baseline itself; name another one behind @")
     subjects = [subject for one in comparisons for subject in _changes_of(condition, summary, one)]
     rows = [change.current for one in comparisons for change in one.changes]
-    subjects += _unmeasured(condition, summary, rows)
+    subjects += _unmeasured_subjects(condition, summary, rows)
     if not subjects:
         alone = "; ".join(text for one in comparisons for text in one.unmatched)
-        raise nothing(condition, rows, _scenarios(summary), f" (not compared: {alone})" if alone else "")
+        raise no_subject_error(condition, rows, _scenarios(summary), f" (not compared: {alone})" if alone else "")
     return subjects
 
 
 def _changes_of(condition: Condition, summary: Summary, comparison: Comparison) -> Iterator[Subject]:
     by_row = {_place(change): change for change in comparison.changes}
     rows = [replace(change.current, **change.key._asdict()) for change in comparison.changes]
-    named = _named(condition, rows, _scenarios(summary))
-    chosen = _chosen(condition, named) if named else []
+    named = _matching_rows(condition, rows, _scenarios(summary))
+    chosen = _best_rows(condition, named) if named else []
     for row in chosen:
         change = by_row[row.key, row.delivery, row.metric, row.unit, row.statistic]
-        subject = _of_row(row, summary)
+        subject = _row_subject(row, summary)
         label = f"{change.label} {row.metric} {row.statistic} {row.delivery} against {comparison.baseline.name}"
         yield replace(subject, label=label, change=change, of_two_runs=comparison.kind == "runs")
     if chosen:
-        yield from _alone(condition, summary, comparison, chosen)
+        yield from _missing_in_baseline(condition, summary, comparison, chosen)
 
 
-def _alone(condition: Condition, summary: Summary, comparison: Comparison, chosen: Sequence[Row]) -> Iterator[Subject]:
+def _missing_in_baseline(
+    condition: Condition, summary: Summary, comparison: Comparison, chosen: Sequence[Row]
+) -> Iterator[Subject]:
     """The same number of cells that the baseline does not have: they are not passed over as if they were fine."""
     first = chosen[0]
     sides = {(change.key.target, change.key.model) for change in comparison.changes}
@@ -188,7 +190,7 @@ def _alone(condition: Condition, summary: Summary, comparison: Comparison, chose
         meant = asked in {None, row.scenario} and condition.target in {None, row.target}
         ours = comparison.kind == "runs" or (row.target, row.model) in sides
         if same and meant and ours and row.key not in done and not row.scenario.startswith("("):
-            subject = _of_row(row, summary)
+            subject = _row_subject(row, summary)
             yield replace(subject, unfit=subject.unfit or f"the baseline {comparison.baseline.name} has no such number")
 
 
@@ -196,7 +198,7 @@ def _place(change: Change) -> tuple[CellKey, str, str, str, str]:
     return change.key, change.delivery, change.metric, change.unit, change.statistic
 
 
-def nothing(condition: Condition, rows: Iterable[Row], scenarios: set[str], more: str = "") -> BenchError:
+def no_subject_error(condition: Condition, rows: Iterable[Row], scenarios: set[str], more: str = "") -> BenchError:
     """The error for a condition about nothing that was measured, with the nearest name that was."""
     rows = list(rows)
     targets = {row.target for row in rows if row.target}

@@ -18,7 +18,7 @@ ROOM = 1.43
 _TOO_FEW = re.compile(r"n=\d+ < (\d+)")
 
 
-def asked_for(note: str) -> int | None:
+def fewest_samples(note: str) -> int | None:
     """The fewest samples that a number needs, out of the note that says why it is not printed."""
     found = _TOO_FEW.search(note)
     return int(found[1]) if found else None
@@ -31,7 +31,7 @@ def for_width(trials: int, half: float, wanted: float) -> int | None:
     """
     if not (trials and 0 < half < math.inf and wanted > 0):
         return None
-    return _rounded(trials * (ROOM * half / wanted) ** 2)
+    return _round_up(trials * (ROOM * half / wanted) ** 2)
 
 
 def for_change(change: Change, limit: float) -> int | None:
@@ -39,7 +39,7 @@ def for_change(change: Change, limit: float) -> int | None:
     if change.current.statistic == change.current.unit == "share":
         return _for_share_change(change, limit)
     need = pairs_for(change, abs(limit) / ROOM)
-    return None if need is None else _rounded(need)
+    return None if need is None else _round_up(need)
 
 
 def _for_share_change(change: Change, limit: float) -> int | None:
@@ -49,7 +49,7 @@ def _for_share_change(change: Change, limit: float) -> int | None:
     while size <= MOST:
         found = mover.difference(*(_share(share, size) for share in shares))
         if found.high <= limit or found.low > limit:
-            return _rounded(size)
+            return _round_up(size)
         size = math.ceil(size * 1.02) + 1
     return None
 
@@ -67,7 +67,7 @@ def for_share(row: Row, limit: float) -> int | None:
     while size <= MOST:
         found = share_ci(round(row.estimate * size), size)
         if (found.high or 0) <= limit or (found.low or 0) > limit:
-            return _rounded(size)
+            return _round_up(size)
         size = math.ceil(size * 1.02) + 1
     return None
 
@@ -83,7 +83,7 @@ def for_limit(row: Row, trials: int, limit: float) -> int | None:
     return for_width(trials or row.n, half, abs(limit - row.estimate))
 
 
-def _rounded(number: float) -> int | None:
+def _round_up(number: float) -> int | None:
     """Up to two digits: more would be a pretence."""
     if number > MOST:
         return None

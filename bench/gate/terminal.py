@@ -8,8 +8,8 @@ from typing import TextIO, cast
 from rich.console import Console
 from rich.text import Text
 
-from bench.core.terminal import harmless, unread
-from bench.gate.verdict import Judged
+from bench.core.terminal import escape_control, to_devnull
+from bench.gate.verdict import Decision
 
 STYLES = {"PASS": "green", "FAIL": "bold red", "UNDECIDED": "yellow"}
 EXIT_FAILED, EXIT_NOTHING, EXIT_UNDECIDED = 1, 2, 4
@@ -20,10 +20,10 @@ class _Console(Console):
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
-        unread(cast("TextIO", self.file))
+        to_devnull(cast("TextIO", self.file))
 
 
-def write(judged: Sequence[Judged], errors: Sequence[str], stream: TextIO, *, allow_undecided: bool) -> None:
+def write(judged: Sequence[Decision], errors: Sequence[str], stream: TextIO, *, allow_undecided: bool) -> None:
     """The verdicts in the order of the conditions; in colours where it is a terminal. Nothing without conditions."""
     if not (judged or errors):
         return
@@ -32,17 +32,17 @@ def write(judged: Sequence[Judged], errors: Sequence[str], stream: TextIO, *, al
     wide = max((len(one.condition) for one in judged), default=0)
     for one in judged:
         verdict = Text(f"{one.verdict:<9}", style=STYLES[one.verdict])
-        said = harmless(
+        said = escape_control(
             f"  {one.condition:<{wide}}  {one.subject}: {one.sentence}", " "
         )  # a server's text may be in it
         console.print(Text.assemble(verdict, said))
     for error in errors:
-        console.print(Text.assemble(Text("ERROR    ", style=STYLES["FAIL"]), harmless(f"  {error}", " ")))
+        console.print(Text.assemble(Text("ERROR    ", style=STYLES["FAIL"]), escape_control(f"  {error}", " ")))
     console.print(Text(f"gate: {outcome(judged, errors, allow_undecided=allow_undecided)}"))
     stream.flush()
 
 
-def outcome(judged: Sequence[Judged], errors: Sequence[str], *, allow_undecided: bool) -> str:
+def outcome(judged: Sequence[Decision], errors: Sequence[str], *, allow_undecided: bool) -> str:
     """`1 failed, 2 undecided, 3 passed`, and what that means."""
     counts = {verdict: sum(one.verdict == verdict for one in judged) for verdict in STYLES}
     words = {"FAIL": "failed", "UNDECIDED": "undecided", "PASS": "passed"}
@@ -52,7 +52,7 @@ def outcome(judged: Sequence[Judged], errors: Sequence[str], *, allow_undecided:
     return ", ".join(said) + (" (undecided ones are allowed)" if allowed else "")
 
 
-def exit_code(judged: Sequence[Judged], errors: Sequence[str], *, allow_undecided: bool) -> int:
+def exit_code(judged: Sequence[Decision], errors: Sequence[str], *, allow_undecided: bool) -> int:
     """2 where a condition is a mistake, else 1 where one failed, else 4 where one is open and that is not allowed."""
     verdicts = {one.verdict for one in judged}
     if errors:
@@ -62,7 +62,7 @@ def exit_code(judged: Sequence[Judged], errors: Sequence[str], *, allow_undecide
     return EXIT_UNDECIDED if "UNDECIDED" in verdicts and not allow_undecided else 0
 
 
-def worst_first(judged: Sequence[Judged]) -> list[Judged]:
+def worst_first(judged: Sequence[Decision]) -> list[Decision]:
     """Failed before undecided before passed; of the failed the farthest beyond its limit first."""
     places = {"FAIL": 0, "UNDECIDED": 1, "PASS": 2}
     return sorted(judged, key=lambda one: (places[one.verdict], -one.excess))

@@ -36,17 +36,17 @@ _POINTS = frozenset({"share", "ratio"})
 def fits(condition: Condition, unit: str) -> bool:
     """May the limit be typed so for a number in this unit?"""
     limit = condition.limit.unit
-    return (limit == "%" or unit in _POINTS) if condition.operator == ":" else limit in _accepted(unit)
+    return (limit == "%" or unit in _POINTS) if condition.operator == ":" else limit in _accepted_units(unit)
 
 
 def in_unit(condition: Condition, unit: str) -> float:
     """The limit in the unit of a row that it `fits`; against the baseline as a fraction."""
     if condition.operator == ":":
         return condition.limit.number / 100
-    return condition.limit.number * _accepted(unit)[condition.limit.unit]
+    return condition.limit.number * _accepted_units(unit)[condition.limit.unit]
 
 
-def should_be(condition: Condition, metric: str, units: Iterable[str]) -> str:
+def unit_error(condition: Condition, metric: str, units: Iterable[str]) -> str:
     """What to say of a limit that fits none of the metric's units."""
     if condition.operator == ":":
         return f"{metric} is no share, so points (pp) say nothing of it; write for instance :+10%"
@@ -55,6 +55,6 @@ def should_be(condition: Condition, metric: str, units: Iterable[str]) -> str:
     return f"{given} {metric}; its limits have {right}"
 
 
-def _accepted(unit: str) -> Mapping[str, float]:
+def _accepted_units(unit: str) -> Mapping[str, float]:
     """A unit that a plugin made up is taken as it is, or left out."""
     return _ACCEPTED.get(unit) or {unit: 1.0, "": 1.0}

@@ -9,7 +9,7 @@ Verdict = Literal["PASS", "FAIL", "UNDECIDED"]
 
 
 @dataclass(frozen=True)
-class Judged:
+class Decision:
     """One condition, decided for one cell."""
 
     condition: str

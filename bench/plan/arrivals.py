@@ -18,7 +18,7 @@ from itertools import islice
 from random import Random
 from typing import Literal
 
-from bench.core.option_text import Part, parts
+from bench.core.option_text import OptionPart, parts
 
 Arrivals = Literal["poisson", "constant"]
 LEAST, MOST = 1e-3, 1e6
@@ -67,7 +67,7 @@ def parse_rates(text: str) -> tuple[float, ...]:
     return tuple(rates)
 
 
-def _rate(part: Part) -> float:
+def _rate(part: OptionPart) -> float:
     rate = part.number()
     if rate is None or not LEAST <= rate <= MOST:
         raise part.wrong(

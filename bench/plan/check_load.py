@@ -18,7 +18,7 @@ _ADDRESS = re.compile(r"([a-z]+://)?[^\s/:]+:\d{1,5}|([a-z]+://)?\[[^\s/]+\]:\d{
 def check_load(settings: Settings) -> None:
     """BenchError, in one line, where an option would change nothing or the machine cannot carry the load."""
     parse_slos(settings.slos)
-    loaded = [load for load in settings.loads if not load.alone]
+    loaded = [load for load in settings.loads if not load.sequential]
     if settings.duration is not None and settings.requests is not None:
         raise BenchError("--duration and --requests: give one of them")
     asked = [

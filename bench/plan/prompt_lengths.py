@@ -12,7 +12,7 @@ from random import Random
 from typing import Literal
 
 from bench.core.errors import unknown
-from bench.core.option_text import Part, parts
+from bench.core.option_text import OptionPart, parts
 
 MOST = 10_000_000
 """Tokens of the longest prompt that can be asked for."""
@@ -58,7 +58,7 @@ def parse_lengths(text: str) -> Lengths:
     raise name.wrong(f"{unknown('distribution', name.text, ['uniform', 'normal'])}; write {FORMS}")
 
 
-def _uniform(part: Part) -> Lengths:
+def _uniform(part: OptionPart) -> Lengths:
     low, high = _two(part, "-")
     least, most = _whole(low), _whole(high)
     if most < least:
@@ -66,7 +66,7 @@ def _uniform(part: Part) -> Lengths:
     return Lengths("uniform", least, most)
 
 
-def _normal(part: Part) -> Lengths:
+def _normal(part: OptionPart) -> Lengths:
     mean, deviation = _two(part, ",")
     spread = deviation.number()
     if spread is None or spread > MOST:
@@ -74,14 +74,14 @@ def _normal(part: Part) -> Lengths:
     return Lengths("normal", _whole(mean), spread)
 
 
-def _two(part: Part, separator: str) -> tuple[Part, Part]:
+def _two(part: OptionPart, separator: str) -> tuple[OptionPart, OptionPart]:
     found = list(parts(part.text, separator, part.whole, part.column))
     if len(found) != 2:
         raise part.wrong(f"{part.text!r} is not two numbers with {separator!r} between them; write {FORMS}")
     return found[0], found[1]
 
 
-def _whole(part: Part) -> int:
+def _whole(part: OptionPart) -> int:
     """A number of tokens."""
     if not (part.text.isascii() and part.text.isdecimal() and len(part.text) < 10 and 1 <= int(part.text) <= MOST):
         raise part.wrong(f"{part.text!r} is no number of tokens from 1 to {MOST}; write {FORMS}")

@@ -57,8 +57,8 @@ def make_plan(
     checked = pairs >= FEWEST_CHECKED
     known = calibration if checked else ()
     number = aa_pairs(cells, pairs) if aa and checked else 0
-    alone, loaded = ([cell for cell in cells if cell.level.alone is one] for one in (True, False))
-    checks = [Checks([cell for cell in known if cell.level.alone is one], number) for one in (True, False)]
+    alone, loaded = ([cell for cell in cells if cell.level.sequential is one] for one in (True, False))
+    checks = [Checks([cell for cell in known if cell.level.sequential is one], number) for one in (True, False)]
     trials = tuple(_trials(_alone(alone, checks[0], pairs, warmup, rng), rng)) if alone else ()
     segments = Segments(loaded, checks[1], pairs, warmup, rounds, amount, arrivals, ramp_s)
     return Plan(

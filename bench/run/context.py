@@ -166,7 +166,7 @@ class Running:
     @property
     def alone(self) -> bool:
         """Is nothing else done in this process while a trial is timed?"""
-        return self.group.load.alone and not self.deferred
+        return self.group.load.sequential and not self.deferred
 
     def most_in_flight(self, limit: int) -> int:
         """This worker's part of the limit of open loop."""

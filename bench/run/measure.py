@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.core.params import default_text
 from bench.core.scenario import Scenario
-from bench.core.trial import Lost
+from bench.core.trial import TrialLost
 from bench.plan import consumers as consuming
 from bench.plan.choice import Choice
 from bench.plan.plan import Plan
@@ -50,7 +50,7 @@ def measure_trials(
             asyncio.run(_carrier(settings)(assignment))
         except (KeyboardInterrupt, asyncio.CancelledError):
             return False
-        except Lost as error:
+        except TrialLost as error:
             run.lost = str(error)
     return True
 

@@ -58,7 +58,7 @@ def _is_unsupported(cell: Cell, context: Context) -> bool:
     """Was all of its warm-up refused? Journalled and said when it is first asked."""
     if cell.cell in context.tally.unsupported:
         return True
-    if context.gate is not None and not cell.level.alone:
+    if context.gate is not None and not cell.level.sequential:
         return False  # a worker sees a part of the warm-up only; the gate tells what all of them saw
     reason = context.redact(context.tally.refusals.reason(cell.cell))
     if reason:

@@ -15,7 +15,7 @@ from bench.core.ask import make_ask
 from bench.core.errors import BenchError
 from bench.core.params import instance
 from bench.core.scenario import Ask, Prompt, Scenario
-from bench.core.trial import Attempt, Deadline, Interrupted, Lost, Shed, Trial
+from bench.core.trial import Attempt, Deadline, Interruption, Shed, Trial, TrialLost
 from bench.plan.plan import Cell, PlannedTrial
 from bench.records.journal import columns_of
 from bench.run.call import consume
@@ -39,9 +39,9 @@ async def _run_planned(planned: PlannedTrial, running: Running, context: Context
     await _timed_or_shed(trial, scenario, running, ask, context)
     if isinstance(trial.error, asyncio.CancelledError) and (ending := running.broken_off()):
         await asyncio.wait([ending])
-    if isinstance(trial.error, Lost):
+    if isinstance(trial.error, TrialLost):
         running.out = True  # begin no more: `_deferred` ends the run
-    if isinstance(trial.error, asyncio.CancelledError | Lost) and running.deferred:
+    if isinstance(trial.error, asyncio.CancelledError | TrialLost) and running.deferred:
         if not started.journalled:
             return _never_begun(trial.error)
         trial.t_origin = trial.t_call = started.t_begun
@@ -74,7 +74,7 @@ async def _run_planned(planned: PlannedTrial, running: Running, context: Context
 
 def _never_begun(error: BaseException) -> int:
     """There is no row of it. One that is lost stops no other: those that were begun are failures of their own."""
-    if isinstance(error, Lost):
+    if isinstance(error, TrialLost):
         return 0
     raise error
 
@@ -198,7 +198,7 @@ async def _observed(
                 Deadline(f"not done after {context.deadline_s:g} s (--deadline)") if scope.expired() else error
             )
         except asyncio.CancelledError as error:
-            if _cancelling() or isinstance(error, Interrupted):
+            if _cancelling() or isinstance(error, Interruption):
                 raise
             trial.error = RuntimeError("the scenario cancelled its own task").with_traceback(error.__traceback__)
         except Exception as error:  # noqa: BLE001  (whatever it is, it becomes the trial's row)

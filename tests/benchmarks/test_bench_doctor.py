@@ -6,9 +6,9 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.core.trial import Attempt
-from bench.doctor.requests import PATHS, Asked
+from bench.doctor.requests import PATHS, Question
 from bench.doctor.verdict.judge import judge
-from bench.doctor.verdict.judged import Judged
+from bench.doctor.verdict.judged import Judgement
 from bench.doctor.verdict.reading import read_answer
 from tests.support import events as e
 from tests.support.scripted import LAST_CHUNK, chunk, frame, head
@@ -16,7 +16,7 @@ from tests.support.scripted import LAST_CHUNK, chunk, frame, head
 DELTAS = 1000
 MS = 1_000_000
 SSE = {"content-type": "text/event-stream"}
-ASKED = Asked("responses", "text", 1000, 0)
+ASKED = Question("responses", "text", 1000, 0)
 FRAMES = [chunk(frame(e.delta("word ", number))) for number in range(1, DELTAS + 1)]
 
 
@@ -36,7 +36,7 @@ def test_an_answer_from_its_reads_to_its_verdict(benchmark: BenchmarkFixture, to
     """Framing, JSON, reads, bursts and votes, of a stream and of a stream in lumps."""
     came = attempt(together)
 
-    def examined() -> Judged:
+    def examined() -> Judgement:
         return judge([read_answer(came, ASKED, hop=0, nonce="[n]")], None, 6.0)
 
     found = benchmark(examined)

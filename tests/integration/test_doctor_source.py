@@ -17,7 +17,7 @@ from openai import OpenAI
 from bench.core.errors import BenchError
 from bench.doctor.clock import ONE_CLOCK, Offset
 from bench.doctor.probe.source import simulator_at
-from bench.doctor.verdict.path import Upstream, delays
+from bench.doctor.verdict.path import UpstreamResponse, delays
 from bench.simulator.process import running
 
 NONCE = "[00000000000000c1]"
@@ -56,10 +56,10 @@ async def offset_of(url: str) -> Offset:
         return await source.offset()
 
 
-async def sent_by(url: str, nonce: str) -> list[Upstream]:
+async def sent_by(url: str, nonce: str) -> list[UpstreamResponse]:
     """What the simulator there sent."""
     async with simulator_at(url) as source:
-        return list(await source.sent(nonce))
+        return list(await source.responses_to(nonce))
 
 
 def test_the_log_of_a_question() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from bench.core.scenario import Api
 from bench.doctor.diagnosis import Mode
-from bench.doctor.requests import APIS, MODES, Asked, Manner, body_of
+from bench.doctor.requests import APIS, MODES, Manner, Question, body_of
 from tests.support.aimock import aimock, install
 from tests.support.parts.reading import read
 
@@ -29,7 +29,7 @@ def base_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 @pytest.mark.parametrize("api", APIS)
 def test_its_answers_are_long_and_paced(base_url: str, api: Api, mode: Mode) -> None:
     """More than 100 events, one every 10 ms; a call where a tool is given, JSON where that is asked for."""
-    asked = Asked(api=api, mode=mode, tokens=256, round=0)
+    asked = Question(api=api, mode=mode, tokens=256, round=0)
     seen = read(base_url, body_of(asked, Manner(model="small"), "nonce"))
     assert len(seen.bursts()) > 100
     assert seen.period_ms() == pytest.approx(10, abs=3)

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from bench.clients.wire.process import Pace, Server, Shooter, ShooterLost, Shot
-from bench.core.trial import Attempt, Interrupted
+from bench.core.trial import Attempt, Interruption
 from tests.support.scripted import LAST_CHUNK, Script, chunk, head, response, scripted
 
 pytestmark = pytest.mark.slow
@@ -245,13 +245,13 @@ def test_cancel(shoot: Shoot) -> None:
         await asyncio.sleep(0.1)
         ending.cancel()
         range_.shooter.cancel()
-        with pytest.raises(Interrupted):
+        with pytest.raises(Interruption):
             await running.wait()
         assert (running.attempt.closed_early, running.attempt.error) == (True, None)
-        with pytest.raises(Interrupted):
+        with pytest.raises(Interruption):
             await waiting.wait()
         assert not waiting.attempt.t_start
-        with pytest.raises(Interrupted):  # its request was still being made
+        with pytest.raises(Interruption):  # its request was still being made
             await range_.fire().wait()
         assert (await range_.shooter.end()).reads == 1
 

@@ -27,7 +27,7 @@ from bench.clients.wire.process import Pace, Shooter
 from bench.core.ask import Options, make_ask, nonce_text
 from bench.core.errors import BenchError
 from bench.core.plugin_loader import load
-from bench.core.trial import Delivery, Lost, Shed, Trial
+from bench.core.trial import Delivery, Shed, Trial, TrialLost
 from bench.run.call import consume
 from bench.run.outcome.judge import judge
 from bench.run.scenario_setup import prepared
@@ -320,7 +320,7 @@ def test_a_lost_shooter_is_said() -> None:
                 return await one(client, client, Scenario("swallows", swallows), "streamed", deferred=True)
 
     with scripted(sse(*HALF, 1.0, e.COMPLETED)) as server:
-        assert isinstance(asyncio.run(go(server.base_url)).trial.error, Lost)
+        assert isinstance(asyncio.run(go(server.base_url)).trial.error, TrialLost)
 
 
 def test_what_is_shed_was_never_sent(bench: Bench) -> None:

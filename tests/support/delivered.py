@@ -15,7 +15,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 from bench.doctor.diagnosis import Mode
-from bench.doctor.requests import Asked, asked
+from bench.doctor.requests import Question, make_questions
 from bench.doctor.verdict.reading import Read, Reading
 
 
@@ -158,14 +158,14 @@ def _joined(ms: float, reads: Sequence[Read]) -> Read:
     return Read(ms, sum(one.bytes for one in reads), sum(one.deltas for one in reads), reads[-1].inside)
 
 
-def answer(request: Asked, reads: Sequence[Read], **more: Any) -> Reading:
+def answer(request: Question, reads: Sequence[Read], **more: Any) -> Reading:
     """A sound stream of these reads."""
     places = [place for place, read in enumerate(reads) if read.deltas]
     kept = reads[places[0] : places[-1] + 1]
     deltas = sum(read.deltas for read in kept)
     known: dict[str, Any] = {
         "hop": 0,
-        "asked": request,
+        "question": request,
         "kind": "stream",
         "status": 200,
         "headers": {"content-type": "text/event-stream"},
@@ -199,5 +199,5 @@ def endpoint(
     """All answers of one mode. `first`: ms until the server makes the first piece."""
     return [
         answer(request, deliver(pieces(rng, request.tokens, first(), gaps)), **more)
-        for request in asked(["chat"], [mode], longest)
+        for request in make_questions(["chat"], [mode], longest)
     ]

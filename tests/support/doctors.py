@@ -9,9 +9,9 @@ from typing import Any
 
 from bench.core.scenario import Api
 from bench.doctor.diagnosis import (
-    Added,
     Check,
     Curve,
+    Delay,
     Diagnosis,
     Difference,
     Finding,
@@ -256,7 +256,7 @@ def relayed() -> Diagnosis:
     found = [bursts(GATEWAY, "responses", mode) for mode in MODES]
     found = [replace(one, curve=replace(one.curve, sent=sent(one.mode))) for one in found if one.curve]
     added = [
-        Added(
+        Delay(
             hop=GATEWAY.name,
             api="responses",
             mode=mode,

@@ -196,9 +196,9 @@ def test_the_doctors_page_has_every_rule() -> None:
     """Each verdict, each thing that an answer may say, and each check has its row; its numbers are the code's."""
     assert set(doctor_reference.RULES) == set(get_args(Verdict))
     assert set(doctor_reference.VOTES) == set(get_args(Vote))
-    assert list(doctor_reference.CHECKS) == list(checks._CHECKS)
-    asked = path.Upstream(t_received=0, t_sent=[], types=[], chars=[], sizes=[])
-    seen = {check.name for check in path.seen_upstream("hop", [asked])} | {"cancel", "retry headers"}
+    assert list(doctor_reference.CHECKS) == list(checks.CHECKS)
+    asked = path.UpstreamResponse(t_received=0, t_sent=[], types=[], chars=[], sizes=[])
+    seen = {check.name for check in path.gateway_checks("hop", [asked])} | {"cancel", "retry headers"}
     assert set(doctor_reference.BEHIND) == seen
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import BaseModel, create_model
 
-from bench.doctor.diagnosis import MEANS, Added, Check, Curve, Diagnosis, Difference, Finding, Fix, Floor, Hop, Shift
+from bench.doctor.diagnosis import MEANS, Check, Curve, Delay, Diagnosis, Difference, Finding, Fix, Floor, Hop, Shift
 from bench.doctor.reports.json import SCHEMA_VERSION
 from tools.docs.formats_page import field_docs, members_of, model_of, plain, word
 
@@ -19,7 +19,7 @@ What `bench doctor` found: one object, with the member `schema_version` (now {SC
 | verdict | |
 | --- | --- |
 """
-PARTS: Sequence[type] = (Diagnosis, Hop, Finding, Fix, Curve, Check, Difference, Shift, Added, Floor)
+PARTS: Sequence[type] = (Diagnosis, Hop, Finding, Fix, Curve, Check, Difference, Shift, Delay, Floor)
 SAID: Mapping[str, str] = {
     "version": "Of streambench",
     "hops": "The endpoints that were asked, in the order in which they were named",

@@ -13,7 +13,7 @@ from bench.doctor.endpoints import PING_TOKENS
 from bench.doctor.probe.behind import LEAVES_AFTER, RETRY_AFTER_S
 from bench.doctor.probe.metronome import BEAT_MS, ENOUGH
 from bench.doctor.products import PRODUCTS, Product
-from bench.doctor.requests import APIS, LONGEST, MODES, PATHS, ROUNDS, asked
+from bench.doctor.requests import APIS, LONGEST, MODES, PATHS, ROUNDS, make_questions
 from bench.doctor.verdict import properties as checks
 from bench.doctor.verdict.bursts import EVEN, LUMP, TOGETHER
 from bench.doctor.verdict.growth import AGREE, GROWTH, LATE_SHARE, SCATTERS, STRAIGHT, STRAIGHT_GROWTH
@@ -112,7 +112,7 @@ def _lateness() -> Iterator[str]:
 
 
 def _requests() -> Iterator[str]:
-    every = asked(APIS, MODES)
+    every = make_questions(APIS, MODES)
     tokens = sum(one.tokens for one in every)
     yield from ("## What is asked", "")
     yield _wrapped_text(
@@ -218,7 +218,7 @@ def _checks() -> Iterator[str]:
         "but for *sound streams*, no exit code."
     )
     yield from ("", "| check | what is looked at |", "| --- | --- |")
-    yield from (f"| {name} | {CHECKS[name]} |" for name in checks._CHECKS)
+    yield from (f"| {name} | {CHECKS[name]} |" for name in checks.CHECKS)
     yield from (
         "",
         "With `--sim-behind` also, by the simulator's own log:",

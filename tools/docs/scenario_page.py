@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from bench.core.params import field_defaults
-from bench.core.plugin_loader import Found, load
+from bench.core.plugin_loader import LoadedPlugin, load
 from bench.core.scenario import API_NAMES, NEEDS, Scenario
 
 TAGS: Mapping[str, str] = {
@@ -59,7 +59,7 @@ def modes_markdown() -> str:
 
 def built_in() -> list[Plugin]:
     """List the files of the built-in folder, by first tag, then by name."""
-    files: dict[str, list[tuple[Scenario, Found]]] = {}
+    files: dict[str, list[tuple[Scenario, LoadedPlugin]]] = {}
     for scenario, found in load().scenarios.values():
         if found.path and found.source.startswith("built in"):
             files.setdefault(found.path.name, []).append((scenario, found))

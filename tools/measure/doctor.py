@@ -29,8 +29,8 @@ from bench.doctor.command import admit
 from bench.doctor.conclude import conclude
 from bench.doctor.diagnosis import UNDECIDED, Diagnosis, Mode, Verdict
 from bench.doctor.endpoints import choose
-from bench.doctor.probe.examine import Examined, Patient, examine
-from bench.doctor.settings import Settings
+from bench.doctor.probe.examine import Examination, Patient, examine
+from bench.doctor.settings import DoctorSettings
 from bench.simulator.process import running
 from tests.support.parts import litellm as litellm_part
 from tests.support.parts import nginx as nginx_part
@@ -87,10 +87,10 @@ def parts(folder: Path) -> Iterator[list[Part]]:
         yield found
 
 
-def examine_part(part: Part, metronome_url: str) -> tuple[list[Patient], Examined]:
+def examine_part(part: Part, metronome_url: str) -> tuple[list[Patient], Examination]:
     """Do what the command does up to the last answer, in a process of its own as there."""
-    settings = Settings(base_urls=[part.base_url], models=["sim-1"], api="responses", modes=list(part.expected))
-    found = Examined()
+    settings = DoctorSettings(base_urls=[part.base_url], models=["sim-1"], api="responses", modes=list(part.expected))
+    found = Examination()
 
     async def ask() -> list[Patient]:
         patients, _ = await admit(choose(settings), settings, [])

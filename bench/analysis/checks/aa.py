@@ -158,7 +158,7 @@ def _sample(pairs: Pairs, resolution: Resolution | None) -> Sample:
 
 def _tossed(pairs: Pairs, differences: Floats) -> Floats:
     """A difference for each time that the coin was thrown: for each pair, or each two segments."""
-    if parse_load(pairs.key.load).alone or (pairs.same["block_s"] == pairs.same["block_b"]).all():
+    if parse_load(pairs.key.load).sequential or (pairs.same["block_s"] == pairs.same["block_b"]).all():
         return differences
     medians = pd.Series(differences).groupby(pairs.same["block_s"].to_numpy(dtype=np.int64)).median()
     return floats(medians)

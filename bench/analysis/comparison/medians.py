@@ -33,7 +33,7 @@ def shifts(baseline: Cell | None, current: Cell | None, delivery: str, metric: s
 
 def _sample(cell: Cell | None, delivery: str, metric: str) -> Ecdf | None:
     """The times of trials that ran one at a time, nearly all of which arrived."""
-    if cell is None or not parse_load(cell.key.load).alone:
+    if cell is None or not parse_load(cell.key.load).sequential:
         return None
     kept = {
         **{("streamed", name): ecdf for name, ecdf in cell.curves.items()},

@@ -25,7 +25,7 @@ STATISTIC = "p50"
 
 def interleaved(cell: Cell) -> bool:
     """Do its trials run one at a time, so that each block of the plan has one pair of every cell, of the same ask?"""
-    return parse_load(cell.key.load).alone
+    return parse_load(cell.key.load).sequential
 
 
 def paired_change(frames: RunFrames, cells: tuple[Cell, Cell], rows: tuple[Row, Row], label: str) -> Change:

@@ -71,7 +71,7 @@ def knees(find: Find, cells: Sequence[Cell]) -> Iterator[Knee]:
     """For every delivery of what ran under load: its knee, or why there is none."""
     for key in dict.fromkeys(map(_sweep, cells)):
         mine = sorted((cell for cell in cells if _sweep(cell) == key), key=lambda cell: parse_load(cell.key.load).place)
-        if all(parse_load(cell.key.load).alone for cell in mine):
+        if all(parse_load(cell.key.load).sequential for cell in mine):
             continue
         for delivery in ("streamed", "blocking"):
             found = [cell for cell in mine if find(cell, delivery, "failures", "sum", "")]
@@ -149,7 +149,7 @@ def overloaded(cell: Cell) -> bool:
 
 def knee(key: CellKey, delivery: str, steps: Sequence[Step]) -> Knee:
     """From the loads in ascending order to the knee. One at a time is no load: too few trials of it end no search."""
-    if len(steps) > 1 and steps[0].load.alone and steps[0].outcome == "open":
+    if len(steps) > 1 and steps[0].load.sequential and steps[0].outcome == "open":
         steps = steps[1:]
     passed = list(takewhile(lambda one: one.outcome == "passed", steps))
     last = passed[-1] if passed else None

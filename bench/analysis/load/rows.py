@@ -33,7 +33,7 @@ def slos_of(plan: Mapping[str, object]) -> tuple[Slo, ...]:
 def loads_of(frames: RunFrames) -> dict[str, Load]:
     """The loads of the run's cells by their labels; none where it ran all of them one at a time and has no limits."""
     found = {str(cell["load"]): parse_load(str(cell["load"])) for cell in frames.cells}
-    return found if slos_of(frames.plan) or any(not one.alone for one in found.values()) else {}
+    return found if slos_of(frames.plan) or any(not one.sequential for one in found.values()) else {}
 
 
 def load_rows(arm: Arm, frames: RunFrames, level: Load) -> Iterator[Row]:
@@ -42,7 +42,7 @@ def load_rows(arm: Arm, frames: RunFrames, level: Load) -> Iterator[Row]:
         return
     slos = slos_of(frames.plan)
     yield from goodput_rows(arm, slos)
-    yield from _alone_rows(arm, slos) if level.alone else _segment_rows(arm, frames, level, slos)
+    yield from _alone_rows(arm, slos) if level.sequential else _segment_rows(arm, frames, level, slos)
 
 
 def kept_to(arm: Arm, slos: Sequence[Slo]) -> dict[str, Bools]:

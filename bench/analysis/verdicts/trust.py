@@ -88,7 +88,7 @@ def why_unchecked(frames: RunFrames, cells: Sequence[Cell]) -> str:
 
 
 def _all_loaded(cells: Sequence[Cell]) -> bool:
-    return not any(parse_load(cell.key.load).alone for cell in cells)
+    return not any(parse_load(cell.key.load).sequential for cell in cells)
 
 
 def _is_short(frames: RunFrames) -> bool:

@@ -27,7 +27,7 @@ from bench.clients.wire.protocol import Kind, Message, encode, unpack
 from bench.clients.wire.spill import Held, Spill
 from bench.core.child_process import end, spawn
 from bench.core.errors import BenchError
-from bench.core.trial import Attempt, Interrupted, Lost
+from bench.core.trial import Attempt, Interruption, TrialLost
 
 __all__ = ["GroupSpent", "Pace", "Server", "Shooter", "ShooterLost", "Shot"]
 KEEP = 16 << 20
@@ -39,7 +39,7 @@ _START_S = 30.0
 SHOOTER = "bench.clients.wire.shooter"
 
 
-class ShooterLost(Lost):
+class ShooterLost(TrialLost):
     """The process that sends and reads is gone; the message says which, and how it ended."""
 
 
@@ -90,7 +90,7 @@ class Shot:
             packed = [(self._spill.take(one), reads) for reads, one in held]
         self.attempt.reads += [read for blob, reads in packed for read in unpack(blob, reads)]
         if self.interrupted:
-            raise Interrupted
+            raise Interruption
 
     # what the shooter says of it
 

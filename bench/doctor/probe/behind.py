@@ -8,12 +8,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from bench.core.scenario import Api
-from bench.doctor.clock import Offset, joined
-from bench.doctor.diagnosis import NAMES, Added, Check, State
-from bench.doctor.probe.send import Line
-from bench.doctor.probe.source import Source, simulator_at
-from bench.doctor.requests import FEWEST, PATHS, Asked, Manner, body_of, new_nonce
-from bench.doctor.verdict.path import Upstream, added, seen_upstream
+from bench.doctor.clock import Offset, combine_offsets
+from bench.doctor.diagnosis import NAMES, Check, Delay, State
+from bench.doctor.probe.send import HopConnection
+from bench.doctor.probe.source import SimulatorClient, simulator_at
+from bench.doctor.requests import FEWEST, PATHS, Manner, Question, body_of, new_nonce
+from bench.doctor.verdict.path import UpstreamResponse, gateway_checks, path_delay
 from bench.doctor.verdict.reading import Reading, read_answer
 
 LEAVES_AFTER = 0.4
@@ -32,27 +32,27 @@ class Cancel:
     """By this process' clock."""
     left: bool
     """The answer had not ended before."""
-    upstream: Sequence[Upstream]
+    upstream: Sequence[UpstreamResponse]
 
 
 @dataclass
-class Behind:
+class UpstreamLog:
     """Filled answer by answer."""
 
     url: str
-    source: Source
+    source: SimulatorClient
     before: Offset
     after: Offset | None = None
-    upstream: dict[str, Sequence[Upstream]] = field(default_factory=dict)
+    upstream: dict[str, Sequence[UpstreamResponse]] = field(default_factory=dict)
     """By the nonce of the question."""
     cancels: list[Cancel] = field(default_factory=list)
     limited: list[Reading] = field(default_factory=list)
 
     async def note(self, nonce: str) -> None:
         """Keep its side of an answer that has just arrived."""
-        self.upstream[nonce] = await self.source.sent(nonce)
+        self.upstream[nonce] = await self.source.responses_to(nonce)
 
-    async def probe(self, hop: int, answers: Sequence[Reading], manner: Manner, line: Line) -> int:
+    async def probe(self, hop: int, answers: Sequence[Reading], manner: Manner, line: HopConnection) -> int:
         """Leave an answer of each API early, and be refused one; how many requests that took.
 
         `answers`: the longest text of each API that was read before, of this hop.
@@ -60,12 +60,14 @@ class Behind:
         for one in answers:
             nonce = new_nonce()
             seconds = LEAVES_AFTER * one.end_ms / 1e3
-            attempt = await line.send(PATHS[one.asked.api], body_of(one.asked, manner, nonce), leave_after_s=seconds)
-            upstream = await self.source.sent(nonce)
-            self.cancels.append(Cancel(hop, one.asked.api, attempt.t_end or 0, attempt.closed_early, upstream))
+            attempt = await line.send(
+                PATHS[one.question.api], body_of(one.question, manner, nonce), leave_after_s=seconds
+            )
+            upstream = await self.source.responses_to(nonce)
+            self.cancels.append(Cancel(hop, one.question.api, attempt.t_end or 0, attempt.closed_early, upstream))
         if not answers:
             return 0
-        request = Asked(answers[0].asked.api, "text", FEWEST, 0)
+        request = Question(answers[0].question.api, "text", FEWEST, 0)
         body = body_of(request, manner, nonce := new_nonce()) | {"metadata": {"bench": json.dumps(_LIMITED)}}
         self.limited.append(read_answer(await line.send(PATHS[request.api], body), request, hop=hop, nonce=nonce))
         return len(answers) + 1
@@ -77,38 +79,42 @@ class Behind:
     @property
     def offset(self) -> Offset:
         """Of the clocks, over the whole examination."""
-        return joined(self.before, self.after or self.before)
+        return combine_offsets(self.before, self.after or self.before)
 
 
 @asynccontextmanager
-async def watching(url: str) -> AsyncIterator[Behind]:
+async def open_log(url: str) -> AsyncIterator[UpstreamLog]:
     """The simulator with that base URL. Raises `BenchError` where there is none."""
     async with simulator_at(url) as source:
-        yield Behind(url, source, await source.offset())
+        yield UpstreamLog(url, source, await source.offset())
 
 
-def paths(behind: Behind, hop: int, name: str, readings: Sequence[Reading]) -> Iterator[Added]:
+def path_delays(behind: UpstreamLog, hop: int, name: str, readings: Sequence[Reading]) -> Iterator[Delay]:
     """What the way to this hop adds, by API and mode."""
-    kinds = dict.fromkeys((one.asked.api, one.asked.mode) for one in readings if one.hop == hop)
+    kinds = dict.fromkeys((one.question.api, one.question.mode) for one in readings if one.hop == hop)
     for api, mode in kinds:
-        mine = [one for one in readings if (one.hop, one.asked.api, one.asked.mode) == (hop, api, mode) and one.whole]
+        mine = [
+            one
+            for one in readings
+            if (one.hop, one.question.api, one.question.mode) == (hop, api, mode) and one.is_whole
+        ]
         answers = [(one.arrivals, behind.upstream.get(one.nonce, ())) for one in mine]
         if answers:
-            yield added(name, api, mode, answers, behind.offset)
+            yield path_delay(name, api, mode, answers, behind.offset)
 
 
-def seen_behind(behind: Behind, hop: int, name: str, readings: Sequence[Reading]) -> list[Check]:
+def upstream_checks(behind: UpstreamLog, hop: int, name: str, readings: Sequence[Reading]) -> list[Check]:
     """What only the simulator could see."""
     nonces = [one.nonce for one in readings if one.hop == hop]
     responses = [response for nonce in nonces for response in behind.upstream.get(nonce, ())]
     refused = [one for one in behind.limited if one.hop == hop]
     cancels = [one for one in behind.cancels if one.hop == hop]
-    found = seen_upstream(name, responses)
-    found += [_retry_headers(name, refused[0])] if refused else []
-    return found + ([_cancel(name, cancels, behind.offset)] if cancels else [])
+    found = gateway_checks(name, responses)
+    found += [_retry_headers_check(name, refused[0])] if refused else []
+    return found + ([_cancel_check(name, cancels, behind.offset)] if cancels else [])
 
 
-def _retry_headers(name: str, reading: Reading) -> Check:
+def _retry_headers_check(name: str, reading: Reading) -> Check:
     check = "retry headers"
     if reading.status != 429:
         said = f"The simulator was asked for a 429 and the answer was {reading.status}: this path drops metadata."
@@ -120,7 +126,7 @@ def _retry_headers(name: str, reading: Reading) -> Check:
     return Check(hop=name, name=check, state="bad", said=said)
 
 
-def _cancel(name: str, cancels: Sequence[Cancel], offset: Offset) -> Check:
+def _cancel_check(name: str, cancels: Sequence[Cancel], offset: Offset) -> Check:
     """How long the server went on for a client that had left."""
     said: list[str] = []
     state: State = "note"

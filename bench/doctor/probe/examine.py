@@ -14,10 +14,10 @@ from bench.core.errors import BenchError
 from bench.core.scenario import Api
 from bench.core.trial import Attempt
 from bench.doctor.diagnosis import Hop
-from bench.doctor.probe.behind import Behind, watching
-from bench.doctor.probe.metronome import Lateness, Metronome, summed_up, ticking
-from bench.doctor.probe.send import Line
-from bench.doctor.requests import PATHS, Asked, Manner, body_of, in_turns, new_nonce
+from bench.doctor.probe.behind import UpstreamLog, open_log
+from bench.doctor.probe.metronome import MachineLateness, Metronome, run_metronome, summarize
+from bench.doctor.probe.send import HopConnection
+from bench.doctor.requests import PATHS, Manner, Question, body_of, in_turns, new_nonce
 from bench.doctor.verdict.reading import Reading, read_answer
 
 H2_S = 5.0
@@ -39,7 +39,7 @@ class Patient:
 
 
 @dataclass(kw_only=True)
-class Examined:
+class Examination:
     """What came of it; filled answer by answer, so that an examination that is broken off keeps what it has."""
 
     readings: list[Reading] = field(default_factory=list)
@@ -52,14 +52,14 @@ class Examined:
     h2: dict[int, bool] = field(default_factory=dict)
     """By hop with TLS: does it offer HTTP/2?"""
     metronome: Metronome = field(default_factory=Metronome)
-    behind: Behind | None = None
+    behind: UpstreamLog | None = None
     """What the simulator behind the hops saw of it, where there is one."""
     requests: int = 0
 
     @property
-    def lateness(self) -> Lateness:
+    def lateness(self) -> MachineLateness:
         """Of the metronome, over the whole examination."""
-        return summed_up(self.metronome.late_ms())
+        return summarize(self.metronome.late_ms())
 
 
 Step = Callable[[str], None]
@@ -67,8 +67,8 @@ Step = Callable[[str], None]
 
 async def examine(
     patients: Sequence[Patient],
-    requests: Sequence[Asked],
-    found: Examined,
+    requests: Sequence[Question],
+    found: Examination,
     *,
     metronome_url: str,
     deadline_s: float,
@@ -82,9 +82,9 @@ async def examine(
     """
     async with AsyncExitStack() as stack:
         if simulator:
-            found.behind = await stack.enter_async_context(watching(simulator))
+            found.behind = await stack.enter_async_context(open_log(simulator))
         lines = [await _line(patient, deadline_s, stack) for patient in patients]
-        found.metronome = await stack.enter_async_context(ticking(metronome_url))
+        found.metronome = await stack.enter_async_context(run_metronome(metronome_url))
         for number, patient in enumerate(patients):
             if (offers := await offers_h2(patient.hop.base_url)) is not None:
                 found.h2[number] = offers
@@ -92,41 +92,41 @@ async def examine(
             if request.api in patients[hop].apis:
                 found.readings.append(await ask(patients[hop], lines[hop], hop, request, found))
                 if found.behind:
-                    await _noted(found.behind, found.readings[-1], patients[hop].hop)
+                    await _log_upstream(found.behind, found.readings[-1], patients[hop].hop)
             step(f"{patients[hop].hop.name}, {request.api}, {request.mode}")
-        for reading in longest_texts([one for one in found.readings if one.compressed]):
+        for reading in longest_texts([one for one in found.readings if one.encoding]):
             line, patient = lines[reading.hop], patients[reading.hop]
-            found.plain.append(await ask(patient, line, reading.hop, reading.asked, found, plain=True))
+            found.plain.append(await ask(patient, line, reading.hop, reading.question, found, plain=True))
         if found.behind:
             for number, (patient, line) in enumerate(zip(patients, lines, strict=True)):
-                mine = [one for one in found.readings if one.hop == number and one.whole]
+                mine = [one for one in found.readings if one.hop == number and one.is_whole]
                 found.requests += await found.behind.probe(number, longest_texts(mine), patient.manner, line)
             await found.behind.finish()
 
 
-async def _noted(behind: Behind, reading: Reading, hop: Hop) -> None:
+async def _log_upstream(behind: UpstreamLog, reading: Reading, hop: Hop) -> None:
     """Keep the simulator's side of it. Raises `BenchError` where another server answers: that may cost something."""
     await behind.note(reading.nonce)
-    if reading.whole and not behind.upstream[reading.nonce]:
+    if reading.is_whole and not behind.upstream[reading.nonce]:
         raise BenchError(
             f"{hop.base_url} answers, but not from the simulator at {behind.url}: make that the upstream of the "
             "gateway (bench serve --print-config nginx|litellm|envoy shows how), or name the right one with --sim URL"
         )
 
 
-async def _line(patient: Patient, deadline_s: float, stack: AsyncExitStack) -> Line:
+async def _line(patient: Patient, deadline_s: float, stack: AsyncExitStack) -> HopConnection:
     """To this hop; it is closed with the stack."""
-    line = Line(patient.hop.base_url, patient.key, patient.headers, deadline_s)
+    line = HopConnection(patient.hop.base_url, patient.key, patient.headers, deadline_s)
     stack.push_async_callback(line.aclose)
     return line
 
 
 async def ask(
-    patient: Patient, line: Line, hop: int, request: Asked, found: Examined, *, plain: bool = False
+    patient: Patient, line: HopConnection, hop: int, request: Question, found: Examination, *, plain: bool = False
 ) -> Reading:
     """One request, read. One that died on a kept connection is made once more, and noted."""
     nonce = new_nonce()
-    attempt = await _sent(patient, line, hop, request, nonce, found, plain=plain)
+    attempt = await _send(patient, line, hop, request, nonce, found, plain=plain)
     read = read_answer(attempt, request, hop=hop, nonce=nonce)
     headers = {name: patient.redact(value) for name, value in read.headers.items()}
     reading = replace(read, wrong=patient.redact(read.wrong), headers=headers)
@@ -136,14 +136,14 @@ async def ask(
     return reading
 
 
-async def _sent(
-    patient: Patient, line: Line, hop: int, request: Asked, nonce: str, found: Examined, *, plain: bool
+async def _send(
+    patient: Patient, line: HopConnection, hop: int, request: Question, nonce: str, found: Examination, *, plain: bool
 ) -> Attempt:
     manner = patient.manner if hop not in found.no_usage else replace(patient.manner, usage=False)
     body = body_of(request, manner, nonce)
     for _ in range(2):
         found.requests += 1
-        with _undisturbed():
+        with _without_gc():
             attempt = await line.send(PATHS[request.api], body, plain=plain)
         if not (attempt.reused and attempt.error and not attempt.reads):
             break
@@ -152,7 +152,7 @@ async def _sent(
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
+def _without_gc() -> Iterator[None]:
     """No garbage is collected while an answer is read."""
     gc.collect(0)
     gc.disable()
@@ -166,9 +166,9 @@ def longest_texts(readings: Sequence[Reading]) -> list[Reading]:
     """The longest text of each hop and API."""
     found: dict[tuple[int, Api], Reading] = {}
     for one in readings:
-        known = found.get((one.hop, one.asked.api))
-        if one.asked.mode == "text" and (known is None or one.asked.tokens > known.asked.tokens):
-            found[one.hop, one.asked.api] = one
+        known = found.get((one.hop, one.question.api))
+        if one.question.mode == "text" and (known is None or one.question.tokens > known.question.tokens):
+            found[one.hop, one.question.api] = one
     return list(found.values())
 
 

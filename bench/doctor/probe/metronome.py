@@ -45,7 +45,7 @@ class Metronome:
 
 
 @dataclass(frozen=True)
-class Lateness:
+class MachineLateness:
     """In ms; None: of no beat."""
 
     n: int
@@ -54,20 +54,20 @@ class Lateness:
     most: float | None
 
 
-def summed_up(late: Sequence[float]) -> Lateness:
+def summarize(late: Sequence[float]) -> MachineLateness:
     """Of too few beats for a p90 the longest counts as it.
 
     Beats come evenly, so a share of them is a share of the time: one stall of 100 ms makes ten beats late. What lasts
     for a tenth of the time or less cannot hold half of an answer, which is what a lumpy one takes.
     """
     if not late:
-        return Lateness(0, None, None, None)
+        return MachineLateness(0, None, None, None)
     ordered = sorted(late)
-    p90 = at_share(ordered, 0.9 if len(ordered) >= ENOUGH else 1.0)
-    return Lateness(len(ordered), median(ordered), p90, ordered[-1])
+    p90 = quantile(ordered, 0.9 if len(ordered) >= ENOUGH else 1.0)
+    return MachineLateness(len(ordered), median(ordered), p90, ordered[-1])
 
 
-def at_share(ordered: Sequence[float], q: float) -> float | None:
+def quantile(ordered: Sequence[float], q: float) -> float | None:
     """The q-quantile of sorted values (inverse of the ECDF); None of none. No numpy: this is a measuring process."""
     return ordered[max(0, math.ceil(q * len(ordered)) - 1)] if ordered else None
 
@@ -88,7 +88,7 @@ def _beats(attempt: Attempt) -> list[int]:
 
 
 @asynccontextmanager
-async def ticking(base_url: str) -> AsyncIterator[Metronome]:
+async def run_metronome(base_url: str) -> AsyncIterator[Metronome]:
     """While the block runs, the metronome does."""
     address = Address(base_url, DUMMY_KEY, {})
     body = {"model": "sim-1", "messages": [{"role": "user", "content": "Tick."}], "stream": True}

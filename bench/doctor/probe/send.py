@@ -33,7 +33,7 @@ def new_attempt(call: Call) -> Attempt:
 
 
 @dataclass
-class Line:
+class HopConnection:
     """The way to one hop: its connections."""
 
     base_url: str

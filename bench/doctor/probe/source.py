@@ -13,8 +13,8 @@ import httpx2
 
 from bench.core import linux as kernel
 from bench.core.errors import BenchError
-from bench.doctor.clock import Exchange, Offset, estimated
-from bench.doctor.verdict.path import Upstream
+from bench.doctor.clock import ClockReading, Offset, estimate_offset
+from bench.doctor.verdict.path import UpstreamResponse
 
 DEFAULT_SIM = "http://127.0.0.1:8080/v1"
 """Where `bench serve` is without options."""
@@ -25,11 +25,11 @@ _PATIENCE_S = 2.0
 _AGAIN_S = 0.02
 _NO_NONCE = "0" * 16
 _RENAMED = {"type": "types", "bytes": "sizes"}
-_FIELDS = {field.name for field in fields(Upstream)}
+_FIELDS = {field.name for field in fields(UpstreamResponse)}
 
 
 @asynccontextmanager
-async def simulator_at(url: str = DEFAULT_SIM) -> AsyncIterator[Source]:
+async def simulator_at(url: str = DEFAULT_SIM) -> AsyncIterator[SimulatorClient]:
     """The simulator with that base URL. Raises `BenchError` where there is none, or one without a log to ask for."""
     root = url.rstrip("/").removesuffix("/v1")
     try:
@@ -37,12 +37,12 @@ async def simulator_at(url: str = DEFAULT_SIM) -> AsyncIterator[Source]:
     except httpx2.InvalidURL as error:
         raise _absent(url, error) from error
     async with client:
-        source = Source(client, url)
+        source = SimulatorClient(client, url)
         await source.check()
         yield source
 
 
-class Source:
+class SimulatorClient:
     """A simulator's answers about itself. Each raises `BenchError` when the simulator is gone."""
 
     def __init__(self, client: httpx2.AsyncClient, url: str) -> None:
@@ -61,7 +61,7 @@ class Source:
                     " end it and start `bench serve` of this version"
                 )
 
-    async def sent(self, nonce: str) -> Sequence[Upstream]:
+    async def responses_to(self, nonce: str) -> Sequence[UpstreamResponse]:
         """What was sent to the question with that nonce, oldest first; it waits up to 2 s until that has ended.
 
         Only the latest responses are kept: ask as soon as an answer has arrived. None at all is final: what arrives is
@@ -81,10 +81,10 @@ class Source:
         for _ in range(_EXCHANGES):
             asked = time.perf_counter_ns()
             _, told = await self._get("/bench/clock")
-            exchanges.append(Exchange(asked, told["t"], time.perf_counter_ns()))
+            exchanges.append(ClockReading(asked, told["t"], time.perf_counter_ns()))
             boots.add(told["boot"])
         own = kernel.boot()
-        return estimated(exchanges, same_boot=own is not None and boots == {own})
+        return estimate_offset(exchanges, same_boot=own is not None and boots == {own})
 
     async def _get(self, path: str) -> tuple[int, Mapping[str, Any]]:
         try:
@@ -99,9 +99,9 @@ class Source:
         return response.status_code, body
 
 
-def _upstream(row: Mapping[str, Any]) -> Upstream:
+def _upstream(row: Mapping[str, Any]) -> UpstreamResponse:
     known = ((_RENAMED.get(name, name), value) for name, value in row.items())
-    return Upstream(**{name: value for name, value in known if name in _FIELDS})
+    return UpstreamResponse(**{name: value for name, value in known if name in _FIELDS})
 
 
 def _absent(url: str, reason: object) -> BenchError:

@@ -27,7 +27,7 @@ SAID_SENT = " Dotted: what the simulator had sent by then."
 HEADS = ("line", "since the request", "characters", "of the answer")
 
 
-class Line(NamedTuple):
+class Staircase(NamedTuple):
     """One line of the chart."""
 
     name: str
@@ -57,17 +57,17 @@ def _left_out(number: int) -> str:
     return f" {number} without an arrival, or beyond the first {MOST}, are left out." if number else ""
 
 
-def _lines(shown: Sequence[Curve], end: float) -> Iterator[Line]:
+def _lines(shown: Sequence[Curve], end: float) -> Iterator[Staircase]:
     """What arrived, then what was sent."""
     for place, one in enumerate(shown):
-        yield Line(one.hop, style.thin(one.arrivals, end), COLORS[place], DASHES[place])
+        yield Staircase(one.hop, style.thin(one.arrivals, end), COLORS[place], DASHES[place])
     alone = len(shown) == 1
     for one in shown:
         if one.sent:
-            yield Line(SENT if alone else f"{SENT}, {one.hop}", style.thin(one.sent, end), style.GREY, SENT_DASH)
+            yield Staircase(SENT if alone else f"{SENT}, {one.hop}", style.thin(one.sent, end), style.GREY, SENT_DASH)
 
 
-def _share(chars: float, line: Line) -> str:
+def _share(chars: float, line: Staircase) -> str:
     most = line.points[-1][1]
     return style.percent(chars / most) if most else ""
 
@@ -77,7 +77,7 @@ def _words(one: Curve) -> str:
     headers = "no headers" if one.headers_ms is None else f"headers after {style.time(one.headers_ms)}"
     chars, n = one.arrivals[-1][1], len(one.arrivals)
     reads = f"{chars:,} characters in {n} read{'' if n == 1 else 's'}"
-    return f"{one.hop}, {one.verdict}: {headers}; {reads}, {_times(one, chars)}.{_sent(one)}"
+    return f"{one.hop}, {one.verdict}: {headers}; {reads}, {_times(one, chars)}.{_sent_text(one)}"
 
 
 def _times(one: Curve, chars: int) -> str:
@@ -88,14 +88,14 @@ def _times(one: Curve, chars: int) -> str:
     return f"the first after {first}, half of them after {half}, the last after {last}"
 
 
-def _sent(one: Curve) -> str:
+def _sent_text(one: Curve) -> str:
     if not one.sent:
         return ""
     first, last = one.sent[0][0], one.sent[-1][0]
     return f" The simulator had sent the first after {style.time(first)} and the last after {style.time(last)}."
 
 
-def _spec(shown: Sequence[Curve], lines: Sequence[Line], end: float, height: int) -> style.Spec:
+def _spec(shown: Sequence[Curve], lines: Sequence[Staircase], end: float, height: int) -> style.Spec:
     unit = style.unit_of(end)
     most = max(y for line in lines for _, y in line.points)
     scale = alt.Scale(domain=[0, round(end / unit.ms, 4)], nice=False)
@@ -113,7 +113,7 @@ def _spec(shown: Sequence[Curve], lines: Sequence[Line], end: float, height: int
     return style.finished(alt.layer(*layers), height)
 
 
-def _rows(line: Line, end: float, unit: style.Unit) -> Iterator[dict[str, float | str]]:
+def _rows(line: Staircase, end: float, unit: style.Unit) -> Iterator[dict[str, float | str]]:
     """From nothing at the start to all of it at the end; two clocks may disagree on what came first."""
     for ms, chars in ((0.0, 0.0), *line.points, (end, line.points[-1][1])):
         yield {"x": round(max(ms, 0.0) / unit.ms, 4), "y": chars, "line": line.name}

@@ -15,7 +15,7 @@ _NUMBER = re.compile(rf"[+-]?\d[\d.,]*(?: ?(?:{_UNITS})(?!\w))?")
 _RANGE = re.compile("#(?: (?:to|±|of) #)+")
 
 
-class OfMode(Protocol):
+class HasMode(Protocol):
     """A finding, a difference, or what was added: each is of one API and mode."""
 
     @property
@@ -25,11 +25,11 @@ class OfMode(Protocol):
 
 
 Thing = TypeVar("Thing")
-Told = TypeVar("Told", bound=OfMode)
+Entry = TypeVar("Entry", bound=HasMode)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Group:
+class FindingGroup:
     """Findings of one hop with the same verdict, cause and change."""
 
     members: Sequence[Finding]
@@ -52,12 +52,12 @@ class Group:
     @property
     def label(self) -> str:
         """All their APIs and modes."""
-        return joined(self.members)
+        return modes_label(self.members)
 
 
-def groups(findings: Iterable[Finding]) -> list[Group]:
+def groups(findings: Iterable[Finding]) -> list[FindingGroup]:
     """Bad ones first, then those that are undecided, those that are not offered, and the healthy ones."""
-    found = [Group(members=members) for members in together(findings, _key)]
+    found = [FindingGroup(members=members) for members in group_by(findings, _key)]
     return sorted(found, key=lambda group: rank(group.verdict))
 
 
@@ -68,16 +68,16 @@ def rank(verdict: Verdict) -> int:
 
 def _key(finding: Finding) -> Hashable:
     """What to change must be the same to the letter; numbers in the cause were measured, and never are."""
-    change = tuple((fix.where, *fix.lines, masked(fix.note)) for fix in finding.change)
-    return finding.hop, finding.verdict, masked(finding.why), change
+    change = tuple((fix.where, *fix.lines, mask_numbers(fix.note)) for fix in finding.change)
+    return finding.hop, finding.verdict, mask_numbers(finding.why), change
 
 
-def masked(text: str) -> str:
+def mask_numbers(text: str) -> str:
     """Without its numbers, their units and what they count; a range is a number."""
     return _RANGE.sub("#", _NUMBER.sub("#", text))
 
 
-def together(things: Iterable[Thing], key: Callable[[Thing], Hashable]) -> list[list[Thing]]:
+def group_by(things: Iterable[Thing], key: Callable[[Thing], Hashable]) -> list[list[Thing]]:
     """Those with the same key, in the order of the first of each."""
     found: dict[Hashable, list[Thing]] = {}
     for thing in things:
@@ -85,22 +85,22 @@ def together(things: Iterable[Thing], key: Callable[[Thing], Hashable]) -> list[
     return list(found.values())
 
 
-def kinds(things: Sequence[Told], text: Callable[[Told], str]) -> list[tuple[str, str]]:
+def distinct_texts(things: Sequence[Entry], text: Callable[[Entry], str]) -> list[tuple[str, str]]:
     """What is said of some and the APIs and modes that it is said of, once for all that differ in numbers only.
 
     Where it is said of all alike, nothing is named.
     """
-    known = together((one for one in things if text(one)), lambda one: masked(text(one)))
+    known = group_by((one for one in things if text(one)), lambda one: mask_numbers(text(one)))
     alone = len(known) == 1 and len(known[0]) == len(things)
-    return [("" if alone else joined(some), text(some[0])) for some in known]
+    return [("" if alone else modes_label(some), text(some[0])) for some in known]
 
 
-def joined(things: Iterable[OfMode]) -> str:
+def modes_label(things: Iterable[HasMode]) -> str:
     """`responses, text`; `responses (text, tools)`; `responses and chat (text, tools, structured)`."""
     modes: dict[str, list[str]] = {}
     for thing in things:
         modes.setdefault(thing.api, []).append(thing.mode)
-    alike = together(modes, lambda api: tuple(modes[api]))
+    alike = group_by(modes, lambda api: tuple(modes[api]))
     return " and ".join(_label(apis, modes[apis[0]]) for apis in alike)
 
 
@@ -109,10 +109,10 @@ def _label(apis: Sequence[str], modes: Sequence[str]) -> str:
     return f"{apis[0]}, {modes[0]}" if single else f"{' and '.join(apis)} ({', '.join(modes)})"
 
 
-def own_numbers(group: Group) -> str:
+def own_numbers(group: FindingGroup) -> str:
     """Whose numbers are told, where those of the others are not the same."""
     texts = [(one.happens, one.sure, one.why, one.costs) for one in group.members]
     if len(set(texts)) == 1:
         return ""
-    alike = len({tuple(map(masked, some)) for some in texts}) == 1
+    alike = len({tuple(map(mask_numbers, some)) for some in texts}) == 1
     return f"(The numbers are those of {group.first.label if alike else 'the first one named'}; the others are alike.)"

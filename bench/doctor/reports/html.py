@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from bench.doctor.diagnosis import HEALTHY, Curve, Diagnosis, Fix, Verdict
 from bench.doctor.reports import words
-from bench.doctor.reports.grouping import Group, groups, together
-from bench.doctor.reports.sheets import Sheet, added, differences, verdicts
+from bench.doctor.reports.grouping import FindingGroup, group_by, groups
+from bench.doctor.reports.sheets import Sheet, delay_sheets, difference_sheets, verdict_sheet
 from bench.reports.page.charts import USUAL, Drawn, drawn
 from bench.reports.page.document import render_page
 from bench.reports.page.grid import Field, Grid, Head, Line
@@ -18,11 +18,11 @@ TALL = 320
 """Pixels: the height of a picture that is seen at once."""
 
 
-class Part(NamedTuple):
+class AdviceSection(NamedTuple):
     """A group with its advice and its pictures."""
 
     id: str
-    group: Group
+    group: FindingGroup
     paragraphs: Sequence[words.Paragraph]
     change: Sequence[Fix]
     charts: Sequence[Drawn]
@@ -47,24 +47,24 @@ def render_html(diagnosis: Diagnosis) -> str:
         "doctor.html.j2",
         drawn=any(part.charts for part in parts),
         title=f"bench doctor: {', '.join(hop.name for hop in diagnosis.hops)}",
-        asked=words.asked(diagnosis),
+        asked=words.request_summary(diagnosis),
         answer=diagnosis.answer,
-        verdicts=_table(verdicts(diagnosis)),
+        verdicts=_table(verdict_sheet(diagnosis)),
         parts=[part for part in parts if not words.is_brief(part.group.verdict)],
         brief=[line for _, line in words.brief([one.group for one in few], each=words.all_healthy(diagnosis))],
         brief_charts=[chart for part in few for chart in part.charts],
-        sheets=[_table(sheet) for sheet in (*differences(diagnosis), *added(diagnosis))],
+        sheets=[_table(sheet) for sheet in (*difference_sheets(diagnosis), *delay_sheets(diagnosis))],
         checks=list(words.checks(diagnosis)),
         good_checks=words.good_checks(diagnosis),
-        measured=words.measured(diagnosis),
+        measured=words.measurement_notes(diagnosis),
         again=diagnosis.again,
         words=words,
     )
 
 
-def _parts(diagnosis: Diagnosis) -> Iterator[Part]:
+def _parts(diagnosis: Diagnosis) -> Iterator[AdviceSection]:
     """Each picture has all hops in it, and stands where it is needed first."""
-    with_curve = together((one for one in diagnosis.findings if one.curve), lambda one: one.label)
+    with_curve = group_by((one for one in diagnosis.findings if one.curve), lambda one: one.label)
     pictures = {some[0].label: [one.curve for one in some if one.curve] for some in with_curve}
     shown: dict[str, str] = {}
     for number, group in enumerate(groups(diagnosis.findings), 1):
@@ -74,7 +74,7 @@ def _parts(diagnosis: Diagnosis) -> Iterator[Part]:
         new = [label for label in labels if label not in shown]
         shown |= dict.fromkeys(new, anchor)
         charts = list(_charts([pictures[label] for label in new]))
-        yield Part(anchor, group, words.advice(group), group.first.change, charts, above)
+        yield AdviceSection(anchor, group, words.advice(group), group.first.change, charts, above)
 
 
 def _charts(pictures: Sequence[Sequence[Curve]]) -> Iterator[Drawn]:

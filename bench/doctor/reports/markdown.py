@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from bench.core.terminal import harmless
+from bench.core.terminal import escape_control
 from bench.doctor.diagnosis import Diagnosis, Fix
 from bench.doctor.reports import words
-from bench.doctor.reports.grouping import Group, groups
-from bench.doctor.reports.sheets import Sheet, added, differences, verdicts
+from bench.doctor.reports.grouping import FindingGroup, groups
+from bench.doctor.reports.sheets import Sheet, delay_sheets, difference_sheets, verdict_sheet
 from bench.reports.markdown import LARGEST, text
 
 LONGEST = (4000, 800, 160)
@@ -28,24 +28,24 @@ def render_markdown(diagnosis: Diagnosis) -> str:
 
 def _lines(diagnosis: Diagnosis, longest: int) -> Iterator[str]:
     found = groups(diagnosis.findings)
-    yield from (f"# bench doctor: {_cut(words.asked(diagnosis), longest)}", "")
+    yield from (f"# bench doctor: {_cut(words.request_summary(diagnosis), longest)}", "")
     yield from (f"**{_cut(diagnosis.answer, longest)}**", "")
-    yield from _sheet(verdicts(diagnosis), longest)
+    yield from _sheet(verdict_sheet(diagnosis), longest)
     for group in found:
         if not words.is_brief(group.verdict):
             yield from (f"## {_cut(words.heading(group), longest)}", "", *_advice(group, longest))
     if brief := [line for _, line in words.brief(found, each=words.all_healthy(diagnosis))]:
         yield from ("## Nothing to advise", "", *_list(brief, longest))
-    for sheet in (*differences(diagnosis), *added(diagnosis)):
+    for sheet in (*difference_sheets(diagnosis), *delay_sheets(diagnosis)):
         yield from (f"## {_cut(sheet.title, longest)}", "", *_sheet(sheet, longest))
     yield from _checks(diagnosis, longest)
-    yield from ("## How it was measured", "", *_list(words.measured(diagnosis), longest))
-    yield from (f"{words.AGAIN}:", "", *_fenced([diagnosis.again]))
+    yield from ("## How it was measured", "", *_list(words.measurement_notes(diagnosis), longest))
+    yield from (f"{words.AGAIN}:", "", *_code_block([diagnosis.again]))
 
 
 def _cut(said: str, longest: int) -> str:
     """On one line, and no longer than that."""
-    said = harmless(said, " ")
+    said = escape_control(said, " ")
     return text(said if len(said) <= longest else f"{said[: longest - 2]} …")
 
 
@@ -54,9 +54,9 @@ def _list(lines: Iterable[str], longest: int) -> Iterator[str]:
     yield ""
 
 
-def _fenced(lines: Sequence[str]) -> list[str]:
+def _code_block(lines: Sequence[str]) -> list[str]:
     """To be copied; the fence is longer than any that is in it."""
-    shown = [harmless(line.expandtabs(4)) for line in lines]
+    shown = [escape_control(line.expandtabs(4)) for line in lines]
     fence = "`" * max(3, *(len(run) + 1 for run in re.findall("`+", "\n".join(shown))), 3)
     return [fence, *shown, fence]
 
@@ -75,7 +75,7 @@ def _row(texts: Sequence[str]) -> str:
     return f"| {' | '.join(_cut(said, LONGEST[-1]) for said in texts)} |"
 
 
-def _advice(group: Group, longest: int) -> Iterator[str]:
+def _advice(group: FindingGroup, longest: int) -> Iterator[str]:
     for label, texts in words.advice(group):
         yield from (f"**{label}.** {' '.join(_cut(one, longest) for one in texts)}", "")
     if group.first.change:
@@ -88,7 +88,7 @@ def _fix(fix: Fix, longest: int) -> Iterator[str]:
     if not fix.lines:
         yield from (_cut(words.in_words(fix), longest), "")
         return
-    yield from (f"{_cut(fix.where, longest)}:", "", *_fenced(fix.lines), "")
+    yield from (f"{_cut(fix.where, longest)}:", "", *_code_block(fix.lines), "")
     if fix.note:
         yield from (_cut(fix.note, longest), "")
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from bench.analysis.wording import NA
-from bench.doctor.diagnosis import Added, Diagnosis, Difference, Finding, Shift, Verdict
-from bench.doctor.reports.grouping import kinds, together
-from bench.doctor.reports.words import NONE, ended, time, told, word
+from bench.doctor.diagnosis import Delay, Diagnosis, Difference, Finding, Shift, Verdict
+from bench.doctor.reports.grouping import distinct_texts, group_by
+from bench.doctor.reports.words import NONE, as_sentence, time, with_labels, word
 
 NAMED = "API and mode"
 FIRST, WHOLE, LUMPS = "first_ms", "whole_ms", "lumps"
@@ -33,42 +33,42 @@ class Sheet(NamedTuple):
     """Of each row those that are told in its words; None where nothing was examined."""
 
 
-def verdicts(diagnosis: Diagnosis) -> Sheet:
+def verdict_sheet(diagnosis: Diagnosis) -> Sheet:
     """A row for each API and mode: with one hop its numbers, with several a column for each."""
     hops = [hop.name for hop in diagnosis.hops]
-    found = [{one.hop: one for one in some} for some in together(diagnosis.findings, lambda one: one.label)]
+    found = [{one.hop: one for one in some} for some in group_by(diagnosis.findings, lambda one: one.label)]
     names = [next(iter(row.values())).label for row in found]
     known = [[row[hop].verdict if hop in row else None for hop in hops] for row in found]
     if len(hops) == 1:
-        rows = [[name, *_numbers(row[hops[0]])] for name, row in zip(names, found, strict=True)]
+        rows = [[name, *_number_texts(row[hops[0]])] for name, row in zip(names, found, strict=True)]
         return Sheet("Verdicts", [NAMED, *ONE_HOP], rows, 2, (), known)
     rows = [[name, *_by_hop(row, hops)] for name, row in zip(names, found, strict=True)]
     return Sheet("Verdicts", [NAMED, *hops], rows, 1 + len(hops), [BOTH_TIMES], known)
 
 
-def _numbers(finding: Finding) -> list[str]:
+def _number_texts(finding: Finding) -> list[str]:
     lumps = finding.numbers.get(LUMPS)
-    return [word(finding), time(_first(finding)), time(_whole(finding)), NONE if lumps is None else str(lumps)]
+    return [word(finding), time(_first_ms(finding)), time(_whole_ms(finding)), NONE if lumps is None else str(lumps)]
 
 
 def _by_hop(found: Mapping[str, Finding], hops: Sequence[str]) -> list[str]:
-    return [_in_short(found[hop]) if hop in found else NONE for hop in hops]
+    return [_short_verdict(found[hop]) if hop in found else NONE for hop in hops]
 
 
-def _in_short(finding: Finding) -> str:
+def _short_verdict(finding: Finding) -> str:
     """The verdict and its times, the unit once: `BURSTY 197 / 540 ms`."""
-    (one, _, unit), (other, _, last) = (time(ms).partition(" ") for ms in (_first(finding), _whole(finding)))
+    (one, _, unit), (other, _, last) = (time(ms).partition(" ") for ms in (_first_ms(finding), _whole_ms(finding)))
     if one == other == NONE:
         return word(finding)
     return " ".join([word(finding), one, *([unit] if unit not in {last, ""} else []), "/", other, last]).rstrip()
 
 
-def _first(finding: Finding) -> float | None:
+def _first_ms(finding: Finding) -> float | None:
     arrivals = finding.curve.arrivals if finding.curve else ()
     return _number(finding, FIRST, arrivals[0][0] if arrivals else None)
 
 
-def _whole(finding: Finding) -> float | None:
+def _whole_ms(finding: Finding) -> float | None:
     return _number(finding, WHOLE, finding.curve.end_ms if finding.curve else None)
 
 
@@ -78,16 +78,19 @@ def _number(finding: Finding, name: str, otherwise: float | None) -> float | Non
     return value if isinstance(value, int | float) else None
 
 
-def differences(diagnosis: Diagnosis) -> Iterator[Sheet]:
+def difference_sheets(diagnosis: Diagnosis) -> Iterator[Sheet]:
     """One for each hop that was compared; what has no number has a sentence only."""
-    for some in together(diagnosis.differences, lambda one: (one.baseline, one.hop)):
+    for some in group_by(diagnosis.differences, lambda one: (one.baseline, one.hop)):
         known = [one for one in some if one.first.value is not None or one.whole.value is not None]
-        rows = [[f"{one.api}, {one.mode}", *_difference(one)] for one in known]
-        said = [*told(kinds(some, lambda one: one.sentence)), *told(kinds(some, _missing))]
+        rows = [[f"{one.api}, {one.mode}", *_difference_texts(one)] for one in known]
+        said = [
+            *with_labels(distinct_texts(some, lambda one: one.sentence)),
+            *with_labels(distinct_texts(some, _missing)),
+        ]
         yield Sheet(f"{some[0].hop} against {some[0].baseline}", [NAMED, *DIFFERENCE], rows, said=said)
 
 
-def _difference(one: Difference) -> list[str]:
+def _difference_texts(one: Difference) -> list[str]:
     numbers = dict.fromkeys((one.first.n, one.whole.n))
     return [_shift(one.first), _shift(one.whole), " / ".join(map(str, numbers))]
 
@@ -107,13 +110,13 @@ def _missing(one: Difference) -> str:
     return f"How much later cannot be told ({'; '.join(reasons)})." if reasons else ""
 
 
-def added(diagnosis: Diagnosis) -> Iterator[Sheet]:
+def delay_sheets(diagnosis: Diagnosis) -> Iterator[Sheet]:
     """One for each hop on the way to the simulator."""
-    for some in together(diagnosis.added, lambda one: one.hop):
-        rows = [[f"{one.api}, {one.mode}", *_added(one)] for one in some]
-        said = told(kinds(some, lambda one: f"{one.sentence} {ended(one.note)}".strip()))
+    for some in group_by(diagnosis.added, lambda one: one.hop):
+        rows = [[f"{one.api}, {one.mode}", *_delay_texts(one)] for one in some]
+        said = with_labels(distinct_texts(some, lambda one: f"{one.sentence} {as_sentence(one.note)}".strip()))
         yield Sheet(f"What {some[0].hop} adds to each delta", [NAMED, *ADDED], rows, said=said)
 
 
-def _added(one: Added) -> list[str]:
+def _delay_texts(one: Delay) -> list[str]:
     return [f"{one.n:,}", *map(time, (one.p50_ms, one.p90_ms, one.p99_ms, one.most_ms))]

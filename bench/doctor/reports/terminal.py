@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from bench.core.terminal import harmless
+from bench.core.terminal import escape_control
 from bench.doctor.diagnosis import ABSENT, HEALTHY, UNDECIDED, Diagnosis, Fix, Verdict
 from bench.doctor.reports import words
-from bench.doctor.reports.grouping import Group, groups, rank
-from bench.doctor.reports.sheets import Sheet, added, differences, verdicts
+from bench.doctor.reports.grouping import FindingGroup, groups, rank
+from bench.doctor.reports.sheets import Sheet, delay_sheets, difference_sheets, verdict_sheet
 from bench.reports.tables.times import Column
 from bench.reports.terminal.columns import columns_of, table, wrapped
 from bench.reports.terminal.fit import Line
@@ -34,16 +34,16 @@ def render_terminal(diagnosis: Diagnosis, *, width: int = WIDEST, color: bool = 
 def _parts(diagnosis: Diagnosis, width: int) -> Iterator[Iterator[Line]]:
     """What an empty line stands between."""
     found = groups(diagnosis.findings)
-    yield _text(words.asked(diagnosis), width)
+    yield _text(words.request_summary(diagnosis), width)
     yield _text(diagnosis.answer, width, "bold")
-    yield _sheet(verdicts(diagnosis), width)
+    yield _sheet(verdict_sheet(diagnosis), width)
     yield from (_advice(group, width) for group in found if not words.is_brief(group.verdict))
     yield _brief(found, width, each=words.all_healthy(diagnosis))
-    for sheet in (*differences(diagnosis), *added(diagnosis)):
+    for sheet in (*difference_sheets(diagnosis), *delay_sheets(diagnosis)):
         yield _titled(sheet, width)
     yield _checks(diagnosis, width)
-    yield (line for text in words.measured(diagnosis) for line in _text(text, width))
-    yield _again(diagnosis.again, width)
+    yield (line for text in words.measurement_notes(diagnosis) for line in _text(text, width))
+    yield _command_lines(diagnosis.again, width)
 
 
 def _text(text: str, width: int, style: str = "") -> Iterator[Line]:
@@ -72,16 +72,16 @@ def _style(verdict: Verdict) -> str:
     return STYLES.get(verdict, "red")
 
 
-def _advice(group: Group, width: int) -> Iterator[Line]:
+def _advice(group: FindingGroup, width: int) -> Iterator[Line]:
     yield from _text(words.heading(group), width, _style(group.verdict))
     room = width - _indent(width)
     for label, texts in words.advice(group):
-        yield from _led(label, [line for text in texts for line in wrapped(text, room)], width)
+        yield from _label_lines(label, [line for text in texts for line in wrapped(text, room)], width)
     if group.first.change:
-        yield from _led(words.CHANGE, [line for fix in group.first.change for line in _fix(fix, room)], width)
+        yield from _label_lines(words.CHANGE, [line for fix in group.first.change for line in _fix(fix, room)], width)
 
 
-def _led(label: str, lines: Sequence[str], width: int) -> Iterator[Line]:
+def _label_lines(label: str, lines: Sequence[str], width: int) -> Iterator[Line]:
     """Behind a label, or below it where there is little room."""
     indent = _indent(width)
     if indent < LED:
@@ -98,13 +98,13 @@ def _fix(fix: Fix, width: int) -> Iterator[str]:
     """Its lines are copied, so they are never broken."""
     if fix.lines:
         yield from wrapped(f"{fix.where}:", width)
-        yield from (f"    {harmless(line.expandtabs(4))}" for line in fix.lines)
+        yield from (f"    {escape_control(line.expandtabs(4))}" for line in fix.lines)
         yield from wrapped(fix.note, width)
     else:
         yield from wrapped(words.in_words(fix), width)
 
 
-def _brief(found: Sequence[Group], width: int, *, each: bool) -> Iterator[Line]:
+def _brief(found: Sequence[FindingGroup], width: int, *, each: bool) -> Iterator[Line]:
     for verdict, text in words.brief(found, each=each):
         yield from _hanging(text, width, "dim" if verdict == ABSENT else "")
 
@@ -122,9 +122,9 @@ def _hanging(text: str, width: int, style: str) -> Iterator[Line]:
         yield Line(f"  {line}" if place else line, style)
 
 
-def _again(command: str, width: int) -> Iterator[Line]:
+def _command_lines(command: str, width: int) -> Iterator[Line]:
     """The command is copied, so it is never broken."""
-    command = harmless(command)
+    command = escape_control(command)
     if LED + columns_of(command) <= width:
         yield Line(f"{words.AGAIN:{LED}}{command}")
     else:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from bench.analysis.wording import duration
 from bench.doctor.diagnosis import ABSENT, HEALTHY, MEANS, Check, Diagnosis, Finding, Fix, Hop, State, Verdict
-from bench.doctor.reports.grouping import Group, kinds, masked, own_numbers, rank, together
+from bench.doctor.reports.grouping import FindingGroup, distinct_texts, group_by, mask_numbers, own_numbers, rank
 
 NONE = "–"
 HAPPENS, SURE, WHY, COSTS = "What happens", "How sure", "Why", "What it costs"
@@ -23,14 +23,14 @@ class Paragraph(NamedTuple):
     texts: Sequence[str]
 
 
-def asked(diagnosis: Diagnosis) -> str:
+def request_summary(diagnosis: Diagnosis) -> str:
     """Who was asked, for which model, and what it took."""
     models = list(dict.fromkeys(hop.model for hop in diagnosis.hops))
     alone = len(models) == 1
     names = " and ".join(_hop(hop, model=not alone) for hop in diagnosis.hops)
     model = f", model {models[0]}" if alone else ""
-    tokens = "tokens not told" if diagnosis.tokens is None else counted(diagnosis.tokens, "output token")
-    return f"{names}{model}: {counted(diagnosis.requests, 'request')}, {tokens}"
+    tokens = "tokens not told" if diagnosis.tokens is None else count_text(diagnosis.tokens, "output token")
+    return f"{names}{model}: {count_text(diagnosis.requests, 'request')}, {tokens}"
 
 
 def _hop(hop: Hop, *, model: bool) -> str:
@@ -38,7 +38,7 @@ def _hop(hop: Hop, *, model: bool) -> str:
     return f"{hop.name} ({about})" if about else hop.name
 
 
-def counted(number: int, name: str) -> str:
+def count_text(number: int, name: str) -> str:
     """`1 request`, `3,120 requests`."""
     return f"{number:,} {name}{'' if number == 1 else 's'}"
 
@@ -63,25 +63,25 @@ def is_bad(verdict: Verdict) -> bool:
     return rank(verdict) == 0
 
 
-def heading(group: Group) -> str:
+def heading(group: FindingGroup) -> str:
     """`gateway:8080 · responses, text: BURSTY`."""
     return f"{group.hop} · {group.label}: {word(group.first)}"
 
 
-def brief(found: Iterable[Group], *, each: bool) -> list[tuple[Verdict, str]]:
+def brief(found: Iterable[FindingGroup], *, each: bool) -> list[tuple[Verdict, str]]:
     """Of what needs no advice a line for each thing that is said, or for `each` of its modes."""
     few = [
-        Group(members=some)
+        FindingGroup(members=some)
         for group in found
         if is_brief(group.verdict)
-        for some in together(group.members, lambda one: one.label if each else masked(one.happens))
+        for some in group_by(group.members, lambda one: one.label if each else mask_numbers(one.happens))
     ]
-    return [(group.verdict, f"{heading(group)}. {' '.join(_seen(group))}") for group in few]
+    return [(group.verdict, f"{heading(group)}. {' '.join(_happens_texts(group))}") for group in few]
 
 
-def _seen(group: Group) -> list[str]:
-    means = ended(MEANS[group.verdict])
-    return [*(_of(group, "happens") or [means]), *filter(None, [own_numbers(group)])]
+def _happens_texts(group: FindingGroup) -> list[str]:
+    means = as_sentence(MEANS[group.verdict])
+    return [*(_field_texts(group, "happens") or [means]), *filter(None, [own_numbers(group)])]
 
 
 def all_healthy(diagnosis: Diagnosis) -> bool:
@@ -89,27 +89,27 @@ def all_healthy(diagnosis: Diagnosis) -> bool:
     return all(one.verdict == HEALTHY for one in diagnosis.findings)
 
 
-def advice(group: Group) -> list[Paragraph]:
+def advice(group: FindingGroup) -> list[Paragraph]:
     """What there is to say before what to change."""
     parts = (
-        Paragraph(HAPPENS, _seen(group)),
-        Paragraph(SURE, _of(group, "sure")),
-        Paragraph(WHY, _of(group, "why")),
-        Paragraph(COSTS, _of(group, "costs")),
+        Paragraph(HAPPENS, _happens_texts(group)),
+        Paragraph(SURE, _field_texts(group, "sure")),
+        Paragraph(WHY, _field_texts(group, "why")),
+        Paragraph(COSTS, _field_texts(group, "costs")),
     )
     return [part for part in parts if part.texts]
 
 
-def _of(group: Group, name: str) -> list[str]:
-    return told(kinds(group.members, lambda one: str(getattr(one, name))))
+def _field_texts(group: FindingGroup, name: str) -> list[str]:
+    return with_labels(distinct_texts(group.members, lambda one: str(getattr(one, name))))
 
 
-def told(found: Iterable[tuple[str, str]]) -> list[str]:
+def with_labels(found: Iterable[tuple[str, str]]) -> list[str]:
     """Texts, behind what they are about."""
     return [f"{about}: {text}" if about else text for about, text in found]
 
 
-def ended(text: str) -> str:
+def as_sentence(text: str) -> str:
     """A clause as a sentence."""
     return f"{text[:1].upper()}{text[1:].rstrip('.')}." if text else ""
 
@@ -122,15 +122,15 @@ def in_words(fix: Fix) -> str:
 def checks(diagnosis: Diagnosis) -> Iterator[tuple[State, str]]:
     """Bad ones first; what is said of several hops is there once, with their names."""
     for state, called in STATES.items():
-        alike = together(_in(diagnosis, state), lambda one: (one.name, masked(one.said)))
+        alike = group_by(_in(diagnosis, state), lambda one: (one.name, mask_numbers(one.said)))
         alone = len(diagnosis.hops) == 1
-        yield from ((state, f"{_named(some, called, alone=alone)}: {some[0].said}") for some in alike)
+        yield from ((state, f"{_check_name(some, called, alone=alone)}: {some[0].said}") for some in alike)
 
 
 def good_checks(diagnosis: Diagnosis) -> str:
     """All that is in order, in one line; empty where nothing is."""
-    alike = together(_in(diagnosis, "good"), lambda one: one.name)
-    names = [_named(some, "{}", alone=len(some) == len(diagnosis.hops)) for some in alike]
+    alike = group_by(_in(diagnosis, "good"), lambda one: one.name)
+    names = [_check_name(some, "{}", alone=len(some) == len(diagnosis.hops)) for some in alike]
     return f"In order: {', '.join(names)}." if names else ""
 
 
@@ -138,12 +138,12 @@ def _in(diagnosis: Diagnosis, state: State) -> list[Check]:
     return [one for one in diagnosis.checks if one.state == state]
 
 
-def _named(some: Sequence[Check], called: str, *, alone: bool) -> str:
+def _check_name(some: Sequence[Check], called: str, *, alone: bool) -> str:
     name = called.format(some[0].name)
     return name if alone else f"{name} ({', '.join(one.hop for one in some)})"
 
 
-def measured(diagnosis: Diagnosis) -> list[str]:
+def measurement_notes(diagnosis: Diagnosis) -> list[str]:
     """How far the numbers can be believed, by what and when they were made."""
     made = f"streambench {diagnosis.version}, {diagnosis.created}"
     return [line for line in (diagnosis.floor.sentence, *diagnosis.notes, made) if line]

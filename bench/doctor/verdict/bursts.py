@@ -57,10 +57,10 @@ class Shape:
 def bursts(reading: Reading) -> list[Burst]:
     """Of one answer, in order."""
     gap = reading.window_ms / max(1, reading.deltas - 1)
-    return list(_joined(reading.reads, TOGETHER * gap))
+    return list(_merge_reads(reading.reads, TOGETHER * gap))
 
 
-def _joined(reads: Sequence[Read], together: float) -> Iterator[Burst]:
+def _merge_reads(reads: Sequence[Read], together: float) -> Iterator[Burst]:
     """Reads without a delta belong to the burst that they complete an event of, and stand for nothing alone."""
     current: Burst | None = None
     for read in reads:
@@ -75,7 +75,7 @@ def _joined(reads: Sequence[Read], together: float) -> Iterator[Burst]:
         yield current
 
 
-def shape(found: Sequence[Burst]) -> Shape:
+def burst_shape(found: Sequence[Burst]) -> Shape:
     """Of the bursts of one answer; at least one."""
     total = sum(burst.deltas for burst in found)
     lumps = [(earlier, later) for earlier, later in pairwise(found) if later.deltas >= LUMP]
@@ -133,7 +133,7 @@ class Pattern:
         return "unknown"
 
 
-def pattern(answers: Iterable[Sequence[Burst]]) -> Pattern | None:
+def lump_pattern(answers: Iterable[Sequence[Burst]]) -> Pattern | None:
     """Of the bursts of each answer; None where none has a lump in its middle."""
     inner, periods = [], []
     for found in answers:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median
 
-from bench.doctor.verdict.judged import Judged
+from bench.doctor.verdict.judged import Judgement
 from bench.doctor.verdict.reading import Reading
 from bench.doctor.verdict.votes import OFTEN, ONE_LUMP, Vote
 
@@ -30,17 +30,17 @@ Rounds = Sequence[Sequence[Reading]]
 """By round, each from short to long."""
 
 
-def held_up(
-    sound: Sequence[Reading], votes: Sequence[Vote], text: Judged | None, resolution_ms: float
-) -> Judged | None:
+def judge_growth(
+    sound: Sequence[Reading], votes: Sequence[Vote], text: Judgement | None, resolution_ms: float
+) -> Judgement | None:
     """Fake or blocked: the first piece waits for the whole answer; or inconclusive: it may.
 
     None: it does not, or nothing shows it. What comes at a pace after all is fake only by several lengths, or where the
     text of the same endpoint is; what comes in lumps is bursty.
     """
-    longest = max(one.asked.tokens for one in sound)
+    longest = max(one.question.tokens for one in sound)
     both = zip(sound, votes, strict=True)
-    said, long = zip(*[(vote, one) for one, vote in both if one.asked.tokens == longest], strict=True)
+    said, long = zip(*[(vote, one) for one, vote in both if one.question.tokens == longest], strict=True)
     at_once = set(said) == {"lump"}
     if "bursty" in said:
         return None
@@ -48,12 +48,12 @@ def held_up(
     if rounds:
         late = _follows_length(rounds, at_once, resolution_ms)
     else:
-        late = (at_once or _replays(text)) and _of_text(long, text, resolution_ms)
+        late = (at_once or _replays(text)) and _later_than_text(long, text, resolution_ms)
     if not late:
         unsure = len(rounds) > 1 and all(_grows(each, resolution_ms) for each in rounds)
-        return Judged(verdict="inconclusive", because=MAYBE, answers=len(sound)) if unsure else None
+        return Judgement(verdict="inconclusive", because=MAYBE, answers=len(sound)) if unsure else None
     headers = at_once and all((one.headers_ms or 0.0) >= ONE_LUMP * (one.first_ms or 0.0) for one in long)
-    return Judged(
+    return Judgement(
         verdict="blocked" if headers else "fake",
         answers=len(sound),
         agree=len(sound),
@@ -66,13 +66,13 @@ def held_up(
 
 def _rounds(sound: Sequence[Reading]) -> Rounds:
     """Those with several lengths."""
-    numbers = sorted({one.asked.round for one in sound})
-    rounds = [[one for one in sound if one.asked.round == number] for number in numbers]
-    return [sorted(each, key=lambda one: one.asked.tokens) for each in rounds if _lengths(each) > 1]
+    numbers = sorted({one.question.round for one in sound})
+    rounds = [[one for one in sound if one.question.round == number] for number in numbers]
+    return [sorted(each, key=lambda one: one.question.tokens) for each in rounds if _lengths(each) > 1]
 
 
 def _lengths(readings: Sequence[Reading]) -> int:
-    return len({one.asked.tokens for one in readings})
+    return len({one.question.tokens for one in readings})
 
 
 def _follows_length(rounds: Rounds, at_once: bool, resolution_ms: float) -> bool:
@@ -92,7 +92,7 @@ def scatter(readings: Sequence[Reading]) -> float:
     """The most by which the first pieces of one length differ."""
     by_length: dict[int, list[float]] = {}
     for one in readings:
-        by_length.setdefault(one.asked.tokens, []).append(first_ms(one))
+        by_length.setdefault(one.question.tokens, []).append(first_ms(one))
     return max(max(firsts) - min(firsts) for firsts in by_length.values())
 
 
@@ -119,11 +119,11 @@ def _is_straight(ordered: Sequence[Reading], resolution_ms: float) -> bool:
     return all(abs((ms - firsts[0]) / later - share) <= STRAIGHT for ms, share in zip(firsts, due, strict=True))
 
 
-def _replays(text: Judged | None) -> bool:
+def _replays(text: Judgement | None) -> bool:
     return text is not None and text.verdict == "fake" and not text.one_piece
 
 
-def _of_text(long: Sequence[Reading], text: Judged | None, resolution_ms: float) -> bool:
+def _later_than_text(long: Sequence[Reading], text: Judgement | None, resolution_ms: float) -> bool:
     """Does the first piece come much later than a text's, when the answer is nearly whole?"""
     if text is None or text.first_ms is None:
         return False

@@ -12,7 +12,7 @@ from bench.stats.intervals import hodges_lehmann
 
 def difference(base: Finding, other: Finding, readings: Sequence[Reading], hops: tuple[int, int]) -> Difference:
     """Of the other hop to the first one, in one API and mode."""
-    mine = [one for one in readings if (one.asked.api, one.asked.mode) == (base.api, base.mode)]
+    mine = [one for one in readings if (one.question.api, one.question.mode) == (base.api, base.mode)]
     first = _shift(mine, hops, lambda one: one.first_ms)
     whole = _shift(mine, hops, lambda one: one.end_ms)
     return Difference(
@@ -52,7 +52,7 @@ def _later(hop: str, shift: Shift) -> str:
 
 def _shift(readings: Sequence[Reading], hops: tuple[int, int], of: Callable[[Reading], float | None]) -> Shift:
     """Hodges-Lehmann over pairs of the same request, the other minus the first, in ms."""
-    by_hop = [{one.asked: of(one) for one in readings if one.hop == hop and one.whole} for hop in hops]
+    by_hop = [{one.question: of(one) for one in readings if one.hop == hop and one.is_whole} for hop in hops]
     pairs = [(by_hop[0].get(asked), by_hop[1].get(asked)) for asked in by_hop[0]]
     differences = [b - a for a, b in pairs if a is not None and b is not None]
     found = hodges_lehmann(differences)

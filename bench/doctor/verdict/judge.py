@@ -14,50 +14,50 @@ from itertools import pairwise
 from statistics import median
 
 from bench.doctor.diagnosis import Verdict
-from bench.doctor.verdict.bursts import Burst, Nature, bursts, pattern, shape
-from bench.doctor.verdict.growth import first_ms, held_up, scatter
-from bench.doctor.verdict.judged import Judged
+from bench.doctor.verdict.bursts import Burst, Nature, burst_shape, bursts, lump_pattern
+from bench.doctor.verdict.growth import first_ms, judge_growth, scatter
+from bench.doctor.verdict.judged import Judgement
 from bench.doctor.verdict.reading import Reading
 from bench.doctor.verdict.votes import Vote, telling, vote
 
 
-def judge(readings: Sequence[Reading], text: Judged | None, resolution_ms: float) -> Judged:
+def judge(readings: Sequence[Reading], text: Judgement | None, resolution_ms: float) -> Judgement:
     """The readings of one hop, API and mode; `text`: the verdict on its text, which the first piece is held against.
 
     A text, in several lengths, is its own measure.
     """
-    for rule in (_absent, _undecided, _unsound):
+    for rule in (_absent, _inconclusive, _unsound):
         if found := rule(readings):
             return found
-    sound = [reading for reading in readings if reading.whole and reading.deltas]
+    sound = [reading for reading in readings if reading.is_whole and reading.deltas]
     votes = [vote(reading, resolution_ms) for reading in sound]
-    waits = held_up(sound, votes, text, resolution_ms)
+    waits = judge_growth(sound, votes, text, resolution_ms)
     most = max(one.deltas for one in sound)
     heard = telling(sound, votes)
-    return _with_numbers(waits or _by_votes(heard, len(readings), most), sound, votes, resolution_ms)
+    return _with_numbers(waits or _judge_votes(heard, len(readings), most), sound, votes, resolution_ms)
 
 
-def of_one_hop(judged: Sequence[Judged]) -> list[Judged]:
+def share_nature(judged: Sequence[Judgement]) -> list[Judgement]:
     """The same, each with the nature of the lumps that the others of its hop show, where they agree."""
     known = {one.nature for one in judged} - {"unknown"}
     nature: Nature = known.pop() if len(known) == 1 else "unknown"
     return [replace(one, nature=nature) if one.nature == "unknown" else one for one in judged]
 
 
-def _absent(readings: Sequence[Reading]) -> Judged | None:
+def _absent(readings: Sequence[Reading]) -> Judgement | None:
     """Refused as such, or answered with something else than was asked for."""
     refused = [one for one in readings if one.kind == "refused"]
     if len(refused) == len(readings):
-        return Judged(
+        return Judgement(
             verdict="not offered", because=f"the server refuses it ({refused[0].wrong})", answers=len(refused)
         )
-    elsewhere = [one for one in readings if one.whole and one.elsewhere]
+    elsewhere = [one for one in readings if one.is_whole and one.elsewhere]
     if 2 * len(elsewhere) > len(readings):
-        return Judged(verdict="not offered", because="the model answers with text instead", answers=len(readings))
+        return Judgement(verdict="not offered", because="the model answers with text instead", answers=len(readings))
     return None
 
 
-def _undecided(readings: Sequence[Reading]) -> Judged | None:
+def _inconclusive(readings: Sequence[Reading]) -> Judgement | None:
     for kind, what in (
         ("limited", "the server answers 429, too many requests"),
         ("late", "no end within the deadline"),
@@ -65,14 +65,14 @@ def _undecided(readings: Sequence[Reading]) -> Judged | None:
         of_kind = [one for one in readings if one.kind == kind]
         if 2 * len(of_kind) >= len(readings):
             because = f"{what}{f' ({of_kind[0].wrong})' if of_kind[0].wrong else ''}, {_count(of_kind, readings)}"
-            return Judged(verdict="inconclusive", because=because, answers=len(readings))
+            return Judgement(verdict="inconclusive", because=because, answers=len(readings))
     return None
 
 
-def _unsound(readings: Sequence[Reading]) -> Judged | None:
+def _unsound(readings: Sequence[Reading]) -> Judgement | None:
     whole = [one for one in readings if one.kind == "json"]
     if 2 * len(whole) >= len(readings):
-        return Judged(
+        return Judgement(
             verdict="not streaming",
             because=_count(whole, readings),
             answers=len(readings),
@@ -80,18 +80,18 @@ def _unsound(readings: Sequence[Reading]) -> Judged | None:
             telling=len(readings),
             whole_ms=max(one.end_ms for one in whole),
         )
-    wrong = [one for one in readings if one.broken or one.kind == "refused"]
+    wrong = [one for one in readings if one.is_broken or one.kind == "refused"]
     if 2 * len(wrong) >= len(readings):
-        return Judged(
+        return Judgement(
             verdict="broken",
             because=f"{wrong[0].wrong}, {_count(wrong, readings)}",
             answers=len(readings),
             agree=len(wrong),
             telling=len(readings),
         )
-    if not any(one.whole and one.deltas for one in readings):
+    if not any(one.is_whole and one.deltas for one in readings):
         because = "the answers bring no piece of text that could be timed (all reasoning that is not shown?)"
-        return Judged(verdict="inconclusive", because=because, answers=len(readings))
+        return Judgement(verdict="inconclusive", because=because, answers=len(readings))
     return None
 
 
@@ -99,12 +99,12 @@ def _count(some: Sequence[Reading], readings: Sequence[Reading]) -> str:
     return f"in {len(some)} of {len(readings)} answers"
 
 
-def _by_votes(heard: Sequence[Vote], answers: int, most: int) -> Judged:
+def _judge_votes(heard: Sequence[Vote], answers: int, most: int) -> Judgement:
     """What two thirds of the answers say that can tell; the longest has so many deltas."""
     for said, verdict in _VERDICTS.items():
         if heard and 3 * heard.count(said) >= 2 * len(heard):
-            return Judged(verdict=verdict, answers=answers, agree=heard.count(said), telling=len(heard))
-    return Judged(verdict="inconclusive", because=_why_not(heard, most), answers=answers, telling=len(heard))
+            return Judgement(verdict=verdict, answers=answers, agree=heard.count(said), telling=len(heard))
+    return Judgement(verdict="inconclusive", because=_why_not(heard, most), answers=answers, telling=len(heard))
 
 
 _SAYS: Mapping[Vote, str] = {
@@ -128,10 +128,12 @@ def _why_not(heard: Sequence[Vote], most: int) -> str:
     return f"the answers do not agree: {said}"
 
 
-def _with_numbers(judged: Judged, sound: Sequence[Reading], votes: Sequence[Vote], resolution_ms: float) -> Judged:
+def _with_numbers(
+    judged: Judgement, sound: Sequence[Reading], votes: Sequence[Vote], resolution_ms: float
+) -> Judgement:
     """With what its answers have in common."""
-    lengths = sorted({one.asked.tokens for one in sound})
-    long = [one for one in sound if one.asked.tokens == lengths[-1]]
+    lengths = sorted({one.question.tokens for one in sound})
+    long = [one for one in sound if one.question.tokens == lengths[-1]]
     lumpy = [bursts(one) for one, said in zip(sound, votes, strict=True) if said == "bursty"]
     return replace(
         judged,
@@ -143,11 +145,13 @@ def _with_numbers(judged: Judged, sound: Sequence[Reading], votes: Sequence[Vote
         reads_per_delta=median(sum(1 for read in one.reads if read.deltas) / one.deltas for one in long),
         headers_ms=median(one.headers_ms or 0.0 for one in long),
         first_byte_ms=median(one.first_byte_ms or 0.0 for one in long),
-        firsts=[(tokens, median(first_ms(one) for one in sound if one.asked.tokens == tokens)) for tokens in lengths],
+        firsts=[
+            (tokens, median(first_ms(one) for one in sound if one.question.tokens == tokens)) for tokens in lengths
+        ],
         window_ms=median(one.window_ms for one in long),
         deltas=long[-1].deltas,
-        shape=shape(bursts(long[-1])),
-        pattern=(common := pattern(lumpy)),
+        shape=burst_shape(bursts(long[-1])),
+        pattern=(common := lump_pattern(lumpy)),
         nature=common.nature if common else "unknown",
         first_burst=int(_middle(lumpy, lambda found: found[0].deltas)),
         resolution_ms=resolution_ms,

@@ -11,7 +11,7 @@ from bench.doctor.verdict.bursts import Nature, Pattern, Shape
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judged:
+class Judgement:
     """A verdict and what it rests on."""
 
     verdict: Verdict

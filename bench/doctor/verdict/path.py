@@ -14,7 +14,7 @@ from itertools import accumulate
 
 from bench.core.scenario import Api
 from bench.doctor.clock import Offset
-from bench.doctor.diagnosis import Added, Check, Mode, State
+from bench.doctor.diagnosis import Check, Delay, Mode, State
 
 Steps = Sequence[tuple[int, int]]
 """(ns, characters of the answer by then), ascending in both."""
@@ -22,12 +22,12 @@ _NS_PER_MS = 1e6
 _UPSTREAM_1_1 = '`proxy_http_version 1.1;` and `proxy_set_header Connection "";`'
 
 
-class Unmatched(ValueError):
+class TextMismatch(ValueError):
     """What arrived cannot be held against what was sent; the message says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Upstream:
+class UpstreamResponse:
     """One response as it left the simulator for the gateway; times are of the simulator's clock, in ns."""
 
     client_id: str | None = None
@@ -53,7 +53,7 @@ class Upstream:
         return [(time, end) for time, end, chars in reached if chars]
 
     @property
-    def streamed(self) -> bool:
+    def is_streamed(self) -> bool:
         """Did the gateway ask for a stream?"""
         return "body" not in self.types
 
@@ -66,28 +66,30 @@ def delays(arrived: Steps, sent: Steps) -> list[int]:
     ends = [end for _, end in arrived]
     if ends[-1:] != [end for _, end in sent[-1:]]:
         lengths = f"{sent[-1][1] if sent else 0} characters left the simulator and {ends[-1] if ends else 0} arrived"
-        raise Unmatched(f"the text was changed on the way: {lengths}")
+        raise TextMismatch(f"the text was changed on the way: {lengths}")
     return [arrived[bisect_left(ends, end)][0] - time for time, end in sent]
 
 
-def by_our_clock(response: Upstream, offset: Offset) -> Steps:
+def local_steps(response: UpstreamResponse, offset: Offset) -> Steps:
     """When it left, in this process' time."""
     return [(time - offset.ns, end) for time, end in response.steps]
 
 
-def passage(arrived: Steps, responses: Sequence[Upstream], offset: Offset) -> list[int]:
+def answer_delays(arrived: Steps, responses: Sequence[UpstreamResponse], offset: Offset) -> list[int]:
     """The delays of one answer; of several responses to its question, as after a retry, the last is what arrived.
 
     Raises `Unmatched` where there is nothing to hold it against.
     """
     if not responses:
-        raise Unmatched("the simulator saw no such request: is it the upstream of this gateway?")
-    if not responses[-1].streamed:
-        raise Unmatched("the gateway asked the simulator for the whole answer, not for a stream")
-    return delays(arrived, by_our_clock(responses[-1], offset))
+        raise TextMismatch("the simulator saw no such request: is it the upstream of this gateway?")
+    if not responses[-1].is_streamed:
+        raise TextMismatch("the gateway asked the simulator for the whole answer, not for a stream")
+    return delays(arrived, local_steps(responses[-1], offset))
 
 
-def added(hop: str, api: Api, mode: Mode, answers: Sequence[tuple[Steps, Sequence[Upstream]]], offset: Offset) -> Added:
+def path_delay(
+    hop: str, api: Api, mode: Mode, answers: Sequence[tuple[Steps, Sequence[UpstreamResponse]]], offset: Offset
+) -> Delay:
     """What the path adds to the deltas of several answers: (arrived, what the simulator sent to that question)."""
     from bench.stats.intervals import quantile_ci  # noqa: PLC0415  (numpy, which nobody needs while measuring)
 
@@ -96,7 +98,7 @@ def added(hop: str, api: Api, mode: Mode, answers: Sequence[tuple[Steps, Sequenc
     p50, p90, p99 = (quantile_ci(every, q).value for q in (0.5, 0.9, 0.99))
     error = offset.error_ns / _NS_PER_MS
     firsts = [passed[0] / _NS_PER_MS for passed in found]
-    return Added(
+    return Delay(
         hop=hop,
         api=api,
         mode=mode,
@@ -112,14 +114,14 @@ def added(hop: str, api: Api, mode: Mode, answers: Sequence[tuple[Steps, Sequenc
 
 
 def _passages(
-    answers: Sequence[tuple[Steps, Sequence[Upstream]]], offset: Offset
+    answers: Sequence[tuple[Steps, Sequence[UpstreamResponse]]], offset: Offset
 ) -> tuple[list[list[int]], Counter[str]]:
     """The delays of each answer that could be matched, and why the others could not."""
     found, reasons = [], Counter[str]()
     for arrived, responses in answers:
         try:
-            passed = passage(arrived, responses, offset)
-        except Unmatched as reason:
+            passed = answer_delays(arrived, responses, offset)
+        except TextMismatch as reason:
             reasons[str(reason)] += 1
         else:
             found += [passed] if passed else []
@@ -147,16 +149,16 @@ def _note(reasons: Counter[str], answers: int) -> str:
     return "; ".join(f"{count} of {answers} answers not matched: {reason}" for reason, count in reasons.items())
 
 
-def seen_upstream(hop: str, responses: Sequence[Upstream]) -> list[Check]:
+def gateway_checks(hop: str, responses: Sequence[UpstreamResponse]) -> list[Check]:
     """How the gateway speaks to its upstream, by the simulator's log of questions that were asked streamed."""
     if not responses:
         return []
     old = any(each.http_version == "1.0" for each in responses)
     connections = [] if old else [_connections(hop, responses)]  # with 1.0 each is a new one, and that is said
-    return [_version(hop, responses), *connections, _asked(hop, responses)]
+    return [_version(hop, responses), *connections, _stream_check(hop, responses)]
 
 
-def _version(hop: str, responses: Sequence[Upstream]) -> Check:
+def _version(hop: str, responses: Sequence[UpstreamResponse]) -> Check:
     versions = sorted({each.http_version for each in responses})
     said = f"It speaks HTTP/{' and HTTP/'.join(versions)} to its upstream."
     if "1.0" in versions:
@@ -168,7 +170,7 @@ def _version(hop: str, responses: Sequence[Upstream]) -> Check:
     return _check(hop, "HTTP version upstream", "bad" if "1.0" in versions else "good", said)
 
 
-def _connections(hop: str, responses: Sequence[Upstream]) -> Check:
+def _connections(hop: str, responses: Sequence[UpstreamResponse]) -> Check:
     name = "keep-alive upstream"
     closes = sum("close" in each.headers.get("connection", "").lower() for each in responses)
     if not closes:
@@ -180,9 +182,9 @@ def _connections(hop: str, responses: Sequence[Upstream]) -> Check:
     return _check(hop, name, "note", said)
 
 
-def _asked(hop: str, responses: Sequence[Upstream]) -> Check:
+def _stream_check(hop: str, responses: Sequence[UpstreamResponse]) -> Check:
     name = "stream asked upstream"
-    whole = sum(not each.streamed and each.fault is None for each in responses)
+    whole = sum(not each.is_streamed and each.fault is None for each in responses)
     if not whole:
         return _check(hop, name, "good", "It asks its upstream for a stream.")
     said = (

@@ -12,7 +12,7 @@ from bench.doctor.verdict.reading import EVENT_STREAM, Reading
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
+class HopEvidence:
     """All of one hop."""
 
     hop: str
@@ -32,16 +32,16 @@ class Seen:
 Said = tuple[State, str]
 
 
-def checks(seen: Seen) -> list[Check]:
+def checks(seen: HopEvidence) -> list[Check]:
     """Every property that was there to be seen."""
     found = []
-    for name, check in _CHECKS.items():
+    for name, check in CHECKS.items():
         if said := check(seen):
             found.append(Check(hop=seen.hop, name=name, state=said[0], said=said[1]))
     return found
 
 
-def _keep_alive(seen: Seen) -> Said | None:
+def _keep_alive(seen: HopEvidence) -> Said | None:
     later = [one for one in seen.readings if one.status is not None][1:]
     if not later:
         return None
@@ -61,7 +61,7 @@ def _keep_alive(seen: Seen) -> Said | None:
     )
 
 
-def _http(seen: Seen) -> Said | None:
+def _http(seen: HopEvidence) -> Said | None:
     versions = sorted({one.http_version for one in seen.readings if one.http_version})
     if not versions:
         return None
@@ -74,7 +74,7 @@ def _http(seen: Seen) -> Said | None:
     return "good", f"{' and '.join(versions)}{offers}."
 
 
-def _content_type(seen: Seen) -> Said | None:
+def _content_type(seen: HopEvidence) -> Said | None:
     types = {one.headers.get("content-type", "missing") for one in seen.readings if one.kind == "stream"}
     if not types:
         return None
@@ -84,10 +84,10 @@ def _content_type(seen: Seen) -> Said | None:
     return "good", f"{', '.join(sorted(types))}."
 
 
-def _compression(seen: Seen) -> Said | None:
+def _compression(seen: HopEvidence) -> Said | None:
     if not seen.streams:
         return None
-    encodings = {one.compressed for one in seen.streams} - {""}
+    encodings = {one.encoding for one in seen.streams} - {""}
     if not encodings:
         return "good", "Streams are not compressed."
     said = f"Streams are compressed ({', '.join(sorted(encodings))})"
@@ -97,7 +97,7 @@ def _compression(seen: Seen) -> Said | None:
     return "note", f"{said}: each event has to be flushed through the compressor, which few do."
 
 
-def _cache(seen: Seen) -> Said | None:
+def _cache(seen: HopEvidence) -> Said | None:
     if not seen.streams:
         return None
     said = {one.headers.get("cache-control", "") for one in seen.streams}
@@ -106,7 +106,7 @@ def _cache(seen: Seen) -> Said | None:
     return "note", "No Cache-Control: no-cache on streams; a cache on the way may want to see the whole answer first."
 
 
-def _pings(seen: Seen) -> Said | None:
+def _pings(seen: HopEvidence) -> Said | None:
     if not seen.streams:
         return None
     pings = sum(one.pings for one in seen.streams)
@@ -119,8 +119,8 @@ def _pings(seen: Seen) -> Said | None:
     )
 
 
-def _numbers(seen: Seen) -> Said | None:
-    of_responses = [one for one in seen.streams if one.asked.api == "responses" and one.whole]
+def _numbers(seen: HopEvidence) -> Said | None:
+    of_responses = [one for one in seen.streams if one.question.api == "responses" and one.is_whole]
     if not of_responses:
         return None
     found = {one.numbered for one in of_responses}
@@ -131,10 +131,10 @@ def _numbers(seen: Seen) -> Said | None:
     return "note", "Not every event has a sequence_number: a stream that broke cannot be resumed from where it was."
 
 
-def _usage(seen: Seen) -> Said | None:
+def _usage(seen: HopEvidence) -> Said | None:
     found: list[str] = []
     for api, name in NAMES.items():
-        whole = [one for one in seen.streams if one.asked.api == api and one.whole]
+        whole = [one for one in seen.streams if one.question.api == api and one.is_whole]
         told = sum(one.tokens is not None for one in whole)
         if whole and told < len(whole):
             found.append(f"{name} ({len(whole) - told} of {len(whole)} streams)")
@@ -145,8 +145,8 @@ def _usage(seen: Seen) -> Said | None:
     return ("good", "Streams end with their token counts.") if seen.streams else None
 
 
-def _done(seen: Seen) -> Said | None:
-    of_chat = [one for one in seen.streams if one.asked.api == "chat" and one.whole]
+def _done_marker(seen: HopEvidence) -> Said | None:
+    of_chat = [one for one in seen.streams if one.question.api == "chat" and one.is_whole]
     if not of_chat:
         return None
     if all(one.done for one in of_chat):
@@ -154,18 +154,18 @@ def _done(seen: Seen) -> Said | None:
     return "note", "Chat streams end without [DONE]; some clients wait for it."
 
 
-def _tools(seen: Seen) -> Said | None:
-    calls = [one for one in seen.streams if one.asked.mode == "tools"]
+def _tools(seen: HopEvidence) -> Said | None:
+    calls = [one for one in seen.streams if one.question.mode == "tools"]
     if not calls:
         return None
-    in_one = [NAMES[one.asked.api] for one in calls if one.deltas == 1]
+    in_one = [NAMES[one.question.api] for one in calls if one.deltas == 1]
     if in_one:
         return "bad", f"They come in one piece ({', '.join(dict.fromkeys(in_one))}): nothing of a call is seen early."
     return "good", f"They are streamed, in {int(median(one.deltas for one in calls))} pieces."
 
 
-def _structured(seen: Seen) -> Said | None:
-    answers = [one for one in seen.streams if one.asked.mode == "structured"]
+def _structured_output(seen: HopEvidence) -> Said | None:
+    answers = [one for one in seen.streams if one.question.mode == "structured"]
     if not answers:
         return None
     if any(one.deltas == 1 for one in answers):
@@ -173,7 +173,7 @@ def _structured(seen: Seen) -> Said | None:
     return "good", f"It is streamed, in {int(median(one.deltas for one in answers))} pieces."
 
 
-def _limited(seen: Seen) -> Said | None:
+def _retry_after(seen: HopEvidence) -> Said | None:
     limited = [one for one in seen.readings if one.kind == "limited"]
     if not limited:
         return "unknown", "No 429 came, so its Retry-After was not seen."
@@ -183,18 +183,18 @@ def _limited(seen: Seen) -> Said | None:
     return "bad", f"429 came {len(limited)} times, without Retry-After: clients can only guess when to come back."
 
 
-def _sound(seen: Seen) -> Said | None:
-    wrong = [one for one in seen.readings if one.broken]
+def _sound(seen: HopEvidence) -> Said | None:
+    wrong = [one for one in seen.readings if one.is_broken]
     if not wrong:
         return None
     first = wrong[0]
     return (
         "bad",
-        f"{len(wrong)} of {len(seen.readings)} answers were not sound; {NAMES[first.asked.api]}: {first.wrong}.",
+        f"{len(wrong)} of {len(seen.readings)} answers were not sound; {NAMES[first.question.api]}: {first.wrong}.",
     )
 
 
-_CHECKS: Mapping[str, Callable[[Seen], Said | None]] = {
+CHECKS: Mapping[str, Callable[[HopEvidence], Said | None]] = {
     "sound streams": _sound,
     "content type": _content_type,
     "compression": _compression,
@@ -204,15 +204,15 @@ _CHECKS: Mapping[str, Callable[[Seen], Said | None]] = {
     "pings": _pings,
     "sequence_number": _numbers,
     "usage": _usage,
-    "[DONE]": _done,
+    "[DONE]": _done_marker,
     "tool arguments": _tools,
-    "structured output": _structured,
-    "retry headers": _limited,
+    "structured output": _structured_output,
+    "retry headers": _retry_after,
 }
 """By name; in the order of the report."""
 
 
-def merged(found: Sequence[Check], more: Sequence[Check]) -> list[Check]:
+def merge_checks(found: Sequence[Check], more: Sequence[Check]) -> list[Check]:
     """With checks that know better: those of the same hop and name give way."""
     better = {(one.hop, one.name) for one in more}
     return [*(one for one in found if (one.hop, one.name) not in better), *more]

@@ -18,7 +18,7 @@ from bench.clients.decode.sse import SseParser
 from bench.clients.wire.errors import DEADLINE
 from bench.core.trial import Attempt
 from bench.doctor.diagnosis import Mode
-from bench.doctor.requests import Asked
+from bench.doctor.requests import Question
 
 Kind = Literal["stream", "json", "refused", "limited", "failed", "late"]
 EVENT_STREAM = "text/event-stream"
@@ -49,7 +49,7 @@ class Reading:
     """One answer, as it arrived."""
 
     hop: int
-    asked: Asked
+    question: Question
     kind: Kind
     wrong: str = ""
     """What is wrong with it as an answer, or what the server said when it refused."""
@@ -88,17 +88,17 @@ class Reading:
     client_id: str = ""
 
     @property
-    def whole(self) -> bool:
+    def is_whole(self) -> bool:
         """Is it a stream that came to its proper end?"""
         return self.kind == "stream" and not self.wrong
 
     @property
-    def broken(self) -> bool:
+    def is_broken(self) -> bool:
         """Was it to be a stream, and is no whole one?"""
         return self.kind in {"stream", "failed"} and bool(self.wrong)
 
     @property
-    def compressed(self) -> str:
+    def encoding(self) -> str:
         """The encoding of its body; empty where it is sent as it is."""
         encoding = self.headers.get("content-encoding", "")
         return "" if encoding == "identity" else encoding
@@ -109,29 +109,29 @@ class Reading:
         return (self.last_ms or 0.0) - (self.first_ms or 0.0)
 
 
-def read_answer(attempt: Attempt, asked: Asked, *, hop: int, nonce: str) -> Reading:
+def read_answer(attempt: Attempt, question: Question, *, hop: int, nonce: str) -> Reading:
     """What an attempt brought."""
     answer = decode(attempt.reads, attempt.headers, asked_stream=True, path=attempt.path)
     origin = attempt.t_sent or attempt.t_start
     kind, wrong = _kind(attempt, answer)
-    events = [event for event in answer.events if event.meaning.kind in _OF_MODE[asked.mode]]
+    events = [event for event in answer.events if event.meaning.kind in _OF_MODE[question.mode]]
     deltas = _deltas(events)
     arrivals = _arrivals(deltas)
     return Reading(
         hop=hop,
-        asked=asked,
+        question=question,
         kind=kind,
         wrong=wrong,
         status=attempt.status,
         headers=attempt.headers,
         http_version=attempt.http_version or "",
         reused=attempt.reused,
-        connect_ms=_after(attempt.t_connect, attempt.t_tls or attempt.t_connected),
-        headers_ms=_after(origin, attempt.t_headers),
-        first_byte_ms=_after(origin, _first_byte(attempt)),
-        first_ms=_after(origin, arrivals[0][0] if arrivals else None),
-        last_ms=_after(origin, arrivals[-1][0] if arrivals else None),
-        end_ms=_after(origin, attempt.t_end) or 0.0,
+        connect_ms=_elapsed_ms(attempt.t_connect, attempt.t_tls or attempt.t_connected),
+        headers_ms=_elapsed_ms(origin, attempt.t_headers),
+        first_byte_ms=_elapsed_ms(origin, _first_byte(attempt)),
+        first_ms=_elapsed_ms(origin, arrivals[0][0] if arrivals else None),
+        last_ms=_elapsed_ms(origin, arrivals[-1][0] if arrivals else None),
+        end_ms=_elapsed_ms(origin, attempt.t_end) or 0.0,
         reads=_reads(attempt, deltas, origin),
         arrivals=arrivals,
         t_sent=origin,
@@ -139,9 +139,9 @@ def read_answer(attempt: Attempt, asked: Asked, *, hop: int, nonce: str) -> Read
         chars=arrivals[-1][1] if arrivals else 0,
         tokens=answer.usage.output if answer.usage else None,
         pings=answer.pings,
-        numbered=_numbered(answer),
+        numbered=_sequence_state(answer),
         done=answer.done,
-        elsewhere=_elsewhere(attempt, answer, asked.mode, found=bool(deltas)),
+        elsewhere=_elsewhere(attempt, answer, question.mode, found=bool(deltas)),
         nonce=nonce,
         client_id=attempt.client_id,
     )
@@ -175,7 +175,7 @@ def text_of_delta(event: Mapping[str, Any]) -> str:
     return text if isinstance(text, str) else ""
 
 
-def _after(origin: int | None, time: int | None) -> float | None:
+def _elapsed_ms(origin: int | None, time: int | None) -> float | None:
     return None if origin is None or time is None else (time - origin) / 1e6
 
 
@@ -270,7 +270,7 @@ def _reads(attempt: Attempt, deltas: Sequence[Event], origin: int) -> list[Read]
     return found
 
 
-def _numbered(answer: Answer) -> str:
+def _sequence_state(answer: Answer) -> str:
     """Do the events of the Responses API count from one to the next?"""
     numbers = [event.meaning.sequence_number for event in answer.events if event.meaning.type != "[DONE]"]
     known = [number for number in numbers if number is not None]

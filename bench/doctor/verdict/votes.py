@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from bench.doctor.verdict.bursts import LUMP, bursts, shape
+from bench.doctor.verdict.bursts import LUMP, burst_shape, bursts
 from bench.doctor.verdict.reading import Reading
 
 Vote = Literal["bursty", "even", "partly", "unclear", "lump", "short"]
@@ -39,7 +39,7 @@ def vote(reading: Reading, resolution_ms: float) -> Vote:
     if reading.deltas < FEWEST_DELTAS:
         long = reading.chars >= ONE_PIECE or (reading.tokens or 0) >= FEWEST_IN_A_LUMP
         return "lump" if long and reading.deltas < LUMP else "short"
-    seen = shape(bursts(reading))
+    seen = burst_shape(bursts(reading))
     if reading.window_ms <= resolution_ms or (seen.largest >= ONE_LUMP and seen.pause_ms <= resolution_ms):
         return "lump" if reading.deltas >= FEWEST_IN_A_LUMP else "short"
     if seen.held <= SELDOM or seen.pause_ms <= LATE_MS:
@@ -51,6 +51,6 @@ def vote(reading: Reading, resolution_ms: float) -> Vote:
 
 def telling(sound: Sequence[Reading], votes: Sequence[Vote]) -> list[Vote]:
     """The votes that count: that a shorter answer fits whole into a lump says nothing against lumps, or for them."""
-    longest = max(one.asked.tokens for one in sound)
+    longest = max(one.question.tokens for one in sound)
     both = zip(sound, votes, strict=True)
-    return [said for one, said in both if said != "short" and (said != "lump" or one.asked.tokens == longest)]
+    return [said for one, said in both if said != "short" and (said != "lump" or one.question.tokens == longest)]

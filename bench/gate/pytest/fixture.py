@@ -51,7 +51,7 @@ class StreamBench:
         done = self._run([*map(str, scenarios), *arguments(asked)])
         made = sorted(self._runs() - before)
         if done.returncode or not made:
-            pytest.fail("\n".join([_why(done), *map(str, made)]), pytrace=False)
+            pytest.fail("\n".join([_failure_text(done), *map(str, made)]), pytrace=False)
         return Result(build(made[-1]), made[-1])
 
     def _run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
@@ -98,7 +98,7 @@ def _environment() -> dict[str, str]:
     return {**kept, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8"}
 
 
-def _why(done: subprocess.CompletedProcess[str]) -> str:
+def _failure_text(done: subprocess.CompletedProcess[str]) -> str:
     """Its last line, which says what is wrong and what to do; of a gate that did not pass, the verdicts."""
     verdicts = [line for line in done.stdout.splitlines() if line.startswith(("FAIL ", "UNDECIDED "))]
     if verdicts and done.returncode in {EXIT_FAILED, EXIT_UNDECIDED}:

@@ -19,7 +19,7 @@ from bench.core.row import CellKey, Row
 from bench.core.summary import Summary
 from bench.gate.judge import judge_all
 from bench.gate.terminal import worst_first, write
-from bench.gate.verdict import Judged
+from bench.gate.verdict import Decision
 from bench.records.find import find_run
 
 COLUMNS = (*CellKey._fields, "unit")
@@ -110,5 +110,5 @@ class Result:
         pytest.fail(f"{line}\n{self.folder}", pytrace=False)
 
 
-def _line(judged: Judged) -> str:
+def _line(judged: Decision) -> str:
     return f"{judged.verdict} {judged.condition}  {judged.subject}: {judged.sentence}"

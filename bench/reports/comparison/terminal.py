@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from bench.analysis.comparison.effects import outcome
 from bench.analysis.wording import value
 from bench.core.comparison import Change, Comparison
-from bench.core.terminal import harmless
+from bench.core.terminal import escape_control
 from bench.reports.tables import changes as words
 from bench.reports.tables.times import Column
 from bench.reports.terminal.columns import table
@@ -31,7 +31,7 @@ HEADS = (
 
 def render_terminal(comparison: Comparison, width: int = WIDEST) -> str:
     """Who with whom, what speaks against it, the answer, the numbers that differ, and what cannot be seen."""
-    return "\n".join(harmless(line).rstrip() for line in _lines(comparison, min(width, WIDEST))) + "\n"
+    return "\n".join(escape_control(line).rstrip() for line in _lines(comparison, min(width, WIDEST))) + "\n"
 
 
 def _lines(comparison: Comparison, width: int) -> Iterator[str]:

@@ -71,7 +71,7 @@ def under_load(summary: Summary) -> list[list[Cell]]:
     groups: dict[object, list[Cell]] = {}
     for cell in summary.cells:
         groups.setdefault(cell.key._replace(load=""), []).append(cell)
-    loaded = [cells for cells in groups.values() if not all(parse_load(cell.key.load).alone for cell in cells)]
+    loaded = [cells for cells in groups.values() if not all(parse_load(cell.key.load).sequential for cell in cells)]
     return [sorted(cells, key=lambda cell: parse_load(cell.key.load).place) for cells in loaded]
 
 

@@ -7,7 +7,7 @@ import textwrap
 import unicodedata
 from collections.abc import Sequence
 
-from bench.core.terminal import harmless
+from bench.core.terminal import escape_control
 from bench.reports.tables.times import Column
 from bench.reports.terminal.fit import Line
 
@@ -26,8 +26,8 @@ def table(
 
     The first column takes what the others leave, and folds. Where that is too narrow each row is a small paragraph.
     """
-    texts = [[harmless(text) for text in texts] for texts, _ in rows]
-    heads = [[harmless(column.top) for column in columns], [harmless(column.bottom) for column in columns]]
+    texts = [[escape_control(text) for text in texts] for texts, _ in rows]
+    heads = [[escape_control(column.top) for column in columns], [escape_control(column.bottom) for column in columns]]
     widths = [max(map(columns_of, column)) for column in zip(*heads, *texts, strict=True)]
     room = width - sum(widths[1:]) - len(GAP) * (len(widths) - 1)
     if room < min(widths[0], max(NARROWEST, *(columns_of(head[0]) for head in heads))):
@@ -92,7 +92,7 @@ def clipped(text: str, width: int) -> str:
 
 def wrapped(text: str, width: int) -> list[str]:
     """Lines that take no more columns than that."""
-    wide = _widened(harmless(text, " "))
+    wide = _widened(escape_control(text, " "))
     lines = textwrap.wrap(
         wide, width - (_FILLER in wide)
     )  # one less: a line may end between a character and its other half

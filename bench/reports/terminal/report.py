@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from bench.core.comparison import Comparison
 from bench.core.summary import Summary
-from bench.core.terminal import harmless
+from bench.core.terminal import escape_control
 from bench.reports.terminal.columns import paragraph
 from bench.reports.terminal.fit import Line, fit
 from bench.reports.terminal.sections import sections, title
@@ -42,5 +42,5 @@ def render_terminal(
 
 def shown(line: Line, *, color: bool) -> str:
     """As the terminal is told, with nothing in it that a server could tell it."""
-    text = harmless(line.text).rstrip()
+    text = escape_control(line.text).rstrip()
     return f"\x1b[{STYLES[line.style]}m{text}\x1b[0m" if color and line.style and text else text

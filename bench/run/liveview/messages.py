@@ -67,7 +67,7 @@ def cells_of(plan: Plan) -> list[dict[str, Any]]:
             "pairs": None if planned[cell.cell] is None else (planned[cell.cell] or 0) // len(cell.deliveries),
             "deliveries": cell.deliveries,
             "simulated": cell.simulated,
-            "alone": cell.level.alone,
+            "alone": cell.level.sequential,
         }
         for cell, label in zip(cells, labels, strict=True)
     ]

@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from bench.core.terminal import harmless
+from bench.core.terminal import escape_control
 from bench.run.liveview.estimates import Figures, Remembered
 from bench.run.liveview.state import CellState, State
 from bench.stats.intervals import Estimate
@@ -177,4 +177,4 @@ def _line(text: str) -> Text:
 
 def one_line(text: str) -> str:
     """In one line and without control characters: errors and names may be a server's."""
-    return " ".join(harmless(text, " ").split())
+    return " ".join(escape_control(text, " ").split())

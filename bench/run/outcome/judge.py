@@ -19,7 +19,7 @@ import openai
 import pydantic
 
 from bench.clients.decode.decode import CONFIRMED, UNFINISHED, Answer
-from bench.core.trial import WEBSOCKET, Attempt, Deadline, Lost, SetupFault, Shed, Trial
+from bench.core.trial import WEBSOCKET, Attempt, Deadline, SetupFault, Shed, Trial, TrialLost
 from bench.run.outcome.exceptions import failure_class, http_class, unwrapped
 
 Exchange = tuple[Attempt, Answer]
@@ -29,7 +29,7 @@ _ASKED = {
     "previous_response_id": re.compile(rb'"previous_response_id"\s*:\s*"'),
 }
 """Of `CONFIRMED`: how a request asks for it. Quotes inside of JSON text are escaped."""
-_OURS = {Deadline: "timeout", Shed: "shed", Lost: "lost"}
+_OURS = {Deadline: "timeout", Shed: "shed", TrialLost: "lost"}
 
 
 @dataclass(frozen=True)

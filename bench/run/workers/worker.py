@@ -20,7 +20,7 @@ from typing import Any
 import orjson
 
 from bench.core.errors import BenchError
-from bench.core.trial import Lost
+from bench.core.trial import TrialLost
 from bench.plan import open_file_limit as fdlimit
 from bench.plan.choice import Choice
 from bench.plan.plan import Cell, Group, Plan, PlannedTrial
@@ -175,7 +175,7 @@ async def serve(sock: socket.socket) -> None:
         pass
     except BenchError as error:
         line.send(message(kind="failed", error=str(error), exit_code=error.exit_code))
-    except Lost as error:
+    except TrialLost as error:
         lost = str(error)
     heard.cancel()
     if not lost:

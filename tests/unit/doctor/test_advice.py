@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from bench.doctor.advice import BUFFERS, Advice, advise, size_text
 from bench.doctor.diagnosis import Fix, Mode, Verdict
-from bench.doctor.products import PRODUCTS, passed_through, who
+from bench.doctor.products import PRODUCTS, products_named, server_text
 from bench.doctor.verdict.bursts import Nature, Pattern
-from bench.doctor.verdict.judged import Judged
+from bench.doctor.verdict.judged import Judgement
 
 HEADERS: Mapping[str, Mapping[str, str]] = {
     "nginx": {"server": "nginx/1.22.1"},
@@ -33,17 +33,17 @@ HEADERS: Mapping[str, Mapping[str, str]] = {
 PLAIN: Mapping[str, str] = {"server": "uvicorn", "content-type": "text/event-stream"}
 
 
-def lumpy(nature: Nature = "size", *, inside: float = 1.0, period: float = 81.0, size: float = 4096.0) -> Judged:
+def lumpy(nature: Nature = "size", *, inside: float = 1.0, period: float = 81.0, size: float = 4096.0) -> Judgement:
     """Bursty by such a pattern."""
     found = Pattern(
         lumps=12, deltas=(15, 17), period_ms=period, bytes=size, even_bytes=0, even_period=0.01, inside=inside
     )
-    return Judged(verdict="bursty", answers=6, nature=nature, pattern=found)
+    return Judgement(verdict="bursty", answers=6, nature=nature, pattern=found)
 
 
 def of(verdict: Verdict, mode: Mode = "text", headers: Mapping[str, str] = PLAIN, **judged: object) -> Advice:
     """Advice on a verdict."""
-    return advise(Judged(verdict=verdict, answers=6, **judged), mode, headers, None)  # type: ignore[arg-type]
+    return advise(Judgement(verdict=verdict, answers=6, **judged), mode, headers, None)  # type: ignore[arg-type]
 
 
 def lines(change: Advice) -> str:
@@ -54,7 +54,7 @@ def lines(change: Advice) -> str:
 @pytest.mark.parametrize("name", HEADERS)
 def test_each_product_is_recognised(name: str) -> None:
     """By a header as it is sent, and alone; the advice names it, says its habit, and begins with its remedy."""
-    assert [one.name for one in passed_through(HEADERS[name])] == [name]
+    assert [one.name for one in products_named(HEADERS[name])] == [name]
     found = advise(lumpy(), "text", HEADERS[name], None)
     (product,) = [one for one in PRODUCTS if one.name == name]
     assert f"The headers name {name}: {product.habit}" in found.why
@@ -80,7 +80,7 @@ def test_the_table_is_covered() -> None:
 )
 def test_passed_through(headers: Mapping[str, str], names: list[str]) -> None:
     """Several at once in the order of the table, none twice, and none by a name that only looks like it."""
-    assert [one.name for one in passed_through(headers)] == names
+    assert [one.name for one in products_named(headers)] == names
 
 
 @pytest.mark.parametrize("product", PRODUCTS, ids=lambda one: one.name)
@@ -99,14 +99,14 @@ def complete(fix: Fix) -> bool:
     return bool(fix.where and (fix.lines or fix.note) and all(fix.lines) and (not fix.note or fix.note.endswith(".")))
 
 
-ALL: list[tuple[Verdict, Mode, Judged]] = [
+ALL: list[tuple[Verdict, Mode, Judgement]] = [
     *(("bursty", "text", lumpy(nature)) for nature in ("size", "time", "unknown")),
     ("bursty", "text", lumpy("size", inside=0)),
     ("bursty", "text", lumpy("time", period=40)),
-    *(("fake", mode, Judged(verdict="fake", answers=6, one_piece=True)) for mode in ("text", "tools", "structured")),
-    ("fake", "text", Judged(verdict="fake", answers=6)),
-    ("blocked", "text", Judged(verdict="blocked", answers=6)),
-    ("not streaming", "text", Judged(verdict="not streaming", answers=6)),
+    *(("fake", mode, Judgement(verdict="fake", answers=6, one_piece=True)) for mode in ("text", "tools", "structured")),
+    ("fake", "text", Judgement(verdict="fake", answers=6)),
+    ("blocked", "text", Judgement(verdict="blocked", answers=6)),
+    ("not streaming", "text", Judgement(verdict="not streaming", answers=6)),
 ]
 
 
@@ -114,7 +114,7 @@ ALL: list[tuple[Verdict, Mode, Judged]] = [
 @pytest.mark.parametrize("headers", [PLAIN, HEADERS["nginx"], {**HEADERS["Caddy"], "content-encoding": "gzip"}])
 @pytest.mark.parametrize("plain", [None, "streaming", "bursty"])
 def test_every_bad_verdict_has_a_cause_and_a_remedy(
-    verdict: Verdict, mode: Mode, judged: Judged, headers: Mapping[str, str], plain: Verdict | None
+    verdict: Verdict, mode: Mode, judged: Judgement, headers: Mapping[str, str], plain: Verdict | None
 ) -> None:
     """As whole sentences, each remedy with its place; and nothing in it is a number that was measured."""
     found = advise(judged, mode, headers, plain)
@@ -137,7 +137,7 @@ def test_every_bad_verdict_has_a_cause_and_a_remedy(
         (lumpy("size", period=40), "when it is full", "Nagle"),
     ],
 )
-def test_the_cause_of_lumps(judged: Judged, says: str, not_says: str) -> None:
+def test_the_cause_of_lumps(judged: Judgement, says: str, not_says: str) -> None:
     """It follows from their nature; only a timer of 40 ms is Nagle's."""
     found = advise(judged, "text", PLAIN, None)
     assert says in found.why
@@ -155,7 +155,7 @@ def test_the_application_can_tell_nginx() -> None:
 def test_compression_is_the_cause_where_it_streams_without(verdict: Verdict) -> None:
     """Then the remedy is about compression alone; with a buffer as well it is both; unproved it is neither."""
     headers = {**HEADERS["nginx"], "content-encoding": "gzip"}
-    judged = Judged(verdict=verdict, answers=6, pattern=lumpy().pattern, nature="size")
+    judged = Judgement(verdict=verdict, answers=6, pattern=lumpy().pattern, nature="size")
     cured = advise(judged, "text", headers, "streaming")
     assert "without compression it streams" in cured.why
     assert "gzip off;" in lines(cured)
@@ -204,6 +204,6 @@ def test_sizes(size: float) -> None:
 
 def test_who() -> None:
     """What the headers say, each once and not without end; nothing where they say nothing."""
-    assert who({"server": "nginx", "via": "1.1 varnish", "x-powered-by": "nginx"}) == "nginx, 1.1 varnish"
-    assert who({"server": ""}) == who({}) == ""
-    assert len(who({"server": "x" * 500})) == 80
+    assert server_text({"server": "nginx", "via": "1.1 varnish", "x-powered-by": "nginx"}) == "nginx, 1.1 varnish"
+    assert server_text({"server": ""}) == server_text({}) == ""
+    assert len(server_text({"server": "x" * 500})) == 80

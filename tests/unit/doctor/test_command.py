@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from bench.cli.doctor import settings_from
 from bench.core.errors import BenchError
 from bench.core.target import Price, Target
-from bench.doctor.command import again_of
-from bench.doctor.endpoints import Chosen, _told_apart, announce, ask_before_spending, choose
-from bench.doctor.settings import Settings
+from bench.doctor.command import repeat_command
+from bench.doctor.endpoints import DoctorEndpoint, _with_unique_names, announce, ask_before_spending, choose
+from bench.doctor.settings import DoctorSettings
 from bench.plan.config import Config
 
 A, B = "http://127.0.0.1:8001/v1", "http://127.0.0.1:8002/v1"
@@ -27,9 +27,9 @@ CONFIG = Config(
 )
 
 
-def chosen(**options: Any) -> list[Chosen]:
+def chosen(**options: Any) -> list[DoctorEndpoint]:
     """What they mean."""
-    return choose(Settings(config=CONFIG, **options))
+    return choose(DoctorSettings(config=CONFIG, **options))
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_told_apart() -> None:
         "http://127.0.0.1:8001/other/v1",
         "127.0.0.1:8002",
     ]
-    assert _told_apart(found) == found
+    assert _with_unique_names(found) == found
 
 
 @pytest.mark.parametrize(
@@ -134,16 +134,16 @@ def test_told_apart() -> None:
 )
 def test_the_command_again(argv: list[str], again: list[str]) -> None:
     """It has all but the page and the question."""
-    assert again_of(argv) == again
+    assert repeat_command(argv) == again
 
 
 def test_requests() -> None:
     """A text is always among them, in the order of the modes; one API alone if that is asked for."""
-    alone = Settings(api="chat", modes=["structured"]).requests
+    alone = DoctorSettings(api="chat", modes=["structured"]).requests
     assert [one.mode for one in alone] == ["text", "text", "text", "structured"] * 2
     assert {one.api for one in alone} == {"chat"}
-    assert {one.api for one in Settings().requests} == {"responses", "chat"}
-    assert max(one.tokens for one in Settings(output_tokens=2000).requests) == 2000
+    assert {one.api for one in DoctorSettings().requests} == {"responses", "chat"}
+    assert max(one.tokens for one in DoctorSettings(output_tokens=2000).requests) == 2000
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_requests() -> None:
 @pytest.mark.parametrize("yes", [False, True])
 def test_consent(price: Price | None, url: str, *, asks: bool, yes: bool) -> None:
     """Only what may cost something is asked for, once, and a no sends nothing."""
-    one = Chosen(Target(name="t", base_url=url, price=price), "m", "t", simulated=False)
+    one = DoctorEndpoint(Target(name="t", base_url=url, price=price), "m", "t", simulated=False)
     questions: list[str] = []
 
     def no(question: str) -> bool:
@@ -166,19 +166,19 @@ def test_consent(price: Price | None, url: str, *, asks: bool, yes: bool) -> Non
 
     if asks and not yes:
         with pytest.raises(BenchError, match="nothing was sent"):
-            ask_before_spending([one, one], Settings(), no)
+            ask_before_spending([one, one], DoctorSettings(), no)
     else:
-        ask_before_spending([one], Settings(yes=yes), no)
+        ask_before_spending([one], DoctorSettings(yes=yes), no)
     assert len(questions) == (asks and not yes)
 
 
 def test_what_is_announced(capsys: pytest.CaptureFixture[str]) -> None:
     """The number of requests, preflight's too, for each endpoint by its host and model."""
-    announce(chosen(base_urls=[A, B], models=["m"]), Settings())
+    announce(chosen(base_urls=[A, B], models=["m"]), DoctorSettings())
     said = capsys.readouterr().err
     assert "127.0.0.1:8001, m" in said
     assert "127.0.0.1:8002, m" in said
-    assert said.count(f"{len(Settings().requests) + 2} requests") == 2
+    assert said.count(f"{len(DoctorSettings().requests) + 2} requests") == 2
 
 
 def test_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,7 +201,7 @@ def test_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (found.base_urls, found.targets, found.output_tokens, found.seed) == ((A,), (), 64, 0)
     assert found.headers == {"X-Team": "a", "X-Key": "${KEY}"}
     assert found.extra_body == {"top_p": 0.5}
-    assert (found.modes, found.api, found.deadline) == (Settings().modes, None, Settings().deadline)
+    assert (found.modes, found.api, found.deadline) == (DoctorSettings().modes, None, DoctorSettings().deadline)
     assert [target.name for target in found.config.targets] == ["mine"]
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bench.core.trial import Attempt
 from bench.doctor.conclude import answer, conclude, exit_code, numbers
 from bench.doctor.diagnosis import MEANS, Diagnosis, Finding, Hop, Verdict
-from bench.doctor.probe.examine import Examined, Patient
+from bench.doctor.probe.examine import Examination, Patient
 from bench.doctor.probe.metronome import BEAT_MS, FIRST, Metronome
 from bench.doctor.requests import APIS, MODES, Manner
 from bench.doctor.verdict.judge import judge
@@ -122,7 +122,7 @@ def concluded(*ways: Deliver, broken: int = 0) -> Diagnosis:
         headers = {"content-type": "text/event-stream", "server": "nginx/1.22.1"}
         readings += endpoint(rng, even(rng, 20, 0.2), way, hop=hop, headers=headers, tokens=64)
     readings = [replace(one, wrong="it ends early") if place < broken else one for place, one in enumerate(readings)]
-    found = Examined(readings=readings, metronome=ticks(), requests=len(readings))
+    found = Examination(readings=readings, metronome=ticks(), requests=len(readings))
     return conclude(patients, found, again="bench doctor", requests=3, notes=["n"])
 
 

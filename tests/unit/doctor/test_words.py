@@ -11,20 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.doctor.diagnosis import MEANS, Mode, Verdict
-from bench.doctor.probe.metronome import Lateness
+from bench.doctor.probe.metronome import MachineLateness
 from bench.doctor.verdict.judge import judge
-from bench.doctor.verdict.judged import Judged
-from bench.doctor.words import costs, happens, instrument, sure
+from bench.doctor.verdict.judged import Judgement
+from bench.doctor.words import confidence, costs, happens, instrument
 from tests.support.delivered import at_once, direct, endpoint, even, replayed, seeded, size_buffer, timer
 
 MODES: list[Mode] = ["text", "tools", "structured"]
-QUIET = Lateness(900, 0.2, 0.9, 1.4)
-UNKNOWN = Lateness(0, None, None, None)
+QUIET = MachineLateness(900, 0.2, 0.9, 1.4)
+UNKNOWN = MachineLateness(0, None, None, None)
 SENTENCES = re.compile(r"(?:[A-Z0-9][^\n]*[.])?")
 NONSENSE = re.compile(r"\bNone\b|\bnan\b|\binf\b|\d{5,}|-\d|\be[+-]\d| {2}|\.\.|\( *\)")
 
 
-def judged(deliver: object, mode: Mode = "text", gap: float = 20.0, **changes: object) -> Judged:
+def judged(deliver: object, mode: Mode = "text", gap: float = 20.0, **changes: object) -> Judgement:
     """The verdict on an endpoint that delivers so."""
     rng = seeded(1)
     answers = endpoint(rng, even(rng, gap, 0.2), deliver)  # type: ignore[arg-type]
@@ -38,18 +38,18 @@ KINDS = {
     "fake at once": judged(at_once),
     "fake replayed": judged(replayed(5)),
     "blocked": judged(at_once, verdict="blocked"),
-    "not streaming": Judged(
+    "not streaming": Judgement(
         verdict="not streaming", answers=6, agree=6, telling=6, because="in 6 of 6 answers", whole_ms=1234.5
     ),
-    "broken": Judged(verdict="broken", answers=6, agree=5, telling=6, because="it ends early, in 5 of 6 answers"),
-    "inconclusive": Judged(verdict="inconclusive", answers=6, because="the answers do not agree"),
-    "not offered": Judged(verdict="not offered", answers=2, because="the server refuses it (HTTP 400)"),
+    "broken": Judgement(verdict="broken", answers=6, agree=5, telling=6, because="it ends early, in 5 of 6 answers"),
+    "inconclusive": Judgement(verdict="inconclusive", answers=6, because="the answers do not agree"),
+    "not offered": Judgement(verdict="not offered", answers=2, because="the server refuses it (HTTP 400)"),
 }
 
 
-def said(one: Judged, mode: Mode, lateness: Lateness) -> Iterator[str]:
+def said(one: Judgement, mode: Mode, lateness: MachineLateness) -> Iterator[str]:
     """All three texts."""
-    return iter((happens(one, mode), sure(one, lateness), costs(one)))
+    return iter((happens(one, mode), confidence(one, lateness), costs(one)))
 
 
 def test_every_verdict_is_among_them() -> None:
@@ -59,7 +59,7 @@ def test_every_verdict_is_among_them() -> None:
 
 @pytest.mark.parametrize("name", KINDS)
 @pytest.mark.parametrize("lateness", [QUIET, UNKNOWN])
-def test_whole_sentences(name: str, lateness: Lateness) -> None:
+def test_whole_sentences(name: str, lateness: MachineLateness) -> None:
     """They begin with a capital and end with a full stop, in every mode, and no missing value shows."""
     for mode in MODES:
         for text in said(KINDS[name], mode, lateness):
@@ -75,7 +75,7 @@ NUMBERS = st.floats(0, 90_000)
 def test_whatever_is_missing(verdict: Verdict, mode: Mode, values: list[float | None]) -> None:
     """Any number, also one that is not known, gives whole sentences without `None`, in seconds from 1,000 ms on."""
     first, whole, gap, between, could_be, limit = values
-    one = Judged(
+    one = Judgement(
         verdict=verdict,
         because="something is",
         answers=6,
@@ -121,15 +121,17 @@ def test_the_piece_is_named_by_mode() -> None:
 def test_how_sure() -> None:
     """Sure only where more than one answer can tell and all agree, and for lumps well above the resolution."""
     lumpy = KINDS["size"]
-    assert sure(lumpy, QUIET).startswith(f"Sure: {lumpy.telling} of {lumpy.telling} answers that can tell, ")
-    assert "This machine itself was 0.90 ms late meanwhile (p90); a pause counts from 6.0 ms on." in sure(lumpy, QUIET)
-    assert "This machine" not in sure(lumpy, UNKNOWN)
-    assert sure(replace(lumpy, agree=lumpy.telling - 1), QUIET).startswith("Likely: ")
-    assert sure(replace(lumpy, agree=1, telling=1), QUIET).startswith("Likely: ")
-    assert sure(replace(lumpy, resolution_ms=300.0), QUIET).startswith("Likely: ")
-    assert sure(KINDS["broken"], QUIET) == "Likely: 5 of 6 answers."
-    assert sure(KINDS["not streaming"], QUIET) == "Sure: 6 of 6 answers."
-    assert sure(KINDS["inconclusive"], QUIET) == sure(KINDS["not offered"], QUIET) == ""
+    assert confidence(lumpy, QUIET).startswith(f"Sure: {lumpy.telling} of {lumpy.telling} answers that can tell, ")
+    assert "This machine itself was 0.90 ms late meanwhile (p90); a pause counts from 6.0 ms on." in confidence(
+        lumpy, QUIET
+    )
+    assert "This machine" not in confidence(lumpy, UNKNOWN)
+    assert confidence(replace(lumpy, agree=lumpy.telling - 1), QUIET).startswith("Likely: ")
+    assert confidence(replace(lumpy, agree=1, telling=1), QUIET).startswith("Likely: ")
+    assert confidence(replace(lumpy, resolution_ms=300.0), QUIET).startswith("Likely: ")
+    assert confidence(KINDS["broken"], QUIET) == "Likely: 5 of 6 answers."
+    assert confidence(KINDS["not streaming"], QUIET) == "Sure: 6 of 6 answers."
+    assert confidence(KINDS["inconclusive"], QUIET) == confidence(KINDS["not offered"], QUIET) == ""
 
 
 def test_costs_of_lumps() -> None:

@@ -16,7 +16,7 @@ from bench.core.errors import BenchError
 from bench.core.summary import Summary
 from bench.gate import github, junit, run_gate
 from bench.gate.terminal import exit_code, outcome, worst_first, write
-from bench.gate.verdict import Judged
+from bench.gate.verdict import Decision
 from bench.reports.output import Output
 from tests.support.synthetic import Truth, make_run
 
@@ -40,8 +40,8 @@ def _parsed(file: bytes) -> ET.Element:
     return ET.fromstring(file)  # noqa: S314  (our own)
 
 
-def judged(verdict: str, number: int = 0, excess: float = 0.0, said: str = "why") -> Judged:
-    return Judged(f"ttft > {number}ms", "text", "text ttft p50 streamed", verdict, said, excess)  # type: ignore[arg-type]
+def judged(verdict: str, number: int = 0, excess: float = 0.0, said: str = "why") -> Decision:
+    return Decision(f"ttft > {number}ms", "text", "text ttft p50 streamed", verdict, said, excess)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_the_whole_gate(summary: Summary, tmp_path: Path, capsys: pytest.Capture
 def test_junit(summary: Summary) -> None:
     """A suite for each scenario with the run's properties; the counts are those of its cases."""
     verdicts = [judged("PASS"), judged("FAIL", 1), judged("UNDECIDED", 2)]
-    verdicts.append(Judged("ttft > 1s", "rag", "rag ttft p50 streamed", "PASS", "fine"))
+    verdicts.append(Decision("ttft > 1s", "rag", "rag ttft p50 streamed", "PASS", "fine"))
     root = _parsed(junit.render(summary, verdicts, ["about nothing"]))
     assert [suite.get("name") for suite in root] == ["text", "rag", "gate"]
     for suite in root:
@@ -128,7 +128,7 @@ def test_junit(summary: Summary) -> None:
 @given(TEXTS, TEXTS)
 def test_junit_of_any_text(summary: Summary, said: str, subject: str) -> None:
     """Whatever a server said, the file is XML; what XML cannot hold is a replacement character."""
-    one = Judged("ttft > 1s", subject, subject, "FAIL", said)
+    one = Decision("ttft > 1s", subject, subject, "FAIL", said)
     failure = _parsed(junit.render(summary, [one])).find(".//failure")
     assert failure is not None
     allowed = "".join(
@@ -195,7 +195,7 @@ def test_annotations(summary: Summary, monkeypatch: pytest.MonkeyPatch, capsys: 
 @given(TEXTS, TEXTS)
 def test_annotations_of_any_text(title: str, said: str) -> None:
     """A command is one line: nothing in its texts ends it or begins another property, and it can be read back."""
-    (command,) = github.commands([Judged(title, "text", "text", "FAIL", said)], [], allow_undecided=False)
+    (command,) = github.commands([Decision(title, "text", "text", "FAIL", said)], [], allow_undecided=False)
     assert "\n" not in command
     assert "\r" not in command
     found = re.fullmatch(r"::error title=([^:,]*)::(.*)", command, re.DOTALL)

@@ -18,7 +18,7 @@ from bench.core.summary import Summary
 from bench.gate.condition import parse_condition
 from bench.gate.judge import decide, judge
 from bench.gate.sample_size import ROOM, for_share, for_width
-from bench.gate.verdict import Judged
+from bench.gate.verdict import Decision
 from tests.support.synthetic import Truth, make_run
 
 FAILS = {("streamed", number): "timeout" for number in (3, 9)}
@@ -40,7 +40,7 @@ def slower(tmp_path_factory: pytest.TempPathFactory) -> Summary:
     return build(make_run(tmp_path_factory.mktemp("gate") / "slower", cells, seed=8))
 
 
-def one(summary: Summary, text: str, baseline: Summary | None = None) -> Judged:
+def one(summary: Summary, text: str, baseline: Summary | None = None) -> Decision:
     """The only verdict on a condition."""
     (judged,) = judge(parse_condition(text), summary, [compare(baseline, summary)] if baseline else [])
     return judged

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bench.core.trial import Interrupted
+from bench.core.trial import Interruption
 from bench.plan.plan import PlannedTrial
 from bench.run.pacing import AHEAD_NS, MOST_AHEAD, Carry, Places, Unit, ahead, closed_loop, open_loop, scheduled
 
@@ -61,7 +61,7 @@ class Carried:
             seconds = self._first if number == 0 and self._first is not None else self._seconds
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.broken_off.wait(), seconds)
-                raise Interrupted
+                raise Interruption
             if number == self._failing:
                 raise ValueError("a plugin's fault")
             self.ended.append(number)

@@ -64,16 +64,16 @@ def stream_bench(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathF
             raise
         pytest.fail(ANOTHER_BENCH, pytrace=False)
 
-    out = _said(pytestconfig, "out")
+    out = _option_value(pytestconfig, "out")
     folder = pytestconfig.rootpath / out if out else tmp_path_factory.mktemp("stream_bench")
     return StreamBench(pytestconfig.rootpath, folder, _endpoint(pytestconfig))
 
 
 def _endpoint(config: pytest.Config) -> Mapping[str, str]:
     """What the session says of it."""
-    return {name: said for name in ENDPOINT if (said := _said(config, name))}
+    return {name: said for name in ENDPOINT if (said := _option_value(config, name))}
 
 
-def _said(config: pytest.Config, name: str) -> str:
+def _option_value(config: pytest.Config, name: str) -> str:
     """The option, else the ini value; empty where neither says anything."""
     return str(config.getoption(f"stream_bench_{name}") or config.getini(f"stream_bench_{name}") or "")

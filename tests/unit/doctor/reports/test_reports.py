@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from bench.doctor.diagnosis import Check, Curve, Diagnosis, Finding, Fix
 from bench.doctor.reports.arrivals_chart import arrivals
-from bench.doctor.reports.grouping import groups, joined, masked
+from bench.doctor.reports.grouping import groups, mask_numbers, modes_label
 from bench.doctor.reports.html import render_html
 from bench.doctor.reports.json import render_json
 from bench.doctor.reports.markdown import render_markdown
@@ -116,12 +116,12 @@ def test_the_worst_is_told_first() -> None:
 def test_labels_are_joined() -> None:
     """By API and mode, without losing which belong together."""
     cells = [streams(DIRECT, api, mode) for api in ("responses", "chat") for mode in ("text", "tools")]
-    assert joined(cells[:1]) == "responses, text"
-    assert joined(cells[:2]) == "responses (text, tools)"
-    assert joined(cells) == "responses and chat (text, tools)"
-    assert joined(cells[:3]) == "responses (text, tools) and chat, text"
-    assert masked("15 to 17 pieces (each time 4 KiB ± 1 %)") == masked("16 pieces (each time 870 bytes)")
-    assert masked("5 events in 1.2 s, 3 %") == masked("1 event in 812 ms, 0.5 %")
+    assert modes_label(cells[:1]) == "responses, text"
+    assert modes_label(cells[:2]) == "responses (text, tools)"
+    assert modes_label(cells) == "responses and chat (text, tools)"
+    assert modes_label(cells[:3]) == "responses (text, tools) and chat, text"
+    assert mask_numbers("15 to 17 pieces (each time 4 KiB ± 1 %)") == mask_numbers("16 pieces (each time 870 bytes)")
+    assert mask_numbers("5 events in 1.2 s, 3 %") == mask_numbers("1 event in 812 ms, 0.5 %")
 
 
 def test_healthy_modes_have_a_line_each() -> None:

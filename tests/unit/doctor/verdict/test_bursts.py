@@ -9,8 +9,17 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from bench.doctor.requests import Asked
-from bench.doctor.verdict.bursts import LUMP, TOGETHER, Burst, bursts, pattern, shape, variation, weighted_median
+from bench.doctor.requests import Question
+from bench.doctor.verdict.bursts import (
+    LUMP,
+    TOGETHER,
+    Burst,
+    burst_shape,
+    bursts,
+    lump_pattern,
+    variation,
+    weighted_median,
+)
 from bench.doctor.verdict.reading import Read, Reading
 from tests.support.delivered import (
     Deliver,
@@ -25,7 +34,7 @@ from tests.support.delivered import (
     timer,
 )
 
-LONG = Asked("chat", "text", 256, 0)
+LONG = Question("chat", "text", 256, 0)
 SEEDS = st.integers(0, 10**6)
 READS = st.lists(
     st.builds(Read, st.floats(0, 1e4), st.integers(1, 9000), st.integers(0, 30), inside=st.booleans()),
@@ -45,7 +54,7 @@ def test_an_even_stream_has_no_lumps(seed: int, count: int, gap: float, part: fl
     """With jitter below a quarter of the gap every delta is a burst of its own."""
     rng = seeded(seed)
     times = [gap * (place + part * rng.uniform(-1, 1)) for place in range(count)]
-    found = shape(bursts(answer(LONG, [Read(time, 200, 1, inside=False) for time in times])))
+    found = burst_shape(bursts(answer(LONG, [Read(time, 200, 1, inside=False) for time in times])))
     assert (found.bursts, found.typical, found.held, found.paused, found.pause_ms) == (count, 1, 0, 0, 0)
 
 
@@ -53,7 +62,7 @@ def test_an_even_stream_has_no_lumps(seed: int, count: int, gap: float, part: fl
 def test_steps_of_a_few_tokens_are_no_lumps(tokens: int) -> None:
     """Speculative decoding gives bursts of its step, none of which is a lump."""
     rng = seeded(1)
-    found = shape(bursts(answer(LONG, direct(pieces(rng, 240, 50, in_steps(20.0, tokens))))))
+    found = burst_shape(bursts(answer(LONG, direct(pieces(rng, 240, 50, in_steps(20.0, tokens))))))
     assert (found.typical, found.held, found.bursts) == (tokens, 0, 240 // tokens)
 
 
@@ -61,13 +70,13 @@ def test_steps_of_a_few_tokens_are_no_lumps(tokens: int) -> None:
 def test_lumps_of_a_size_buffer(seed: int, capacity: int, gap: float) -> None:
     """They have its size in bytes and its number of events, end inside events, and their nature is size."""
     reading = delivered(seed, gap, size_buffer(capacity))
-    found = pattern([bursts(reading)])
+    found = lump_pattern([bursts(reading)])
     assert found
     assert found.bytes == capacity
     assert capacity / 250 - 1 <= found.deltas[0] <= found.deltas[1] <= capacity / 150 + 1
     assert found.period_ms == pytest.approx(gap * capacity / 200, rel=0.1)
     assert (found.nature, found.even_bytes) == ("size", 0)
-    assert shape(bursts(reading)).held > 0.9
+    assert burst_shape(bursts(reading)).held > 0.9
 
 
 @given(SEEDS, st.floats(8, 60), st.floats(2, 60))
@@ -76,7 +85,7 @@ def test_lumps_of_a_timer(seed: int, events: float, gap: float) -> None:
     period, rng = events * gap, seeded(seed)
     made = pieces(rng, int(20 * events), 50, exponential(rng, gap))
     reading = answer(LONG, timer(period, 7)(made))
-    found = pattern([bursts(reading)])
+    found = lump_pattern([bursts(reading)])
     assert found
     assert found.period_ms == pytest.approx(period)
     assert (found.nature, found.inside) == ("time", 0)
@@ -90,12 +99,12 @@ def test_what_ends_a_lump_is_not_guessed() -> None:
     for _ in range(60):
         times.append(times[-1] + rng.uniform(20, 200))
     uneven = [Burst(time, time, rng.randint(5, 60), rng.randint(900, 9000), inside=False) for time in times]
-    lumpy = pattern([uneven])
-    single = pattern([uneven[:3]])
+    lumpy = lump_pattern([uneven])
+    single = lump_pattern([uneven[:3]])
     assert lumpy
     assert single
     assert (lumpy.nature, single.nature, single.lumps) == ("unknown", "unknown", 1)
-    assert pattern([uneven[:2], []]) is None
+    assert lump_pattern([uneven[:2], []]) is None
 
 
 @pytest.mark.parametrize(
@@ -115,7 +124,7 @@ def test_the_nature_of_lumps(inside: list[bool], sizes: list[int], times: list[i
     for place in range(40):
         ms += times[place % len(times)]
         found.append(Burst(ms, ms, 20, sizes[place % len(sizes)], inside[place % len(inside)]))
-    seen = pattern([found])
+    seen = lump_pattern([found])
     assert seen
     assert seen.nature == nature
 
@@ -124,7 +133,7 @@ def test_a_pattern_of_several_answers() -> None:
     """The inner lumps of all of them count, each answer's first and last do not, nor what is no lump."""
     lump = [Burst(100.0 * place, 100.0 * place, 10, 2000, inside=True) for place in range(4)]
     single = Burst(400, 400, 1, 200, inside=False)
-    found = pattern([lump, [*lump[:3], single, single._replace(ms=500, end_ms=500)]])
+    found = lump_pattern([lump, [*lump[:3], single, single._replace(ms=500, end_ms=500)]])
     assert found
     assert (found.lumps, found.deltas, found.period_ms, found.bytes, found.inside) == (4, (10, 10), 100, 2000, 1)
 
@@ -148,7 +157,7 @@ def test_shares_are_shares(reads: list[Read]) -> None:
     ordered = sorted(reads)
     assume(any(one.deltas for one in ordered))
     found = bursts(answer(LONG, ordered))
-    seen = shape(found)
+    seen = burst_shape(found)
     assert 0 <= seen.held <= 1
     assert 0 <= seen.paused <= 1 + 1e-9
     assert 1 <= seen.typical <= seen.largest * sum(one.deltas for one in found) + 1e-9
@@ -168,7 +177,7 @@ def test_a_read_without_deltas_joins_what_it_begins() -> None:
 
 def test_a_known_shape() -> None:
     """Two lumps of 8 and 4 after a single one: the typical delta is in the larger, most of the time waits."""
-    found = shape([Burst(0, 0, 1, 9, False), Burst(60, 100, 8, 9, True), Burst(115, 120, 4, 9, False)])
+    found = burst_shape([Burst(0, 0, 1, 9, False), Burst(60, 100, 8, 9, True), Burst(115, 120, 4, 9, False)])
     assert (found.bursts, found.typical, found.largest, found.held) == (3, 8, 8 / 13, 12 / 13)
     assert (found.paused, found.pause_ms) == ((60 + 15) / 120, 60)
 

@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 
 from bench.doctor.diagnosis import MEANS, Finding, Shift, Verdict
-from bench.doctor.requests import Asked
+from bench.doctor.requests import Question
 from bench.doctor.verdict.hops import difference, sentence
 from bench.doctor.verdict.reading import Reading
 
@@ -58,7 +58,7 @@ def readings(hop: int, first: float, count: int = 3, **changes: object) -> list[
     return [
         Reading(
             hop=hop,
-            asked=Asked("chat", "text", tokens, number),
+            question=Question("chat", "text", tokens, number),
             kind="stream",
             first_ms=first + 10 * place,
             end_ms=2 * first + 10 * place,
@@ -85,7 +85,7 @@ def test_pairs_are_of_the_same_request() -> None:
 
 def test_only_whole_answers_of_this_kind_count() -> None:
     """Broken ones, other modes and other hops are left out; of too few pairs there is no shift, but a reason."""
-    other = [Reading(hop=1, asked=Asked("chat", "tools", 64, 0), kind="stream", first_ms=9e9)]
+    other = [Reading(hop=1, question=Question("chat", "tools", 64, 0), kind="stream", first_ms=9e9)]
     first, _ = compare([*readings(0, 100), *readings(1, 125), *other, *readings(2, 900)])
     assert (first.value, first.n) == (25, 6)
     broken, _ = compare([*readings(0, 100), *readings(1, 125, wrong="cut")])
@@ -101,7 +101,9 @@ def test_the_interval_holds_what_varies() -> None:
     """Differences of 10 to 60 ms have a middle between them and an interval that reaches both ends."""
     mine = readings(0, 100)
     theirs = [
-        Reading(hop=1, asked=one.asked, kind="stream", first_ms=(one.first_ms or 0) + 10 * place, end_ms=one.end_ms)
+        Reading(
+            hop=1, question=one.question, kind="stream", first_ms=(one.first_ms or 0) + 10 * place, end_ms=one.end_ms
+        )
         for place, one in enumerate(mine, 1)
     ]
     first, whole = compare([*mine, *theirs])

@@ -12,8 +12,8 @@ import pytest
 
 from bench.doctor.diagnosis import Verdict
 from bench.doctor.verdict.bursts import Nature
-from bench.doctor.verdict.judge import judge, of_one_hop
-from bench.doctor.verdict.judged import Judged
+from bench.doctor.verdict.judge import judge, share_nature
+from bench.doctor.verdict.judged import Judgement
 from bench.doctor.verdict.reading import Reading
 from bench.doctor.verdict.votes import LATE_MS, resolution, vote
 from tests.support.delivered import (
@@ -221,5 +221,5 @@ def test_resolution() -> None:
 )
 def test_one_hop_has_one_nature(natures: list[Nature], expected: list[Nature]) -> None:
     """What its other modes agree on is taken over; where they do not agree, nothing is."""
-    judged = [Judged(verdict="bursty", answers=2, nature=nature) for nature in natures]
-    assert [one.nature for one in of_one_hop(judged)] == expected
+    judged = [Judgement(verdict="bursty", answers=2, nature=nature) for nature in natures]
+    assert [one.nature for one in share_nature(judged)] == expected

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bench.doctor.diagnosis import Mode, Verdict
-from bench.doctor.requests import Asked, asked
+from bench.doctor.requests import Question, make_questions
 from bench.doctor.verdict.judge import judge
 from bench.doctor.verdict.reading import Reading
 from tests.support.delivered import direct, endpoint, even, seeded
@@ -31,7 +31,7 @@ def spoiled(count: int, by: dict[str, Any]) -> list[Reading]:
 
 def bare(kind: Any, mode: Mode = "text", **more: Any) -> list[Reading]:
     """Answers that brought nothing."""
-    return [Reading(hop=0, asked=request, kind=kind, **more) for request in asked(["chat"], [mode])]
+    return [Reading(hop=0, question=request, kind=kind, **more) for request in make_questions(["chat"], [mode])]
 
 
 @pytest.mark.parametrize(
@@ -97,9 +97,9 @@ def test_refusals_do_not_hide_what_streams() -> None:
 
 def one(round_: int, reads: Sequence[Any], tokens: int = 256) -> Reading:
     """An answer made by hand."""
-    request = Asked("chat", "text", tokens, round_)
+    request = Question("chat", "text", tokens, round_)
     made = endpoint(seeded(round_), even(seeded(round_), 20), direct)[2]
-    return replace(made, asked=request, reads=reads or made.reads)
+    return replace(made, question=request, reads=reads or made.reads)
 
 
 def test_two_thirds_decide() -> None:

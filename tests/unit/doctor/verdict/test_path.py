@@ -13,7 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.doctor.clock import ONE_CLOCK, Offset
-from bench.doctor.verdict.path import Steps, Unmatched, Upstream, added, delays, passage, seen_upstream
+from bench.doctor.verdict.path import (
+    Steps,
+    TextMismatch,
+    UpstreamResponse,
+    answer_delays,
+    delays,
+    gateway_checks,
+    path_delay,
+)
 
 MS = 1_000_000
 LENGTHS = st.lists(st.integers(1, 9), min_size=1, max_size=30)
@@ -29,11 +37,11 @@ def later(sent: Steps, delay: int) -> Steps:
     return [(time + delay, end) for time, end in sent]
 
 
-def upstream(sent: Steps = (), **fields: Any) -> Upstream:
+def upstream(sent: Steps = (), **fields: Any) -> UpstreamResponse:
     """A response of the simulator with these deltas between two frames that bring nothing."""
     reached = [0, *(end for _, end in sent)]
     chars = [end - before for before, end in pairwise(reached)]
-    return Upstream(
+    return UpstreamResponse(
         t_received=0,
         t_sent=[0, *(time for time, _ in sent), sent[-1][0] if sent else 0],
         types=["response.created", *("response.output_text.delta" for _ in sent), "response.completed"],
@@ -71,7 +79,9 @@ def test_another_text() -> None:
     """Text that is shorter, longer or missing is said with both lengths; none on both sides has no deltas."""
     sent = steps([3, 3])
     for arrived, came in (([(9, 5)], 5), ([(9, 7)], 7), ([], 0)):
-        with pytest.raises(Unmatched, match=f"changed on the way: 6 characters left the simulator and {came} arrived"):
+        with pytest.raises(
+            TextMismatch, match=f"changed on the way: 6 characters left the simulator and {came} arrived"
+        ):
             delays(arrived, sent)
     assert delays([], []) == []
 
@@ -79,19 +89,19 @@ def test_another_text() -> None:
 def test_of_several_responses_the_last_arrived() -> None:
     """After a gateway's retry the delays are those of the second response; none at all, and a whole body, have none."""
     first, second = steps([3, 3]), later(steps([3, 3]), 50 * MS)
-    assert passage(later(second, MS), [upstream(first, fault="500"), upstream(second)], ONE_CLOCK) == [MS, MS]
-    with pytest.raises(Unmatched, match="saw no such request"):
-        passage(first, [], ONE_CLOCK)
-    body = Upstream(t_received=0, t_sent=[9], types=["body"], chars=[0], sizes=[400])
-    with pytest.raises(Unmatched, match="asked the simulator for the whole answer"):
-        passage(first, [body], ONE_CLOCK)
+    assert answer_delays(later(second, MS), [upstream(first, fault="500"), upstream(second)], ONE_CLOCK) == [MS, MS]
+    with pytest.raises(TextMismatch, match="saw no such request"):
+        answer_delays(first, [], ONE_CLOCK)
+    body = UpstreamResponse(t_received=0, t_sent=[9], types=["body"], chars=[0], sizes=[400])
+    with pytest.raises(TextMismatch, match="asked the simulator for the whole answer"):
+        answer_delays(first, [body], ONE_CLOCK)
 
 
 def test_added_on_one_machine() -> None:
     """Quantiles are those of all deltas of all answers, and stated to be exact."""
     sent = steps([4] * 100)
     answers = [(later(sent, delay * MS), [upstream(sent)]) for delay in (10, 20, 30, 40)]
-    found = added("gateway:8081", "chat", "text", answers, ONE_CLOCK)
+    found = path_delay("gateway:8081", "chat", "text", answers, ONE_CLOCK)
     assert (found.n, found.p50_ms, found.p90_ms, found.p99_ms, found.most_ms) == (400, 20, 40, 40, 40)
     assert (found.error_ms, found.note) == (0, "")
     assert found.sentence == (
@@ -104,7 +114,7 @@ def test_added_with_two_clocks() -> None:
     """The simulator's times are taken back by the offset of its clock, and its error stands beside the figures."""
     sent = steps([4] * 40)
     log = [upstream(later(sent, 7_000 * MS))]
-    found = added("gateway:8081", "chat", "text", [(later(sent, 3 * MS), log)], Offset(7_000 * MS, MS // 2, False))
+    found = path_delay("gateway:8081", "chat", "text", [(later(sent, 3 * MS), log)], Offset(7_000 * MS, MS // 2, False))
     assert (found.p50_ms, found.p90_ms, found.most_ms, found.error_ms) == (3, 3, 3, 0.5)
     assert found.sentence.endswith("to the first delta of an answer 3 ms, all ± 0.5 ms for the offset of two clocks.")
 
@@ -113,7 +123,7 @@ def test_added_with_two_clocks() -> None:
 def test_a_quantile_that_few_deltas_cannot_carry(deltas: int, known: list[str]) -> None:
     """It is None, and not in the sentence; the largest delay and the first stay."""
     sent = steps([4] * deltas)
-    found = added("g", "chat", "text", [(later(sent, MS), [upstream(sent)])], ONE_CLOCK)
+    found = path_delay("g", "chat", "text", [(later(sent, MS), [upstream(sent)])], ONE_CLOCK)
     quantiles = {name: getattr(found, name) for name in ("p50_ms", "p90_ms", "p99_ms")}
     assert [name for name, value in quantiles.items() if value is not None] == known
     assert ("median" in found.sentence, "p90" in found.sentence) == ("p50_ms" in known, "p90_ms" in known)
@@ -124,12 +134,12 @@ def test_what_was_not_matched() -> None:
     """Answers that cannot be matched are counted in the note with the reason, and the others still count."""
     sent = steps([4] * 3)
     well = (later(sent, MS), [upstream(sent)])
-    found = added("g", "chat", "text", [well, (later(sent, MS), []), (later(sent, MS), [])], ONE_CLOCK)
+    found = path_delay("g", "chat", "text", [well, (later(sent, MS), []), (later(sent, MS), [])], ONE_CLOCK)
     assert found.n == 3
     assert found.note == (
         "2 of 3 answers not matched: the simulator saw no such request: is it the upstream of this gateway?"
     )
-    nothing = added("g", "chat", "text", [(sent, [])], ONE_CLOCK)
+    nothing = path_delay("g", "chat", "text", [(sent, [])], ONE_CLOCK)
     assert (nothing.n, nothing.most_ms, nothing.sentence) == (0, None, "What the path adds is not known.")
 
 
@@ -143,16 +153,16 @@ def test_what_was_not_matched() -> None:
             {"HTTP version": "good", "keep-alive": "note", "stream asked": "good"},
         ),
         (
-            [Upstream(t_received=0, t_sent=[1], types=["body"], chars=[0], sizes=[1])],
+            [UpstreamResponse(t_received=0, t_sent=[1], types=["body"], chars=[0], sizes=[1])],
             {"HTTP version": "good", "keep-alive": "good", "stream asked": "bad"},
         ),
         ([], {}),
     ],
     ids=["well", "HTTP/1.0", "closing", "whole", "nothing"],
 )
-def test_seen_upstream(responses: list[Upstream], expected: dict[str, str]) -> None:
+def test_seen_upstream(responses: list[UpstreamResponse], expected: dict[str, str]) -> None:
     """Each check says how the gateway speaks to its upstream; what is bad in nginx comes with its lines."""
-    found = seen_upstream("gateway:8081", responses)
+    found = gateway_checks("gateway:8081", responses)
     assert {check.name.removesuffix(" upstream"): check.state for check in found} == expected
     (said,) = [check.said for check in found if check.name.startswith("HTTP")] or [""]
     assert ("`proxy_http_version 1.1;`" in said) is (expected.get("HTTP version") == "bad")

@@ -9,8 +9,8 @@ import pytest
 
 from bench.core.scenario import Api
 from bench.doctor.diagnosis import Check, Mode, State
-from bench.doctor.requests import Asked
-from bench.doctor.verdict.properties import Seen, checks, merged
+from bench.doctor.requests import Question
+from bench.doctor.verdict.properties import HopEvidence, checks, merge_checks
 from bench.doctor.verdict.reading import Reading
 
 GOOD: dict[str, Any] = {
@@ -31,12 +31,12 @@ GOOD: dict[str, Any] = {
 def reading(api: Api = "responses", mode: Mode = "text", **changes: Any) -> Reading:
     """An answer in order, but for these."""
     headers = {"headers": {**GOOD["headers"], **changes.pop("headers", {})}}
-    return Reading(hop=0, asked=Asked(api, mode, 64, 0), **{**GOOD, **headers, **changes})
+    return Reading(hop=0, question=Question(api, mode, 64, 0), **{**GOOD, **headers, **changes})
 
 
 def found(*readings: Reading, **seen: Any) -> dict[str, tuple[State, str]]:
     """The checks by name."""
-    return {one.name: (one.state, one.said) for one in checks(Seen(hop="h", readings=readings, **seen))}
+    return {one.name: (one.state, one.said) for one in checks(HopEvidence(hop="h", readings=readings, **seen))}
 
 
 def of(name: str, *readings: Reading, **seen: Any) -> tuple[State, str]:
@@ -174,4 +174,4 @@ def test_who_knows_better() -> None:
     mine = Check(hop="a", name="cancel", state="unknown", said="?")
     better = replace(mine, state="good", said="It stops.")
     others = [replace(mine, hop="b"), replace(mine, name="pings")]
-    assert merged([mine, *others], [better]) == [*others, better]
+    assert merge_checks([mine, *others], [better]) == [*others, better]

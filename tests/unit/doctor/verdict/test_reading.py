@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from bench.core.scenario import Api
 from bench.core.trial import Attempt
 from bench.doctor.diagnosis import Mode
-from bench.doctor.requests import PATHS, Asked
+from bench.doctor.requests import PATHS, Question
 from bench.doctor.verdict.reading import Read, Reading, read_answer
 from tests.support import chat as c
 from tests.support import events as e
@@ -41,7 +41,7 @@ def attempt(*parts: bytes, headers: Mapping[str, str] = SSE, status: int | None 
 def read(made: Attempt, mode: Mode = "text", api: Api = "responses") -> Reading:
     """What the doctor makes of it."""
     made.path = f"/v1{PATHS[api]}"
-    return read_answer(made, Asked(api, mode, 64, 0), hop=1, nonce="[n]")
+    return read_answer(made, Question(api, mode, 64, 0), hop=1, nonce="[n]")
 
 
 def chunked(*events: Any) -> list[bytes]:
@@ -60,7 +60,7 @@ def test_times_are_those_of_the_reads() -> None:
     ]
     assert made.arrivals == [(SENT + 30 * MS, 3), (SENT + 40 * MS, 6)]
     assert (made.deltas, made.chars, made.tokens, made.window_ms, made.t_sent) == (3, 6, 3, 10, SENT)
-    assert (made.kind, made.wrong, made.whole, made.hop, made.nonce) == ("stream", "", True, 1, "[n]")
+    assert (made.kind, made.wrong, made.is_whole, made.hop, made.nonce) == ("stream", "", True, 1, "[n]")
 
 
 def test_tls_is_part_of_the_connection() -> None:
@@ -147,7 +147,7 @@ def test_a_compressed_stream_in_pieces(encoding: str) -> None:
     made = read(attempt(*parts, chunk(last), LAST_CHUNK, headers=headers))
     assert made.arrivals == [(SENT + 40 * MS, 1), (SENT + 50 * MS, 3)]
     assert [(one.bytes, one.deltas) for one in made.reads] == [(len(packed[1]) - 9 + 4, 1), (len(last), 1)]
-    assert made.whole
+    assert made.is_whole
 
 
 def test_a_compressor_that_does_not_flush() -> None:

@@ -32,7 +32,7 @@ def test_what_is_no_stream(status: int, body: bytes, kind: Kind, wrong: str) -> 
     """By its status: refused, limited, failed or one JSON body; with what the server said."""
     raw = head(status, {**JSON, "content-length": str(len(body))}) + body
     made = read(attempt(raw, headers=JSON, status=status))
-    assert (made.kind, made.wrong, made.whole) == (kind, wrong, False)
+    assert (made.kind, made.wrong, made.is_whole) == (kind, wrong, False)
 
 
 def test_a_chat_completion_in_one_body() -> None:
@@ -79,13 +79,13 @@ def test_what_is_wrong_with_a_stream(name: str) -> None:
     made = read(attempt(head(200, CHUNKED), *chunked(*events), **more))
     assert made.kind == "stream"
     assert says in made.wrong
-    assert not made.whole
+    assert not made.is_whole
 
 
 @pytest.mark.parametrize("end", [e.COMPLETED, e.INCOMPLETE, e.FILTERED])
 def test_a_proper_end(end: Any) -> None:
     """Also an answer that reached its cap, or was filtered, came to its end as a stream."""
-    assert read(attempt(head(200, CHUNKED), *chunked(e.delta("a"), end))).whole
+    assert read(attempt(head(200, CHUNKED), *chunked(e.delta("a"), end))).is_whole
 
 
 @pytest.mark.parametrize(
@@ -105,20 +105,20 @@ def test_a_page_instead_of_a_stream() -> None:
     made = read(attempt(head(200, {**headers, "content-length": str(len(page))}) + page, headers=headers))
     assert made.kind == "stream"
     assert "text/html" in made.wrong or "not JSON" in made.wrong
-    assert not made.whole
+    assert not made.is_whole
 
 
 def test_a_type_in_capitals_is_right() -> None:
     """Media types have no case."""
     headers = {"content-type": "Text/Event-Stream"}
     parts = [head(200, {**headers, "transfer-encoding": "chunked"}), *chunked(e.delta("a"), e.COMPLETED)]
-    assert read(attempt(*parts, headers=headers)).whole
+    assert read(attempt(*parts, headers=headers)).is_whole
 
 
 def test_bytes_that_are_no_http() -> None:
     """They are a broken stream, never an exception."""
     made = read(attempt(b"\x15\x03\x01\x00\x02\x02P", headers={}))
-    assert not made.whole
+    assert not made.is_whole
     assert made.wrong
     assert (made.reads, made.arrivals) == ([], [])
 
