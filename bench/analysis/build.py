@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,6 @@ from bench.analysis.cell.client_cost import cpu_rows, read_lag_rows, read_lags
 from bench.analysis.cell.piece_gaps import piece_gap_rows
 from bench.analysis.cell.rows import Arm, arm_rows, floats, never_useful
 from bench.analysis.cell.sdk_cost import sdk_rows
-from bench.analysis.chart_data.cells import figures
-from bench.analysis.chart_data.outliers import outliers
 from bench.analysis.checks import aa
 from bench.analysis.checks.drift import Drift, connections, order_effect, trend
 from bench.analysis.checks.floor import Resolution, Way, floor_rows, resolution, way
@@ -28,6 +26,7 @@ from bench.analysis.ids import last_ids, printable
 from bench.analysis.load.knee import GREW, knee_row, knees, overloaded, queue_grows
 from bench.analysis.load.rows import load_rows, loads_of
 from bench.analysis.memory import memory_curves, memory_rows
+from bench.analysis.outliers.outliers import outliers
 from bench.analysis.pairs import make_pairs, pair_rows
 from bench.analysis.stopping_line import stopping_line
 from bench.analysis.tables import RunFrames, load, of_cell
@@ -44,14 +43,16 @@ from bench.stats import intervals
 
 MOST_FAILURES = 1000
 """Failed trials named one by one; an overloaded server fails a million."""
+ChartData = Callable[[RunFrames], Mapping[int, Mapping[type, Any]]]
 LATE_NOTE = "SATURATED: the client was late"
 """Before the note of every number of such a cell: the numbers stay for programs, and are in no table."""
 
 
-def build(run: Path, baseline: Baseline | None = None) -> Summary:
+def build(run: Path, baseline: Baseline | None = None, chart_data: ChartData | None = None) -> Summary:
     """Analyse a run folder. BenchError when it is damaged or its figures do not add up.
 
     `baseline`: the target or model that the others are compared with, where it is another than the manifest names.
+    `chart_data`: chooses what the charts of each cell are drawn from; None where no page is made of the Summary.
     """
     frames = load(run)
     labels = cell_labels(frames.cells)
@@ -95,7 +96,7 @@ def build(run: Path, baseline: Baseline | None = None) -> Summary:
         failures=tuple(_failures(frames, named)),
         unlisted=max(0, int((frames.trials["status"] != "ok").sum()) - MOST_FAILURES),
         environment=_environment(frames.manifest),
-        figures=figures(frames),
+        chart_data=chart_data(frames) if chart_data else {},
         outliers=far,
         outliers_unlisted=unlisted,
     )

@@ -40,9 +40,11 @@ class Shown:
 
 def show(run: Path, reporters: Iterable[Reporter], output: Output) -> Shown:
     """Everything from the run folder alone. Results go to stdout, the list of files to stderr."""
+    from bench.reports.charts.built_in import chart_data  # noqa: PLC0415  (altair)
+
     known = list(reporters)
     exports = check_output(known, output)
-    summary = build(run, named(output))
+    summary = build(run, named(output), chart_data)
     comparisons = _against_stored(run, summary, output)
     where = str(run)
     if output.anonymize:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 if TYPE_CHECKING:
-    from bench.core.chart_data import CellFigures, Outlier
     from bench.core.comparison import Comparison, Ranking
 from bench.core.row import CellKey, Row
 
+Data = TypeVar("Data")
 CALIBRATION = "(calibration)"
 """`scenario` of the rows that tell the instrument's own floor; no plugin can take the name."""
 
@@ -147,6 +147,26 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class Outlier:
+    """An ok trial far from the others of its cell and delivery. Nothing is left out for being one."""
+
+    trial_id: int
+    cell: str
+    delivery: str
+    metric: str
+    """`ttft` or `total`."""
+    ms: float
+    median: float
+    """Of its cell and delivery."""
+    severe: bool
+    """Beyond 3 interquartile ranges from the quartiles (Tukey), else beyond 1.5."""
+    cause: str
+    """What was seen at the same time: a new connection, a retry, a stall, a late event loop, …; empty if nothing."""
+    client_id: str
+    server_id: str
+
+
+@dataclass(frozen=True)
 class Summary:
     """Everything that a report shows."""
 
@@ -169,8 +189,8 @@ class Summary:
     """Failed trials that are not in `failures`."""
     knees: tuple[Knee, ...] = ()
     """Of every delivery of what ran under load."""
-    figures: Mapping[int, CellFigures] = field(default_factory=dict)
-    """What the pictures of each cell are drawn from, by its number."""
+    chart_data: Mapping[int, Mapping[type, Any]] = field(default_factory=dict)
+    """What the charts of each cell are drawn from: plain values by its number and by their class."""
     outliers: tuple[Outlier, ...] = ()
     """Ok trials far from the others, the farthest first; `outliers_unlisted` says how many more there are."""
     outliers_unlisted: int = 0
@@ -183,6 +203,10 @@ class Summary:
         """The number of a cell, or None when the run has none; `unit` where a metric comes in two."""
         found = self._index.get((cell.key, delivery, metric, statistic), ())
         return next((row for row in found if unit in {"", row.unit}), None)
+
+    def cell_data(self, cell: Cell, kind: type[Data]) -> Data | None:
+        """Return the cell's chart data of this class, or None when there are none."""
+        return self.chart_data.get(cell.number, {}).get(kind)
 
     def floor(
         self, load: str, delivery: str, metric: str, statistic: str = "p50", *, client: str = "sdk"

@@ -91,7 +91,7 @@ def _loads(summary: Summary) -> list[Load]:
     found = sweep.sweeps(summary)
     if not found:
         return []
-    from bench.reports.charts.built_in import sweep_charts  # noqa: PLC0415  (altair)
+    from bench.reports.charts.sweep import sweep_charts  # noqa: PLC0415  (altair)
 
     charts = [(label, drawn(chart)) for label, chart in sweep_charts(summary)]
     return [

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from bench.analysis.build import build
-from bench.core.chart_data import Outlier
-from bench.core.summary import Summary
+from bench.core.summary import Outlier, Summary
+from bench.reports.charts.built_in import chart_data
 from bench.reports.html import render_html
 from tests.support.chromium import HARMLESS, Page, chromium
 from tests.support.synthetic import Truth, make_run
@@ -43,7 +43,7 @@ COLUMN, SOONER = 2, 6
 def example(folder: Path) -> Summary:
     """Two targets, one of them the baseline; failures, retries, an outlier, and markup wherever a server can put it."""
     run = make_run(folder / "run", CELLS, aa=8, manifest={"baseline": {"target": "stable"}, "command": ["bench", EVIL]})
-    summary = build(run)
+    summary = build(run, chart_data=chart_data)
     return replace(summary, outliers=(OUTLIER, *summary.outliers))
 
 
@@ -228,7 +228,7 @@ def test_a_page_of_many_cells_is_small_and_opens_fast(tab: Page, tmp_path: Path)
     """Thirty modes: below 2 MB, each with its first chart, what is left out said, and none drawn before it is near."""
     cells = [Truth(scenario=f"mode_{number}", send_lag_ms=0.1) for number in range(30)]
     (path := tmp_path / "many.html").write_text(
-        render_html(build(make_run(tmp_path / "run", cells, pairs=12))), "utf-8"
+        render_html(build(make_run(tmp_path / "run", cells, pairs=12), chart_data=chart_data)), "utf-8"
     )
     assert path.stat().st_size < 2_000_000
     tab.size(1280)

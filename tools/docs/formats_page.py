@@ -12,10 +12,9 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from bench.core.chart_data import Outlier
 from bench.core.comparison import Change, Comparison, Ranked, Ranking
 from bench.core.row import CellKey, Row
-from bench.core.summary import Cell, Claim, ClaimPart, Failure, Knee, Trust
+from bench.core.summary import Cell, Claim, ClaimPart, Failure, Knee, Outlier, Trust
 from bench.reports.data_files import CHANGE
 
 Number = float | Literal["inf", "-inf"]

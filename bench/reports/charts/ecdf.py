@@ -7,13 +7,14 @@ from collections.abc import Iterator
 
 import altair as alt
 
-from bench.core.summary import Cell, Ecdf
+from bench.core.summary import Cell, Ecdf, Summary
 from bench.reports.charts import style
 from bench.reports.charts.chart import Chart
 
 MOST_STEPS = 200
 """Points of a curve: more cannot be seen."""
 ALPHA = 0.05
+NAMES = {"streamed": "Streamed, first useful piece", "blocking": "Blocking, whole answer"}
 CAPTION = (
     "How many of all trials had something useful, by time since the call: streamed its first useful piece, blocking "
     "its whole answer. The further left, the sooner; the marks are the medians, a curve that ends below 100 % had "
@@ -21,13 +22,13 @@ CAPTION = (
 )
 
 
-def ecdf(cell: Cell) -> Chart | None:
-    """Streamed TTFU against the blocking answer, each with its band; None where nothing was offered."""
+def draw(_summary: Summary, cell: Cell) -> Iterator[Chart]:
+    """Draw streamed TTFU against the blocking answer, each with its band, where anything was offered."""
     curves = {
         name: one for name, one in (("streamed", cell.first_useful), ("blocking", cell.blocking_total)) if one.offered
     }
     if not curves:
-        return None
+        return
     longest = max((x for one in curves.values() for x in one.values[-1:]), default=1.0) * 1.05 or 1.0
     table = [
         (name, style.time(x), style.percent(y), _band_text(y, one.offered))
@@ -35,16 +36,13 @@ def ecdf(cell: Cell) -> Chart | None:
         for x, y in list(steps(one, longest))[1:-1]
     ]
     heads = ("delivery", "since the call", "arrived", "95 % band")
-    words = ". ".join(f"{NAMES[name]}: {_arrived(one)}" for name, one in curves.items()) + "."
+    words = ". ".join(f"{NAMES[name]}: {_arrival_words(one)}" for name, one in curves.items()) + "."
     caption = style.believed(CAPTION, cell)
-    return style.with_table("When it arrives", caption, words, _spec(curves, longest), heads, table)
-
-
-NAMES = {"streamed": "Streamed, first useful piece", "blocking": "Blocking, whole answer"}
+    yield style.with_table("When it arrives", caption, words, _spec(curves, longest), heads, table)
 
 
 def steps(ecdf: Ecdf, longest: float) -> Iterator[tuple[float, float]]:
-    """The curve from 0 to `longest`; failures never arrive, so it ends below 1 where there were any."""
+    """Yield the curve from 0 to `longest`; failures never arrive, so it ends below 1 where there were any."""
     if not ecdf.offered:
         return
     values = ecdf.values
@@ -55,7 +53,7 @@ def steps(ecdf: Ecdf, longest: float) -> Iterator[tuple[float, float]]:
 
 
 def band(n: int) -> float:
-    """Half the height of the band in which the true curve lies as a whole, with 95 % confidence."""
+    """Return half the height of the band in which the true curve lies as a whole, with 95 % confidence."""
     return math.sqrt(math.log(2 / ALPHA) / (2 * n))
 
 
@@ -87,7 +85,7 @@ def _spec(curves: dict[str, Ecdf], longest: float) -> style.Spec:
 
 
 def _lines(base: alt.Chart) -> Iterator[alt.Chart]:
-    """The curves, dashed apart: as an encoding, dashes would fray the symbols of the legend."""
+    """Yield the curves, dashed apart: as an encoding, dashes would fray the symbols of the legend."""
     for name, dash in zip(style.COLORS, style.DASHES, strict=False):
         mine = base.transform_filter(f"datum.delivery === '{name}'")
         yield mine.mark_line(interpolate="step-after", strokeWidth=2.5, strokeDash=dash)
@@ -100,12 +98,12 @@ def _medians(curves: dict[str, Ecdf], unit: style.Unit) -> Iterator[dict[str, fl
 
 
 def _median(ecdf: Ecdf) -> float | None:
-    """When half of the offered had arrived; None if they never did."""
+    """Return when half of the offered trials had arrived; None if they never did."""
     half = math.ceil(ecdf.offered / 2)
     return ecdf.values[half - 1] if half <= len(ecdf.values) else None
 
 
-def _arrived(ecdf: Ecdf) -> str:
+def _arrival_words(ecdf: Ecdf) -> str:
     if not ecdf.values:
         return f"none of {ecdf.offered} arrived"
     median = _median(ecdf)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import altair as alt
 
@@ -20,23 +20,21 @@ MOST_CURVES = 6
 Point = tuple[float, float, float, float]
 
 
-def gain(summary: Summary, cell: Cell) -> Chart | None:
-    """The curve of the claim for this cell; None where there is none."""
+def draw(summary: Summary, cell: Cell) -> list[Chart]:
+    """Draw the claim for this cell, where it has a curve."""
     claims = [claim for claim in summary.claims if claim.name == GAIN]
     parts = [(claim, part) for claim in claims for part in claim.parts if part.subject == cell.label]
-    drawn = [_of_part(claim, part, "Sooner by length of the answer") for claim, part in parts]
-    chart = next(filter(None, drawn), None)
-    return chart._replace(caption=style.believed(chart.caption, cell)) if chart else None
+    charts = [_chart(claim, part, "Sooner by length of the answer") for claim, part in parts]
+    return [chart._replace(caption=style.believed(chart.caption, cell)) for chart in charts if chart][:1]
 
 
-def claim_charts(claim: Claim) -> Iterator[Chart]:
-    """Of any other claim that depends on the length of the answer, the first few."""
-    if claim.name != GAIN:
-        found = (_of_part(claim, part, part.subject) for part in claim.parts)
-        yield from [chart for chart in found if chart][:MOST_CURVES]
+def claim_charts(claim: Claim) -> list[Chart]:
+    """Draw the first parts of any other claim that depends on the length of the answer."""
+    found = (_chart(claim, part, part.subject) for part in claim.parts if claim.name != GAIN)
+    return [chart for chart in found if chart][:MOST_CURVES]
 
 
-def _of_part(claim: Claim, part: ClaimPart, title: str) -> Chart | None:
+def _chart(claim: Claim, part: ClaimPart, title: str) -> Chart | None:
     known = [point for point in part.curve if all(map(math.isfinite, point))]
     if len(known) < 2:
         return None
@@ -47,19 +45,11 @@ def _of_part(claim: Claim, part: ClaimPart, title: str) -> Chart | None:
         + (f"; the grey band is what the guide says, {100 * band[0]:.0f} to {100 * band[1]:.0f} %" if band else "")
         + (f". {left_out} lengths without a finite interval are left out." if left_out else ".")
     )
-    words = "; ".join(f"{_said(point)} at {point[0]:.0f} output tokens" for point in _telling(known)) + "."
+    told = [known[place] for place in style.evenly(len(known), 3)]  # the shortest, one in the middle, the longest
+    interval = "{} [{:.1f}, {:.1f}] at {:.0f} output tokens".format
+    words = "; ".join(interval(style.percent(y), 100 * a, 100 * b, x) for x, y, a, b in told) + "."
     rows = [(f"{x:.0f}", style.percent(y), f"{100 * a:.1f} to {100 * b:.1f} %") for x, y, a, b in known]
     return style.with_table(title, caption, words, _spec(known, band), ("output tokens", "sooner by", "95 %"), rows)
-
-
-def _telling(points: Sequence[Point]) -> list[Point]:
-    """The shortest, one in the middle, the longest."""
-    return [points[place] for place in style.evenly(len(points), 3)]
-
-
-def _said(point: Point) -> str:
-    _, y, a, b = point
-    return f"{style.percent(y)} [{100 * a:.1f}, {100 * b:.1f}]"
 
 
 def _spec(points: Sequence[Point], band: tuple[float, float] | None) -> style.Spec:
@@ -72,10 +62,10 @@ def _spec(points: Sequence[Point], band: tuple[float, float] | None) -> style.Sp
     line = base.mark_line(color=style.BLUE, strokeWidth=2.5, point=alt.OverlayMarkDef(color=style.BLUE))
     area = base.mark_area(opacity=0.25, color=style.BLUE)
     layers = [area.encode(x=x, y=alt.Y("low:Q", title=title), y2="high:Q"), line.encode(x=x, y=share)]
-    return style.finished(alt.layer(*(_claimed(*band) if band else []), *layers))
+    return style.finished(alt.layer(*(_claim_layers(*band) if band else []), *layers))
 
 
-def _claimed(low: float, high: float) -> list[alt.Chart]:
+def _claim_layers(low: float, high: float) -> list[alt.Chart]:
     text = f"claimed: {100 * low:.0f} to {100 * high:.0f} %"
     claimed = style.data([{"low": low, "high": high, "text": text}])
     rect = claimed.mark_rect(opacity=0.2, color=style.GREY, stroke=style.GREY, strokeDash=[4, 3])

@@ -11,31 +11,29 @@ from bench.core.summary import Cell, MemoryCurve, Summary
 from bench.reports.charts import style
 from bench.reports.charts.chart import Chart
 
+HEADS = ("delivery", "output tokens", "peak", "line")
 METERS = {"tracemalloc": "Python's own blocks", "rss": "resident size of the process"}
 
 
-def memory_charts(summary: Summary, cell: Cell) -> Iterator[Chart]:
-    """One for each meter that measured the cell's scenario."""
-    for meter, words in METERS.items():
+def draw(summary: Summary, cell: Cell) -> Iterator[Chart]:
+    """Draw a chart for each meter that measured the cell's scenario."""
+    for meter, what in METERS.items():
         curves = [c for c in summary.memory if (c.scenario, c.params, c.meter) == (*cell.key[:2], meter) and c.points]
         if curves:
-            caption = f"Peak of {words} during one call, measured apart on sim; line: Theil-Sen fit."
-            title, told = f"Client memory: {meter}", _words(summary, cell, curves)
-            yield style.with_table(title, caption, told, _spec(curves), HEADS, _table(curves))
-
-
-HEADS = ("delivery", "output tokens", "peak", "line")
+            caption = f"Peak of {what} during one call, measured apart on sim; line: Theil-Sen fit."
+            title, words = f"Client memory: {meter}", _words(summary, cell, curves)
+            yield style.with_table(title, caption, words, _spec(curves), HEADS, _table(curves))
 
 
 def _table(curves: Sequence[MemoryCurve]) -> list[style.Row]:
     return [
-        (curve.delivery, str(tokens), f"{peak / 1000:.1f} kB", _fitted(curve, tokens))
+        (curve.delivery, str(tokens), f"{peak / 1000:.1f} kB", _fit_text(curve, tokens))
         for curve in curves
         for tokens, peak in curve.points
     ]
 
 
-def _fitted(curve: MemoryCurve, tokens: int) -> str:
+def _fit_text(curve: MemoryCurve, tokens: int) -> str:
     if curve.slope is None or curve.intercept is None:
         return ""
     return f"{(curve.intercept + curve.slope * tokens) / 1000:.1f} kB"

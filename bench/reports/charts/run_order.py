@@ -2,35 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import altair as alt
+import numpy as np
+import pandas as pd
 
-from bench.core.chart_data import CellFigures, RunPoint
-from bench.core.summary import Cell
+from bench.analysis.per_trial import MS
+from bench.analysis.tables import RunFrames
+from bench.core.summary import Cell, Summary
 from bench.reports.charts import style
-from bench.reports.charts.chart import Chart
+from bench.reports.charts.chart import Chart, offered_trials
 
+MOST_KEPT = 600
+"""Points of a cell, both deliveries together: more are a blot, and a large page."""
 MOST_POINTS = 400
+COLUMNS = ["delivery", "status", "t_origin", "t_end"]
+S = 1e9
 CAPTION = (
     "How long each trial took, by when it began in the run: a trend or a jump is the machine's or the server's doing. "
     "Crosses at the upper edge: failed."
 )
 
 
-def run_order(figures: CellFigures, cell: Cell) -> Chart | None:
-    """None without trials."""
-    if not figures.order:
-        return None
-    points = [figures.order[place] for place in style.evenly(len(figures.order), MOST_POINTS)]
-    of = max(figures.order_of, len(figures.order))
+class RunPoint(NamedTuple):
+    """A trial in the order of the run."""
+
+    seconds: float
+    """Since the run's start."""
+    delivery: str
+    total: float | None
+    """None: it failed, or never arrived."""
+    trial_id: int
+
+
+class RunOrder(NamedTuple):
+    """The trials of a cell by time; of a long run a seeded sample."""
+
+    points: tuple[RunPoint, ...]
+    of: int
+    """Trials that the sample was taken from."""
+
+
+def data(frames: RunFrames) -> Mapping[int, RunOrder]:
+    """Choose the points of each cell, by its number: all trials, or a sample in which each is as likely."""
+    found = {}
+    for number, offered in offered_trials(frames, COLUMNS):
+        begun = offered[offered["t_origin"].notna()]
+        of = len(begun)
+        if of > MOST_KEPT:
+            random = np.random.default_rng([int(frames.plan["seed"]), number])
+            begun = begun.iloc[random.choice(of, MOST_KEPT, replace=False)]
+        points = sorted(_points(begun), key=lambda point: (point.seconds, point.trial_id))
+        found[number] = RunOrder(tuple(points), of)
+    return found
+
+
+def _points(begun: pd.DataFrame) -> list[RunPoint]:
+    origin = begun["t_origin"].to_numpy(dtype=np.float64)
+    end = begun["t_end"].to_numpy(dtype=np.float64, na_value=np.nan)
+    arrived = (begun["status"] == "ok").to_numpy(dtype=bool) & ~np.isnan(end)
+    rows = zip(origin.tolist(), end.tolist(), arrived.tolist(), begun["delivery"], begun.index, strict=True)
+    return [
+        RunPoint(start / S, str(delivery), (over - start) / MS if there else None, int(number))
+        for start, over, there, delivery, number in rows
+    ]
+
+
+def draw(summary: Summary, cell: Cell) -> Iterator[Chart]:
+    """Draw the trials of a cell that has any."""
+    order = summary.cell_data(cell, RunOrder)
+    if not order or not order.points:
+        return
+    points = [order.points[place] for place in style.evenly(len(order.points), MOST_POINTS)]
+    of = max(order.of, len(order.points))
     caption = style.believed(CAPTION, cell)
     if of > len(points):
         caption += f" Drawn: {len(points)} of {of} trials."
     heads = ("trial", "started in the run", "delivery", "total")
     rows = [(str(p.trial_id), f"{p.seconds:.1f} s", p.delivery, _total(p)) for p in points]
     words = "; ".join(_words(points)) + "."
-    return style.with_table("In the order of the run", caption, words, _spec(points), heads, rows)
+    yield style.with_table("In the order of the run", caption, words, _spec(points), heads, rows)
 
 
 def _total(point: RunPoint) -> str:
@@ -51,8 +104,8 @@ def _spec(points: Sequence[RunPoint]) -> style.Spec:
     most = max((point.total for point in points if point.total is not None), default=1.0) or 1.0
     unit = style.unit_of(most)
     top = most * 1.12 / unit.ms
-    rows = [_at(point, point.total / unit.ms) for point in points if point.total is not None]
-    failed = [_at(point, top * 0.97) for point in points if point.total is None]
+    rows = [_row(point, point.total / unit.ms) for point in points if point.total is not None]
+    failed = [_row(point, top * 0.97) for point in points if point.total is None]
     x = alt.X("s:Q", title="seconds since the start of the run", scale=alt.Scale(zero=False), axis=style.TICKS)
     y = alt.Y("t:Q", title=f"total, {unit.name}", scale=alt.Scale(domain=[0, round(top, 4)], nice=False))
     color, shape = style.by_delivery(), style.shaped("delivery", style.COLORS)
@@ -63,5 +116,5 @@ def _spec(points: Sequence[RunPoint]) -> style.Spec:
     )
 
 
-def _at(point: RunPoint, height: float) -> dict[str, float | str]:
+def _row(point: RunPoint, height: float) -> dict[str, float | str]:
     return {"s": round(point.seconds, 2), "t": round(height, 3), "delivery": point.delivery}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
+
+import altair as alt
 
 from bench.analysis.wording import both
 from bench.core.errors import BenchError
@@ -15,7 +17,6 @@ from bench.core.slo import parse_slo
 from bench.core.summary import Cell, Knee, Summary
 from bench.reports.charts import style
 from bench.reports.charts.chart import Chart
-from bench.reports.charts.sweep_spec import Mark, spec
 from bench.reports.tables import sweep
 from bench.reports.tables.times import unfit
 
@@ -24,9 +25,21 @@ HOLLOW = " Hollow and grey: the client was late, so these numbers say nothing."
 NEVER = " Triangles at the upper edge: so many failed that there is no such time."
 AXES = {"c": "trials at a time", "rate": "starts a second"}
 NAMES = {"c": "concurrency", "rate": "rate"}
+WIDE = 10
+"""Times further apart than this factor are drawn on a log axis."""
 
 
-class At(NamedTuple):
+class MarkLine(NamedTuple):
+    """A straight line through the whole chart: a limit (`y`) or a knee (`x`)."""
+
+    axis: Literal["x", "y"]
+    at: float
+    text: str
+    series: str
+    """Whose; empty where it is of all."""
+
+
+class LoadPoint(NamedTuple):
     """One number of one cell of a sweep."""
 
     cell: Cell
@@ -35,12 +48,12 @@ class At(NamedTuple):
 
     @property
     def size(self) -> float:
-        """Of the load."""
+        """Return the size of the load: trials at a time, or starts a second."""
         return parse_load(self.cell.key.load).place[1]
 
 
 def sweep_charts(summary: Summary) -> Iterator[tuple[str, Chart]]:
-    """For each sweep, by its label: time to the first token, and goodput, wherever at least two loads ran."""
+    """Draw time to the first token and goodput of each sweep with at least two loads; yield them with its label."""
     for cells in sweep.under_load(summary):
         for loop in AXES:
             mine = [cell for cell in cells if cell.key.load.partition("=")[0] == loop]
@@ -54,16 +67,16 @@ def _ttft(summary: Summary, cells: Sequence[Cell], loop: str) -> Chart | None:
     found = _numbers(summary, cells, wanted)
     if not any(math.isfinite(at.row.estimate or 0) for at in found):
         return None
-    limits = [Mark("y", limit, f"SLO {text}", "") for text, limit in _limits(summary)]
-    knees = [Mark("x", size, "knee", "") for name, size in _sizes(summary, cells) if name == "streamed"]
+    limits = [MarkLine("y", limit, f"SLO {text}", "") for text, limit in _limits(summary)]
+    knees = [MarkLine("x", size, "knee", "") for name, size in _sizes(summary, cells) if name == "streamed"]
     caption = (
         f"Time to the first token, streamed, by load ({AXES[loop]}), with 95 % intervals"
         + ("; level line: the limit" if limits else "")
         + ("; upright line: the knee, the highest load that kept to the limits." if knees else ".")
         + (NEVER if any(math.isinf(at.row.estimate or 0) for at in found) else "")
     )
-    drawn = spec(_points(found), _series(found), [*limits, *knees], loop=loop, of="time", axis=AXES[loop])
-    return _made(f"First token by {NAMES[loop]}", caption, _words(found, summary, cells), drawn, found)
+    drawn = _spec(_points(found), _series(found), [*limits, *knees], loop=loop, of="time", axis=AXES[loop])
+    return _chart(f"First token by {NAMES[loop]}", caption, _words(found, summary, cells), drawn, found)
 
 
 def _goodput(summary: Summary, cells: Sequence[Cell], loop: str) -> Chart | None:
@@ -72,38 +85,38 @@ def _goodput(summary: Summary, cells: Sequence[Cell], loop: str) -> Chart | None
         return None
     sizes = _sizes(summary, cells)
     alike = len(sizes) > 1 and len({size for _, size in sizes}) == 1
-    knees = [Mark("x", size, "knee", "" if alike else name) for name, size in (sizes[:1] if alike else sizes)]
+    knees = [MarkLine("x", size, "knee", "" if alike else name) for name, size in (sizes[:1] if alike else sizes)]
     limits = " and ".join(dict.fromkeys(sweep.slos(summary)))
     caption = (
         f"Share of all offered trials that kept to {limits}, by load ({AXES[loop]}), with 95 % intervals"
         + (f"; up to the knee {100 * LEAST_GOOD:.0f} % and more do." if knees else ".")
     )  # fmt: skip
-    marks = [Mark("y", LEAST_GOOD, f"{100 * LEAST_GOOD:.0f} %", ""), *knees]
-    drawn = spec(_points(found), _series(found), marks, loop=loop, of="share", axis=AXES[loop])
-    return _made(f"Goodput by {NAMES[loop]}", caption, _words(found, summary, cells), drawn, found)
+    marks = [MarkLine("y", LEAST_GOOD, f"{100 * LEAST_GOOD:.0f} %", ""), *knees]
+    drawn = _spec(_points(found), _series(found), marks, loop=loop, of="share", axis=AXES[loop])
+    return _chart(f"Goodput by {NAMES[loop]}", caption, _words(found, summary, cells), drawn, found)
 
 
-def _made(title: str, caption: str, words: str, drawn: style.Spec, found: Sequence[At]) -> Chart:
+def _chart(title: str, caption: str, words: str, drawn: style.Spec, found: Sequence[LoadPoint]) -> Chart:
     rows = [(at.cell.key.load, at.series, both(at.row), str(at.row.n), unfit(at.cell)) for at in found]
     late = HOLLOW if any(unfit(at.cell) for at in found) else ""
     return style.with_table(title, caption + late, words, drawn, ("load", "of", "value [95 %]", "trials", ""), rows)
 
 
-def _series(found: Sequence[At]) -> list[str]:
+def _series(found: Sequence[LoadPoint]) -> list[str]:
     return list(dict.fromkeys(at.series for at in found))
 
 
-def _numbers(summary: Summary, cells: Sequence[Cell], wanted: Sequence[tuple[str, str, str, str]]) -> list[At]:
-    """Those that there are. `wanted`: delivery, metric, statistic, and what the series is called."""
+def _numbers(summary: Summary, cells: Sequence[Cell], wanted: Sequence[tuple[str, str, str, str]]) -> list[LoadPoint]:
+    """Find the numbers that there are. `wanted`: delivery, metric, statistic, and what the series is called."""
     rows = (
         (cell, series, summary.row(cell, delivery, metric, statistic))
         for delivery, metric, statistic, series in wanted
         for cell in cells
     )
-    return [At(cell, series, row) for cell, series, row in rows if row and row.estimate is not None]
+    return [LoadPoint(cell, series, row) for cell, series, row in rows if row and row.estimate is not None]
 
 
-def _points(found: Sequence[At]) -> list[dict[str, Any]]:
+def _points(found: Sequence[LoadPoint]) -> list[dict[str, Any]]:
     return [
         {"load": at.size, "y": at.row.estimate, "series": at.series, "late": bool(unfit(at.cell))}
         | {"low": at.row.low, "high": at.row.high}
@@ -112,7 +125,7 @@ def _points(found: Sequence[At]) -> list[dict[str, Any]]:
 
 
 def _limits(summary: Summary) -> Iterator[tuple[str, float]]:
-    """Limits on the first token, in ms."""
+    """Yield the limits on the first token, as text and in ms."""
     for text in dict.fromkeys(sweep.slos(summary)):
         try:
             slo = parse_slo(text)
@@ -128,12 +141,12 @@ def _knees(summary: Summary, cells: Sequence[Cell]) -> list[Knee]:
 
 
 def _sizes(summary: Summary, cells: Sequence[Cell]) -> list[tuple[str, float]]:
-    """Delivery and load of each knee that was found."""
+    """Return delivery and load of each knee that was found."""
     return [(knee.delivery, knee.size) for knee in _knees(summary, cells) if knee.size]
 
 
-def _words(found: Sequence[At], summary: Summary, cells: Sequence[Cell]) -> str:
-    """The numbers at the lowest and the highest load of each series that may be believed, and the knee."""
+def _words(found: Sequence[LoadPoint], summary: Summary, cells: Sequence[Cell]) -> str:
+    """Say the numbers at the lowest and the highest load of each series that may be believed, and the knee."""
     parts = []
     for series in _series(found):
         mine = [at for at in found if at.series == series and not unfit(at.cell)]
@@ -142,3 +155,97 @@ def _words(found: Sequence[At], summary: Summary, cells: Sequence[Cell]) -> str:
             parts.append(f"{series}: " + ", ".join(f"{both(at.row)} at {at.cell.key.load}" for at in ends))
     said = dict.fromkeys(knee.said for knee in _knees(summary, cells))
     return ". ".join([*(parts or ["no load at which the client kept up"]), *(f"Knee: {text}" for text in said)]) + "."
+
+
+def _spec(
+    points: Sequence[dict[str, Any]],
+    series: Sequence[str],
+    marks: Sequence[MarkLine],
+    *,
+    loop: str,
+    of: Literal["time", "share"],
+    axis: str,
+) -> style.Spec:
+    """Return the specification. A point: load, y, low, high (any may be infinite or missing), series, late."""
+    known = [point for point in points if math.isfinite(point["y"])]
+    heights = [height for point in known for height in _heights(point)] + [m.at for m in marks if m.axis == "y"]
+    unit = style.unit_of(max(heights)) if of == "time" else style.Unit(1.0, "")
+    x, ends = _x(points, loop, axis), _ends(heights, of, unit)
+    y, rule_y = (_y(field, ends, of, unit) for field in ("y", "low"))
+    color = _color(series)
+    fit = [_in_unit(point, unit, ends[1]) for point in known if not point["late"]]
+    late = [_in_unit(point, unit, ends[1]) for point in known if point["late"]]
+    never = [{"load": point["load"], "series": point["series"]} for point in points if math.isinf(point["y"])]
+    base = style.data(fit)
+    shape = style.shaped("series", series)
+    layers = [
+        *(_mark_layer(mark, unit, x, y) for mark in marks),
+        style.data([row for row in fit if "low" in row])
+        .mark_rule(strokeWidth=1.2)
+        .encode(x=x, y=rule_y, y2="high:Q", color=color),
+        base.mark_line(strokeWidth=2).encode(x=x, y=y, color=color, strokeDash=style.dashed("series", series)),
+        base.mark_point(filled=True, size=70, opacity=1).encode(x=x, y=y, color=color, shape=shape),
+        style.data(late).mark_point(filled=False, size=70, stroke=style.GREY).encode(x=x, y=y, shape=shape),
+        style.data(never).mark_point(shape="triangle-up", size=70).encode(x=x, y=alt.value(6), color=color),
+    ]
+    return style.finished(alt.layer(*layers))
+
+
+def _heights(point: dict[str, Any]) -> list[float]:
+    return [value for value in (point["y"], point["low"], point["high"]) if value is not None and math.isfinite(value)]
+
+
+def _in_unit(point: dict[str, Any], unit: style.Unit, top: float) -> dict[str, Any]:
+    """Convert to the unit drawn; an interval that has both ends is kept, one without end up to the edge."""
+    names = ("y", "low", "high") if None not in (point["low"], point["high"]) else ("y",)
+    drawn = {name: round(min(top, point[name] / unit.ms), 4) for name in names}
+    return {"load": point["load"], "series": point["series"]} | drawn
+
+
+def _color(series: Sequence[str]) -> alt.Color:
+    others = (style.BLUE, style.ORANGE, style.PURPLE, style.SKY)
+    colors = [style.COLORS.get(name, other) for name, other in zip(series, others, strict=False)]
+    return style.by("series", series, colors)
+
+
+def _x(points: Sequence[dict[str, Any]], loop: str, title: str) -> alt.X:
+    loads = sorted({point["load"] for point in points})
+    axis = alt.Axis(values=loads, labelExpr="format(datum.value, ',~g')", labelOverlap=True)
+    if loop == "c":
+        scale = alt.Scale(type="log", base=2, domain=[loads[0] / 1.2, loads[-1] * 1.2], nice=False)
+    else:
+        scale = alt.Scale(domain=[0, loads[-1] * 1.08], nice=False)
+    return alt.X("load:Q", title=title, scale=scale, axis=axis)
+
+
+def _ends(heights: Sequence[float], of: str, unit: style.Unit) -> tuple[float, float]:
+    """Return the ends of the y axis; that of times begins at 0 unless it is a log axis."""
+    low, high = min(heights) / unit.ms, max(heights) / unit.ms
+    if of == "share":
+        return 0.0, 1.04
+    return (low / 1.3, high * 1.5) if low > 0 and high / low > WIDE else (0.0, high * 1.15)
+
+
+def _y(field: str, ends: tuple[float, float], of: str, unit: style.Unit) -> alt.Y:
+    if of == "share":
+        scale = alt.Scale(domain=list(ends), nice=False)
+        return alt.Y(f"{field}:Q", title="share of offered", axis=alt.Axis(format="%"), scale=scale)
+    log = ends[0] > 0
+    scale = alt.Scale(type="log" if log else "linear", domain=[round(end, 4) for end in ends], nice=False)
+    values = style.log_values(*ends) if log else alt.Undefined
+    axis = alt.Axis(labelExpr="format(datum.value, ',~r')", tickCount=5, values=values)
+    return alt.Y(f"{field}:Q", title=f"first token, {unit.name}{' (log)' if log else ''}", axis=axis, scale=scale)
+
+
+def _mark_layer(mark: MarkLine, unit: style.Unit, x: alt.X, y: alt.Y) -> alt.LayerChart | alt.FacetChart:
+    """Draw a line with its name at the end; the name of a share stands below, as most points are above."""
+    color = style.COLORS.get(mark.series, style.GREEN if mark.axis == "y" else style.GREY)
+    one = style.data(
+        [{"load": mark.at, "text": mark.text} if mark.axis == "x" else {"y": mark.at / unit.ms, "text": mark.text}]
+    )
+    rule = one.mark_rule(color=color, strokeDash=[4, 3], strokeWidth=1.6)
+    if mark.axis == "x":
+        text = one.mark_text(align="right", baseline="bottom", dx=-4, dy=-4, fontSize=10)
+        return alt.layer(rule.encode(x=x), text.encode(x=x, y=alt.value(alt.ExprRef("height")), text="text:N"))
+    text = one.mark_text(align="left", baseline="bottom" if unit.name else "top", dx=4, dy=-3 if unit.name else 4)
+    return alt.layer(rule.encode(y=y), text.encode(x=alt.value(0), y=y, text="text:N"))

@@ -40,7 +40,7 @@ def ranks(summary: Summary) -> list[Ranks]:
     """Which target or model is fastest, where there are several."""
     if not summary.rankings:
         return []
-    from bench.reports.charts.built_in import ranking_chart  # noqa: PLC0415  (altair)
+    from bench.reports.charts.ranking import ranking_chart  # noqa: PLC0415  (altair)
 
     shown = [(one, ranking_chart(one, summary)) for one in summary.rankings]
     return [Ranks(one, _ranking_grid(summary, one), [drawn(chart)] if chart else []) for one, chart in shown]

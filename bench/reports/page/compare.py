@@ -33,7 +33,7 @@ def render_html(comparison: Comparison) -> str:
 
 def forest(shown: Comparison) -> list[Drawn]:
     """The plot of its ratios; none where there is no ratio."""
-    from bench.reports.charts.built_in import forest_chart  # noqa: PLC0415  (altair)
+    from bench.reports.charts.forest import forest_chart  # noqa: PLC0415  (altair)
 
     return [drawn(forest_chart(shown))] if any(change.ratio is not None for change in shown.changes) else []
 

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from bench.analysis.wording import milliseconds
-from bench.core.chart_data import Outlier
-from bench.core.summary import Cell, Claim, Failure, Summary
+from bench.core.summary import Cell, Claim, Failure, Outlier, Summary
 from bench.reports.page.charts import Drawn, drawn, fitting
 from bench.reports.page.grid import Field, Grid, Head, Line, delivery, sort_number, text
 from bench.reports.page.numbers import quantile_grid
@@ -72,7 +71,7 @@ def within(found: list[Section], room: int) -> list[Section]:
 
 def cards(claims: Iterable[Claim]) -> list[Card]:
     """A card for each claim."""
-    from bench.reports.charts.built_in import claim_charts  # noqa: PLC0415
+    from bench.reports.charts.gain_by_length import claim_charts  # noqa: PLC0415
 
     return [Card(claim, [drawn(chart) for chart in claim_charts(claim)]) for claim in claims]
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from bench.analysis.build import build
 from bench.core.summary import Summary
 from bench.reports.anonymize import NOTE, Aliases
+from bench.reports.charts.built_in import chart_data
 from bench.reports.data_files import render_csv, render_json
 from bench.reports.html import render_html
 from bench.reports.markdown import render_markdown
@@ -44,7 +45,7 @@ def real() -> Summary:
     """A run of a real endpoint, with a failure."""
     truth = Truth(host="HOST", target="HOST", simulated=False, fail={("streamed", 1): "connect"}, error="ERROR")
     with TemporaryDirectory() as folder:
-        return build(make_run(Path(folder) / "r", [truth], pairs=3, memory=False))
+        return build(make_run(Path(folder) / "r", [truth], pairs=3, memory=False), chart_data=chart_data)
 
 
 def planted(summary: Summary, host: str, said: str) -> Summary:

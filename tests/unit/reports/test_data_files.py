@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from bench.core.chart_data import Outlier
 from bench.core.comparison import Ranked, Ranking
 from bench.core.row import COLUMNS, CellKey
-from bench.core.summary import Knee, Summary
+from bench.core.summary import Knee, Outlier, Summary
 from bench.reports.data_files import render_csv, render_json
 from tests.support.paths import ROOT
 from tests.unit.reports.terminal.test_report import compared

@@ -26,7 +26,8 @@ from bench.analysis.wording import value
 from bench.core.row import COLUMNS, Row
 from bench.core.summary import CALIBRATION, Claim, ClaimPart, Ecdf, Summary
 from bench.reports.builtin import register_reporters
-from bench.reports.charts.built_in import steps
+from bench.reports.charts.built_in import chart_data
+from bench.reports.charts.ecdf import steps
 from bench.reports.data_files import render_csv, render_json
 from bench.reports.html import render_html, script_json
 from bench.reports.markdown import render_markdown
@@ -60,7 +61,7 @@ EVIL = "<script>alert(1)</script> | `x` [a](http://b) </details>"
 
 def example(folder: Path) -> Summary:
     """Three scenarios, some failures, and a run that checked itself."""
-    return build(make_run(folder / "example", CELLS, **CHECKED))
+    return build(make_run(folder / "example", CELLS, **CHECKED), chart_data=chart_data)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +75,9 @@ def evil(tmp_path_factory: pytest.TempPathFactory) -> Summary:
     """A run in which the server's error text is markup, and so is a model's name."""
     fail = {("streamed", pair): "http_5xx" for pair in range(80)}
     run = tmp_path_factory.mktemp("run") / "evil"
-    return build(make_run(run, [Truth(fail=fail, error=EVIL, model="<b>m</b>")], pairs=80, memory=False))
+    return build(
+        make_run(run, [Truth(fail=fail, error=EVIL, model="<b>m</b>")], pairs=80, memory=False), chart_data=chart_data
+    )
 
 
 @pytest.mark.parametrize("name", RENDERERS)
@@ -86,7 +89,7 @@ def test_golden(name: str, summary: Summary) -> None:
 @pytest.mark.parametrize("reporter", tuple(register_reporters()), ids=lambda r: r.name)
 def test_rebuilt_byte_for_byte(reporter: object, summary: Summary, tmp_path: Path) -> None:
     """A second build of the same records gives the same bytes, Parquet or journal."""
-    again = build(make_run(tmp_path / "example", CELLS, finish=False, **CHECKED))
+    again = build(make_run(tmp_path / "example", CELLS, finish=False, **CHECKED), chart_data=chart_data)
     render = reporter.render  # type: ignore[attr-defined]
     assert render(again) == render(summary)
 

@@ -17,7 +17,6 @@ from altair.utils.schemapi import validate_jsonschema
 
 from bench.analysis.build import build
 from bench.analysis.wording import both
-from bench.core.chart_data import Bin, CellFigures, Gaps, Lane, RunPoint, Span, Tick, Waterfall
 from bench.core.comparison import Change, Comparison, Ranked, Ranking, Side
 from bench.core.row import Row
 from bench.core.summary import Cell, Claim, ClaimPart, Summary
@@ -25,8 +24,16 @@ from bench.reports.charts import built_in as charts
 from bench.reports.charts import style
 from bench.reports.charts.chart import Chart
 from bench.reports.charts.ecdf import band
-from bench.reports.charts.forest import verdict
-from bench.reports.charts.reader import PACE, reading, until
+from bench.reports.charts.forest import forest_chart, verdict
+from bench.reports.charts.gain_by_length import claim_charts
+from bench.reports.charts.gaps import Bin, Gaps
+from bench.reports.charts.ranking import ranking_chart
+from bench.reports.charts.run_order import RunOrder, RunPoint
+from bench.reports.charts.sweep import sweep_charts
+from bench.reports.charts.waterfall.lanes import Lane, Tick, TrialPair
+from bench.reports.charts.waterfall.reader import PACE, cut_at, read_along
+from bench.reports.charts.waterfall.spans import Span
+from bench.reports.charts.waterfall.waterfall import Waterfalls
 from tests.support.loaded import Loaded, make_loaded
 from tests.support.synthetic import Truth, make_run
 
@@ -69,15 +76,24 @@ BLOCKING = replace(
 )
 GAPS = Gaps(tuple(Bin(10 ** (k / 10), 10 ** ((k + 1) / 10), 100 - k) for k in range(25)), 812, 14, 3000)
 ORDER = tuple(RunPoint(1.3 * i, ("streamed", "blocking")[i % 2], None if i == 21 else 300.0 + i, i) for i in range(144))
-FIGURES = CellFigures((Waterfall("median", STREAMED, BLOCKING), Waterfall("worst", STREAMED, None)), GAPS, ORDER, 900)
+CHART_DATA = {
+    Waterfalls: Waterfalls((TrialPair("median", STREAMED, BLOCKING), TrialPair("worst", STREAMED, None))),
+    Gaps: GAPS,
+    RunOrder: RunOrder(ORDER, 900),
+}
+
+
+def with_pair(summary: Summary, pair: TrialPair) -> Summary:
+    """Its first cell has this waterfall alone."""
+    return replace(summary, chart_data={0: {Waterfalls: Waterfalls((pair,))}})
 
 
 @pytest.fixture(scope="module")
 def summary(tmp_path_factory: pytest.TempPathFactory) -> Summary:
-    """One cell with two failures, its figures made by hand; the model has an evil name."""
+    """One cell with two failures, its chart data made by hand; the model has an evil name."""
     truth = Truth(model=EVIL, fail={("streamed", 3): "timeout", ("blocking", 9): "http_5xx"})
     built = build(make_run(tmp_path_factory.mktemp("runs") / "run", [truth, Truth(useful_ms=240)]))
-    return replace(built, figures={cell.number: FIGURES for cell in built.cells})
+    return replace(built, chart_data={cell.number: CHART_DATA for cell in built.cells})
 
 
 @pytest.fixture(scope="module")
@@ -114,10 +130,10 @@ def shown(summary: Summary, loaded: Summary) -> list[Chart]:
 def every(summary: Summary, loaded: Summary) -> Iterator[Chart]:
     """A chart of each sort."""
     yield from charts.cell_charts(summary, summary.cells[0])
-    yield from (chart for _, chart in charts.sweep_charts(loaded))
-    yield from charts.claim_charts(Claim("other", "s", "HOLDS", "t", (ClaimPart(EVIL, "HOLDS", "", 9, "r", CURVE),)))
-    yield charts.forest_chart(CHANGES)
-    ranking = charts.ranking_chart(ranking_of(summary), summary)
+    yield from (chart for _, chart in sweep_charts(loaded))
+    yield from claim_charts(Claim("other", "s", "HOLDS", "t", (ClaimPart(EVIL, "HOLDS", "", 9, "r", CURVE),)))
+    yield forest_chart(CHANGES)
+    ranking = ranking_chart(ranking_of(summary), summary)
     assert ranking
     yield ranking
 
@@ -173,7 +189,7 @@ def test_names_stay_data(shown: list[Chart]) -> None:
 
 
 def test_cells_have_their_charts_in_the_order_of_reading(summary: Summary) -> None:
-    """The curve of arrival first, the run's order last; without figures only what the summary itself tells."""
+    """The curve of arrival first, the run's order last; without chart data only what the summary itself tells."""
     titles = [chart.title for chart in charts.cell_charts(summary, summary.cells[0])]
     assert titles == [
         "When it arrives",
@@ -185,7 +201,7 @@ def test_cells_have_their_charts_in_the_order_of_reading(summary: Summary) -> No
         "Client memory: rss",
         "In the order of the run",
     ]
-    bare = replace(summary, figures={}, claims=(), memory=())
+    bare = replace(summary, chart_data={}, claims=(), memory=())
     assert [chart.title for chart in charts.cell_charts(bare, summary.cells[0])] == titles[:1]
 
 
@@ -233,8 +249,8 @@ def test_a_waterfall_draws_spans_deltas_and_the_whole(summary: Summary) -> None:
 def test_a_failed_stream_without_deltas_is_drawn_as_lanes(summary: Summary) -> None:
     """Without a character there is no upper part, and nothing is said of a reader."""
     failed = replace(STREAMED, status="timeout", ticks=(), first_useful=None, first_token=None, chars=0)
-    figures = CellFigures((Waterfall("worst", failed, replace(BLOCKING, status="http_5xx")),))
-    chart = titled(replace(summary, figures={0: figures}), "The worst")
+    pair = TrialPair("worst", failed, replace(BLOCKING, status="http_5xx"))
+    chart = titled(with_pair(summary, pair), "The worst")
     check(chart)
     assert "ended as timeout after" in chart.alternative
     assert "ended as http_5xx after" in chart.alternative
@@ -244,8 +260,8 @@ def test_a_failed_stream_without_deltas_is_drawn_as_lanes(summary: Summary) -> N
 def test_a_blocking_answer_of_unknown_length_is_not_drawn(summary: Summary) -> None:
     """The streamed one of the pair broke off, so that nothing tells how long the whole is; the caption has no line."""
     for status, seen in (("ok", True), ("timeout", False)):
-        figures = CellFigures((Waterfall("worst", replace(STREAMED, status=status), BLOCKING),))
-        chart = titled(replace(summary, figures={0: figures}), "The worst")
+        pair = TrialPair("worst", replace(STREAMED, status=status), BLOCKING)
+        chart = titled(with_pair(summary, pair), "The worst")
         assert ("the dashed line" in chart.caption) is seen
         assert ("[6, 4]" in json.dumps(chart.spec)) is seen
 
@@ -253,8 +269,8 @@ def test_a_blocking_answer_of_unknown_length_is_not_drawn(summary: Summary) -> N
 def test_where_a_trial_failed_is_marked(summary: Summary) -> None:
     """Its class stands below the end of its bars, and its line ends there; of an ok one nothing does."""
     failed = replace(STREAMED, status="cut_mid_stream", total=2000.0, ticks=TICKS[:50])
-    figures = CellFigures((Waterfall("worst", failed, BLOCKING),))
-    chart = titled(replace(summary, figures={0: figures}), "The worst")
+    pair = TrialPair("worst", failed, BLOCKING)
+    chart = titled(with_pair(summary, pair), "The worst")
     check(chart)
     marks = [row for row in drawn(chart) if str(row.get("text", "")).startswith("✕")]
     assert marks == [{"x": 2000.0, "text": "✕ cut_mid_stream"}]
@@ -288,8 +304,8 @@ def test_every_lane_has_its_name(summary: Summary) -> None:
 def test_a_reader_who_could_not_be_seen_is_not_drawn(summary: Summary, chars: int, seen: bool) -> None:
     """Of very much text in a short time a reader gets nowhere: the words say it, the caption has no line."""
     ticks = tuple(tick._replace(chars=chars) for tick in TICKS)
-    figures = CellFigures((Waterfall("median", replace(STREAMED, ticks=ticks), BLOCKING),))
-    chart = titled(replace(summary, figures={0: figures}), "A typical")
+    pair = TrialPair("median", replace(STREAMED, ticks=ticks), BLOCKING)
+    chart = titled(with_pair(summary, pair), "A typical")
     assert ("dotted line" in chart.caption) is seen
     assert any(row.get("name") == "reader" for row in drawn(chart)) is seen
     assert "Reading 238 words a minute" in chart.alternative
@@ -297,27 +313,27 @@ def test_a_reader_who_could_not_be_seen_is_not_drawn(summary: Summary, chars: in
 
 def test_long_requests_are_drawn_in_seconds(summary: Summary) -> None:
     """Above 10 s the axis says s, and the data are in s."""
-    figures = CellFigures((Waterfall("worst", replace(STREAMED, total=60_000.0), None),))
-    chart = titled(replace(summary, figures={0: figures}), "The worst")
+    pair = TrialPair("worst", replace(STREAMED, total=60_000.0), None)
+    chart = titled(with_pair(summary, pair), "The worst")
     assert '"s since the call"' in json.dumps(chart.spec)
     assert max(row["x"] for row in drawn(chart) if "x" in row) == pytest.approx(61.2)
 
 
 def test_a_reader_never_reads_what_has_not_come() -> None:
     """Reads at 238 words a minute, stops where all is read, and the time without anything to read is waiting."""
-    read = reading([(100, 10), (2100, 20)], start=100)
+    read = read_along([(100, 10), (2100, 20)], start=100)
     assert read.points[1] == pytest.approx((100 + 10 / PACE, 10))
     assert read.waited == pytest.approx(2000 - 10 / PACE)
     assert read.points[-1] == pytest.approx((2100 + 10 / PACE, 20))
-    assert reading([(100, 1000), (2100, 2000)], start=100).waited == 0
-    assert until(read.points, 200)[-1] == pytest.approx((200, 100 * PACE))
+    assert read_along([(100, 1000), (2100, 2000)], start=100).waited == 0
+    assert cut_at(read.points, 200)[-1] == pytest.approx((200, 100 * PACE))
 
 
 def test_tool_arguments_have_no_reader(summary: Summary) -> None:
     """Characters that no person reads are drawn, without a reader's line."""
     ticks = tuple(tick._replace(kind="tool_args") for tick in TICKS)
-    figures = CellFigures((Waterfall("worst", replace(STREAMED, ticks=ticks), None),))
-    chart = titled(replace(summary, figures={0: figures}), "The worst")
+    pair = TrialPair("worst", replace(STREAMED, ticks=ticks), None)
+    chart = titled(with_pair(summary, pair), "The worst")
     assert "1500 characters" in chart.alternative
     assert "Reading" not in chart.alternative
     assert not [row for row in drawn(chart) if row.get("name") == "reader"]
@@ -336,8 +352,8 @@ def test_gaps_name_the_same_read_and_the_stalls(summary: Summary) -> None:
 
 def test_gaps_of_one_size_have_an_axis(summary: Summary) -> None:
     """A histogram of one bin, of no zone and with nothing in the same read is drawn as well."""
-    figures = CellFigures(gaps=Gaps((Bin(7.0, 8.8, 40),), 0, 0, 40))
-    chart = titled(replace(summary, figures={0: figures}), "How evenly")
+    gaps = Gaps((Bin(7.0, 8.8, 40),), 0, 0, 40)
+    chart = titled(replace(summary, chart_data={0: {Gaps: gaps}}), "How evenly")
     check(chart)
     assert [row for row in drawn(chart) if row.get("text")] == []
 
@@ -350,9 +366,9 @@ def test_the_gain_stands_with_its_cell_and_other_curves_with_their_claim(summary
     assert chart.alternative.startswith("10.0 % [5.0, 15.0] at 5 output tokens; 50.0 % [40.0, 60.0] at 20")
     assert "1 lengths without a finite interval are left out" in chart.caption
     assert "claimed: 20 to 40 %" in json.dumps(chart.spec)
-    assert not list(charts.claim_charts(claim))
+    assert not list(claim_charts(claim))
     many = replace(claim, name="other", parts=(part,) * 30)
-    assert [chart.title for chart in charts.claim_charts(many)] == [part.subject] * 6
+    assert [chart.title for chart in claim_charts(many)] == [part.subject] * 6
 
 
 def test_the_order_of_the_run_marks_failures_and_says_what_was_left_out(summary: Summary) -> None:
@@ -366,7 +382,7 @@ def test_the_order_of_the_run_marks_failures_and_says_what_was_left_out(summary:
 
 def test_loads_have_times_and_goodput_of_each_loop(loaded: Summary) -> None:
     """Open and closed loop apart; concurrency on a log axis; limit and knee are lines; late loads are grey."""
-    found = list(charts.sweep_charts(loaded))
+    found = list(sweep_charts(loaded))
     titles = ["First token by concurrency", "Goodput by concurrency", "First token by rate", "Goodput by rate"]
     assert [chart.title for _, chart in found] == titles
     assert {label for label, _ in found} == {"text"}
@@ -384,7 +400,7 @@ def test_loads_have_times_and_goodput_of_each_loop(loaded: Summary) -> None:
 
 def test_one_load_is_no_sweep(tmp_path: Path) -> None:
     """A line needs two ends."""
-    assert not list(charts.sweep_charts(build(make_loaded(tmp_path / "r", [Loaded()], requests=60))))
+    assert not list(sweep_charts(build(make_loaded(tmp_path / "r", [Loaded()], requests=60))))
 
 
 @pytest.mark.parametrize(
@@ -406,7 +422,7 @@ def test_a_change_is_judged_by_its_interval(low: float, high: float, better: str
 
 def test_a_forest_draws_ratios_and_lists_the_rest() -> None:
     """Endless intervals are cut at the edge, as is said; a change without a ratio is in the table with its reason."""
-    chart = charts.forest_chart(CHANGES)
+    chart = forest_chart(CHANGES)
     strips = [row for row in drawn(chart) if "low" in row]
     assert [(row["i"], row["x"]) for row in strips] == [(0, 1.5), (1, 1.01)]
     assert strips[0]["high"] == max(chart.spec["layer"][1]["encoding"]["x"]["scale"]["domain"])
@@ -419,7 +435,7 @@ def test_a_forest_draws_ratios_and_lists_the_rest() -> None:
 
 def test_a_forest_is_cut_at_forty() -> None:
     """The first forty are drawn, in their order, and the caption says of how many."""
-    chart = charts.forest_chart(comparison(*(change(0.5 - i / 100, 0.4, 0.6) for i in range(50))))
+    chart = forest_chart(comparison(*(change(0.5 - i / 100, 0.4, 0.6) for i in range(50))))
     assert len([row for row in drawn(chart) if "low" in row]) == 40
     assert "the first 40 of 50" in chart.caption
     assert len(chart.rows) == 50
@@ -427,7 +443,7 @@ def test_a_forest_is_cut_at_forty() -> None:
 
 def test_a_comparison_without_a_ratio_is_still_a_chart() -> None:
     """Nothing to draw is no error."""
-    chart = charts.forest_chart(comparison(change(None, None, None, note="baseline 0")))
+    chart = forest_chart(comparison(change(None, None, None, note="baseline 0")))
     check(chart)
     assert chart.alternative == "No change has a ratio."
 
@@ -435,10 +451,10 @@ def test_a_comparison_without_a_ratio_is_still_a_chart() -> None:
 def test_a_ranking_has_the_medians_of_the_summary(summary: Summary) -> None:
     """Each with its interval; with fewer than two medians there is nothing to rank."""
     ranking = ranking_of(summary)
-    chart = charts.ranking_chart(ranking, summary)
+    chart = ranking_chart(ranking, summary)
     assert chart is not None
     row = summary.row(summary.cells[1], "streamed", "ttfu", "p50")
     assert both(row) in chart.alternative
     assert chart.alternative.endswith("It is clear.")
     assert [row["name"] for row in drawn(chart)] == [EVIL, "sim-1"]
-    assert charts.ranking_chart(replace(ranking, entries=ranking.entries[:1]), summary) is None
+    assert ranking_chart(replace(ranking, entries=ranking.entries[:1]), summary) is None

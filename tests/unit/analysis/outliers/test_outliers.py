@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 
 from bench.analysis.build import build
-from bench.analysis.chart_data import outliers as fences
-from bench.analysis.chart_data.outliers import MILD, SEVERE, beyond, outliers
+from bench.analysis.outliers import outliers as fences
+from bench.analysis.outliers.outliers import MILD, SEVERE, beyond, outliers
 from bench.analysis.tables import load
-from bench.core.chart_data import Outlier
+from bench.core.summary import Outlier
 from tests.support.synthetic import Truth, make_run
 
 EVEN = Truth(stamped=True)

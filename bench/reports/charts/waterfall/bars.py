@@ -1,12 +1,13 @@
-"""The bars of a waterfall: each span as a rectangle in the strip of its lane, below zero on the vertical axis."""
+"""Lay out the bars of a waterfall: each span is a rectangle in the strip of its lane, below zero on the y axis."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from bench.core.chart_data import Lane, Span, Tick, Waterfall
 from bench.reports.charts import style
+from bench.reports.charts.waterfall.lanes import Lane, Tick, TrialPair
+from bench.reports.charts.waterfall.spans import Span
 
 KINDS = {
     "connect": "connect",
@@ -39,36 +40,36 @@ NAMED = 0.09
 """A span this part of the width has its name below it."""
 
 
-class Strips(NamedTuple):
+class LaneStrips(NamedTuple):
     """Where the lanes lie: `names` from the top, each `height` in the unit of the upper part."""
 
     names: list[str]
     height: float
 
     def middle(self, lane: int) -> float:
-        """Its value on the vertical axis, below zero."""
+        """Return the value of the strip's middle on the y axis, below zero."""
         return -(lane + 0.5) * self.height
 
 
-def attempts(lane: Lane) -> list[str]:
-    """A strip for each attempt; the last of very many stands for all that follow."""
+def strip_names(lane: Lane) -> list[str]:
+    """Name a strip for each attempt; the last of very many stands for all that follow."""
     last = min(MOST_LANES - 1, max((span.attempt for span in lane.spans), default=0))
     more = any(span.attempt > last for span in lane.spans)
     names = ["streamed", *(f"attempt {number + 1}" for number in range(1, last + 1))]
     return [*names[:-1], f"{names[-1]} …"] if more else names
 
 
-def bars(one: Waterfall, strips: Strips, end: float) -> Iterator[dict[str, Any]]:
-    """The longest spans, the stalls last, as these lie upon others; `end`: of the axis, in ms."""
-    for lane in filter(None, (one.streamed, one.blocking)):
+def bars(pair: TrialPair, strips: LaneStrips, end: float) -> Iterator[dict[str, Any]]:
+    """Yield the rows of the longest spans, the stalls last, as these lie upon others; `end`: of the axis, in ms."""
+    for lane in pair.lanes:
         longest = sorted(lane.spans, key=lambda span: span.start - span.end)[:MOST_SPANS]
         for span in sorted(longest, key=lambda span: (span.kind == "stall", span.start)):
-            strip = len(strips.names) - 1 if lane is one.blocking else min(span.attempt, MOST_LANES - 1)
-            yield _bar(span, _named(span, lane), strips.middle(strip), strips.height, end)
+            strip = len(strips.names) - 1 if lane is pair.blocking else min(span.attempt, MOST_LANES - 1)
+            yield _bar(span, _bar_name(span, lane), strips.middle(strip), strips.height, end)
 
 
-def _named(span: Span, lane: Lane) -> str:
-    """What it is; of a wait what was waited for, where it came. How a trial failed has that place for itself."""
+def _bar_name(span: Span, lane: Lane) -> str:
+    """Name the span; a wait by what it waited for, where that came. Where a trial failed, its status has that place."""
     if span.kind == "wait" and any(one.kind == "stream" and one.attempt == span.attempt for one in lane.spans):
         return "to first token"
     last = span.kind != "wait" and lane.status != "ok"
@@ -91,10 +92,10 @@ def _bar(span: Span, name: str, middle: float, height: float, end: float) -> dic
     }
 
 
-def hatches(drawn: style.Data, end: float) -> list[dict[str, float]]:
-    """Slanted strokes over the stalls, so that they are seen without colour."""
+def hatches(bar_rows: style.Data, end: float) -> list[dict[str, float]]:
+    """Return slanted strokes over the stalls, which are then seen without colour."""
     found = []
-    for bar in (bar for bar in drawn if bar["kind"] == "stall"):
+    for bar in (bar for bar in bar_rows if bar["kind"] == "stall"):
         number = max(1, min(12, round((bar["x2"] - bar["x"]) / end * 60)))
         step = (bar["x2"] - bar["x"]) / number
         rows = ({"x": bar["x"] + i * step, "x2": bar["x"] + (i + 1) * step} for i in range(number))
@@ -102,14 +103,10 @@ def hatches(drawn: style.Data, end: float) -> list[dict[str, float]]:
     return found[:MOST_HATCHES]
 
 
-def deltas(lane: Lane, ticks: Sequence[Tick], end: float) -> dict[int, list[float]]:
-    """When deltas came (ms) that can be told from their neighbours, by strip."""
+def delta_times(lane: Lane, ticks: Sequence[Tick], end: float) -> dict[int, list[float]]:
+    """Return when deltas came (ms) that can be told from their neighbours, by strip."""
     found: dict[int, list[float]] = {}
     for ms, _ in style.thin([(tick.ms, 0.0) for tick in ticks], end):
-        found.setdefault(min(_attempt_at(lane, ms), MOST_LANES - 1), []).append(ms)
+        read = (span.attempt for span in lane.spans if span.kind == "stream" and span.start <= ms)
+        found.setdefault(min(max(read, default=0), MOST_LANES - 1), []).append(ms)
     return found
-
-
-def _attempt_at(lane: Lane, ms: float) -> int:
-    """Which attempt was being read."""
-    return max((span.attempt for span in lane.spans if span.kind == "stream" and span.start <= ms), default=0)

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from bench.analysis.chart_data.outlier_causes import causes
-from bench.analysis.chart_data.outlier_context import Far
 from bench.analysis.ids import IDS, last_ids, printable
+from bench.analysis.outliers.causes import causes
+from bench.analysis.outliers.context import Far
 from bench.analysis.per_trial import per_trial
 from bench.analysis.tables import RunFrames
-from bench.core.chart_data import Outlier
+from bench.core.summary import Outlier
 
 MOST_OUTLIERS = 50
 """Listed; a million trials have ten thousand."""

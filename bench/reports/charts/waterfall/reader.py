@@ -1,4 +1,4 @@
-"""A reader who reads along while the answer comes in. Pure."""
+"""A reader who reads along while the answer comes in."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PACE = WORDS_A_MINUTE * CHARS_A_WORD / 60_000
 """Characters a millisecond."""
 
 
-class Reading(NamedTuple):
+class ReaderLine(NamedTuple):
     """How far the reader was when."""
 
     points: list[tuple[float, float]]
@@ -22,8 +22,8 @@ class Reading(NamedTuple):
     """ms in which everything that had come was read, and more came later."""
 
 
-def reading(arrivals: Sequence[tuple[float, float]], start: float) -> Reading:
-    """Reads from `start` (ms) on at `PACE`, never more than has come. `arrivals`: (ms, characters so far), ascending.
+def read_along(arrivals: Sequence[tuple[float, float]], start: float) -> ReaderLine:
+    """Read from `start` (ms) on at `PACE`, never more than has come. `arrivals`: (ms, characters so far), ascending.
 
     What arrives before the start is there when reading begins.
     """
@@ -35,11 +35,11 @@ def reading(arrivals: Sequence[tuple[float, float]], start: float) -> Reading:
             points += [(done, there), (ms, there)]
             waited, now, read = waited + ms - done, ms, there
         there = chars
-    return Reading([*points, (now + (there - read) / PACE, there)], waited)
+    return ReaderLine([*points, (now + (there - read) / PACE, there)], waited)
 
 
-def until(points: Sequence[tuple[float, float]], end: float) -> list[tuple[float, float]]:
-    """The line up to `end`, its last piece cut there."""
+def cut_at(points: Sequence[tuple[float, float]], end: float) -> list[tuple[float, float]]:
+    """Return the line up to `end`, its last piece cut there."""
     inside = [point for point in points if point[0] <= end]
     later = next((point for point in points if point[0] > end), None)
     if inside and later:

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
-from bench.analysis.chart_data.outlier_context import Attempt, Far, Seen, seen
 from bench.analysis.checks.guard import LATE_MS
+from bench.analysis.outliers.context import Attempt, Far, Seen, seen
 from bench.analysis.per_trial import MS
 from bench.analysis.tables import RunFrames
 
