@@ -36,7 +36,7 @@ def run(settings: Settings, output: Output, argv: Sequence[str], *, confirm: Cal
     check_early(output.fail_on, choice, output, delivery=settings.delivery)
     check_output([reporter for reporter, _ in choice.registry.reporters.values()], output)
     if settings.scheduler is not None and not settings.dry_run:
-        from bench.run.workers.cluster import joined  # noqa: PLC0415  (only where it is asked for)
+        from bench.run.workers.dask.cluster import joined  # noqa: PLC0415  (only where it is asked for)
 
         settings = joined(settings)
     notes = of_simulator(settings)

@@ -58,7 +58,7 @@ def measure_trials(
 def _carrier(settings: Settings) -> Callable[[Assignment], Coroutine[Any, Any, None]]:
     """Return the function that runs the plan: in this process, in several of this machine, or on a cluster."""
     if settings.scheduler is not None:
-        from bench.run.workers.cluster import run_on_cluster  # noqa: PLC0415  (only where it is asked for)
+        from bench.run.workers.dask.cluster import run_on_cluster  # noqa: PLC0415  (only where it is asked for)
 
         return run_on_cluster
     if settings.workers > 1:

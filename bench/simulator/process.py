@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import secrets
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
@@ -18,10 +16,10 @@ from typing import IO
 from urllib.parse import urlsplit
 
 from bench.core.errors import BenchError
+from bench.core.processes.child import end, last_lines, spawn
 from bench.simulator.profiles import DEFAULT_PROFILE
 
 _START_S = 30.0
-_END_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ def running(
     with tempfile.TemporaryFile() as errors, _spawned(options, errors) as child:
         line = _first_line(child)
         if not line:
-            raise BenchError(f"the simulator did not start: {_tail(errors) or 'it said nothing'}")
+            raise BenchError(f"the simulator did not start: {last_lines(errors, 5) or 'it said nothing'}")
         simulator = Simulator(**json.loads(line))
         _verify(simulator.base_url, nonce)
         yield simulator
@@ -69,29 +67,12 @@ def running(
 
 @contextmanager
 def _spawned(options: list[str], errors: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
-    """The child process; it sees the modules that this process sees, and none of the current folder (`-P`)."""
-    search_path = os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)
-    child = subprocess.Popen(
-        [sys.executable, "-P", "-m", "bench.simulator", *options],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=errors,
-        env={**os.environ, "PYTHONPATH": search_path},
-        start_new_session=True,
-    )
-    with child:
+    """Start the child process, and end it with the block."""
+    with spawn("bench.simulator", *options, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors) as child:
         try:
             yield child
         finally:
-            _end(child)
-
-
-def _end(child: subprocess.Popen[bytes]) -> None:
-    child.terminate()
-    try:
-        child.wait(_END_S)
-    except subprocess.TimeoutExpired:
-        child.kill()
+            end(child, patience_s=0)
 
 
 def _first_line(child: subprocess.Popen[bytes]) -> bytes:
@@ -103,12 +84,6 @@ def _first_line(child: subprocess.Popen[bytes]) -> bytes:
         return child.stdout.readline()
     finally:
         too_long.cancel()
-
-
-def _tail(errors: IO[bytes]) -> str:
-    """The last words on its stderr, on one line."""
-    errors.seek(0)
-    return " | ".join(errors.read().decode(errors="replace").strip().splitlines()[-5:])
 
 
 def _verify(base_url: str, nonce: str) -> None:

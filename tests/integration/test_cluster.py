@@ -24,8 +24,8 @@ from bench.plan.settings import Settings
 from bench.records import journal as records
 from bench.run.endpoint import Endpoint
 from bench.run.preflight.preflight import Checked
-from bench.run.workers.cluster import check_reach, check_versions, connected, joined
-from bench.run.workers.dask_relay import Names, StartedTwice, claim, relay
+from bench.run.workers.dask.cluster import check_reach, check_versions, connected, joined
+from bench.run.workers.dask.relay import Names, StartedTwice, claim, relay
 from bench.simulator.process import running
 from tests.support.cli import bench, environment, only_run, started
 from tests.support.paths import ROOT

@@ -15,11 +15,11 @@ from tempfile import TemporaryFile
 from threading import Thread
 from typing import Any
 
-import orjson
 import pytest
 
-from bench.core.child_process import spawn
 from bench.core.messages import say
+from bench.core.processes.child import spawn
+from bench.core.processes.frames import FrameReader
 from bench.plan.plan import BOTH, PlannedTrial
 from bench.records import journal as records
 from bench.run.liveview.feed import MOST_WAITING, VIEWER, Feed
@@ -183,7 +183,7 @@ def test_a_viewer_that_nobody_waits_for() -> None:
     ours, its = socket.socketpair()
     ours.close()
     with its, TemporaryFile() as errors:
-        child = spawn(VIEWER, its, errors)
+        child = spawn(VIEWER, str(its.fileno()), stderr=errors, pass_fds=[its.fileno()])
         assert child.wait(20) == 1
         errors.seek(0)
         assert errors.read() == b""
@@ -194,8 +194,10 @@ def test_at_most_twenty_messages_a_second() -> None:
     ours, its = socket.socketpair()
     ours.setblocking(False)
     child = subprocess.Popen([sys.executable, "-c", ""])
-    lines: list[bytes] = []
-    reading = Thread(target=lambda: lines.extend(its.makefile("rb")))
+    messages: list[Any] = []
+    reading = Thread(
+        target=lambda: messages.extend(frame.meta for frame in FrameReader().feed(its.makefile("rb").read()))
+    )
     reading.start()
     feed, began, number = Feed(ours, child, OPENING, dict), time.monotonic(), 3000
     for pair in range(number):
@@ -206,7 +208,6 @@ def test_at_most_twenty_messages_a_second() -> None:
     feed.close()
     reading.join()
     its.close()
-    messages = list(map(orjson.loads, lines))
     assert messages[0]["kind"] == "begin"
     assert 2 <= len(messages) - 1 <= 20 * seconds + 2
     assert [trial[1] for message in messages[1:] for trial in message["trials"]] == list(range(number))

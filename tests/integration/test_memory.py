@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 
 from bench.core.plugin_loader import builtin_folder, load
+from bench.core.processes.child import python
 from bench.records.schema import TABLES
 from bench.run.measure import memory_rank
 from bench.run.memory.call import TOKENS_PER_EVENT
-from bench.run.memory.measure import COMMAND, Job, measure
+from bench.run.memory.measure import MODULE, Job, measure
 from bench.simulator.process import running
 from tests.support.paths import ROOT
 
@@ -82,7 +83,7 @@ def base_url() -> Iterator[str]:
 
 def run(plugin: Path, base_url: str, *options: str, lengths: str = "60,120") -> subprocess.CompletedProcess[str]:
     """The measuring process on its own."""
-    command = [*COMMAND, "--plugin", str(plugin), "--scenario", plugin.stem, "--base-url", base_url]
+    command = [*python(MODULE), "--plugin", str(plugin), "--scenario", plugin.stem, "--base-url", base_url]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run(
         [*command, "--lengths", lengths, *options], capture_output=True, text=True, env=env, timeout=60, check=False
@@ -225,7 +226,7 @@ def marked(mark: str) -> set[int]:
 PASS = """
 import os, sys
 from pathlib import Path
-from bench.meters.memory import Job, measure
+from bench.run.memory.measure import Job, measure
 jobs = [Job(path.stem, path) for path in map(Path, sys.argv[2:])]
 rows, notes = measure(jobs, seconds=float(sys.argv[1]), on_progress=lambda row: print(row["scenario"], flush=True))
 print(*notes, sep="\\n", flush=True)

@@ -10,9 +10,10 @@ import asyncio
 import socket
 from collections import deque
 from collections.abc import Callable
+from enum import IntEnum
 
-from bench.clients.wire.protocol import Decoder, Message
-from bench.clients.wire.spill import Held, Spill
+from bench.core.processes.frames import Frame, FrameReader
+from bench.core.processes.spill import Held, Spill
 
 BACKLOG = 8 << 20
 """Bytes that wait in memory for the other end."""
@@ -27,19 +28,35 @@ _PARTS = 1000
 """The kernel takes 1024 in one call."""
 
 
+class Kind(IntEnum):
+    """Kinds of frames; the first four go from the parent to the load generator."""
+
+    BEGIN = 1
+    FIRE = 2
+    END = 3
+    CANCEL = 4
+    READY = 5
+    BEGUN = 6
+    FIRED = 7
+    READS = 8
+    DONE = 9
+    PROBES = 10
+    SPENT = 11
+
+
 class Channel:
     """Belongs to one event loop."""
 
     def __init__(
         self,
         sock: socket.socket,
-        on_message: Callable[[Message], None],
+        on_message: Callable[[Frame], None],
         on_closed: Callable[[OSError | None], None],
     ) -> None:
         """`on_closed`: the other end is gone; or, with an error, what it did not take yet cannot be kept."""
         self._socket, self._on_message, self._on_closed = sock, on_message, on_closed
         self._loop = asyncio.get_running_loop()
-        self._decoder, self._spill = Decoder(), Spill(BACKLOG)
+        self._reader, self._spill = FrameReader(), Spill(BACKLOG)
         self._parts: list[bytes] = []
         self._size = 0
         self._backlog: deque[Held] = deque()
@@ -123,7 +140,7 @@ class Channel:
                 self.close()
                 self._on_closed(None)
                 return
-            for message in self._decoder.feed(data):
+            for message in self._reader.feed(data):
                 self._on_message(message)
             if not self._open:
                 return

@@ -7,26 +7,22 @@ objects when their trial goes on, one trial in each turn of the loop, so that wh
 from __future__ import annotations
 
 import asyncio
-import signal
-import socket
-import subprocess
-import tempfile
 from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from time import perf_counter_ns
-from typing import IO, Any, Self
+from typing import Any, Self
 
 import orjson
 
 from bench.clients.connection_numbers import numbers
-from bench.clients.wire.channel import Channel
+from bench.clients.wire.channel import Channel, Kind
 from bench.clients.wire.group import Pace
 from bench.clients.wire.pool import Server
-from bench.clients.wire.protocol import Kind, Message, encode, unpack
-from bench.clients.wire.spill import Held, Spill
-from bench.core.child_process import end, spawn
 from bench.core.errors import BenchError
+from bench.core.processes.child import SocketChild, how_ended, last_lines
+from bench.core.processes.frames import Frame, encode, unpack
+from bench.core.processes.spill import Held, Spill
 from bench.core.trial import Attempt, Interruption, TrialLost
 
 __all__ = ["GroupSpent", "Pace", "Server", "Shooter", "ShooterLost", "Shot"]
@@ -103,10 +99,10 @@ class Shot:
             except Exception as error:  # noqa: BLE001  (it is the waiting trial's affair, not the socket's)
                 _fail(self._over, error)
 
-    def keep(self, message: Message) -> None:
+    def keep(self, message: Frame) -> None:
         """Some of its reads."""
         if message.reads and not self._over.done():
-            self._held.append((message.reads, self._spill.put(message.packed)))
+            self._held.append((message.reads, self._spill.put(message.data)))
 
     def read(self) -> None:
         """It is complete, and is still to be decoded."""
@@ -132,31 +128,28 @@ class Shot:
 class Shooter:
     """The process. Use it as an async context manager."""
 
-    def __init__(self, child: subprocess.Popen[bytes], sock: socket.socket, errors: IO[bytes]) -> None:
+    def __init__(self, child: SocketChild) -> None:
         """Use `start`."""
         self.pid = child.pid
         self.t_group = 0
         """Start of the group, in `perf_counter_ns`: due times count from it."""
-        self._child, self._errors = child, errors
+        self._child = child
         self._spill = Spill(KEEP)
         self._shots: dict[int, Shot] = {}
         self._complete: deque[Shot] = deque()
         self._connections: dict[int, int] = {}
         self._probes: list[bytes] = []
         self._last = 0
-        self._expected: dict[Kind, asyncio.Future[Message]] = {}
+        self._expected: dict[int, asyncio.Future[Frame]] = {}
         self._lost: ShooterLost | None = None
         self._losing: asyncio.Task[None] | None = None
         self._ending = self._held = self._releasing = False
-        self._channel = Channel(sock, self._message, self._gone)
+        self._channel = Channel(child.sock, self._message, self._gone)
 
     @classmethod
     async def start(cls) -> Shooter:
         """A process of its own that ends with this one. Raises `BenchError` where it does not come up."""
-        ours, its = socket.socketpair()
-        errors = tempfile.TemporaryFile()  # noqa: SIM115  (`aclose`)
-        with its:
-            shooter = cls(spawn(SHOOTER, its, errors), ours, errors)
+        shooter = cls(SocketChild(SHOOTER))
         shooter._expect(Kind.READY)
         try:
             async with asyncio.timeout(_START_S):
@@ -178,8 +171,8 @@ class Shooter:
         if self._losing is not None:
             await self._losing
         self._lose(ShooterLost(f"the process {self.pid} that sends and reads was ended"))
-        await asyncio.to_thread(end, self._child)
-        self._errors.close()
+        await asyncio.to_thread(self._child.end)
+        self._child.errors.close()
         self._spill.close()
 
     async def begin(self, pace: Pace, cell: int, *, hold: bool = False) -> None:
@@ -262,17 +255,17 @@ class Shooter:
         if self._lost is not None:
             _fail(self._expected[kind], self._lost)
 
-    async def _heard(self, kind: Kind) -> Message:
+    async def _heard(self, kind: Kind) -> Frame:
         """The message of this kind that was expected."""
         return await asyncio.shield(self._expected[kind])
 
-    def _message(self, message: Message) -> None:
+    def _message(self, message: Frame) -> None:
         try:
             self._take(message)
         except OSError as error:
             self._gone(error)
 
-    def _take(self, message: Message) -> None:
+    def _take(self, message: Frame) -> None:
         match message.kind:
             case Kind.READS:
                 self._shots[message.number].keep(message)
@@ -285,7 +278,7 @@ class Shooter:
             case _:
                 self._expected[message.kind].set_result(message)
 
-    def _done(self, shot: Shot, message: Message) -> None:
+    def _done(self, shot: Shot, message: Frame) -> None:
         measured = message.meta
         if measured.get("dropped"):
             shot.drop()
@@ -338,9 +331,8 @@ class Shooter:
             self._losing = asyncio.create_task(self._find_out())
 
     async def _find_out(self) -> None:
-        status = await asyncio.to_thread(end, self._child)
-        how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
-        said = _tail(self._errors)
+        status = await asyncio.to_thread(self._child.end)
+        how, said = ("was " if status < 0 else "") + how_ended(status), last_lines(self._child.errors, 5)
         self._lose(ShooterLost(f"the process {self.pid} that sends and reads {how}{said and ': '}{said}"))
 
     def _lose(self, error: ShooterLost) -> None:
@@ -360,9 +352,3 @@ def _fail(future: asyncio.Future[Any], error: Exception) -> None:
     if not future.done():
         future.set_exception(error)
         future.exception()
-
-
-def _tail(errors: IO[bytes]) -> str:
-    """The last words on its stderr, on one line."""
-    errors.seek(0)
-    return " | ".join(errors.read().decode(errors="replace").strip().splitlines()[-5:])

@@ -17,12 +17,12 @@ from typing import Any
 
 from bench.clients.guard import Guard
 from bench.clients.wire.alarm import Alarm
-from bench.clients.wire.channel import Channel
+from bench.clients.wire.channel import Channel, Kind
 from bench.clients.wire.group import Group, Pace
 from bench.clients.wire.pool import Handle, Pool, Server
-from bench.clients.wire.protocol import Kind, Message, encode
 from bench.clients.wire.scheduler_hint import take_short_turns
 from bench.clients.wire.shipping import ROOM, Sweeper
+from bench.core.processes.frames import Frame, encode
 from bench.core.trial import Attempt
 
 LEAD_NS = 50_000_000
@@ -147,7 +147,7 @@ class Service:
         else:
             loop.default_exception_handler(context)
 
-    def _message(self, message: Message) -> None:
+    def _message(self, message: Frame) -> None:
         match message.kind:
             case Kind.BEGIN:
                 self._begin(message.meta)
@@ -158,10 +158,10 @@ class Service:
             case Kind.CANCEL:
                 self._cancel()
 
-    def _round(self, message: Message) -> Round:
+    def _round(self, message: Frame) -> Round:
         meta = message.meta
         server = Server(meta["host"], meta["port"], meta["tls"])
-        return Round(self, message.number, server, message.packed, meta["due"], meta["deadline_ns"], meta["cold"])
+        return Round(self, message.number, server, message.data, meta["due"], meta["deadline_ns"], meta["cold"])
 
     def _begin(self, meta: dict[str, Any]) -> None:
         gc.collect()

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from bench.analysis.build import build
+from bench.core.processes.child import import_environment, python
 from bench.gate.pytest.result import Result
 from bench.gate.terminal import EXIT_FAILED, EXIT_UNDECIDED
 from bench.records.journal import MANIFEST
@@ -57,7 +58,7 @@ class StreamBench:
     def _run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
         """To its end; what it printed is in the captured output of the test."""
         done = subprocess.run(
-            [sys.executable, "-P", "-m", "bench", "run", *command],
+            [*python("bench"), "run", *command],
             cwd=self._root,
             env=_environment(),
             stdin=subprocess.DEVNULL,
@@ -93,9 +94,8 @@ def _name() -> str:
 
 def _environment() -> dict[str, str]:
     """It sees the modules that this process sees; no tracer follows it."""
-    path = os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(TRACERS)}
-    return {**kept, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8"}
+    kept = {name: value for name, value in import_environment().items() if not name.startswith(TRACERS)}
+    return {**kept, "PYTHONIOENCODING": "utf-8"}
 
 
 def _failure_text(done: subprocess.CompletedProcess[str]) -> str:

@@ -1,7 +1,7 @@
-"""`python -m bench.liveview FD`: draws on stderr what comes in at that socket, until that ends. Nothing waits for it.
+"""Draw the live view on stderr from the messages of a socket, until it closes: `python -m bench.run.liveview FD`.
 
-At most four pictures a second, and so few that they take no more than a twentieth of a CPU, at the lowest priority: it
-shares the machine with a measurement.
+The process shares the machine with a measurement: it draws at most four pictures a second, uses at most a twentieth of
+a CPU, and has the lowest priority.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from collections.abc import Iterator
 from time import monotonic, process_time
 from typing import Any
 
-import orjson
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from bench.core.processes.frames import FrameReader
 from bench.run.liveview.estimates import Remembered
 from bench.run.liveview.screen import one_line, page
 from bench.run.liveview.state import State
@@ -38,7 +38,7 @@ class Source:
 
     def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(False)
-        self._sock, self._rest, self.over = sock, b"", False
+        self._sock, self._reader, self.over = sock, FrameReader(), False
         self._data, self._end = select.poll(), select.poll()
         self._data.register(sock, select.POLLIN)
         self._end.register(sock, 0)
@@ -50,9 +50,9 @@ class Source:
     def messages(self) -> Iterator[dict[str, Any]]:
         """All that have come, at least one where it does not take too long."""
         self._data.poll(SLOWEST_S * 1000)
-        pieces = [self._rest, *self._pieces()]
-        *lines, self._rest = b"".join(pieces).split(b"\n")
-        yield from map(orjson.loads, lines)
+        for piece in self._pieces():
+            for frame in self._reader.feed(piece):
+                yield frame.meta
 
     def _pieces(self) -> Iterator[bytes]:
         try:

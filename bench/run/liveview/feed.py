@@ -11,9 +11,8 @@ from contextlib import suppress
 from time import monotonic
 from typing import Any
 
-import orjson
-
-from bench.core.child_process import spawn
+from bench.core.processes.child import SocketChild, end
+from bench.core.processes.frames import message
 from bench.run.liveview.messages import Sent, sendable
 
 VIEWER = "bench.run.liveview"
@@ -35,36 +34,29 @@ def shows() -> bool:
 
 def opened(opening: Mapping[str, Any], look: Callable[[], dict[str, Any]] | None) -> Feed | None:
     """A viewer that is ready to draw, or None where it did not come up."""
-    ours, its = socket.socketpair()
-    with its:
-        try:
-            child = spawn(VIEWER, its, sys.stderr.buffer)
-        except OSError:  # no more processes, or no memory for one
-            ours.close()
-            return None
     try:
-        ours.settimeout(START_S)
-        ready = ours.recv(1)
+        child = SocketChild(VIEWER, sys.stderr.buffer)
+    except OSError:  # no more processes, or no memory for one
+        return None
+    try:
+        child.sock.settimeout(START_S)
+        ready = child.sock.recv(1)
     except OSError:
         ready = b""
     except BaseException:
-        _ended(child, ours)
+        _end(child.process, child.sock)
         raise
     if not ready:
-        _ended(child, ours)
+        _end(child.process, child.sock)
         return None
-    ours.setblocking(False)
-    return Feed(ours, child, opening, look or dict)
+    child.sock.setblocking(False)
+    return Feed(child.sock, child.process, opening, look or dict)
 
 
-def _ended(child: subprocess.Popen[bytes], sock: socket.socket) -> int:
-    """Its exit status: with the socket closed it ends by itself, or it is ended."""
+def _end(viewer: subprocess.Popen[bytes], sock: socket.socket) -> int:
+    """Close the viewer's socket, which ends it, or kill it; return its exit status."""
     sock.close()
-    try:
-        return child.wait(END_S)
-    except subprocess.TimeoutExpired:
-        child.kill()
-    return child.wait()
+    return end(viewer, patience_s=END_S, terminate_s=0)
 
 
 class Feed:
@@ -86,7 +78,7 @@ class Feed:
         self._out = bytearray()
         self._last = 0.0
         self._said: list[str] = []
-        self._write({"kind": "begin", "t": monotonic(), **opening})
+        self._write(message(kind="begin", t=monotonic(), **opening))
 
     def trial(self, one: Sent, error: str | None) -> None:
         """A trial has ended; sent with the next `step`."""
@@ -106,7 +98,7 @@ class Feed:
         """A line that stays above the view."""
         self._said.append(line)
         self._flush()
-        self._write({"kind": "say", "line": line.encode("utf-8", "replace").decode()})
+        self._write(message(kind="say", line=line.encode("utf-8", "replace").decode()))
 
     def close(self) -> None:
         """The view goes."""
@@ -117,19 +109,19 @@ class Feed:
             return
         self._send_rest()
         self.alive = False
-        if _ended(self._child, self._sock):
+        if _end(self._child, self._sock):
             self._clean_up()
 
     def _flush(self) -> None:
         if self._counts or self._trials:
-            self._write({"kind": "so_far", **self._look(), **self._counts, "trials": self._trials})
+            self._write(message(kind="so_far", **self._look(), **self._counts, trials=self._trials))
             self._trials, self._counts = [], {}
             self._last = monotonic()
 
-    def _write(self, message: Mapping[str, Any]) -> None:
+    def _write(self, data: bytes) -> None:
         if not self.alive:
             return
-        self._out += orjson.dumps(message) + b"\n"
+        self._out += data
         try:
             while self._out:
                 del self._out[: self._sock.send(self._out)]

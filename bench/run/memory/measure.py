@@ -1,6 +1,6 @@
 """How much client memory a scenario takes by length of its answer, streamed and blocking: a pass of its own.
 
-    python -m bench.meters.memory --base-url URL --plugin FILE --scenario NAME
+    python -m bench.run.memory.measure --base-url URL --plugin FILE --scenario NAME
 
 measures one scenario on a simulator without pacing and prints each point as a JSON line, a row of the `memory` table.
 `measure` runs that for several scenarios, on a simulator of its own: no other target is ever charged for it.
@@ -24,6 +24,7 @@ from time import monotonic, sleep
 from typing import IO, Any
 
 from bench.core.errors import BenchError
+from bench.core.processes.child import python, spawn
 
 LENGTHS = (250, 500, 1000, 2000, 4000, 8000)
 """Output tokens."""
@@ -166,32 +167,24 @@ class _Process:
 
 NOTE = "note: "
 """How a line on a measuring process's stderr starts that the reader of its rows should know."""
-COMMAND = [sys.executable, "-P", "-m", "bench.run.memory.measure"]
-"""-P: a folder that happens to be the current one is no place to import from."""
+MODULE = "bench.run.memory.measure"
 
 
 @contextlib.contextmanager
 def _started(job: Job, asked: Sequence[str]) -> Iterator[_Process]:
     """A measuring process in a group of its own: Ctrl-C reaches only us, and we can end it with all its children."""
     plugin = ["--plugin" if isinstance(job.plugin, Path) else "--module", str(job.plugin)]
-    command = [*COMMAND, *plugin, "--scenario", job.scenario, "--params", job.params, *asked, *job.arguments]
+    arguments = [*plugin, "--scenario", job.scenario, "--params", job.params, *asked, *job.arguments]
     with tempfile.TemporaryDirectory() as folder:
         output, errors = Path(folder) / "output", Path(folder) / "errors"
         with output.open("wb") as out, errors.open("wb") as err:
-            process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=_environment(), start_new_session=True
-            )
+            process = spawn(MODULE, *arguments, stdout=out, stderr=err)
         with output.open("rb") as out, errors.open("rb") as err:
             started = _Process(job, process, out, err)
             try:
                 yield started
             finally:
                 started.end()
-
-
-def _environment() -> dict[str, str]:
-    """It can import what this process can."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)}
 
 
 def main() -> None:
@@ -222,8 +215,8 @@ def _run(options: argparse.Namespace, rows: IO[str], deadline: float) -> None:
     measurers = {}
     for name in options.scenario.split(","):
         scenario = points.find_scenario(options.plugin or options.module, name)
-        spawn = None if options.start == "fork" else [*COMMAND, *sys.argv[1:], "--scenario", name, "--point"]
-        measurers[name] = points.Measurer(scenario, endpoint, spawn)
+        again = None if options.start == "fork" else [*python(MODULE), *sys.argv[1:], "--scenario", name, "--point"]
+        measurers[name] = points.Measurer(scenario, endpoint, again)
         measurers[name].prepare()
     if options.point:
         point = points.Point(**json.loads(options.point))
@@ -251,7 +244,7 @@ def _row(scenario: str, params: str, point: Row, reading: Row) -> Row:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m bench.meters.memory", description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(prog=f"python -m {MODULE}", description=(__doc__ or "").splitlines()[0])
     plugin = parser.add_mutually_exclusive_group(required=True)
     plugin.add_argument("--plugin", type=Path, metavar="FILE", help="file of the plugin")
     plugin.add_argument("--module", metavar="NAME", help="module of the plugin")

@@ -9,17 +9,17 @@ from collections.abc import Mapping, Sequence
 from time import perf_counter_ns
 from typing import Any, Protocol
 
-import orjson
-
 from bench.core.errors import BenchError, NotEnough, RunInvalid
 from bench.core.messages import say
+from bench.core.processes.frames import FrameReader, message
 from bench.plan.plan import PlannedTrial
 from bench.plan.share import Share, shares
 from bench.run.connect import Assignment
 from bench.run.runner import note_unsupported
 from bench.run.workers.lost import Loss, journalled, lost_rows, lost_trials
-from bench.run.workers.protocol import LINES, Frames, message
 
+LINES = 1
+"""Kind of a frame that brings lines of the journal; every other frame is a message."""
 GRACE_S = 10.0
 """So long workers that were told to stop may take to end what is in flight."""
 LEAD_NS = 20_000_000
@@ -46,7 +46,7 @@ class Coordinator:
         self._run, self._plan, self._prompts = assignment.run, assignment.plan, assignment.choice.prompts
         self._journal, self._reporter = assignment.journal, assignment.reporter
         self._members, self._one_clock = members, one_clock
-        self._frames = [Frames() for _ in members]
+        self._readers = [FrameReader() for _ in members]
         self._live = set(range(len(members)))
         self._done: set[int] = set()
         self._ready: dict[int, int] = {}
@@ -68,11 +68,11 @@ class Coordinator:
     def heard(self, index: int, data: bytes) -> None:
         """Bytes of a worker's stream."""
         try:
-            for kind, one in self._frames[index].feed(data):
-                if kind == LINES:
-                    self._journal.append(one)
+            for frame in self._readers[index].feed(data):
+                if frame.kind == LINES:
+                    self._journal.append(frame.data)
                 else:
-                    self._message(index, orjson.loads(one))
+                    self._message(index, frame.meta)
         except BenchError as error:
             self._fail(error)
 

@@ -6,17 +6,14 @@ Each is a process of its own with a socket of its own, so that one that is lost 
 from __future__ import annotations
 
 import asyncio
-import signal
-import socket
-import tempfile
 from contextlib import AsyncExitStack
-from typing import IO, Self
+from typing import Self
 
-from bench.core.child_process import end, spawn
+from bench.core.processes.child import SocketChild, how_ended, last_lines
+from bench.core.processes.frames import message
 from bench.plan.check_load import most_streams
 from bench.run.connect import Assignment
 from bench.run.workers.coordinator import Coordinator
-from bench.run.workers.protocol import message
 from bench.run.workers.shard import Shard, make_shards
 
 WORKER = "bench.run.workers.worker"
@@ -52,15 +49,12 @@ class WorkerProcess:
     def __init__(self, shard: Shard) -> None:
         self.label = shard.label
         self._shard = shard
-        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  (closed on leaving)
         self._reading: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        ours, its = socket.socketpair()
-        with its:
-            self._child = spawn(WORKER, its, self._errors)
+        self._child = SocketChild(WORKER)
         self.where = f"process {self._child.pid}"
-        self._reader, self._writer = await asyncio.open_connection(sock=ours)
+        self._reader, self._writer = await asyncio.open_connection(sock=self._child.sock)
         self.send(message(shard=self._shard.to_json()))
         return self
 
@@ -69,8 +63,8 @@ class WorkerProcess:
         if self._reading is not None:
             self._reading.cancel()
         self._writer.close()
-        await asyncio.to_thread(end, self._child)
-        self._errors.close()
+        await asyncio.to_thread(self._child.end)
+        self._child.errors.close()
 
     def send(self, data: bytes) -> None:
         """Frames, for the worker; lost with it where it is gone."""
@@ -87,13 +81,11 @@ class WorkerProcess:
         except ConnectionError:
             pass  # it was killed while it wrote
         if not coordinator.is_done(index):
-            status = await asyncio.to_thread(end, self._child)
-            coordinator.lost(index, how_ended(status, self._errors))
+            coordinator.lost(index, await asyncio.to_thread(end_and_describe, self._child))
 
 
-def how_ended(status: int, errors: IO[bytes]) -> str:
-    """In words, with the last of what it said."""
-    errors.seek(0)
-    said = errors.read().decode(errors="replace").strip().splitlines()
-    how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
-    return f"{how} ({said[-1]})" if said and status >= 0 else how
+def end_and_describe(child: SocketChild) -> str:
+    """Wait for a worker process, or end it; describe its exit status or signal, with its last stderr line."""
+    status = child.end()
+    last = last_lines(child.errors, 1)
+    return f"{how_ended(status)} ({last})" if last and status >= 0 else how_ended(status)

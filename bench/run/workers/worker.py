@@ -1,7 +1,7 @@
-"""One of several workers of a run: carries its shard out with the ordinary runner, and tells whoever started it.
+"""Carry out the shard of one worker with the ordinary runner: `python -m bench.run.workers.worker FD`.
 
-`python -m bench.worker FD` is such a process: the shard is the first message that comes in at that socket. The lines of
-the journal go out over it as they are made, so the process itself writes no file. It ends when the other side does.
+The shard is the first message on the socket FD. Lines of the journal are sent over the socket as they are made, so the
+process writes no file of the run. It ends when the socket is closed.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 import orjson
 
 from bench.core.errors import BenchError
+from bench.core.processes.frames import FrameReader, encode, message
 from bench.core.trial import TrialLost
 from bench.plan import open_file_limit as fdlimit
 from bench.plan.choice import Choice
@@ -33,7 +34,7 @@ from bench.run.endpoint import Endpoint, redactor
 from bench.run.folder import Run
 from bench.run.progress import Silent
 from bench.run.stopping.stopping import Stopping
-from bench.run.workers.protocol import LINES, Frames, frame, message
+from bench.run.workers.coordinator import LINES
 from bench.run.workers.shard import Shard, choice_of, endpoints_of, load_plugins
 
 MACHINE = {"cpu_time", "steal", "pressure"}
@@ -78,7 +79,7 @@ class SentJournal(Journal):
 
     def append(self, lines: bytes) -> None:
         """Send whole lines."""
-        self._line.send(frame(LINES, lines))
+        self._line.send(b"".join(encode(LINES, data=lines)))
 
     def close(self) -> None:
         """There is nothing to close."""
@@ -189,10 +190,10 @@ async def serve(sock: socket.socket) -> None:
 
 
 async def _messages(reader: asyncio.StreamReader) -> AsyncIterator[Mapping[str, Any]]:
-    frames = Frames()
+    frames = FrameReader()
     while data := await reader.read(1 << 20):
-        for _, one in frames.feed(data):
-            yield orjson.loads(one)
+        for frame in frames.feed(data):
+            yield frame.meta
 
 
 async def _listen(orders: AsyncIterator[Mapping[str, Any]], line: Line) -> None:

@@ -21,7 +21,6 @@ from bench.plan.share import Share, shares
 from bench.run.endpoint import Endpoint
 from bench.run.preflight.preflight import Checked
 from bench.run.workers.lost import Journalled, Loss, lost_rows, lost_trials
-from bench.run.workers.protocol import LINES, MESSAGE, Frames, frame
 from bench.run.workers.shard import Shard, choice_of, endpoints_of, load_plugins, make_shards
 
 PLUGIN = '''"""A plugin of the user's own: with an umlaut, ü."""
@@ -105,14 +104,6 @@ def test_a_plan_survives_json() -> None:
     stored = json.loads(json.dumps({**plan.to_json(), "workers": 2}))
     assert Plan.from_json(stored) == plan
     assert Plan.from_json(stored).hash == plan.hash
-
-
-@given(st.lists(st.tuples(st.sampled_from([LINES, MESSAGE]), st.binary(max_size=40))), st.integers(1, 60))
-def test_frames_come_whole(sent: list[tuple[bytes, bytes]], size: int) -> None:
-    """Whatever pieces the stream comes in, the frames are those that were sent."""
-    stream, frames = b"".join(frame(*one) for one in sent), Frames()
-    pieces = [stream[start : start + size] for start in range(0, len(stream), size)]
-    assert [found for piece in pieces for found in frames.feed(piece)] == sent
 
 
 def chosen(plugin: Path) -> Choice:

@@ -6,16 +6,15 @@ Only what was installed with streambench runs here, nothing that was pickled.
 from __future__ import annotations
 
 import socket
-import tempfile
 import threading
 from collections import deque
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bench.clients.wire.spill import Held, Spill
-from bench.core.child_process import end, spawn
-from bench.run.workers.processes import WORKER, how_ended
+from bench.core.processes.child import SocketChild
+from bench.core.processes.spill import Held, Spill
+from bench.run.workers.processes import WORKER, end_and_describe
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -72,18 +71,16 @@ def relay(run: str, index: int) -> str:
 
 
 def _carried_out(up: Any, down: Any, index: int) -> str:
-    ours, its = socket.socketpair()
-    with tempfile.TemporaryFile() as errors, ours:
-        with its:
-            child = spawn(WORKER, its, errors)
-        threading.Thread(target=_pass_down, args=(down, ours), daemon=True).start()
+    child = SocketChild(WORKER)
+    with child.errors, child.sock:
+        threading.Thread(target=_pass_down, args=(down, child.sock), daemon=True).start()
         try:
-            _pass_up(up, index, ours)
+            _pass_up(up, index, child.sock)
         finally:
             with suppress(OSError):
-                ours.shutdown(socket.SHUT_RDWR)
-            status = end(child)
-        return how_ended(status, errors)
+                child.sock.shutdown(socket.SHUT_RDWR)
+            how = end_and_describe(child)
+        return how
 
 
 def claim(client: Client, names: Names, index: int) -> None:

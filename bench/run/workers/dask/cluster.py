@@ -24,7 +24,7 @@ from bench.plan.settings import Settings
 from bench.run.connect import Assignment
 from bench.run.endpoint import Endpoint
 from bench.run.workers.coordinator import Coordinator
-from bench.run.workers.dask_tasks import tasks_on
+from bench.run.workers.dask.tasks import tasks_on
 from bench.run.workers.shard import make_shards
 
 if TYPE_CHECKING:

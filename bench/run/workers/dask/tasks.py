@@ -8,9 +8,9 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from bench.core.processes.frames import message
 from bench.run.workers.coordinator import Coordinator
-from bench.run.workers.dask_relay import BEAT_S, IN_QUEUE, SILENT_S, Names, relay
-from bench.run.workers.protocol import message
+from bench.run.workers.dask.relay import BEAT_S, IN_QUEUE, SILENT_S, Names, relay
 from bench.run.workers.shard import Shard
 
 if TYPE_CHECKING:

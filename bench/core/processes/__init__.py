@@ -1,0 +1,1 @@
+"""Start processes of this program, and exchange messages with them."""

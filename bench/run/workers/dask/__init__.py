@@ -1,0 +1,1 @@
+"""Carry a plan out on the workers of a Dask cluster."""
