@@ -16,9 +16,9 @@ import orjson
 from bench.core.ask import NONCE_PATTERN
 from bench.core.script import End, Item, ItemType, Turn
 from bench.simulator.control import Control
-from bench.simulator.errors import ApiError
+from bench.simulator.errors import ApiError, invalid_schema
 from bench.simulator.json_schema.samples import natural_json, padded_json
-from bench.simulator.json_schema.validity import SchemaError
+from bench.simulator.json_schema.strict_mode import SchemaError
 from bench.simulator.requests.conversation import waits_for_text, without_ids
 from bench.simulator.requests.responses import FunctionTool, ResponsesRequest
 from bench.simulator.text import text_tokens
@@ -195,7 +195,7 @@ class _Maker:
         try:
             text = padded_json(asked.json_schema or _ANY_OBJECT, tokens * _CHARS_PER_TOKEN, self.rng)
         except SchemaError as error:
-            raise _bad_schema(f"response_format '{asked.name}'", error, "text.format.schema") from error
+            raise invalid_schema(f"response_format '{asked.name}'", error, "text.format.schema") from error
         return Part(kind="message", tokens=_slices(text))
 
     def _scripted_call(self, item: Item) -> Part:
@@ -210,7 +210,7 @@ class _Maker:
             chars = tokens and tokens * _CHARS_PER_TOKEN
             text = padded_json(schema, chars, self.rng) if chars else natural_json(schema, self.rng)
         except SchemaError as error:
-            raise _bad_schema(f"function '{tool.name}'", error, "tools") from error
+            raise invalid_schema(f"function '{tool.name}'", error, "tools") from error
         return Part(kind="function_call", tokens=_slices(text), name=tool.name)
 
 
@@ -227,10 +227,6 @@ def _tool_named(tools: Sequence[FunctionTool], name: str | None) -> FunctionTool
 
 def _as_json(arguments: str | dict[str, Any]) -> str:
     return arguments if isinstance(arguments, str) else orjson.dumps(arguments).decode()
-
-
-def _bad_schema(where: str, error: SchemaError, param: str) -> ApiError:
-    return ApiError(400, f"Invalid schema for {where}: {error}.", param=param, code="invalid_json_schema")
 
 
 def _slices(text: str) -> Sequence[str]:

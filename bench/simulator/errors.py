@@ -23,3 +23,9 @@ def error_body(status: int, message: str, *, param: str | None = None, code: str
 def unsupported(what: str, param: str) -> ApiError:
     """Valid at OpenAI, but nothing that this server does."""
     return ApiError(400, f"The simulator does not do {what}.", param=param, code="unsupported_by_simulator")
+
+
+def invalid_schema(where: str, reason: object, param: str) -> ApiError:
+    """Return the 400 of OpenAI for the schema of `response_format 'NAME'` or `function 'NAME'`."""
+    code = "invalid_function_parameters" if where.startswith("function") else "invalid_json_schema"
+    return ApiError(400, f"Invalid schema for {where}: {reason}.", param=param, code=code)

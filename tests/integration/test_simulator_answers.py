@@ -11,10 +11,13 @@ from openai import BadRequestError, OpenAI
 
 from bench.simulator.process import running
 
-TOOLS: list[Any] = [
-    {"type": "function", "name": name, "strict": True, "parameters": {"type": "object", "properties": {"q": {}}}}
-    for name in ("find", "buy")
-]
+QUERY = {
+    "type": "object",
+    "properties": {"q": {"type": "string"}},
+    "required": ["q"],
+    "additionalProperties": False,
+}
+TOOLS: list[Any] = [{"type": "function", "name": name, "strict": True, "parameters": QUERY} for name in ("find", "buy")]
 FIRST: dict[str, Any] = {
     "items": [
         {"type": "reasoning", "tokens": 4},

@@ -1,1 +1,1 @@
-"""Make values that a JSON Schema accepts."""
+"""JSON for a JSON Schema, within what OpenAI's strict mode takes; the 400 for the rest."""

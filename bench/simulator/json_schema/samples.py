@@ -5,76 +5,67 @@ from __future__ import annotations
 import random
 import re
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
 
-from bench.simulator.json_schema.scalars import Slot
-from bench.simulator.json_schema.validity import Impossible, SchemaError, matches
-from bench.simulator.json_schema.values import Sampler
+from bench.simulator.json_schema.strict_mode import SchemaError
+from bench.simulator.json_schema.values import Sampler, Slot
 from bench.simulator.text import text_of_length
 
 _NATURAL_ITEMS = 2
-_TRIES = 60
-_HARD = re.compile(
-    rb'"(not|oneOf|allOf|if|contains|patternProperties|propertyNames|dependentRequired|dependentSchemas|maxContains)":'
+_TRIES = 20
+_UNSURE = re.compile(
+    rb'"(not|oneOf|allOf|if|contains|uniqueItems|patternProperties|propertyNames|maxProperties'
+    rb'|dependent(Required|Schemas)|unevaluated(Items|Properties)|\$dynamicRef)":'
 )
-"""Keywords with which a value made part by part may yet be wrong as a whole."""
+"""Keywords with which a value made part by part may be wrong as a whole. Strict mode has none of them."""
 
 
 def natural_json(schema: Mapping[str, Any], rng: random.Random) -> str:
-    """JSON valid for the schema, of the length it happens to have. Raises `SchemaError`."""
-    return _valid(schema, lambda bold: _render(Sampler(schema, rng, _NATURAL_ITEMS, bold=bold), rng))
+    """Make JSON valid for the schema, of the length it happens to have. Raises `SchemaError`."""
+    return _valid(schema, lambda: _render(Sampler(schema, rng, _NATURAL_ITEMS), rng))
 
 
 def padded_json(schema: Mapping[str, Any], chars: int, rng: random.Random) -> str:
-    """JSON valid for the schema of exactly `chars` characters, or as near to it as the schema lets it come.
+    """Make JSON valid for the schema of exactly `chars` characters, or as near to it as the schema lets it come.
 
     Arrays get further items first, then strings fill what is left. Raises `SchemaError`.
     """
-    return _valid(schema, lambda bold: _padded(schema, chars, rng, bold))
+
+    def make() -> str:
+        state = rng.getstate()
+        sample = Sampler(schema, rng, 1)
+        if _least_length(sample) > chars:
+            rng.setstate(state)
+            sample = Sampler(schema, rng, 0)
+        _stretch(sample.slots, chars - _grow(sample, chars))
+        return _render(sample, rng)
+
+    return _valid(schema, make)
 
 
-def _padded(schema: Mapping[str, Any], chars: int, rng: random.Random, bold: bool) -> str:
-    state = rng.getstate()
-    sample = Sampler(schema, rng, 1, bold=bold)
-    if _least_length(sample) > chars:
-        rng.setstate(state)
-        sample = Sampler(schema, rng, 0, bold=bold)
-    _stretch(sample.slots, chars - _grow(sample, chars))
-    return _render(sample, rng)
-
-
-def _valid(schema: Mapping[str, Any], make: Callable[[bool], str]) -> str:
-    """What `make` makes, again where it must be looked at as a whole: plain at first, then bold, till it is valid."""
-    with _well_formed():
-        if not _HARD.search(orjson.dumps(schema)):
-            return make(False)
-        failure = SchemaError("the simulator found no value that it allows")
-        for number in range(_TRIES):
-            try:
-                text = make(number > 1)
-            except Impossible as error:
-                failure = error
-                continue
-            if matches(orjson.loads(text), schema, schema):
-                return text
-        raise failure
-
-
-@contextmanager
-def _well_formed() -> Iterator[None]:
-    """A schema whose keywords hold values of the wrong type is one more broken schema."""
+def _valid(schema: Mapping[str, Any], make: Callable[[], str]) -> str:
+    """Return what `make` makes; where that may be wrong as a whole, the first try that is valid."""
     try:
-        yield
+        if not _UNSURE.search(orjson.dumps(schema)):
+            return make()
+        from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # noqa: PLC0415  (slow, seldom used)
+
+        validator = Draft202012Validator(schema)
+        validator.check_schema(schema)
+        for _ in range(_TRIES):
+            text = make()
+            if validator.is_valid(orjson.loads(text)):
+                return text
     except RecursionError as error:
         raise SchemaError("it refers to itself without an end") from error
     except SchemaError:
         raise
-    except (TypeError, AttributeError, LookupError, ArithmeticError, ValueError) as error:
-        raise SchemaError(f"it is not well-formed ({error})") from error
+    except Exception as error:  # keywords that hold values of the wrong type fail anywhere
+        raise SchemaError(f"it is not well-formed ({str(error).splitlines()[0]})") from error
+    raise SchemaError("the simulator found no value that it allows")
 
 
 def _render(sample: Sampler, rng: random.Random) -> str:

@@ -1,39 +1,57 @@
-"""A value for a JSON schema, with the places where it can still be stretched.
+"""A value for a JSON Schema, with the places where it can still be stretched.
 
-Pure: the same schema and random source give the same value. What is simple is made valid as it is made; for the rest
-(`not`, `oneOf`, `if`, …) `samples` looks at the whole and asks for another one.
+The same schema and random source give the same value. What strict mode takes is valid as it is made, and so are the
+properties that need not be there, maps and tuples. `oneOf` is made as `anyOf`, what `allOf` names is put together, and
+other keywords are passed over: `samples` looks at the whole then.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import random
+import re
+import string
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any, TypeVar
 
-import orjson
+import rstr
 
-from bench.simulator.json_schema.merge import as_mapping, joined
-from bench.simulator.json_schema.patterns import text_for
-from bench.simulator.json_schema.scalars import NUMERIC, Slot, number_for, string_for
-from bench.simulator.json_schema.validity import Impossible, SchemaError, matches, property_schemas, resolve, same
+from bench.simulator.json_schema.strict_mode import FORMATS, SchemaError
 
 _DEEP = 9
 """From this nesting on (a `$ref` counts twice more), only what must be there is made: recursion comes to an end."""
 _TOO_DEEP = 60
 _TOO_MANY = 200_000
-_TRIES = 50
-_WORKED_IN = {"$ref", "allOf", "if", "dependentSchemas", "$dynamicRef"}
-_TYPES = ("string", "integer", "number", "boolean", "object", "array", "null")
+_TOO_LONG = 1_000_000
+_TRIES = 100
+_NATURAL_CHARS = 24
+_EXAMPLES = {**FORMATS, "uri": "https://example.com/garden"}
 _HINTS: Mapping[str, str] = {
-    **dict.fromkeys(["properties", "required", "patternProperties", "minProperties", "propertyNames"], "object"),
-    **dict.fromkeys(["additionalProperties", "dependentRequired"], "object"),
-    **dict.fromkeys(["items", "prefixItems", "minItems", "uniqueItems", "contains"], "array"),
-    **dict.fromkeys(NUMERIC, "number"),
+    **dict.fromkeys(["properties", "required", "additionalProperties", "minProperties"], "object"),
+    **dict.fromkeys(["items", "prefixItems", "minItems"], "array"),
+    **dict.fromkeys(["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"], "number"),
 }
-"""The type that a schema without one is about."""
+"""The type that a schema without one is about; else it is a string."""
 _Option = TypeVar("_Option")
+
+
+class Impossible(SchemaError):
+    """No value of this part of a schema is allowed or found; another part may still do."""
+
+
+@dataclass
+class Slot:
+    """A string whose length is free between two limits."""
+
+    low: int
+    high: float
+    chars: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.chars = int(min(max(_NATURAL_CHARS, self.low), self.high))
 
 
 @dataclass
@@ -48,36 +66,39 @@ class Growable:
 class Sampler:
     """Makes a value for one schema, with `first_items` in each array where that is allowed.
 
-    `bold` leaves out what need not be there, and takes any type where none is named, at random. Raises `SchemaError`,
-    and its subclass `Impossible` when nothing is wrong with the schema but that no value was found.
+    Raises `SchemaError`, and its subclass `Impossible` when nothing is wrong with the schema but that no value was
+    found.
     """
 
-    def __init__(self, schema: Any, rng: random.Random, first_items: int, *, bold: bool = False) -> None:
+    def __init__(self, schema: Any, rng: random.Random, first_items: int) -> None:
         self.slots: list[Slot] = []
         self.arrays: list[Growable] = []
-        self._schema, self._rng, self._first_items, self._bold = schema, rng, first_items, bold
-        self._made = 0
+        self._schema, self._rng, self._first_items = schema, rng, first_items
+        self._count = 0
         self.root = self._make(schema, 0)
 
     def _make(self, schema: Any, depth: int) -> Any:
         if depth > _TOO_DEEP:
             raise Impossible("it refers to itself without an end")
-        self._made += 1
-        if self._made > _TOO_MANY:
+        self._count += 1
+        if self._count > _TOO_MANY:
             raise SchemaError(f"it asks for more than {_TOO_MANY} values")
         known = self._flat(schema)
-        depth += 2 if "$ref" in as_mapping(schema) else 0
-        if "const" in known or "enum" in known:
-            return self._given(known)
+        depth += 2 if "$ref" in _as_mapping(schema) else 0
+        if "const" in known:
+            return known["const"]
+        if "enum" in known:
+            if not known["enum"]:
+                raise Impossible("it allows none of the values that it lists")
+            return self._rng.choice(known["enum"])
         for keyword in ("anyOf", "oneOf"):
             if keyword in known:
                 rest = {key: value for key, value in known.items() if key != keyword}
-                options = [{"allOf": [rest, option]} for option in self._ordered(known[keyword], depth)]
+                options = [{"allOf": [rest, option]} for option in self._in_order(known[keyword], depth)]
                 return self._first(options, lambda option: self._make(option, depth + 1))
-        types = self._types(known)
-        if len(types) == 1:
-            return self._typed(types[0], known, depth)
-        return self._first(types, lambda type_: self._typed(type_, known, depth))
+        types = known.get("type") or next((kind for hint, kind in _HINTS.items() if hint in known), "string")
+        names = [types] if isinstance(types, str) else sorted(types, key=lambda name: name == "null")
+        return self._first(names, lambda name: self._of_type(name, known, depth))
 
     def _first(self, options: Iterable[_Option], make: Callable[[_Option], Any]) -> Any:
         """What `make` makes of the first option that it can make anything of."""
@@ -92,62 +113,41 @@ class Sampler:
         raise failure
 
     def _flat(self, schema: Any, level: int = 0) -> Mapping[str, Any]:
-        """The schema with `$ref`, `allOf`, `if` and `dependentSchemas` worked in."""
+        """Work `$ref` and `allOf` into the schema: properties and required names add up, of the rest the last wins."""
+        known = dict(_as_mapping(schema))
         if level > _TOO_DEEP:
             raise SchemaError("it refers to itself without an end")
-        found = as_mapping(schema)
-        if not _WORKED_IN & found.keys():
-            return found
-        known = dict(found)
-        if "$dynamicRef" in known:
-            raise SchemaError("the simulator does not know the keyword '$dynamicRef'")
-        parts = [resolve(known.pop("$ref"), self._schema)] if "$ref" in known else []
-        parts += known.pop("allOf", [])
-        if "if" in known:
-            when, then, otherwise = (known.pop(key, True) for key in ("if", "then", "else"))
-            parts.append({"anyOf": [{"allOf": [when, then]}, otherwise]})
-        parts += known.pop("dependentSchemas", {}).values()
-        return joined([*(self._flat(part, level + 1) for part in parts), known])
+        parts = [_resolved(known.pop("$ref"), self._schema)] if "$ref" in known else []
+        for part in [*parts, *known.pop("allOf", ())]:
+            other = self._flat(part, level + 1)
+            joined: dict[str, Any] = {}
+            if "properties" in known and "properties" in other:
+                ours, theirs = known["properties"], other["properties"]
+                both = {name: {"allOf": [ours[name], theirs[name]]} for name in ours if name in theirs}
+                joined["properties"] = {**ours, **theirs, **both}
+            if "required" in known and "required" in other:
+                joined["required"] = [*known["required"], *other["required"]]
+            known = {**known, **other, **joined}
+        return known
 
-    def _given(self, schema: Mapping[str, Any]) -> Any:
-        """One of the values that the schema lists, and that all else in it allows."""
-        values = [schema["const"]] if "const" in schema else schema["enum"]
-        allowed = [value for value in values if matches(value, schema, self._schema)]
-        if not allowed:
-            raise Impossible("it allows none of the values that it lists")
-        return self._rng.choice(allowed)
-
-    def _ordered(self, options: list[Any], depth: int) -> list[Any]:
-        """In the order to try them: any, null last; deep down the shortest first that refers to nothing further.
+    def _in_order(self, options: list[Any], depth: int) -> list[Any]:
+        """Sort options as they are to be tried: any, null last; deep down the shortest that refers to nothing further.
 
         A number that may also be any string, as pydantic's Decimal, is a number.
         """
         number = {"type": "number"} in options
-        shuffled = self._rng.sample(options, len(options))
-        null, string = {"type": "null"}, {"type": "string"}
-        if depth < _DEEP:
-            return sorted(shuffled, key=lambda option: (option == null, number and option == string))
-        return sorted(
-            shuffled,
-            key=lambda option: (self._refers(option), number and option == string, len(orjson.dumps(option))),
-        )
 
-    def _refers(self, option: Any) -> bool:
-        reference = option.get("$ref") if isinstance(option, Mapping) else None
-        return b'"$ref"' in orjson.dumps(resolve(reference, self._schema) if reference else option)
+        def rank(option: Any) -> tuple[int, ...]:
+            text_for_number = number and _as_mapping(option).get("type") == "string"
+            if depth < _DEEP:
+                return option == {"type": "null"}, text_for_number
+            text = json.dumps(_resolved(option["$ref"], self._schema) if "$ref" in option else option)
+            return '"$ref"' in text, text_for_number, len(json.dumps(option))
 
-    def _types(self, schema: Mapping[str, Any]) -> list[str]:
-        """In the order to try them: null last."""
-        type_ = schema.get("type")
-        if type_ is not None:
-            return [type_] if isinstance(type_, str) else sorted(type_, key=lambda name: name == "null")
-        hinted = next((found for hint, found in _HINTS.items() if hint in schema), None)
-        if self._bold:
-            return self._rng.sample(_TYPES, len(_TYPES))
-        return [hinted or "string"]
+        return sorted(self._rng.sample(options, len(options)), key=rank)
 
-    def _typed(self, type_: str, schema: Mapping[str, Any], depth: int) -> Any:
-        match type_:
+    def _of_type(self, name: str, schema: Mapping[str, Any], depth: int) -> Any:
+        match name:
             case "object":
                 return self._object(schema, depth)
             case "array":
@@ -155,113 +155,132 @@ class Sampler:
             case "string":
                 return self._string(schema)
             case "integer" | "number":
-                return number_for(schema, self._rng, whole=type_ == "integer")
+                return _number(schema, self._rng, whole=name == "integer")
             case "boolean":
                 return self._rng.random() < 0.5
             case "null":
                 return None
-        raise SchemaError(f"{type_!r} is not a type")
+        raise SchemaError(f"{name!r} is not a type")
 
     def _object(self, schema: Mapping[str, Any], depth: int) -> dict[str, Any]:
-        schema = {"additionalProperties": schema.get("unevaluatedProperties", True), **schema}
-        required = [*schema.get("required", []), *_dependent(schema)]
-        properties = schema.get("properties", {})
-        room = schema.get("maxProperties", math.inf) - len(set(required))
-        if room < 0:
-            raise Impossible("it asks for more properties than it allows")
+        """Make all properties; deep down only those that must be there. A map gets an entry with a made-up name."""
+        properties, required = schema.get("properties", {}), schema.get("required", ())
+        others = schema.get("additionalProperties", True)
         made: dict[str, Any] = {}
         for name in dict.fromkeys([*properties, *required]):
-            if name in required:
-                made[name] = self._property(name, schema, depth)
-            elif len(made.keys() - set(required)) < room and self._wanted(name, schema, depth):
-                made |= self._first([[name], []], lambda names: {n: self._property(n, schema, depth) for n in names})
-        return self._filled(made, schema, depth)
-
-    def _property(self, name: str, schema: Mapping[str, Any], depth: int) -> Any:
-        found = property_schemas(name, schema)
-        return self._make(found[0] if len(found) == 1 else {"allOf": found}, depth + 1)
-
-    def _wanted(self, name: str, schema: Mapping[str, Any], depth: int) -> bool:
-        """Shall a property that need not be there be there?"""
-        allowed = matches(name, schema.get("propertyNames", True), self._schema)
-        return allowed and depth < _DEEP and not (self._bold and self._rng.random() < 0.5)
-
-    def _filled(self, made: dict[str, Any], schema: Mapping[str, Any], depth: int) -> dict[str, Any]:
-        """With properties of made-up names: as many as must be there, and one if there are no others to show."""
-        least = schema.get("minProperties", 0)
-        is_map = "patternProperties" in schema or schema["additionalProperties"] not in (True, False, {})
-        wish = max(least, min(int(is_map and depth < _DEEP and not made), schema.get("maxProperties", 1)))
-        for number in range(_TRIES):
-            if len(made) >= wish:
-                break
-            new = self._first([number, None], lambda n: {} if n is None else self._invented(n, schema, depth))
-            made |= {name: value for name, value in new.items() if name not in made}
-        if len(made) < least:
-            raise Impossible("the simulator found no object with so many properties")
+            part = properties.get(name, others)
+            if name in required or (depth < _DEEP and part is not False):
+                made[name] = self._make(part, depth + 1)
+        is_map = isinstance(others, Mapping) and bool(others) and depth < _DEEP and not made
+        for number in range(len(made), max(schema.get("minProperties", 0), int(is_map))):
+            made[f"key_{number + 1}"] = self._make(others, depth + 1)
         return made
-
-    def _invented(self, number: int, schema: Mapping[str, Any], depth: int) -> dict[str, Any]:
-        """A property with a made-up name, if its name is one that the schema allows."""
-        name = f"key_{number + 1}"
-        if patterns := list(schema.get("patternProperties", {})):
-            name = text_for([self._rng.choice(patterns)], 0, math.inf, self._rng)
-        elif "propertyNames" in schema:
-            name = self._plain(lambda: self._make({"type": "string", "allOf": [schema["propertyNames"]]}, depth + 1))
-        allowed = matches(name, schema.get("propertyNames", True), self._schema)
-        return {name: self._property(name, schema, depth)} if allowed else {}
 
     def _array(self, schema: Mapping[str, Any], depth: int) -> list[Any]:
-        first = schema.get("prefixItems", [])
-        others = schema.get("items", schema.get("unevaluatedItems", True))
+        first, others = schema.get("prefixItems", ()), schema.get("items", True)
         low, high = schema.get("minItems", 0), schema.get("maxItems", math.inf)
-        if "contains" in schema and others is not False:
-            wanted = schema.get("minContains", 1)
-            first = [*first, *[{"allOf": [others, schema["contains"]]}] * wanted]
-            low = max(low, len(first) if wanted else 0)
-        high = min(high, len(first) if others is False else math.inf)
-        unique = bool(schema.get("uniqueItems"))
-        if unique:
-            high = min(high, max(low, 1))
+        if others is False:
+            high = min(high, len(first))
+        if schema.get("uniqueItems"):
+            high = min(high, max(low, len(first), 1))
         if low > high:
             raise Impossible("it allows no array")
+
+        def make(count: int) -> list[Any]:
+            return [self._make(first[place] if place < len(first) else others, depth + 1) for place in range(count)]
+
         count = low if depth >= _DEEP else int(min(max(low, len(first), self._first_items), high))
-        make = self._distinct if unique and count > 1 else self._items
-        items = self._first(dict.fromkeys([count, low]), lambda size: make(first, others, size, depth))
-        if depth < _DEEP and not (unique and count > 1):
+        items: list[Any] = self._first(dict.fromkeys([count, low]), make)
+        if depth < _DEEP:
             self.arrays.append(Growable(items, high, lambda: self._make(others, depth + 1)))
-        return list(items) if unique and count > 1 else items
-
-    def _items(self, first: list[Any], others: Any, count: int, depth: int) -> list[Any]:
-        return [self._make(first[place] if place < len(first) else others, depth + 1) for place in range(count)]
-
-    def _distinct(self, first: list[Any], others: Any, count: int, depth: int) -> list[Any]:
-        """Items of which no two are equal; their texts are settled at once."""
-        found: dict[bytes, Any] = {}
-        for _ in range(count * _TRIES):
-            if len(found) < count:
-                schema = first[len(found)] if len(found) < len(first) else others
-                item = self._plain(lambda schema=schema: self._make(schema, depth + 1))  # type: ignore[misc]
-                found.setdefault(same(item), item)
-        if len(found) < count:
-            raise Impossible("the simulator found no array with so many different items")
-        return list(found.values())
-
-    def _plain(self, make: Callable[[], Any]) -> Any:
-        """What `make` makes, with nothing in it that can still be stretched."""
-        slots, arrays = len(self.slots), len(self.arrays)
-        made = make()
-        del self.slots[slots:], self.arrays[arrays:]
-        text = orjson.dumps(made, lambda slot: slot.some_text(self._rng), orjson.OPT_PASSTHROUGH_DATACLASS)
-        return orjson.loads(text)
+        return items
 
     def _string(self, schema: Mapping[str, Any]) -> str | Slot:
-        made = string_for(schema, self._rng)
-        if isinstance(made, Slot):
-            self.slots.append(made)
-        return made
+        low, high = schema.get("minLength", 1), schema.get("maxLength", math.inf)
+        if low > _TOO_LONG:
+            raise SchemaError(f"it asks for a string of more than {_TOO_LONG} characters")
+        if "pattern" in schema:
+            return _text_for(schema["pattern"], schema.get("minLength", 0), high, self._rng)
+        if (example := _EXAMPLES.get(schema.get("format", ""))) is not None:
+            if not low <= len(example) <= high:
+                raise Impossible(f"the simulator has no {schema['format']!r} of that length")
+            return example
+        if schema.get("minLength", 0) > high:
+            raise Impossible("it allows no string")
+        self.slots.append(Slot(int(min(low, high)), high))
+        return self.slots[-1]
 
 
-def _dependent(schema: Mapping[str, Any]) -> list[str]:
-    """Names that must be there because others are."""
-    known = {*schema.get("properties", {}), *schema.get("required", [])}
-    return [name for when, names in schema.get("dependentRequired", {}).items() if when in known for name in names]
+def _as_mapping(schema: Any) -> Mapping[str, Any]:
+    """A schema as a mapping: true allows all, as {} does. Raises `Impossible` for false."""
+    if schema is True:
+        return {}
+    if isinstance(schema, Mapping):
+        return schema
+    if schema is False:
+        raise Impossible("it allows no value")
+    raise SchemaError(f"{schema!r:.40} is not a schema")
+
+
+def _resolved(reference: object, root: Any) -> Any:
+    """The part of the schema that a `$ref` names."""
+    if not isinstance(reference, str) or not re.match("#(/|$)", reference):
+        raise SchemaError(f"{reference!r} does not refer to this schema")
+    found = root
+    for part in reference.split("/")[1:]:
+        try:
+            found = found[int(part) if isinstance(found, list) else part.replace("~1", "/").replace("~0", "~")]
+        except (LookupError, TypeError, ValueError) as error:
+            raise SchemaError(f"{reference!r} is not in it") from error
+    return found
+
+
+def _number(schema: Mapping[str, Any], rng: random.Random, *, whole: bool) -> float:
+    """Make a number, near 1 where that is allowed. Raises `Impossible`."""
+    least, most = schema.get("minimum", -math.inf), schema.get("maximum", math.inf)
+    above, below = schema.get("exclusiveMinimum", -math.inf), schema.get("exclusiveMaximum", math.inf)
+    low, high = max(least, above), min(most, below)
+    step = Fraction(str(schema.get("multipleOf", 1 if whole else 0.25)))
+    step = Fraction(step.numerator) if whole else step
+    start = max(low, min(1, high - 99 * step))
+    steps = range(math.ceil(start / step), math.floor(min(high, start + 99 * step) / step) + 1)
+    plain = whole or ("multipleOf" in schema and step.denominator == 1)
+    values = [int(step * number) if plain else float(step * number) for number in steps]
+    # the last condition: others divide floats, where 0.3 is no multiple of 0.1
+    fitting = [value for value in values if above < value < below and (value / float(step)).is_integer()]
+    if fitting:
+        return rng.choice(fitting)
+    middle: float = (low + high) / 2
+    if whole or "multipleOf" in schema or not (least <= middle <= most and above < middle < below):
+        raise Impossible("it allows no number")
+    return middle
+
+
+class _Repeatable(random.Random):
+    """What rstr draws from: its choice among the members of a set depends on the seed alone, and repeats are few."""
+
+    most_repeats = 12
+
+    def choice(self, seq: Any) -> Any:
+        """Choose from the options in an order of their own."""
+        return super().choice(sorted(seq, key=str))
+
+    def randint(self, a: int, b: int) -> int:
+        """Return how often to repeat what may be repeated `a` to `b` times."""
+        return super().randint(a, min(b, a + self.most_repeats))
+
+
+def _text_for(pattern: str, low: int, high: float, rng: random.Random) -> str:
+    """Make a text of `low` to `high` characters that fits a pattern. Raises `Impossible` when none is found."""
+    source = _Repeatable(rng.random())
+    source.most_repeats = max(source.most_repeats, low)
+    writer = rstr.Rstr(source, printable=string.ascii_letters + string.digits)
+    try:
+        finder = re.compile(re.sub(r"\(\?<(?![=!])", "(?P<", pattern))  # groups named as JavaScript does it
+        for _ in range(_TRIES):
+            text = writer.xeger(finder).ljust(low, "x")
+            if len(text) <= high and finder.search(text):
+                return text
+    except (re.error, KeyError) as error:
+        raise Impossible(f"the simulator does not know the pattern {pattern!r} ({error})") from error
+    raise Impossible(f"the simulator found no text of the asked length for the pattern {pattern!r}")

@@ -17,7 +17,14 @@ from pydantic import (
 
 from bench.simulator.errors import ApiError, unsupported
 from bench.simulator.profiles import MODELS
-from bench.simulator.requests.responses import ResponsesRequest, check_model, check_tool_choice, json_object, refusal
+from bench.simulator.requests.responses import (
+    ResponsesRequest,
+    check_model,
+    check_schemas,
+    check_tool_choice,
+    json_object,
+    refusal,
+)
 
 _UNSUPPORTED = {
     "audio": "audio",
@@ -226,4 +233,5 @@ def parse_chat(body: bytes, models: Collection[str] = MODELS) -> tuple[ChatReque
         raise refusal(error) from error
     check_model(question.model, models)
     check_tool_choice(question)
+    check_schemas(question, "response_format", "tools[{}].function.parameters")
     return asked, question

@@ -19,7 +19,8 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from bench.simulator.control import FIELD
-from bench.simulator.errors import ApiError, unsupported
+from bench.simulator.errors import ApiError, invalid_schema, unsupported
+from bench.simulator.json_schema.strict_mode import SchemaError, check_strict
 from bench.simulator.profiles import MODELS
 from bench.simulator.requests.conversation import TYPES, InputItem
 
@@ -158,6 +159,7 @@ def parse_request(body: bytes, models: Collection[str] = MODELS) -> ResponsesReq
         raise refusal(error) from error
     check_model(request.model, models)
     check_tool_choice(request)
+    check_schemas(request, "text.format.schema", "tools[{}].parameters")
     if request.background and request.store is False:
         raise ApiError(400, "Background responses are stored: 'store' cannot be false.", param="store")
     return request
@@ -216,3 +218,17 @@ def check_tool_choice(request: ResponsesRequest) -> None:
 
 def _bad_choice(message: str) -> ApiError:
     return ApiError(400, message, param="tool_choice", code="invalid_value")
+
+
+def check_schemas(request: ResponsesRequest, format_param: str, tool_param: str) -> None:
+    """Raise the 400 of OpenAI for a schema with `strict: true` that strict mode does not take."""
+    found = request.text.format
+    schemas = [(f"response_format '{found.name}'", format_param, found.json_schema if found.strict else None)]
+    for number, tool in enumerate(request.tools):
+        schemas.append((f"function '{tool.name}'", tool_param.format(number), tool.parameters if tool.strict else None))
+    for where, param, schema in schemas:
+        try:
+            if schema is not None:
+                check_strict(schema)
+        except SchemaError as error:
+            raise invalid_schema(where, error, param) from error

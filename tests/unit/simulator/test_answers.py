@@ -175,19 +175,27 @@ def test_partial_json_grows() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "param"),
+    ("fields", "param", "code"),
     [
-        ({"text": {"format": {"type": "json_schema", "name": "n", "schema": {"not": {}}}}}, "text.format.schema"),
-        ({"tools": [{"type": "function", "name": "f", "parameters": {"type": "object", "properties": 3}}]}, "tools"),
+        (
+            {"text": {"format": {"type": "json_schema", "name": "n", "schema": {"not": {}}}}},
+            "text.format.schema",
+            "invalid_json_schema",
+        ),
+        (
+            {"tools": [{"type": "function", "name": "f", "parameters": {"type": "object", "properties": 3}}]},
+            "tools",
+            "invalid_function_parameters",
+        ),
     ],
 )
-def test_bad_schema(fields: dict[str, Any], param: str) -> None:
+def test_bad_schema(fields: dict[str, Any], param: str, code: str) -> None:
     """A schema that cannot be answered is refused with the name of the parameter."""
     with pytest.raises(ApiError) as caught:
         answer(**fields)
     assert caught.value.status == 400
     assert caught.value.body["error"]["param"] == param
-    assert caught.value.body["error"]["code"] == "invalid_json_schema"
+    assert caught.value.body["error"]["code"] == code
 
 
 def turn(*items: dict[str, Any], **fields: Any) -> Turn:

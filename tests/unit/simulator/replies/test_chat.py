@@ -22,7 +22,12 @@ from bench.simulator.requests.responses import parse_request
 FUNCTION = {
     "name": "get_weather",
     "description": "The weather",
-    "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+    "parameters": {
+        "type": "object",
+        "properties": {"city": {"type": "string"}},
+        "required": ["city"],
+        "additionalProperties": False,
+    },
     "strict": True,
 }
 TOOL = {"type": "function", "function": FUNCTION}

@@ -47,7 +47,12 @@ TOOL = {
     "type": "function",
     "name": "get_weather",
     "description": "The weather",
-    "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+    "parameters": {
+        "type": "object",
+        "properties": {"city": {"type": "string"}},
+        "required": ["city"],
+        "additionalProperties": False,
+    },
     "strict": True,
 }
 FORMAT = {"type": "json_schema", "name": "n", "schema": TOOL["parameters"], "strict": True}
