@@ -8,21 +8,28 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 
+import hypothesis
 import pytest
 
+from tests.support import transformers_server
+from tests.support.chromium import missing as missing_chromium
 from tests.support.parts import litellm, nginx
 
 PROXIES = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
 OLDEST_NODE = (20, 15)
 """aimock's."""
 
+# On a busy machine an example can take longer than hypothesis' 200 ms; that says nothing about the code.
+hypothesis.settings.register_profile("no deadline", deadline=None)
+hypothesis.settings.load_profile("no deadline")
+
 
 @pytest.fixture(scope="session", autouse=True)
 def environment() -> Iterator[None]:
-    """No key, setting or proxy of whoever runs the tests reaches one, nor a process that it starts."""
+    """No key, setting, proxy or pytest-xdist of whoever runs the tests reaches one, nor a process that it starts."""
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
-            if name.startswith(("OPENAI_", "BENCH_")) or name.upper() in PROXIES:
+            if name.startswith(("OPENAI_", "BENCH_", "PYTEST_XDIST_")) or name.upper() in PROXIES:
                 patch.delenv(name)
         patch.setenv("COLUMNS", "100")
         yield
@@ -48,5 +55,7 @@ MISSING: Mapping[str, Callable[[], str | None]] = {
     "node": missing_node,
     "nginx": nginx.missing,
     "litellm": litellm.missing,
+    "torch": transformers_server.missing,
+    "chromium": missing_chromium,
 }
 """By mark: what is missing."""

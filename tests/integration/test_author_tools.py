@@ -22,7 +22,7 @@ from bench.testing import check, load
 from bench.testing.plugin.check import examine, simulated
 from bench.testing.plugin.findings import Finding
 from tests.integration import test_install as install
-from tests.support.cli import bench, environment, started
+from tests.support.cli import bench, environment, invoke, started
 from tests.support.paths import ROOT
 from tests.unit.test_docs import FENCE
 
@@ -165,7 +165,7 @@ def test_try_shows_each_piece(tmp_path: Path) -> None:
 
 def test_try_asks_before_it_spends(tmp_path: Path) -> None:
     """A target that is not this machine is not asked before somebody said yes; the estimate is of two trials."""
-    done = bench("try", "text", "--base-url", "http://192.0.2.1/v1", "--model", "m", cwd=tmp_path)
+    done = invoke("try", "text", "--base-url", "http://192.0.2.1/v1", "--model", "m", cwd=tmp_path)
     assert done.returncode == 2
     assert "2 requests" in done.stderr
     assert "--yes" in done.stderr
@@ -174,7 +174,7 @@ def test_try_asks_before_it_spends(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_try_says_what_failed(tmp_path: Path) -> None:
     """A failed trial is shown with what came of it, and its reason; exit 4."""
-    done = bench("try", "text", "--fault", "cut:0.5=1", "--max-retries", "0", cwd=tmp_path)
+    done = invoke("try", "text", "--fault", "cut:0.5=1", "--max-retries", "0", cwd=tmp_path)
     assert done.returncode == 4
     assert LINE.search(done.stdout)
     assert "streamed: APIConnectionError" in done.stdout
@@ -242,7 +242,7 @@ def test_a_new_plugin_is_green_as_written(tmp_path: Path) -> None:
     assert {f"bench {word} ./my_rag.py" for word in ("try", "check", "run")} <= set(
         re.findall(r"bench \w+ \./my_rag\.py", done.stdout)
     )
-    again = bench("new", "my_rag", cwd=tmp_path)
+    again = invoke("new", "my_rag", cwd=tmp_path)
     assert again.returncode == 2
     assert "my_rag.py is there already" in again.stderr
 
@@ -250,7 +250,7 @@ def test_a_new_plugin_is_green_as_written(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_new_test_and_run_pass(tmp_path: Path) -> None:
     """What `bench new` wrote passes its own test, and can be run."""
-    assert bench("new", "mine", cwd=tmp_path).returncode == 0
+    assert invoke("new", "mine", cwd=tmp_path).returncode == 0
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_mine.py"]
     tested = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
     assert tested.returncode == 0, tested.stdout
@@ -262,7 +262,7 @@ def test_the_new_test_and_run_pass(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_new_package_can_be_installed(tmp_path: Path) -> None:
     """`bench new --package`, with the tutorial's plugin in it, is a distribution that `bench` finds and runs."""
-    assert bench("new", "rag", "--package", cwd=tmp_path).returncode == 0
+    assert invoke("new", "rag", "--package", cwd=tmp_path).returncode == 0
     page = (ROOT / "docs/writing-a-plugin.md").read_text("utf-8")
     (plugin,) = [text for _, name, text in FENCE.findall(page) if name == "rag.py"]
     (tmp_path / "rag/rag.py").write_text(plugin)

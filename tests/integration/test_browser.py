@@ -16,6 +16,8 @@ from bench.reports.html import render_html
 from tests.support.chromium import HARMLESS, Page, chromium
 from tests.support.synthetic import Truth, make_run
 
+pytestmark = pytest.mark.chromium
+
 EVIL = "<script>window.hurt = 1</script><img src=https://evil.example/x onerror='window.hurt = 2'>"
 CELLS = (
     Truth(target="stable", model=EVIL, loop_lag_ms=0.1, send_lag_ms=0.1, new_connection=frozenset({3, 9})),

@@ -21,8 +21,10 @@ from bench.records import journal as records
 from bench.testing.calibrate.command import finished, measure_level
 from bench.testing.calibrate.table import level_of
 from tests.support import events as e
-from tests.support.cli import bench, only_run, started
+from tests.support.cli import bench, invoke, only_run, started
 from tests.support.scripted import json_response, scripted
+
+pytestmark = pytest.mark.alone
 
 METRICS = {"floor_ttft", "floor_ttfu", "floor_gap", "floor_total", "floor_cpu_per_event"}
 SLICE_S = 0.02
@@ -138,7 +140,7 @@ def test_the_command(tmp_path: Path) -> None:
         assert (level["offered"], level["failed"]) == (24, 0)
         assert level["resolution"]["gain_ms"] > 0
     assert list(tmp_path.iterdir()) == []
-    done = bench("calibrate", "--concurrency", "0", cwd=tmp_path)
+    done = invoke("calibrate", "--concurrency", "0", cwd=tmp_path)
     assert (done.returncode, "write numbers from 1 on" in done.stderr) == (2, True)
 
 

@@ -286,7 +286,7 @@ def test_the_memory_pass_knows_the_length_of_a_chat_answer() -> None:
 @pytest.mark.slow
 @pytest.mark.node
 def test_a_server_of_others(scenarios: dict[str, Scenario], request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    """aimock sends an event at 200 ms and one each 50 ms after: the role, the name of the call, then its arguments."""
+    """Aimock, a server, sends an event at 200 ms, then one each 50 ms: role, name of the call, arguments."""
     cache = request.config.cache
     assert cache is not None
     scenario = scenarios["chat_function_call"]

@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from tests.support import events as e
-from tests.support.cli import bench, environment, only_run
+from tests.support.cli import bench, environment, invoke, only_run
 from tests.support.scripted import Request, Script, json_response, response, scripted, sse
 
 MODELS = json_response({"object": "list", "data": [{"id": "m1"}]})
@@ -32,7 +30,7 @@ def register_scenarios():
 
 def mistake(cwd: Path, *arguments: str | Path, env: dict[str, str] | None = None, stdin: str = "") -> str:
     """Run a command that must fail as a usage error; its one line on stderr."""
-    done = bench(*arguments, cwd=cwd, env=env, stdin=stdin)
+    done = invoke(*arguments, cwd=cwd, env=env, stdin=stdin)
     lines = [line for line in done.stderr.splitlines() if line]
     assert done.returncode == 2, done.stderr
     assert done.stdout == ""
@@ -44,7 +42,7 @@ def mistake(cwd: Path, *arguments: str | Path, env: dict[str, str] | None = None
 def test_help_teaches(tmp_path: Path) -> None:
     """Every command explains itself, and `bench run` shows examples."""
     assert "Start with `bench run`" in bench("--help", cwd=tmp_path).stdout
-    text = bench("run", "--help", cwd=tmp_path).stdout
+    text = invoke("run", "--help", cwd=tmp_path).stdout
     assert "bench run ./rag.py" in text
     assert "--base-url" in text
 
@@ -69,7 +67,7 @@ def test_dry_run_sends_nothing(tmp_path: Path) -> None:
     """The plan and the estimate are printed, no request is made, nothing is written; the seed decides the plan."""
     with scripted(MODELS) as server:
         arguments = ["run", "--base-url", server.base_url, "--model", "m1", "--dry-run", "--seed", "5"]
-        first, second = (bench(*arguments, cwd=tmp_path) for _ in range(2))
+        first, second = (invoke(*arguments, cwd=tmp_path) for _ in range(2))
         assert server.requests == []
     assert first.returncode == 0, first.stderr
     assert first.stdout == second.stdout
@@ -109,25 +107,13 @@ MISTAKES = [
 """What is typed, and a part of what is said."""
 
 
-@pytest.fixture(scope="module")
-def refused(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Future[str]]]:
-    """The last line of each mistake. Two at a time: nearly all that they take is to start a process."""
-
-    def tried(arguments: list[str]) -> str:
-        folder = tmp_path_factory.mktemp("mistake")
-        (folder / "bad.jsonl").write_text('{"prompt": "a"}\n{"promt": "b"}\n')
-        (folder / "bad.toml").write_text("targets = [\n")
-        (folder / "broken.py").write_text("import nothing_there\n")
-        return mistake(folder, *arguments)
-
-    with ThreadPoolExecutor(2) as pool:
-        yield [pool.submit(tried, arguments) for arguments, _ in MISTAKES]
-
-
-@pytest.mark.parametrize("place", range(len(MISTAKES)), ids=[" ".join(arguments) for arguments, _ in MISTAKES])
-def test_mistakes(refused: list[Future[str]], place: int) -> None:
+@pytest.mark.parametrize(("arguments", "says"), MISTAKES, ids=[" ".join(arguments) for arguments, _ in MISTAKES])
+def test_mistakes(tmp_path: Path, arguments: list[str], says: str) -> None:
     """A mistake is one line that says what to do, exit code 2, and nothing is written."""
-    assert MISTAKES[place][1] in refused[place].result()
+    (tmp_path / "bad.jsonl").write_text('{"prompt": "a"}\n{"promt": "b"}\n')
+    (tmp_path / "bad.toml").write_text("targets = [\n")
+    (tmp_path / "broken.py").write_text("import nothing_there\n")
+    assert says in mistake(tmp_path, *arguments)
 
 
 @pytest.mark.slow
@@ -157,7 +143,7 @@ def test_endpoints_that_will_not_do(tmp_path: Path) -> None:
 def test_a_plugin_that_fails_ends_the_run_at_once(tmp_path: Path) -> None:
     """A scenario that raises in warm-up is one line with file and line number, exit 2."""
     (tmp_path / "mine.py").write_text(PLUGIN.format(body="ask.request['nothing']"))
-    done = bench("run", "./mine.py", "--no-memory", "--profile", "flood", cwd=tmp_path)
+    done = invoke("run", "./mine.py", "--no-memory", "--profile", "flood", cwd=tmp_path)
     assert done.returncode == 2
     assert "scenario 'mine' failed in warm-up (streamed): KeyError: 'nothing'" in done.stderr.splitlines()[-1]
     assert "mine.py:6" in done.stderr.splitlines()[-1]
@@ -212,7 +198,7 @@ def test_an_endpoint_that_is_not_the_simulator(tmp_path: Path) -> None:
         "summary.json",
         "trials.parquet",
     }
-    again = bench("report", "first", cwd=tmp_path)
+    again = invoke("report", "first", cwd=tmp_path)
     assert again.stdout == done.stdout
 
 
@@ -249,25 +235,23 @@ def test_no_secret_reaches_a_file(tmp_path: Path) -> None:
 
 def test_notices_of_never_by_accident(tmp_path: Path) -> None:
     """On the simulator a set key is said to be unused."""
-    done = bench("run", "--dry-run", cwd=tmp_path, env={"OPENAI_API_KEY": "sk-test-1234567890"})
+    done = invoke("run", "--dry-run", cwd=tmp_path, env={"OPENAI_API_KEY": "sk-test-1234567890"})
     assert "OPENAI_API_KEY not used: this run is on the simulator" in done.stderr
     assert "SIMULATED" in done.stdout
 
 
-@pytest.mark.slow
 def test_a_run_folder_that_is_damaged(tmp_path: Path) -> None:
     """A damaged folder, or one of another schema, is one line."""
     run = tmp_path / "reports" / "r1"
     run.mkdir(parents=True)
     (run / "manifest.json").write_text(json.dumps({"schema_version": "9.0", "run_id": "r1", "created": "x"}))
-    done = bench("report", "r1", cwd=tmp_path)
+    done = invoke("report", "r1", cwd=tmp_path)
     assert (done.returncode, "schema version 9.0" in done.stderr) == (2, True)
     (run / "manifest.json").write_text("{")
-    done = bench("report", str(run), cwd=tmp_path)
+    done = invoke("report", str(run), cwd=tmp_path)
     assert (done.returncode, "manifest.json: cannot be read" in done.stderr) == (2, True)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -299,7 +283,7 @@ def test_a_default_out_of_bounds(tmp_path: Path) -> None:
 
 def test_a_name_that_only_resembles_latest(tmp_path: Path) -> None:
     """Names that `bench report` can find are taken, also when they begin like one that is not."""
-    assert bench("run", "--dry-run", "--name", "latest-2 of mine", cwd=tmp_path).returncode == 0
+    assert invoke("run", "--dry-run", "--name", "latest-2 of mine", cwd=tmp_path).returncode == 0
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from tests.support import events as e
-from tests.support.cli import bench, only_run, started
+from tests.support.cli import bench, invoke, only_run, started
 from tests.support.scripted import json_response, scripted
 
 RUN = ["run", "--no-memory", "--no-self-check", "--seed", "3"]
@@ -86,7 +86,7 @@ def test_a_live_scenario_stops_the_stream_on_wire(run: Path) -> None:
 
 def test_a_scenario_that_wire_cannot_do(tmp_path: Path) -> None:
     """Nothing is left to run: exit 3, one line with the reason and the client that can."""
-    done = bench("run", "text_sync", "--client", "wire", cwd=tmp_path)
+    done = invoke("run", "text_sync", "--client", "wire", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (3, "")
     (line,) = done.stderr.splitlines()
     assert line.startswith("bench: nothing to run")
@@ -104,7 +104,7 @@ def test_every_built_in_runs_on_wire_or_says_why_not(tmp_path: Path) -> None:
     assert set(measured["status"]) == {"ok"}
     said = [line for line in done.stderr.splitlines() if line.startswith("unsupported: ")]
     assert all("--client sdk" in line for line in said)
-    listed = bench("list", cwd=tmp_path).stdout
+    listed = invoke("list", cwd=tmp_path).stdout
     names = {line.split()[0] for line in listed.partition("targets")[0].splitlines() if line.startswith("  ")}
     assert {line.split()[1] for line in said} >= {name for name in OTHERS if name in names} - {"text_ws"}
     assert set(measured["scenario"]).isdisjoint(OTHERS)
@@ -115,7 +115,7 @@ def test_every_built_in_runs_on_wire_or_says_why_not(tmp_path: Path) -> None:
 def test_a_plugin_that_leaves_its_stream_is_told_about_live(tmp_path: Path) -> None:
     """Without `live=True` its times would be made up, so the run ends with one line that says what to write."""
     (tmp_path / "mine.py").write_text(LEAVES)
-    done = bench(*RUN, "./mine.py", "--client", "wire", "--pairs", "1", "--warmup", "1", cwd=tmp_path)
+    done = invoke(*RUN, "./mine.py", "--client", "wire", "--pairs", "1", "--warmup", "1", cwd=tmp_path)
     assert done.returncode == 2
     assert "scenario 'mine' leaves its stream early: say live=True" in done.stderr.splitlines()[-1]
     (tmp_path / "mine.py").write_text(LEAVES.replace("streamed)", "streamed, live=True, recovers=True)"))

@@ -27,8 +27,10 @@ from bench.run.preflight.preflight import Checked
 from bench.run.workers.dask.cluster import check_reach, check_versions, connected, joined
 from bench.run.workers.dask.relay import Names, StartedTwice, claim, relay
 from bench.simulator.process import running
-from tests.support.cli import bench, environment, only_run, started
+from tests.support.cli import bench, environment, invoke, only_run, started
 from tests.support.paths import ROOT
+
+pytestmark = pytest.mark.alone
 
 QUICKLY = ("--no-memory", "--no-self-check", "--seed", "3")
 END_S = 60
@@ -185,7 +187,7 @@ def test_a_worker_without_the_key_says_so(tmp_path: Path, two: Cluster) -> None:
     with running() as simulator:
         asked = ("--base-url", simulator.base_url, "--model", "sim-1", "--api-key-env", "ONLY_HERE", "--yes")
         options = ("text", "--scheduler", two.address, "--concurrency", "2", *asked, *QUICKLY)
-        done = bench("run", *options, cwd=tmp_path, env={"ONLY_HERE": "sk-secret"})
+        done = invoke("run", *options, cwd=tmp_path, env={"ONLY_HERE": "sk-secret"})
     assert done.returncode == 2, done.stderr
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith(("bench: worker 1: ONLY_HERE is not set", "bench: worker 2: ONLY_HERE is not set"))
@@ -198,7 +200,7 @@ def test_a_scheduler_without_workers_is_one_line(tmp_path: Path) -> None:
         joined(Settings(scheduler=found.address))
     began = time.monotonic()
     options = ("text", "--scheduler", "tcp://127.0.0.1:1", "--concurrency", "2", *QUICKLY)
-    done = bench("run", *options, cwd=tmp_path)
+    done = invoke("run", *options, cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.startswith("bench: --scheduler tcp://127.0.0.1:1: cannot be reached (")
     assert done.stderr.count("\n") == 1

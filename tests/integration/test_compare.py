@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cli import bench
+from tests.support.cli import bench, invoke
 from tests.support.synthetic import Truth, make_run
 
 SHORT = ("--output-tokens", "5", "--no-memory", "--no-self-check", "--warmup", "1")
@@ -40,8 +40,8 @@ def test_compare_puts_runs_to_the_gate(folder: Path) -> None:
 
 @pytest.mark.slow
 def test_compare_as_json(folder: Path) -> None:
-    """stdout is JSON alone, verdicts go to stderr."""
-    done = bench("compare", "before", "after", "--json", "--fail-on", "text.ttft:+50%", cwd=folder)
+    """On stdout is JSON alone, verdicts go to stderr."""
+    done = invoke("compare", "before", "after", "--json", "--fail-on", "text.ttft:+50%", cwd=folder)
     assert (done.returncode, json.loads(done.stdout)["current"]["name"]) == (0, "after")
     assert done.stdout == (folder / "reports/20260103-b/compare.json").read_text()
     assert "PASS" in done.stderr
@@ -49,7 +49,7 @@ def test_compare_as_json(folder: Path) -> None:
 
 def test_a_run_is_not_compared_with_itself(folder: Path) -> None:
     """The same run under two names is a mistake, and one line says so."""
-    done = bench("compare", "after", "latest", cwd=folder)
+    done = invoke("compare", "after", "latest", cwd=folder)
     assert (done.returncode, done.stdout) == (2, "")
     assert "are the same run" in done.stderr
 
@@ -70,14 +70,14 @@ def test_baselines_in_a_run_and_against_a_stored_one(tmp_path: Path) -> None:
     assert json.loads((run / "compare.json").read_text())["baseline"]["name"] == "before"
     report = (run / "report.md").read_text()
     (run / "report.md").unlink()
-    assert bench("report", run, cwd=tmp_path).returncode == 0
+    assert invoke("report", run, cwd=tmp_path).returncode == 0
     assert (run / "report.md").read_text() == report
     assert "sim-mini against sim-1, within this run" in report
 
 
 def test_a_baseline_that_is_none(tmp_path: Path) -> None:
     """It is told before the first request, and nothing is left behind."""
-    done = bench("run", "text", "--target", "sim", "--baseline-model", "sim-mni", cwd=tmp_path)
+    done = invoke("run", "text", "--target", "sim", "--baseline-model", "sim-mni", cwd=tmp_path)
     assert done.returncode == 2
     assert "--baseline-model: unknown model 'sim-mni'" in done.stderr
     assert not (tmp_path / "reports").exists()
@@ -97,7 +97,7 @@ def test_a_slowdown_of_ten_percent_is_found(tmp_path: Path) -> None:
     if any(codes):
         pytest.skip(f"the machine is too busy: exit codes {codes}")
     judged = [
-        bench("compare", "before", name, "--fail-on", "text.ttft:+3%", cwd=tmp_path) for name in ("slower", "equal")
+        invoke("compare", "before", name, "--fail-on", "text.ttft:+3%", cwd=tmp_path) for name in ("slower", "equal")
     ]
     assert judged[0].returncode == 1, judged[0].stdout
     assert judged[1].returncode in {0, 4}, judged[1].stdout

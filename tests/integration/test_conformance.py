@@ -14,7 +14,9 @@ from bench.simulator.conformance_set import Stream, Truth, load
 from bench.testing.conformance.check import judge
 from bench.testing.conformance.command import with_more_of_late
 from bench.testing.conformance.run import Taken, conduct
-from tests.support.cli import bench, started
+from tests.support.cli import bench, invoke, started
+
+pytestmark = pytest.mark.alone
 
 EXIT_BUSY = 4
 STREAMS = load()
@@ -113,6 +115,6 @@ def test_served_to_any_tool(tmp_path: Path) -> None:
 
 def test_an_unknown_name(tmp_path: Path) -> None:
     """A stream that is not there is a line with the nearest name, exit 2."""
-    done = bench("conformance", "responses/txt", cwd=tmp_path)
+    done = invoke("conformance", "responses/txt", cwd=tmp_path)
     assert done.returncode == 2
     assert "did you mean 'responses/text'?" in done.stderr

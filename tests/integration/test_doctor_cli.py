@@ -15,10 +15,12 @@ import pytest
 from _pytest.mark import ParameterSet
 
 from bench.simulator.process import Simulator, running
-from tests.support.cli import bench, started
+from tests.support.cli import bench, invoke, started
 from tests.support.parts.redelivery import redelivered
 from tests.support.parts.ways import WAYS
 from tests.support.scripted import Answer, Request, Script, json_response, response, scripted, sse
+
+pytestmark = pytest.mark.alone
 
 SECRET = "sk-planted-0123456789"
 SHORT = ("--api", "responses", "--mode", "text", "--output-tokens", "64", "--model", "sim-1")
@@ -43,7 +45,7 @@ def plain(simulator: Simulator) -> Iterator[str]:
 
 def refused(folder: Path, *options: str, env: Mapping[str, str] | None = None) -> str:
     """What is said on stderr, without the estimate, where nothing is examined: one error, and nothing on stdout."""
-    done = bench("doctor", *options, cwd=folder, env=env)
+    done = invoke("doctor", *options, cwd=folder, env=env)
     assert done.returncode == 2, done.stderr
     assert not done.stdout
     assert "Traceback" not in done.stderr

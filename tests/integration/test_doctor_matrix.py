@@ -6,7 +6,6 @@ On a machine that is too busy to tell it may have none.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,8 @@ from tests.support.parts.nginx import authority, nginx
 from tests.support.parts.reading import body_for, read
 from tests.support.parts.redelivery import redelivered
 from tests.support.parts.ways import BROKEN, LUMPS, STREAMING, WAYS
+
+pytestmark = pytest.mark.alone
 
 TEXT = ("--api", "responses", "--mode", "text")
 """For what has nothing to do with the API or the mode."""
@@ -77,7 +78,7 @@ class Said:
 
     @property
     def was_busy(self) -> bool:
-        """Is this machine an excuse?"""
+        """Whether the machine was too busy to tell."""
         return float(self.json["floor"]["p90_ms"]) > BUSY_MS
 
     @property
@@ -395,8 +396,6 @@ def test_aimock(request: pytest.FixtureRequest, tmp_path: Path) -> None:
 @pytest.mark.timeout(600)
 def test_transformers(tmp_path: Path) -> None:
     """A tiny model: its text streams in both APIs; its calls are too short to tell whether their one piece was held."""
-    if reason := transformers_server.missing():
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
     model = transformers_server.build(tmp_path / "model")
     with transformers_server.serving(model, tmp_path / "log") as base_url:
         said = doctor(

@@ -13,6 +13,8 @@ from bench.doctor.reports.html import render_html
 from tests.support.chromium import HARMLESS, Page, chromium
 from tests.support.doctors import EXAMPLES, bursty
 
+pytestmark = pytest.mark.chromium
+
 EVIL = "<script>window.hurt = 1</script><img src=https://evil.example/x onerror='window.hurt = 2'>"
 DRAWN = "[...document.querySelectorAll('.chart')].every(box => box.querySelector('svg'))"
 TOO_WIDE = (

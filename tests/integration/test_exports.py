@@ -15,7 +15,7 @@ from bench.core.errors import BenchError
 from bench.reports.builtin import register_reporters
 from bench.reports.files import check_output
 from bench.reports.output import Output
-from tests.support.cli import BENCH, bench, environment
+from tests.support.cli import BENCH, environment, invoke
 from tests.support.synthetic import Truth, make_run
 
 PLUGIN = """
@@ -52,7 +52,7 @@ def files(folder: Path) -> set[str]:
 @pytest.mark.slow
 def test_a_reporter_from_outside_is_written_when_it_is_named(folder: Path) -> None:
     """Registered by a plugin file: to its own file, or to one that is named; the table is shown all the same."""
-    done = bench(
+    done = invoke(
         *["report", "first", "--plugin", "chat.py"],
         *["--export", "chat", "--export", "line=line.txt", "--export", "csv=numbers.csv"],
         cwd=folder,
@@ -67,7 +67,7 @@ def test_a_reporter_from_outside_is_written_when_it_is_named(folder: Path) -> No
 
 def test_the_list_says_when_a_reporter_is_written(folder: Path) -> None:
     """Its file, always or by name, or that it has none."""
-    listed = " ".join(bench("list", "--plugin", "chat.py", cwd=folder).stdout.split())
+    listed = " ".join(invoke("list", "--plugin", "chat.py", cwd=folder).stdout.split())
     assert "html report.html, always" in listed
     assert "chat chat.txt, with --export chat" in listed
     assert "line --export line=FILE" in listed
@@ -75,7 +75,7 @@ def test_the_list_says_when_a_reporter_is_written(folder: Path) -> None:
 
 def test_a_bad_export_is_refused_before_anything_is_sent(folder: Path) -> None:
     """Exit 2 with one line, and no run folder is made."""
-    done = bench("run", "text", "--export", "markdwn", cwd=folder)
+    done = invoke("run", "text", "--export", "markdwn", cwd=folder)
     assert (done.returncode, done.stdout) == (2, "")
     assert "unknown reporter 'markdwn': did you mean 'markdown'?" in done.stderr.splitlines()[-1]
     assert [path.name for path in (folder / "reports").iterdir()] == ["first"]
@@ -84,7 +84,7 @@ def test_a_bad_export_is_refused_before_anything_is_sent(folder: Path) -> None:
 @pytest.mark.slow
 def test_a_report_to_stdout_stands_alone(folder: Path) -> None:
     """NAME=- prints that report and no table; one that is not named is not written."""
-    done = bench("report", "first", "--plugin", "chat.py", "--export", "csv=-", cwd=folder)
+    done = invoke("report", "first", "--plugin", "chat.py", "--export", "csv=-", cwd=folder)
     assert done.stdout.encode() == (folder / "reports" / "first" / "summary.csv").read_bytes()
     assert files(folder) == {"report.md", "report.html"}
 
@@ -96,7 +96,7 @@ def test_open_and_json(folder: Path) -> None:
     browser = folder / "browser"
     browser.write_text(f'#!/bin/sh\necho "$1" > {folder}/opened\n')
     browser.chmod(0o755)
-    done = bench("report", "first", "--open", "--json", cwd=folder, env={"BROWSER": f"{browser} %s"})
+    done = invoke("report", "first", "--open", "--json", cwd=folder, env={"BROWSER": f"{browser} %s"})
     assert done.returncode == 0, done.stderr
     page = folder / "reports" / "first" / "report.html"
     assert (folder / "opened").read_text().strip() == page.resolve().as_uri()
@@ -111,7 +111,7 @@ def test_anonymize_leaves_no_host_anywhere(folder: Path) -> None:
     before = (run / "plan.json").read_bytes()
     options = ["--anonymize", "--plugin", "chat.py", "--export", "chat", "--export", "json=out.json"]
     gate = ["--fail-on", "ttft > 1s", "--allow-undecided"]
-    done = bench("report", run, *options, *gate, cwd=folder, env={"PYTHONIOENCODING": "ascii", "HOME": str(folder)})
+    done = invoke("report", run, *options, *gate, cwd=folder, env={"PYTHONIOENCODING": "ascii", "HOME": str(folder)})
     assert done.returncode == 0, done.stderr
     assert "~/reports/first/report.html" in done.stdout, "nor the home folder"
     written = [run / "report.md", run / "report.html", run / "summary.csv", run / "summary.json", run / "chat.txt"]

@@ -22,7 +22,7 @@ from bench.plan.choice import choose
 from bench.plan.settings import Settings
 from bench.simulator.process import Simulator, running
 from bench.simulator.truth import read_truth
-from tests.support.cli import bench, only_run, started
+from tests.support.cli import bench, invoke, only_run, started
 from tests.support.harness import Measured, Row, measure
 from tests.support.scenarios import TEXT
 
@@ -340,7 +340,7 @@ def test_serve(tmp_path: Path) -> None:
     finally:
         served.terminate()
         served.communicate(timeout=20)
-    done = bench("serve", "--fault", "cutt=1", cwd=tmp_path)
+    done = invoke("serve", "--fault", "cutt=1", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (
         2,
         "bench: unknown fault 'cutt': did you mean 'cut'? (or any HTTP status from 400 to 599)\n",

@@ -15,7 +15,7 @@ import yaml
 from bench.simulator.process import running
 from tests.integration.test_docs_examples import RUNS, follow
 from tests.integration.test_docs_examples import folder as folder  # noqa: PLC0414  (a fixture)
-from tests.support.cli import bench, only_run
+from tests.support.cli import invoke, only_run
 from tests.support.paths import ROOT
 from tests.support.synthetic import Truth, make_run
 
@@ -38,7 +38,7 @@ def test_report_with_a_gate(reports: Path) -> None:
     """`bench report` decides all conditions, writes the JUnit file and the step summary, and exits 1 for a failure."""
     env = {"GITHUB_STEP_SUMMARY": str(reports / "step.md"), "GITHUB_ACTIONS": "true"}
     conditions = ("--fail-on", "ttft > 1s", "--fail-on", "text.ttft:+3%")
-    done = bench("report", "after", "--baseline", "before", *conditions, "--junit", "junit.xml", cwd=reports, env=env)
+    done = invoke("report", "after", "--baseline", "before", *conditions, "--junit", "junit.xml", cwd=reports, env=env)
     assert done.returncode == 1, done.stdout + done.stderr
     lines = done.stdout.splitlines()
     assert [line.split()[0] for line in lines if line.startswith(("PASS", "FAIL", "gate"))] == ["PASS", "FAIL", "gate:"]
@@ -53,7 +53,7 @@ def test_undecided(reports: Path) -> None:
     """The file's conditions hold where none is typed; an undecided one exits 4, and says what would decide."""
     (reports / "bench.toml").write_text('[gate]\nfail-on = ["ttft.p99 > 1s"]\n')
     try:
-        done = bench("report", "after", "--json", cwd=reports)
+        done = invoke("report", "after", "--json", cwd=reports)
     finally:
         (reports / "bench.toml").unlink()
     assert done.returncode == 4
@@ -63,7 +63,7 @@ def test_undecided(reports: Path) -> None:
 
 def test_a_mistake_is_no_pass(reports: Path) -> None:
     """A condition about nothing exits 2 with the nearest name, before anything is measured."""
-    done = bench("run", "text", "--fail-on", "text.ttft.p9 > 1s", cwd=reports)
+    done = invoke("run", "text", "--fail-on", "text.ttft.p9 > 1s", cwd=reports)
     assert done.returncode == 2
     assert done.stderr == "bench: --fail-on 'text.ttft.p9 > 1s': unknown statistic 'p9': did you mean 'p99'?\n"
     assert len(list((reports / "reports").iterdir())) == 2

@@ -16,6 +16,8 @@ from bench.analysis.tables import load
 from bench.core.summary import Summary
 from tests.support.cli import bench, only_run
 
+pytestmark = pytest.mark.alone
+
 QUICK = ("run", "text", "--no-memory", "--seed", "3", "--warmup", "1")
 
 

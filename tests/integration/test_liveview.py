@@ -30,6 +30,8 @@ from tests.support.harness import cell_of
 from tests.support.scenarios import TEXT
 from tests.support.terminal import Terminal, cursor_shown, in_terminal, screen
 
+pytestmark = pytest.mark.alone
+
 CELL = cell_of(TEXT, BOTH, 1, 1)
 ROW = {
     "status": "ok",

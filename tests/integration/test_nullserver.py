@@ -29,7 +29,7 @@ from tests.support.yardsticks.result import Load
 from tests.support.yardsticks.run import run_yardstick
 
 EVENTS, INTERVAL_MS = 20, 5.0
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 CHUNKED = {"transfer-encoding": "chunked"}
 OPTIONS = ("--events", str(EVENTS), "--interval-ms", str(INTERVAL_MS), "--ttft-ms", "10:20", "--all")

@@ -24,7 +24,7 @@ from bench.run.memory.measure import Job
 from bench.run.memory.measure import measure as measure_memory
 from bench.simulator.process import running
 from tests.support import events as e
-from tests.support.cli import bench, only_run
+from tests.support.cli import bench, invoke, only_run
 from tests.support.harness import measure
 from tests.support.scenarios import TEXT
 from tests.support.scripted import Request, Script, json_response, scripted, sse
@@ -341,7 +341,7 @@ def test_a_run_with_parameters(tmp_path: Path, plugin: Path) -> None:
 
 def test_the_list_shows_what_may_be_said(tmp_path: Path, plugin: Path) -> None:
     """API, tags, needs and parameters with their defaults, for each scenario."""
-    text = bench("list", "--plugin", plugin, cwd=tmp_path).stdout
+    text = invoke("list", "--plugin", plugin, cwd=tmp_path).stdout
     assert 'api responses; tags mine; no blocking counterpart; params count=5, word="so"' in text
     assert "api responses; tags core; needs tools" in text
 

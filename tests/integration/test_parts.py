@@ -17,6 +17,8 @@ from tests.support.parts.reading import Reading, body_for, read
 from tests.support.parts.redelivery import redelivered
 from tests.support.parts.ways import BROKEN, LUMPS, STREAMING, WAYS
 
+pytestmark = pytest.mark.alone
+
 APIS = ("responses", "chat")
 TOKENS = 64
 GENERATED_MS = 120 + 5 * TOKENS
@@ -56,7 +58,7 @@ def deltas(data: bytes) -> int:
 
 
 def ended(data: bytes) -> bool:
-    """Is there a terminal event?"""
+    """Whether the data has a terminal event."""
     return b'"type":"response.completed"' in data or b"[DONE]" in data
 
 

@@ -13,12 +13,12 @@ from bench.doctor.requests import APIS, MODES, Manner, Question, body_of
 from tests.support.aimock import aimock, install
 from tests.support.parts.reading import read
 
-pytestmark = [pytest.mark.slow, pytest.mark.node]
+pytestmark = [pytest.mark.slow, pytest.mark.node, pytest.mark.alone]
 
 
 @pytest.fixture(scope="module")
 def base_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """aimock with the doctor's fixtures, installed once and kept in pytest's cache."""
+    """The server aimock with the doctor's fixtures, installed once and kept in pytest's cache."""
     cache = request.config.cache
     assert cache is not None
     with aimock(install(cache.mkdir("aimock")), tmp_path_factory.mktemp("aimock") / "log", ("doctor",)) as url:

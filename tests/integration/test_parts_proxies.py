@@ -20,6 +20,8 @@ from tests.support.parts.redelivery import redelivered
 from tests.support.parts.ways import WAYS
 from tests.support.scripted import json_response, scripted
 
+pytestmark = pytest.mark.alone
+
 TOKENS = 96
 GENERATED_MS = 120 + 5 * TOKENS
 """What the simulator takes for an answer."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import socket
 import subprocess
 import time
@@ -17,7 +15,8 @@ import yaml
 from openai import OpenAI
 
 from bench.simulator.gateway_configs import GATEWAYS, config_for
-from tests.support.cli import bench, started
+from tests.support.cli import bench, invoke, started
+from tests.support.parts import nginx
 
 
 def two_ports() -> int:
@@ -31,15 +30,6 @@ def two_ports() -> int:
             except (OSError, OverflowError):
                 continue
             return port
-
-
-def need_nginx() -> str:
-    """Its path; where it is missing the test is skipped, and fails in CI, which installs it."""
-    found = shutil.which("nginx", path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"]))
-    if not found:
-        reason = "needs nginx: install it (Debian, Ubuntu: apt-get install nginx-light)"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
-    return found or ""
 
 
 @contextmanager
@@ -64,14 +54,15 @@ def wait_for(url: str) -> None:
     raise AssertionError(f"nobody answers at {url}")
 
 
+@pytest.mark.nginx
 def test_nginx_serves_through_it(tmp_path: Path) -> None:
-    """nginx takes the printed file, serves the stream through it, and the simulator kept what it sent to nginx."""
-    nginx, port = need_nginx(), two_ports()
+    """The printed file makes nginx serve the stream, and the simulator kept what it sent to nginx."""
+    port = two_ports()
     printed = bench("serve", "--port", str(port), "--print-config", "nginx", cwd=tmp_path)
     assert (printed.returncode, printed.stderr) == (0, "")
     (tmp_path / "gateway").mkdir()
     (tmp_path / "gateway" / "nginx.conf").write_text(printed.stdout)
-    command = [nginx, "-e", "stderr", "-p", "gateway", "-c", "nginx.conf"]
+    command = [nginx.program() or "nginx", "-e", "stderr", "-p", "gateway", "-c", "nginx.conf"]
     assert " ".join(["nginx", *command[1:]]) in printed.stdout
     subprocess.run([*command, "-t"], cwd=tmp_path, check=True, capture_output=True)
     gateway = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -124,11 +115,11 @@ def test_envoy(host: str, name: str) -> None:
 
 def test_a_port_has_to_be_named(tmp_path: Path) -> None:
     """With port 0 no gateway could be told where the simulator will be: exit 2, one line that says what to do."""
-    done = bench("serve", "--port", "0", "--print-config", "nginx", cwd=tmp_path)
+    done = invoke("serve", "--port", "0", "--print-config", "nginx", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("bench: --print-config with --port 0: name the port")
 
 
 def test_the_gateways_of_the_command(tmp_path: Path) -> None:
     """The command offers each gateway that there is a configuration for."""
-    assert f"[{'|'.join(GATEWAYS)}]" in bench("serve", "--help", cwd=tmp_path).stdout
+    assert f"[{'|'.join(GATEWAYS)}]" in invoke("serve", "--help", cwd=tmp_path).stdout

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from bench.records import journal as records
-from tests.support.cli import bench, environment, only_run, started
+from tests.support.cli import bench, environment, invoke, only_run, started
 
 FILES = ("report.html", "report.md", "summary.csv", "summary.json")
 PUBLIC_FORMAT = (
@@ -103,7 +103,7 @@ def test_the_report_is_rebuilt_byte_for_byte(finished: tuple[Path, subprocess.Co
     before = {name: (run / name).read_bytes() for name in FILES}
     for name in FILES:
         (run / name).unlink()
-    again = bench("report", cwd=folder)
+    again = invoke("report", cwd=folder)
     assert again.stdout == done.stdout
     assert {name: (run / name).read_bytes() for name in FILES} == before
 
@@ -112,7 +112,7 @@ def test_the_same_seed_makes_the_same_plan(finished: tuple[Path, subprocess.Comp
     """What a seed means is stored: its plan can be made again."""
     folder, _ = finished
     manifest = records.read_manifest(only_run(folder))
-    dry = bench(*QUICK, "--pairs", "8", "--profile", "flood", "--dry-run", cwd=folder)
+    dry = invoke(*QUICK, "--pairs", "8", "--profile", "flood", "--dry-run", cwd=folder)
     assert f"plan {manifest['plan_sha256'][:12]}" in dry.stdout
 
 
@@ -159,7 +159,7 @@ def test_sigkill_loses_only_the_trials_in_flight(tmp_path: Path) -> None:
     assert len(trials) == lines >= 16
     assert starts[: len(trials)] == [row["trial_id"] for row in trials]
     assert len(starts) - len(trials) <= 1
-    done = bench("report", cwd=tmp_path)
+    done = invoke("report", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "has not ended" in done.stdout or "interrupted" in done.stdout or "killed" in done.stdout
     assert (run / "report.html").exists()

@@ -21,6 +21,8 @@ from tests.support.harness import cell_of, measure
 from tests.support.scenarios import TEXT, blocking
 from tests.support.scripted import Request, Script, json_response, scripted, sse
 
+pytestmark = pytest.mark.alone
+
 
 def answer(request: Request) -> Script:
     """The same answer in both deliveries, after 50 ms."""

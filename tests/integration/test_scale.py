@@ -13,7 +13,7 @@ from bench.records import journal as records
 from tests.support.large import Large, make_journal, make_large
 from tests.support.paths import ROOT
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 MANY = Large(trials=196_000, cells=10, rounds=7)
 FEW = Large(trials=19_600, cells=10, rounds=7)

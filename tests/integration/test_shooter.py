@@ -21,7 +21,7 @@ from bench.clients.wire.process import Pace, Server, Shooter, ShooterLost, Shot
 from bench.core.trial import Attempt, Interruption
 from tests.support.scripted import LAST_CHUNK, Script, chunk, head, response, scripted
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 REQUEST = b"POST /v1/responses HTTP/1.1\r\nhost: test\r\ncontent-length: 2\r\n\r\n{}"
 MS = 1_000_000
@@ -393,7 +393,7 @@ def test_parent_killed() -> None:
 
 
 def alive(pid: int) -> bool:
-    """Does it run?"""
+    """Whether the process runs."""
     try:
         return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
     except FileNotFoundError:

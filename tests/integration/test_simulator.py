@@ -26,6 +26,8 @@ from bench.simulator.process import Simulator, running
 from bench.simulator.truth import read_truth
 from tests.support.paths import ROOT
 
+pytestmark = pytest.mark.alone
+
 NONCE = "[0123456789abcdef] "
 
 
@@ -322,7 +324,7 @@ def test_identity(sim: Simulator) -> None:
 
 
 def alive(pid: int) -> bool:
-    """Is there such a process?"""
+    """Whether the process exists."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

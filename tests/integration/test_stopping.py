@@ -15,7 +15,7 @@ from bench.plan.choice import choose
 from bench.plan.settings import Settings
 from bench.records import journal as records
 from bench.reports.output import Output
-from tests.support.cli import bench, only_run
+from tests.support.cli import bench, invoke, only_run
 from tests.support.scripted import Answer, json_response, scripted
 
 pytestmark = pytest.mark.slow
@@ -120,7 +120,7 @@ def test_time_ends_a_run(tmp_path: Path) -> None:
 
 def failing(*options: str, cwd: Path) -> str:
     """The one line of a command that ends with exit 2."""
-    done = bench("run", "text", *options, cwd=cwd)
+    done = invoke("run", "text", *options, cwd=cwd)
     assert done.returncode == 2, done.stderr
     assert not (cwd / "reports").exists()
     return done.stderr
@@ -161,7 +161,7 @@ def test_no_budget_in_tokens_without_a_cap(tmp_path: Path) -> None:
 def test_the_dry_run_says_the_most(tmp_path: Path) -> None:
     """What would end it earlier stands beside what it would take at most; the file's defaults count."""
     (tmp_path / "bench.toml").write_text('[run]\nprecision = 0.05\nbudget = "10m"\n')
-    said = bench("run", "text", "--budget", "2usd", "--dry-run", cwd=tmp_path).stdout
+    said = invoke("run", "text", "--budget", "2usd", "--dry-run", cwd=tmp_path).stdout
     assert "1 cell × at most 400 pairs" in said
     assert "ends earlier at a precision of 5 %, within a budget of 2 USD" in said
 

@@ -9,6 +9,8 @@ import pytest
 
 from tests.support.cli import bench, only_run
 
+pytestmark = pytest.mark.alone
+
 LATE = '''"""Text whose reader holds the event loop up."""
 import time
 from collections.abc import AsyncIterator, Iterable

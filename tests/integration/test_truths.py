@@ -20,7 +20,7 @@ from tests.support.cli import bench, only_run
 from tests.support.paths import ROOT
 from tests.support.truths import DRIFT, FAILURES, LEAK, OVERHEAD, STALL_MS
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 PLUGIN = ROOT / "tests" / "truths" / "truths.py"
 RESOLUTION_MS = 1.0
@@ -78,7 +78,7 @@ def report(folder: Path, *arguments: str) -> Report:
 
 
 def holds(row: Mapping[str, Any], truth: float, margin: float = 0.0) -> bool:
-    """Is the truth inside of the row's interval, give or take the margin?"""
+    """Whether the truth is within the row's interval, widened by the margin."""
     return bool(row["low"] - margin <= truth <= row["high"] + margin)
 
 

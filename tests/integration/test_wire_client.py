@@ -36,6 +36,8 @@ from tests.support import events as e
 from tests.support.scenarios import TEXT
 from tests.support.scripted import CLOSE, RST, Answer, json_response, response, scripted, sse
 
+pytestmark = pytest.mark.alone
+
 T = TypeVar("T")
 NOT_ON_WIRE = {"structured_helper", "text_helper", "text_sync", "text_ws", "cancel_background", "recovery_resume"}
 """They use what only the SDK has: helpers, threads, WebSocket, `retrieve`."""
@@ -167,7 +169,7 @@ def offered() -> Iterator[Any]:
 
 
 def is_live(scenario: Scenario) -> bool:
-    """Does its trial run in this process?"""
+    """Whether a trial of the scenario runs in this process."""
     return scenario.live or scenario.name in ALIVE or scenario.setup is not None or scenario.requests != 1
 
 

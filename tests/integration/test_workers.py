@@ -15,8 +15,10 @@ import pytest
 
 from bench.plan.plan import Group, Plan, PlannedTrial
 from bench.records import journal as records
-from tests.support.cli import bench, only_run, started
+from tests.support.cli import bench, invoke, only_run, started
 from tests.support.paths import ROOT
+
+pytestmark = pytest.mark.alone
 
 QUICKLY = ("--no-memory", "--no-self-check", "--seed", "3")
 END_S = 60
@@ -159,7 +161,7 @@ def test_a_plugin_that_fails_ends_the_run(tmp_path: Path) -> None:
         "async def streamed(client, ask):\n    yield 1 / 0\n\n"
         '@hookimpl\ndef register_scenarios():\n    yield Scenario("broken", streamed)\n'
     )
-    done = bench("run", "./broken.py", "--workers", "2", "--concurrency", "2", *QUICKLY, cwd=tmp_path)
+    done = invoke("run", "./broken.py", "--workers", "2", "--concurrency", "2", *QUICKLY, cwd=tmp_path)
     assert done.returncode == 2
     assert "bench: scenario 'broken' failed in warm-up (streamed): ZeroDivisionError" in done.stderr
     assert not list((tmp_path / "reports").iterdir())

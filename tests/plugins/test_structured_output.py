@@ -42,7 +42,7 @@ def snapshots(deltas: list[str]) -> list[dict[str, Any]]:
 
 
 def is_part(part: dict[str, Any], whole: dict[str, Any]) -> bool:
-    """Is every field of the snapshot in the whole: text entire, lists from their start?"""
+    """Whether the whole has every field of the snapshot: text entire, lists from their start."""
     return all(
         whole[name][: len(value)] == value if isinstance(value, list) else whole[name] == value
         for name, value in part.items()

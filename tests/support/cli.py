@@ -1,13 +1,18 @@
-"""The command as a user runs it: a process of its own, in a folder of its own."""
+"""The command as a user runs it: `bench` starts a process, `invoke` calls the same command in this one."""
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import chdir
 from pathlib import Path
 
+from click.testing import CliRunner
+
+from bench.cli.main import cli
 from tests.support.paths import ROOT
 
 BENCH = [sys.executable, "-m", "bench"]
@@ -32,6 +37,23 @@ def bench(
         timeout=timeout,
         check=False,
     )
+
+
+def invoke(
+    *arguments: str | Path, cwd: Path, env: Mapping[str, str] | None = None, stdin: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Call `bench` in this process and return what a process would: exit code, stdout and stderr.
+
+    For commands that measure nothing: a process costs a second to start. An exception that `bench` does not turn into
+    a line is raised here.
+    """
+    typed, on_sigterm = list(map(str, arguments)), signal.getsignal(signal.SIGTERM)
+    try:
+        with chdir(cwd):
+            done = CliRunner().invoke(cli, typed, input=stdin, env=env, prog_name="bench", catch_exceptions=False)
+    finally:
+        signal.signal(signal.SIGTERM, on_sigterm)  # `bench run` sets its own
+    return subprocess.CompletedProcess([*BENCH, *typed], done.exit_code, done.stdout, done.stderr)
 
 
 def started(*arguments: str | Path, cwd: Path) -> subprocess.Popen[str]:

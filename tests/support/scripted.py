@@ -149,7 +149,7 @@ class Server:
         writer.close()
 
     async def _play(self, script: Script, request: int, writer: asyncio.StreamWriter) -> bool:
-        """Do the steps. Is the connection still good for another request?"""
+        """Do the steps; return whether the connection is still good for another request."""
         for step in script:
             if isinstance(step, bytes):
                 self.writes.append(Write(request, perf_counter_ns(), step))
@@ -193,7 +193,7 @@ def sse(
     headers: Mapping[str, str] | None = None,
     chunked: bool = True,
 ) -> Script:
-    """A script that answers with server-sent events.
+    r"""A script that answers with server-sent events.
 
     A mapping is one event in one write (one HTTP chunk), a list of mappings several in one write, text and bytes are
     written as they are (`"data: [DONE]\\n\\n"`, half an event); floats wait; CLOSE and RST cut the body there.

@@ -119,5 +119,5 @@ def screen(text: str) -> list[str]:
 
 
 def cursor_shown(text: str) -> bool:
-    """Is the cursor there in the end?"""
+    """Whether the cursor is shown in the end."""
     return text.rfind("\x1b[?25h") >= text.rfind("\x1b[?25l")

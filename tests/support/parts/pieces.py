@@ -138,12 +138,12 @@ async def arguments_whole(frames: Frames) -> AsyncIterator[bytes]:
 
 
 def is_terminal(frame: bytes) -> bool:
-    """Is this the first frame that says how the answer ended?"""
+    """Whether this is the first frame that says how the answer ended."""
     return frame.startswith(b"event: response.completed") or b'"finish_reason":"' in frame
 
 
 def carries_arguments(frame: bytes) -> bool:
-    """Does it bring a piece of a call's arguments, in either API?"""
+    """Whether the frame brings a piece of a call's arguments, in either API."""
     if frame.startswith(b"event: "):
         return frame.startswith(b"event: response.function_call_arguments.delta")
     return b'"tool_calls":[' in frame and b'"arguments":""' not in frame

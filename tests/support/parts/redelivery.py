@@ -84,7 +84,7 @@ async def converse(
 
 
 def stays(request: Request, way: Way) -> bool:
-    """Is the connection kept for another request?"""
+    """Whether the connection is kept for another request."""
     return way.keep_alive and request.version != "HTTP/1.0" and request.headers.get("connection", "") != "close"
 
 

@@ -33,7 +33,7 @@ def number(summary: Summary, delivery: str, metric: str, statistic: str, unit: s
 
 
 def holds(row: Row, truth: float) -> bool:
-    """Is the truth in the row's interval?"""
+    """Whether the row's interval holds the truth."""
     return row.low is not None and row.high is not None and row.low <= truth <= row.high
 
 

@@ -20,6 +20,8 @@ from bench.clients.guard import Guard
 from bench.core.summary import Cell, Summary
 from tests.support.synthetic import Truth, make_run
 
+pytestmark = pytest.mark.alone
+
 
 def estimate(summary: Summary, metric: str, statistic: str) -> float | None:
     """A number of the first cell."""

@@ -11,7 +11,7 @@ from bench.core.plugin_checks import check_declared
 from bench.core.scenario import Scenario
 from bench.core.target import Price
 from bench.plan.estimate import Estimate, Part, estimate, short
-from tests.support.cli import bench
+from tests.support.cli import invoke
 
 PRICE = Price(input=0.15, output=0.6)
 
@@ -76,7 +76,7 @@ def test_every_request_of_a_trial_counts() -> None:
 def test_what_a_scenario_asks_for_is_in_the_estimate(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
     """Its number of requests and its own length, by its parameters: nobody spends by accident."""
     dry = ("--pairs", "1", "--warmup", "0", "--dry-run", "--base-url", "http://127.0.0.1:9/v1", "--model", "m")
-    assert said in bench("run", *arguments, *dry, cwd=tmp_path).stdout
+    assert said in invoke("run", *arguments, *dry, cwd=tmp_path).stdout
 
 
 def test_a_wrong_number_of_requests_is_refused() -> None:

@@ -46,8 +46,10 @@ def by_pair(plan: Plan) -> dict[int, list[PlannedTrial]]:
 
 @given(shapes)
 def test_pairs_are_whole_and_share_their_ask(shape: dict[str, int]) -> None:
-    """Every pair has both deliveries, with the same ask, seed, cell and phase: next to each other where one runs at a
-    time, else at the same place of two segments that follow each other."""
+    """Every pair has both deliveries, with the same ask, seed, cell and phase.
+
+    They are next to each other where one runs at a time, else at the same place of two segments in a row.
+    """
     alone = shape["concurrency"] == 1
     for pair in by_pair(plan_of(**shape)).values():
         first, second = pair

@@ -12,7 +12,7 @@ from bench.core.load import ALONE
 from bench.core.plugin_loader import Registry, load
 from bench.core.target import Target
 from bench.plan.selection import choose_scenarios, make_cells
-from tests.support.cli import bench
+from tests.support.cli import invoke
 
 PLUGIN = """
     from bench import Scenario, hookimpl
@@ -158,5 +158,5 @@ def test_a_target_lacks_only_what_there_is(tmp_path: Path) -> None:
 def test_an_api_that_chooses_nothing_is_said(tmp_path: Path) -> None:
     """`--api` is about the core set: with other scenarios named it changes nothing, and a line says so."""
     notice = "--api chat changes nothing: it chooses among core scenarios, and others were named"
-    assert notice in bench("run", "usage", "--api", "chat", "--dry-run", cwd=tmp_path).stderr
-    assert notice not in bench("run", "--api", "chat", "--dry-run", cwd=tmp_path).stderr
+    assert notice in invoke("run", "usage", "--api", "chat", "--dry-run", cwd=tmp_path).stderr
+    assert notice not in invoke("run", "--api", "chat", "--dry-run", cwd=tmp_path).stderr

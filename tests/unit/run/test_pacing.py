@@ -14,6 +14,8 @@ from bench.core.trial import Interruption
 from bench.plan.plan import PlannedTrial
 from bench.run.pacing import AHEAD_NS, MOST_AHEAD, Carry, Places, Unit, ahead, closed_loop, open_loop, scheduled
 
+pytestmark = pytest.mark.alone
+
 
 def planned(number: int, due: int | None = None) -> PlannedTrial:
     """The trial of that number."""

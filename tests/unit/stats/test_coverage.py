@@ -1,4 +1,4 @@
-"""Nominal 95 %: on data of known truth, how often does each interval hold it, and is it wider than it must be?"""
+"""Each interval, on data of known truth: how often it holds the truth, and that it is no wider than it must be."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_coverage_of_the_whole_grid() -> None:
 
 
 def check(case: Case, tries: int) -> None:
-    """Does it cover, and is it of use?"""
+    """Each interval covers, and is of use."""
     found = measure(case, tries)
     error = math.sqrt(case.promise * (1 - case.promise) / tries)
     assert found.coverage >= case.promise - 3 * error, f"{case}: {found.coverage:.3f}"

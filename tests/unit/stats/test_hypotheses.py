@@ -28,7 +28,7 @@ def test_agrees_with_scipy(n: int, method: Literal["exact", "approx"]) -> None:
 
 @given(st.lists(st.integers(-20, 20).map(float), min_size=6, max_size=60), st.integers(-10, 10))
 def test_is_the_counterpart_of_the_interval(d: list[float], bound: int) -> None:
-    """p ≤ 2.5 % on a side exactly where the 95 % interval lies beyond the bound on that side, ties included."""
+    """A side has p ≤ 2.5 % exactly where the 95 % interval lies beyond the bound on that side, ties included."""
     e = hodges_lehmann(d)
     assert e.low is not None
     assert e.high is not None

@@ -63,7 +63,7 @@ def test_failures_push_the_quantile_to_infinity() -> None:
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=6, max_size=80), st.sampled_from([0.5, 0.9]))
 def test_quantile_is_ordered_and_a_sample(x: list[float], q: float) -> None:
-    """low ≤ estimate ≤ high, all three taken from the samples, whatever their order."""
+    """It holds that low ≤ estimate ≤ high, all three taken from the samples, whatever their order."""
     e = quantile_ci(x, q)
     if e.value is not None and e.low is not None and e.high is not None:
         assert e.low <= e.value <= e.high

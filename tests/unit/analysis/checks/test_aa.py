@@ -127,7 +127,7 @@ def row(rows: tuple[Row, ...], scenario: str, metric: str) -> Row:
 
 
 def holds(r: Row, truth: float) -> bool:
-    """Is the truth in the interval?"""
+    """Whether the interval holds the truth."""
     return r.low is not None and r.high is not None and r.low <= truth <= r.high
 
 
@@ -211,8 +211,7 @@ def test_no_effect_below_the_instrument_is_promised(tmp_path: Path) -> None:
 
 
 def test_an_interval_without_zero_is_explained(tmp_path: Path) -> None:
-    """A healthy run in twenty has one: the line says why it is not held against the run; of a condemned one it does
-    not."""
+    """One healthy run in twenty has one. The line says why it is not held against the run, and only then."""
     chance = check(load(make_run(tmp_path / "r", [Truth(aa_bias=0.008, noise=0.01)], aa=24, coin=True)), {})
     together = row(chance.rows, "(all)", "aa")
     assert together.low is not None

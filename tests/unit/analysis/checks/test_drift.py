@@ -75,7 +75,7 @@ def test_what_matters_is_large_and_sure() -> None:
 
 
 def holds(row: Row, truth: float) -> bool:
-    """Is the truth in the interval?"""
+    """Whether the interval holds the truth."""
     return row.low is not None and row.high is not None and row.low <= truth <= row.high
 
 

@@ -39,7 +39,7 @@ def number(
 
 
 def holds(row: Row, truth: float) -> bool:
-    """Is the truth in the row's interval?"""
+    """Whether the row's interval holds the truth."""
     return row.low is not None and row.high is not None and row.low <= truth <= row.high
 
 

@@ -31,7 +31,7 @@ def text(data: bytes) -> bytes:
 
 
 def cut(data: bytes, places: list[int]) -> list[tuple[int, bytes]]:
-    """The bytes in several reads, stamped 0, 1, 2, …"""
+    """The bytes in several reads, stamped 0, 1, 2 and so on."""
     edges = [0, *sorted({place % (len(data) + 1) for place in places}), len(data)]
     pieces = [data[start:end] for start, end in pairwise(edges)]
     return list(enumerate(piece for piece in pieces if piece))

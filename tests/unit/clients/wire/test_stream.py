@@ -7,8 +7,7 @@ from bench.core.trial import Trial
 
 
 def test_a_trial_without_a_request_was_to_begin_when_it_was_due() -> None:
-    """Open loop hands trials over ahead of their time: one that fails before its request has its own time all the
-    same, and no negative or early one."""
+    """A trial handed over ahead of its time that fails before its request has its own time all the same."""
     trial = Trial(1, "text", "streamed", "sim", "sim-1", "measure", deferred=True, due=5, t_intend=10**18)
     replay = Replay(trial)
     trial.clock = replay.now

@@ -50,7 +50,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Summary:
 
 
 def fits(text: str, width: int = 100) -> bool:
-    """Is it small enough, and plain?"""
+    """Whether the text is small enough, and plain."""
     lines = text.splitlines()
     return len(lines) <= 40 and max(map(len, lines)) <= width and "\x1b" not in text
 
