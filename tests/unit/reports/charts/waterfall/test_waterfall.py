@@ -33,7 +33,7 @@ def stretches(lane: Lane, kind: str) -> list[tuple[float, float]]:
 
 
 def total(longer: float) -> float:
-    """ms of a streamed trial that takes this fraction longer; its end comes 5 ms after its last delta."""
+    """Times, in ms, of a streamed trial that takes this fraction longer; its end comes 5 ms after its last delta."""
     return LAST_DELTA * (1 + longer) + 5
 
 
@@ -86,8 +86,7 @@ def test_the_next_by_rank_stands_in_where_no_events_were_kept(tmp_path: Path) ->
 
 
 def test_spans_of_a_trial_follow_its_stamps(tmp_path: Path) -> None:
-    """Opened, sent, waited for until the first token (reads before it hold none), streamed; the blocking one of its
-    pair went over the open connection."""
+    """Opened, sent, waited for until the first token, streamed; the blocking one went over the open connection."""
     both = by_which(chosen(tmp_path, replace(EXACT, new_connection=frozenset({0}), connect_ms=41), pairs=1))["median"]
     assert both.streamed.spans == (
         Span(0, "connect", 0, 41),
