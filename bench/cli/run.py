@@ -23,8 +23,8 @@ from bench.records.journal import Journal
 from bench.reports.files import check_output
 from bench.reports.output import Output, found, named
 from bench.run import connect as session
-from bench.run import endpoint as endpoint_
 from bench.run import folder, measure
+from bench.run.preflight import endpoints as endpoint_
 from bench.run.stopping.ending import ending
 from bench.run.stopping.limits import stopping_for
 

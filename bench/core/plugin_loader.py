@@ -58,13 +58,19 @@ def builtin_folder() -> Path:
     return inside if inside.is_dir() else package.parent / "plugins"
 
 
+def new_manager() -> pluggy.PluginManager:
+    """Return a manager that knows the hooks and no plugin."""
+    manager = pluggy.PluginManager("bench")
+    manager.add_hookspecs(hookspecs)
+    return manager
+
+
 def load(files: Sequence[Path] = (), folders: Sequence[Path] = ()) -> Registry:
     """Load every plugin and collect what each registers.
 
     Entry points come first, because pluggy silently skips one whose name is taken; files are registered by path.
     """
-    manager = pluggy.PluginManager("bench")
-    manager.add_hookspecs(hookspecs)
+    manager = new_manager()
     found = [_register(manager, plugin) for plugin in _all_plugins(files, folders)]
     return Registry(
         scenarios=_collect(manager, found, "register_scenarios"),

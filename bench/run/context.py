@@ -16,6 +16,7 @@ from bench.clients.sdk.tap import TapTransport
 from bench.core.ask import Options
 from bench.core.scenario import Endpoint, Prompt, Scenario, is_sync
 from bench.core.target import Target
+from bench.core.trial import Trial
 from bench.plan.plan import Cell, Group, Phase, PlannedTrial
 from bench.plan.share import Share
 from bench.records.journal import Journal
@@ -26,6 +27,10 @@ from bench.run.stopping.stopping import Stopping
 if TYPE_CHECKING:
     from bench.clients.wire.client import WireClient
     from bench.clients.wire.process import GroupSpent, Shooter
+
+
+DEADLINE_S = 30.0
+"""Of a trial, where the user sets none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +61,26 @@ class Link:
         """Whose attempts are whose, in a cell of this client."""
         return self.wire if client == "wire" and self.wire is not None else self.tap
 
+    async def release(self, trial: Trial, client: str = "sdk") -> None:
+        """End a trial's claim on the clients: what it still sends is an orphan, connections of its own are closed."""
+        ledger = self.ledger(client)
+        ledger.forget(trial)
+        await ledger.close_cold(trial)
+        if self.sync_tap is not None:
+            self.sync_tap.close_cold(trial)
+
+
+@dataclass(kw_only=True)
+class Tally:
+    """What came of the measured trials."""
+
+    statuses: Counter[str] = field(default_factory=Counter)
+    orphans: int = 0
+    """Requests that belonged to no trial: whose time they took cannot be said."""
+    refusals: Refusals = field(default_factory=Refusals)
+    unsupported: dict[int, str] = field(default_factory=dict)
+    """By cell: the line that says what its target cannot do. None of its measured trials was run."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
@@ -70,10 +95,10 @@ class Context:
     journal: Journal
     t0: int
     """The run's start, `perf_counter_ns`."""
-    deadline_s: float
-    store_text: bool
-    redact: Callable[[str], str]
-    tally: Tally
+    deadline_s: float = DEADLINE_S
+    store_text: bool = False
+    redact: Callable[[str], str] = str
+    tally: Tally = field(default_factory=Tally)
     stopping: Stopping = field(default_factory=Stopping)
     guard: Guard = field(default_factory=Guard)
     shooter: Shooter | None = None
@@ -86,18 +111,6 @@ class Context:
     """What this process is called where several measure."""
     gate: Gate | None = None
     """Where several measure: what keeps them together."""
-
-
-@dataclass(kw_only=True)
-class Tally:
-    """What came of the measured trials."""
-
-    statuses: Counter[str] = field(default_factory=Counter)
-    orphans: int = 0
-    """Requests that belonged to no trial: whose time they took cannot be said."""
-    refusals: Refusals = field(default_factory=Refusals)
-    unsupported: dict[int, str] = field(default_factory=dict)
-    """By cell: the line that says what its target cannot do. None of its measured trials was run."""
 
 
 class Gate(Protocol):

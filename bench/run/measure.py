@@ -16,19 +16,19 @@ from bench.plan.plan import Plan
 from bench.plan.selection import CORE
 from bench.plan.settings import Settings
 from bench.records.journal import Journal, columns_of
-from bench.run.connect import Assignment, run_here
-from bench.run.endpoint import Endpoint
+from bench.run.assignment import Assignment, run_here
 from bench.run.folder import Run
 from bench.run.liveview.messages import watched
 from bench.run.memory import consumers as consumers_
 from bench.run.memory.measure import LENGTHS, METERS, WORKERS, Job, measure
+from bench.run.preflight.endpoints import CheckedTarget
 from bench.run.progress import progress
 
 MEMORY_SECONDS = 20.0
 
 
 def measure_trials(
-    run: Run, plan: Plan, choice: Choice, endpoints: Mapping[str, Endpoint], settings: Settings, journal: Journal
+    run: Run, plan: Plan, choice: Choice, endpoints: Mapping[str, CheckedTarget], settings: Settings, journal: Journal
 ) -> bool:
     """Carry the plan out; what came of it is counted in `run.tally`, and what was lost said in `run.lost`.
 

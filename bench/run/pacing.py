@@ -34,7 +34,7 @@ async def closed_loop(
                 return
             await carry(unit)
 
-    await together([slot(number) for number in range(slots)])
+    await run_all([slot(number) for number in range(slots)])
 
 
 class Away(Protocol):
@@ -115,7 +115,7 @@ async def ahead(
         away.all_read()
 
 
-async def together(work: Sequence[Coroutine[Any, Any, None]]) -> None:
+async def run_all(work: Sequence[Coroutine[Any, Any, None]]) -> None:
     """Run them side by side; the first error ends all and comes out bare."""
     try:
         async with asyncio.TaskGroup() as tasks:

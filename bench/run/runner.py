@@ -20,14 +20,14 @@ from bench.plan.plan import Cell, Group, Plan
 from bench.plan.share import WHOLE
 from bench.records.journal import Journal, columns_of
 from bench.run.pacing import Carry, Unit, ahead, closed_loop, open_loop, scheduled
-from bench.run.rows import attempt_row, redacted
+from bench.run.trial.rows import attempt_row, redacted
 
 if TYPE_CHECKING:
     from bench.clients.wire.client import WireClient
 from bench.core.params import instance
 from bench.core.scenario import Scenario
 from bench.run.context import Context, Progress, Running, Tally
-from bench.run.trial import _exchange, _run_planned
+from bench.run.trial.trial import _exchange, _run_planned
 
 COLLECT_AFTER = 50_000
 """Objects made and not freed, in a deferred group: those of ten answers of a thousand events, some 10 MB."""

@@ -18,7 +18,7 @@ from bench.clients.sdk.sockets import _Protocol
 from bench.core.trial import Attempt, Trial
 from bench.records.journal import Journal
 from bench.run.outcome.judge import judge
-from bench.run.rows import trial_rows
+from bench.run.trial.rows import trial_rows
 from tests.support import events as e
 from tests.support.scripted import LAST_CHUNK, chunk, frame, head
 

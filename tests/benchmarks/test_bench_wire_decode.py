@@ -23,9 +23,9 @@ from bench.clients.wire.stream import Complete, Replay, Stream
 from bench.core.plugin_loader import load
 from bench.core.trial import Attempt, Trial
 from bench.records.journal import Journal
-from bench.run.call import consume
 from bench.run.outcome.judge import judge
-from bench.run.rows import redacted, trial_rows
+from bench.run.trial.call import consume
+from bench.run.trial.rows import redacted, trial_rows
 from tests.support import events as e
 from tests.support.scripted import LAST_CHUNK, chunk, frame, head
 

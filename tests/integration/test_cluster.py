@@ -22,8 +22,8 @@ from bench.core.target import SIM, Target
 from bench.plan.plan import Plan
 from bench.plan.settings import Settings
 from bench.records import journal as records
-from bench.run.endpoint import Endpoint
-from bench.run.preflight.preflight import Checked
+from bench.run.preflight.endpoints import CheckedTarget
+from bench.run.preflight.preflight import PreflightResult
 from bench.run.workers.dask.cluster import check_reach, check_versions, connected, joined
 from bench.run.workers.dask.relay import Names, StartedTwice, claim, relay
 from bench.simulator.process import running
@@ -236,9 +236,9 @@ def test_a_scheduler_need_not_have_streambench() -> None:
     check_versions("tcp://s", {"client": version(), "scheduler": version(streambench=None), "workers": there})
 
 
-def endpoint(target: Target) -> dict[str, Endpoint]:
-    checked = Checked(models=["m"], temperature=None, length=True, notices=[], server=None)
-    return {target.name: Endpoint(target=target, key="k", headers={}, checked=checked)}
+def endpoint(target: Target) -> dict[str, CheckedTarget]:
+    checked = PreflightResult(models=["m"], temperature=None, length=True, notices=[], server=None)
+    return {target.name: CheckedTarget(target=target, key="k", headers={}, checked=checked)}
 
 
 def test_what_workers_elsewhere_cannot_have() -> None:

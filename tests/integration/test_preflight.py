@@ -10,7 +10,7 @@ import pytest
 
 from bench.core.errors import BenchError
 from bench.core.target import SIM, Target
-from bench.run.preflight.preflight import Checked, preflight
+from bench.run.preflight.preflight import PreflightResult, preflight
 from tests.support.scripted import CLOSE, RST, Answer, Request, Script, Server, json_response, response, scripted, sse
 
 KEY = "sk-planted-0123456789"
@@ -29,7 +29,7 @@ def error(status: int, message: str, **fields: str) -> Script:
     return json_response({"error": {"message": message, **fields}}, status=status)
 
 
-def check(base_url: str, models: Sequence[str] | None = ("small",), key_env: str | None = "MY_KEY") -> Checked:
+def check(base_url: str, models: Sequence[str] | None = ("small",), key_env: str | None = "MY_KEY") -> PreflightResult:
     target = Target(name="mine", base_url=base_url, api_key_env=key_env)
     return asyncio.run(preflight(target, models, {"responses"}, key=KEY, headers={"X-Team": "blue"}, timeout_s=2))
 
@@ -52,7 +52,7 @@ def test_a_sound_server() -> None:
     """A sound server gives its models, temperature 0, its name and no notices; it sees key, headers, a tiny body."""
     with scripted(routes=routes(listing("small"), answer)) as server:
         checked = check(server.base_url)
-    assert checked == Checked(models=["small"], temperature=0.0, length=True, notices=[], server="scripted/1")
+    assert checked == PreflightResult(models=["small"], temperature=0.0, length=True, notices=[], server="scripted/1")
     models, tiny = server.requests
     assert (models.method, tiny.method) == ("GET", "POST")
     assert tiny.headers["authorization"] == f"Bearer {KEY}"

@@ -28,9 +28,9 @@ from bench.core.ask import Options, make_ask, nonce_text
 from bench.core.errors import BenchError
 from bench.core.plugin_loader import load
 from bench.core.trial import Delivery, Shed, Trial, TrialLost
-from bench.run.call import consume
 from bench.run.outcome.judge import judge
-from bench.run.scenario_setup import prepared
+from bench.run.trial.call import consume
+from bench.run.trial.scenario_setup import prepared
 from bench.simulator.process import running
 from tests.support import events as e
 from tests.support.scenarios import TEXT

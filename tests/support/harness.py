@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack, nullcontext
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter_ns
 from typing import Any
 
-import pluggy
-
-from bench.clients.sdk.client import sdk_client, sync_client
 from bench.clients.wire.process import Shooter
-from bench.core import hookspecs
 from bench.core.ask import Options
-from bench.core.scenario import Endpoint, Prompt, Scenario, is_sync
+from bench.core.plugin_loader import new_manager
+from bench.core.scenario import Prompt, Scenario, is_sync
 from bench.core.target import Target
 from bench.core.trial import Delivery
 from bench.plan.arrivals import Arrivals
 from bench.plan.plan import BOTH, Cell, PlannedTrial
 from bench.plan.schedule import Amount, make_plan
 from bench.records.journal import Journal, read
-from bench.run.connect import open_wire
-from bench.run.context import Context, Link, Tally
+from bench.run.connect import open_link
+from bench.run.context import Context, Tally
 from bench.run.runner import run_plan
 
 Row = dict[str, Any]
@@ -120,8 +117,7 @@ def measure(
     `load`: `rate=5` for instance, instead of a `concurrency`; without a `warmup` it has none.
     Cancelled, as by Ctrl-C, after `cancel_after` seconds, or once `cancel_ended` measured trials have ended.
     """
-    manager = pluggy.PluginManager("bench")
-    manager.add_hookspecs(hookspecs)
+    manager = new_manager()
     for observer in observers:
         manager.register(observer)
     cell = cell_of(scenario, deliveries, concurrency, len(prompts))
@@ -138,21 +134,17 @@ def measure(
             await go_in(stack)
 
     async def go_in(stack: AsyncExitStack) -> None:
-        asked: dict[str, Any] = {"key": "key", "headers": {}, "max_retries": max_retries, "own_environment": False}
-        sdk, tap = sdk_client(base_url, **asked)
-        other, sync_tap = sync_client(base_url, tap, **asked) if is_sync(scenario) else (nullcontext(), None)
         target = Target(name="sim" if simulated else "test", base_url=base_url)
         shooter = await stack.enter_async_context(await Shooter.start()) if client == "wire" else None
-        wire = await open_wire(base_url, "key", {}, deadline, shooter, stack)
-        link = Link(
-            target=target,
-            client=sdk,
-            tap=tap,
+        link = await open_link(
+            target,
+            stack,
+            key="key",
             options=Options(control=control or {}),
-            sync_client=other,
-            sync_tap=sync_tap,
-            endpoint=Endpoint(base_url=base_url, api_key="key"),
-            wire=wire,
+            max_retries=max_retries,
+            deadline_s=deadline,
+            sync=is_sync(scenario),
+            shooter=shooter,
         )
         context = Context(
             scenarios={scenario.name: scenario},
@@ -169,9 +161,7 @@ def measure(
             max_in_flight=max_in_flight,
             events=events,
         )
-        async with sdk:
-            with other:
-                await run_plan(plan, context, progress)
+        await run_plan(plan, context, progress)
 
     async def cancelled() -> None:
         task, enough = asyncio.create_task(go()), asyncio.create_task(progress.enough.wait())

@@ -26,7 +26,7 @@ from bench.core.scenario import Ask, Scenario, is_sync
 from bench.core.scenario import Endpoint as OwnEndpoint
 from bench.core.target import DUMMY_KEY, SIM, Target
 from bench.core.trial import Delivery
-from bench.run.call import consume
+from bench.run.trial.call import consume
 
 Meter = Literal["tracemalloc", "rss"]
 Call = Callable[[], Awaitable[None]]
@@ -200,7 +200,7 @@ def _prepared(
     ask = _ask(scenario, tokens, endpoint)
     if scenario.setup is None:
         return nullcontext(ask)
-    from bench.run.scenario_setup import prepared  # noqa: PLC0415  (a process that measures memory has little in it)
+    from bench.run.trial.scenario_setup import prepared  # noqa: PLC0415  (a process that measures memory has little in it)
 
     return prepared(scenario, client, ask, SETUP_SECONDS)
 

@@ -39,7 +39,7 @@ _REFUSED_KEY = {401, 403}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Checked:
+class PreflightResult:
     """What preflight found out about a target."""
 
     models: Sequence[str]
@@ -105,7 +105,7 @@ async def preflight(
     key: str,
     headers: Mapping[str, str],
     timeout_s: float = 15,
-) -> Checked:
+) -> PreflightResult:
     """Check a target with a base URL. `headers` are ready to be sent; errors and notices never repeat a secret.
 
     `timeout_s` holds for connecting; a whole request may take twice as long.
@@ -134,7 +134,7 @@ async def preflight(
                 taken &= of_model
     proxied = not direct and proxy_for(target.base_url or "") is not None
     await wire.time_it(urlsplit(target.base_url or "").hostname or "", proxied=proxied)
-    return Checked(
+    return PreflightResult(
         models=asked,
         temperature=0.0 if "temperature" in taken else None,
         length="length" in taken,

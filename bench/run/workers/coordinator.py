@@ -14,7 +14,7 @@ from bench.core.messages import say
 from bench.core.processes.frames import FrameReader, message
 from bench.plan.plan import PlannedTrial
 from bench.plan.share import Share, shares
-from bench.run.connect import Assignment
+from bench.run.assignment import Assignment
 from bench.run.runner import note_unsupported
 from bench.run.workers.lost import Loss, journalled, lost_rows, lost_trials
 

@@ -11,7 +11,7 @@ from bench.core.scenario import Prompt
 from bench.plan.plan import Plan, PlannedTrial, Segment
 from bench.plan.share import Share
 from bench.records.journal import Rows, columns_of, read_journal
-from bench.run.trial import planned_columns
+from bench.run.trial.trial import planned_columns
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from typing import Self
 from bench.core.processes.child import SocketChild, how_ended, last_lines
 from bench.core.processes.frames import message
 from bench.plan.check_load import most_streams
-from bench.run.connect import Assignment
+from bench.run.assignment import Assignment
 from bench.run.workers.coordinator import Coordinator
 from bench.run.workers.shard import Shard, make_shards
 

@@ -21,7 +21,7 @@ from bench.plan.settings import Settings
 
 if TYPE_CHECKING:
     from bench.plan.plan import Plan
-    from bench.run.endpoint import Endpoint
+    from bench.run.preflight.endpoints import CheckedTarget
 
 TAKEN = (
     "output_tokens",
@@ -88,7 +88,7 @@ def make_shards(
     labels: Sequence[str],
     plan: Plan,
     choice: Choice,
-    endpoints: Mapping[str, Endpoint],
+    endpoints: Mapping[str, CheckedTarget],
     settings: Settings,
     *,
     streams: int,
@@ -182,16 +182,16 @@ def choice_of(shard: Shard, registry: manager.Registry) -> Choice:
     )
 
 
-def endpoints_of(shard: Shard, environ: Mapping[str, str]) -> dict[str, Endpoint]:
+def endpoints_of(shard: Shard, environ: Mapping[str, str]) -> dict[str, CheckedTarget]:
     """The targets with keys and headers from this environment. BenchError naming a variable that is not set."""
     from bench.core.target import expanded_headers, key_for  # noqa: PLC0415
-    from bench.run.endpoint import Endpoint  # noqa: PLC0415  (it imports the workers)
-    from bench.run.preflight.preflight import Checked  # noqa: PLC0415
+    from bench.run.preflight.endpoints import CheckedTarget  # noqa: PLC0415  (it imports the workers)
+    from bench.run.preflight.preflight import PreflightResult  # noqa: PLC0415
 
     found = {}
     for plain in shard.targets:
         target = Target(**plain)
-        checked = Checked(models=[], notices=[], server=None, **shard.checked[target.name])
+        checked = PreflightResult(models=[], notices=[], server=None, **shard.checked[target.name])
         key, headers = key_for(target, environ), expanded_headers(target, environ)
-        found[target.name] = Endpoint(target=target, key=key, headers=headers, checked=checked)
+        found[target.name] = CheckedTarget(target=target, key=key, headers=headers, checked=checked)
     return found

@@ -28,10 +28,10 @@ from bench.plan.plan import Cell, Group, Plan, PlannedTrial
 from bench.plan.settings import Settings
 from bench.plan.share import WHOLE, Share
 from bench.records.journal import Journal, Rows
-from bench.run.connect import Assignment, run_here
+from bench.run.assignment import Assignment, run_here
 from bench.run.context import Tally
-from bench.run.endpoint import Endpoint, redactor
 from bench.run.folder import Run
+from bench.run.preflight.endpoints import CheckedTarget, redactor
 from bench.run.progress import Silent
 from bench.run.stopping.stopping import Stopping
 from bench.run.workers.coordinator import LINES
@@ -138,7 +138,7 @@ async def run_shard(shard: Shard, line: Line) -> None:
         await _carry_out(shard, line, choice, endpoints)
 
 
-async def _carry_out(shard: Shard, line: Line, choice: Choice, endpoints: Mapping[str, Endpoint]) -> None:
+async def _carry_out(shard: Shard, line: Line, choice: Choice, endpoints: Mapping[str, CheckedTarget]) -> None:
     order = await line.go(0, {})
     t0 = shard.t0 if shard.t0 is not None else perf_counter_ns() - order["t"]
     line.send(message(kind="went"))

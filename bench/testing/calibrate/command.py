@@ -11,25 +11,21 @@ from tempfile import TemporaryDirectory
 from time import perf_counter_ns
 from typing import TypeVar
 
-import pluggy
-
-from bench.core import hookspecs
 from bench.core.errors import NotEnough
 from bench.core.load import Load
+from bench.core.target import Target
 from bench.plan import calibration
 from bench.plan.plan import Plan, PlannedTrial, Segment
 from bench.plan.schedule import Amount, make_plan
 from bench.records.journal import PLAN, Journal, write_json
 from bench.records.schema import SCHEMA_VERSION
-from bench.run import connect as session
-from bench.run.context import Context
+from bench.run.assignment import run_small
+from bench.run.connect import open_link, open_shooter
 from bench.run.folder import Run, end
 from bench.run.progress import Reporter, progress
-from bench.run.runner import run_plan
 from bench.simulator.process import running
 
 Planned = TypeVar("Planned", PlannedTrial, Segment)
-DEADLINE_S = 30.0
 WARM_UP = 3
 SEED = 0
 
@@ -40,7 +36,6 @@ class Measured:
 
     concurrency: int
     run: Run
-    journal: Journal
     truth: Path
 
 
@@ -68,10 +63,10 @@ def measure_level(concurrency: int, trials: int, folder: Path, client: str = "sd
     plan = calibration_plan(concurrency, trials, client)
     write_json(folder / PLAN, plan.to_json())
     run = Run(folder=folder, t0=perf_counter_ns(), manifest=_manifest())
-    journal, truth = Journal(folder), folder / "truth.jsonl"
+    truth = folder / "truth.jsonl"
     with running(truth=truth) as simulator, progress(plan.size, f"{concurrency} at a time") as reporter:
-        asyncio.run(_carried_out(plan, run, journal, simulator.base_url, reporter))
-    return Measured(concurrency, run, journal, truth)
+        asyncio.run(_run_level(plan, run, simulator.base_url, reporter))
+    return Measured(concurrency, run, truth)
 
 
 def calibration_plan(concurrency: int, trials: int, client: str = "sdk") -> Plan:
@@ -86,26 +81,13 @@ def _known(one: Planned) -> Planned:
     return replace(one, phase="calibrate") if one.phase == "measure" else one
 
 
-async def _carried_out(plan: Plan, run: Run, journal: Journal, base_url: str, reporter: Reporter) -> None:
-    manager = pluggy.PluginManager("bench")
-    manager.add_hookspecs(hookspecs)
-    scenarios = {scenario.name: scenario for scenario in calibration.calibration_scenarios()}
+async def _run_level(plan: Plan, run: Run, base_url: str, reporter: Reporter) -> None:
+    target = Target(name=calibration.TARGET, base_url=base_url)
     async with AsyncExitStack() as stack:
-        shooter = await session.open_shooter(plan, stack)
-        context = Context(
-            scenarios=scenarios,
-            prompts={name: scenario.prompts for name, scenario in scenarios.items()},
-            links={calibration.TARGET: await session.open_calibration(base_url, stack, shooter)},
-            shooter=shooter,
-            hooks=manager.hook,
-            journal=journal,
-            t0=run.t0,
-            deadline_s=DEADLINE_S,
-            store_text=False,
-            redact=str,
-            tally=run.tally,
-        )
-        await run_plan(plan, context, reporter)
+        shooter = await open_shooter(plan, stack)
+        links = {target.name: await open_link(target, stack, direct=True, shooter=shooter)}
+        scenarios = calibration.calibration_scenarios()
+        await run_small(plan, scenarios, links, run.folder, reporter=reporter, shooter=shooter, t0=run.t0)
 
 
 def _manifest() -> dict[str, object]:
@@ -116,6 +98,6 @@ def _manifest() -> dict[str, object]:
 
 def finished(measured: Measured) -> Path:
     """The folder, ready to be read."""
-    with closing(measured.journal):
-        end(measured.run, measured.journal, measured.truth, ended="finished", notes=[])
+    with closing(Journal(measured.run.folder)) as journal:
+        end(measured.run, journal, measured.truth, ended="finished", notes=[])
     return measured.run.folder

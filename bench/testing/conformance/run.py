@@ -8,27 +8,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter_ns
 from typing import Any, cast
 
-import pluggy
-
-from bench.clients.sdk.client import sdk_client
-from bench.core import hookspecs
-from bench.core.ask import Options
 from bench.core.plugin_loader import builtin_folder, load_file
 from bench.core.scenario import Scenario
 from bench.core.target import Target
 from bench.plan.plan import Cell, PlannedTrial
 from bench.plan.schedule import make_plan
-from bench.records.journal import Journal, read
-from bench.run.context import Context, Link, Tally
+from bench.records.journal import read
+from bench.run.assignment import run_small
+from bench.run.connect import open_link
+from bench.run.pacing import run_all
 from bench.run.progress import Reporter, progress
-from bench.run.runner import run_plan
 from bench.simulator.conformance_set import Stream
 from bench.simulator.process import running
 from bench.simulator.truth import read_truth
@@ -99,59 +95,25 @@ async def _all_lanes(
     steps: _Steps,
 ) -> None:
     names: set[str] = {stream.scenario for group in (*lanes, warm_up) for stream in group}
-    scenarios = {name: _scenario(name) for name in names}
+    scenarios = list(map(_scenario, names))
 
     async def lane(number: int, streams: Sequence[Stream]) -> None:
-        client, tap = sdk_client(base_url, key="none", headers={}, max_retries=0, own_environment=False, direct=True)
-        link = Link(target=Target(name=TARGET, base_url=base_url), client=client, tap=tap, options=Options())
-        async with client:
-            # a plan of its own: refused in a warm-up phase, a stream would count as one that the target lacks
-            await _carried_out(folder / f"warm-{number}", warm_up, 1, link, scenarios, t0, steps)
-            await _carried_out(folder / f"measured-{number}", streams, repeat, link, scenarios, t0, steps)
+        async with AsyncExitStack() as stack:
+            links = {TARGET: await open_link(Target(name=TARGET, base_url=base_url), stack, direct=True)}
+            # the warm-up is a plan of its own: a stream refused in a warm-up phase would count as unsupported
+            for kind, chosen, times in (("warm", warm_up, 1), ("measured", streams, repeat)):
+                cells = [_cell(place, stream) for place, stream in enumerate(chosen)]
+                plan = make_plan(cells, pairs=times, warmup=0, seed=SEED)
+                home = folder / f"{kind}-{number}"
+                await run_small(plan, scenarios, links, home, reporter=steps, t0=t0, deadline_s=DEADLINE_S)
 
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            for number, streams in enumerate(lanes):
-                tasks.create_task(lane(number, streams))
-    except BaseExceptionGroup as group:
-        raise group.exceptions[0] from None
-
-
-async def _carried_out(
-    folder: Path,
-    streams: Sequence[Stream],
-    repeat: int,
-    link: Link,
-    scenarios: Mapping[str, Scenario],
-    t0: int,
-    steps: _Steps,
-) -> None:
-    """Each stream `repeat` times, in random order, journalled in the folder."""
-    cells = [_cell(number, stream) for number, stream in enumerate(streams)]
-    plan = make_plan(cells, pairs=repeat, warmup=0, seed=SEED)
-    manager = pluggy.PluginManager("bench")
-    manager.add_hookspecs(hookspecs)
-    folder.mkdir()  # noqa: ASYNC240  (nothing is timed yet)
-    with closing(Journal(folder)) as journal:
-        context = Context(
-            scenarios=scenarios,
-            prompts=dict.fromkeys(scenarios, ("Go.",)),
-            links={TARGET: link},
-            hooks=manager.hook,
-            journal=journal,
-            t0=t0,
-            deadline_s=DEADLINE_S,
-            store_text=False,
-            redact=str,
-            tally=Tally(),
-        )
-        await run_plan(plan, context, steps)
+    await run_all([lane(number, streams) for number, streams in enumerate(lanes)])
 
 
 def _scenario(name: str) -> Scenario:
     """A built-in scenario, by itself: whatever else is wrong with the plugins is not asked here."""
     (found,) = load_file(builtin_folder() / f"{name}.py").register_scenarios()
-    return cast("Scenario", found)
+    return replace(cast("Scenario", found), prompts=("Go.",))
 
 
 def _cell(number: int, stream: Stream) -> Cell:

@@ -11,10 +11,9 @@ from tempfile import TemporaryDirectory
 
 import pluggy
 
-from bench.core import hookspecs
 from bench.core.errors import BenchError, RunInvalid
 from bench.core.params import chosen_params, default_text
-from bench.core.plugin_loader import load
+from bench.core.plugin_loader import load, new_manager
 from bench.core.scenario import Scenario, fault_of
 from bench.plan.selection import choose_scenarios, split_arguments
 from bench.simulator.process import Simulator, running
@@ -65,12 +64,9 @@ def examine(
     """
     if wrong := fault_of(scenario):
         raise BenchError(f"scenario {scenario.name!r}: {wrong}")
-    manager = hooks or pluggy.PluginManager("bench")
-    if hooks is None:
-        manager.add_hookspecs(hookspecs)
     chosen = default_text(scenario) if params is None else params
     try:
-        seen = asyncio.run(gather(scenario, simulator, truth, chosen, manager))
+        seen = asyncio.run(gather(scenario, simulator, truth, chosen, hooks or new_manager()))
     except RunInvalid as error:  # what it needs is not installed
         return [Finding("SKIP", scenario.name, "all", str(error))]
     return [Finding(verdict, scenario.name, name, text) for name, (verdict, text) in answers(scenario, seen)]

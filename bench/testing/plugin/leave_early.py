@@ -14,9 +14,9 @@ from bench.core.ask import make_ask, nonce_text
 from bench.core.params import instance
 from bench.core.scenario import Ask, Scenario
 from bench.core.trial import Trial
-from bench.run.call import consume
 from bench.run.context import Link
-from bench.run.scenario_setup import prepared
+from bench.run.trial.call import consume
+from bench.run.trial.scenario_setup import prepared
 from bench.simulator.truth import read_truth
 
 PROMPT_S = 1.0
@@ -55,10 +55,7 @@ async def leave(scenario: Scenario, link: Link, params: str, truth: Path, *, how
     try:
         return await _left(scenario, link, _ask(scenario, link, params, trial), trial, truth, how)
     finally:
-        link.tap.forget(trial)
-        await link.tap.close_cold(trial)
-        if link.sync_tap is not None:
-            link.sync_tap.close_cold(trial)
+        await link.release(trial)
 
 
 async def _left(scenario: Scenario, link: Link, ask: Ask, trial: Trial, truth: Path, how: How) -> Left:

@@ -22,20 +22,18 @@ from bench.core.trial import Trial
 from bench.plan.schedule import make_plan
 from bench.plan.selection import make_cells
 from bench.plan.settings import Settings
-from bench.records.journal import Journal, journal_rows
-from bench.run import connect as session
-from bench.run import endpoint as endpoint_
-from bench.run.context import Context, Link, Tally
-from bench.run.preflight.preflight import Checked
-from bench.run.progress import Silent
-from bench.run.runner import run_plan
+from bench.records.journal import journal_rows
+from bench.run.assignment import run_small
+from bench.run.connect import open_endpoint
+from bench.run.context import Link, Tally
+from bench.run.preflight import endpoints as endpoint_
+from bench.run.preflight.preflight import PreflightResult
 from bench.simulator.process import Simulator
 from bench.testing.plugin.leave_early import Left, leave
 
 Row = Mapping[str, Any]
 PAIRS = 2
 """The first of a process pays for the SDK's own start."""
-DEADLINE_S = 30.0
 TICK_S = 0.01
 
 
@@ -64,19 +62,19 @@ async def gather(
         with TemporaryDirectory() as folder:
             async with AsyncExitStack() as stack:
                 link = await _linked(scenario, simulator, stack)
-                scratch, tally = Path(folder), Tally()
-                first = await _pairs(scenario, params, link, manager, tally, scratch / "first", PAIRS)
+                first, again = Path(folder) / "first", Path(folder) / "again"
+                tally = await _pairs(scenario, params, link, manager, first, PAIRS)
                 lag = list(ticker.lag_ns)
                 closed = await leave(scenario, link, params, truth, how="close", trial_id=-2)
                 cancelled = await leave(scenario, link, params, truth, how="cancel", trial_id=-3)
-                again = await _pairs(scenario, params, link, manager, tally, scratch / "again", 1)
+                tally_again = await _pairs(scenario, params, link, manager, again, 1)
             return Evidence(
                 trials=journal_rows(first, "trials"),
                 again=journal_rows(again, "trials"),
                 lag_ns=lag,
                 closed=closed,
                 cancelled=cancelled,
-                orphans=tally.orphans,
+                orphans=tally.orphans + tally_again.orphans,
             )
     finally:
         manager.unregister(ticker)
@@ -84,21 +82,15 @@ async def gather(
 
 async def _linked(scenario: Scenario, simulator: Simulator, stack: AsyncExitStack) -> Link:
     target = replace(BUILT_IN[0], base_url=simulator.base_url)
-    checked = Checked(models=["sim-1"], temperature=0, length=True, notices=(), server=None)
-    endpoint = endpoint_.Endpoint(target=target, key=DUMMY_KEY, headers={}, checked=checked)
-    return await session.open_link(endpoint, Settings(), stack, sync=is_sync(scenario))
+    checked = PreflightResult(models=["sim-1"], temperature=0, length=True, notices=(), server=None)
+    endpoint = endpoint_.CheckedTarget(target=target, key=DUMMY_KEY, headers={}, checked=checked)
+    return await open_endpoint(endpoint, Settings(), stack, sync=is_sync(scenario))
 
 
 async def _pairs(
-    scenario: Scenario,
-    params: str,
-    link: Link,
-    manager: pluggy.PluginManager,
-    tally: Tally,
-    folder: Path,
-    pairs: int,
-) -> Path:
-    """Run them as `bench run` does; the folder with their journal."""
+    scenario: Scenario, params: str, link: Link, manager: pluggy.PluginManager, folder: Path, pairs: int
+) -> Tally:
+    """Run pairs as `bench run` does and journal them in `folder`."""
     cells = make_cells(
         [scenario],
         [(link.target, "sim-1")],
@@ -109,25 +101,8 @@ async def _pairs(
         params={scenario.name: [params]},
         notice=lambda _: None,
     )
-    folder.mkdir()  # noqa: ASYNC240  (nothing else is going on)
-    journal = Journal(folder)
-    context = Context(
-        scenarios={scenario.name: scenario},
-        prompts={scenario.name: scenario.prompts},
-        links={link.target.name: link},
-        hooks=manager.hook,
-        journal=journal,
-        t0=perf_counter_ns(),
-        deadline_s=DEADLINE_S,
-        store_text=True,
-        redact=str,
-        tally=tally,
-    )
-    try:
-        await run_plan(make_plan(cells, pairs=pairs, warmup=0, seed=1), context, Silent())
-    finally:
-        journal.close()
-    return folder
+    plan = make_plan(cells, pairs=pairs, warmup=0, seed=1)
+    return await run_small(plan, [scenario], {link.target.name: link}, folder, plugins=manager, store_text=True)
 
 
 class _Ticker:

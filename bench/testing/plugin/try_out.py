@@ -21,9 +21,9 @@ from bench.plan.consent import ask_before_spending, headline
 from bench.plan.plan import Cell, Plan
 from bench.plan.settings import Settings
 from bench.records.journal import Journal, journal_rows
-from bench.run import connect as session
-from bench.run import endpoint as endpoint_
+from bench.run.assignment import Assignment, run_here
 from bench.run.folder import Run
+from bench.run.preflight import endpoints as endpoint_
 from bench.run.progress import Silent
 
 Row = Mapping[str, Any]
@@ -70,7 +70,7 @@ class _Tried:
     """Where the trials go."""
 
     choice: Choice
-    endpoints: Mapping[str, endpoint_.Endpoint]
+    endpoints: Mapping[str, endpoint_.CheckedTarget]
     settings: Settings
     scratch: Path
 
@@ -79,7 +79,7 @@ class _Tried:
         run = Run(folder=self.scratch / name, t0=perf_counter_ns(), manifest={})
         run.folder.mkdir()
         with closing(Journal(run.folder)) as journal:
-            assignment = session.Assignment(
+            assignment = Assignment(
                 run=run,
                 plan=plan,
                 choice=self.choice,
@@ -88,7 +88,7 @@ class _Tried:
                 journal=journal,
                 reporter=Silent(),
             )
-            asyncio.run(session.run_here(assignment))
+            asyncio.run(run_here(assignment))
         return run
 
 

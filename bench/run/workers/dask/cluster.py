@@ -21,8 +21,8 @@ from bench.core.errors import BenchError
 from bench.core.target import is_loopback, is_sensitive
 from bench.plan.check_load import most_streams
 from bench.plan.settings import Settings
-from bench.run.connect import Assignment
-from bench.run.endpoint import Endpoint
+from bench.run.assignment import Assignment
+from bench.run.preflight.endpoints import CheckedTarget
 from bench.run.workers.coordinator import Coordinator
 from bench.run.workers.dask.tasks import tasks_on
 from bench.run.workers.shard import make_shards
@@ -125,7 +125,7 @@ def _measured_by(number: int, coordinator: Coordinator) -> str:
     )
 
 
-def check_reach(endpoints: Mapping[str, Endpoint], addresses: Sequence[str]) -> None:
+def check_reach(endpoints: Mapping[str, CheckedTarget], addresses: Sequence[str]) -> None:
     """BenchError where the workers could not reach a target, or a secret would go through the cluster."""
     elsewhere = [address for address in addresses if not _is_here(address)]
     for endpoint in endpoints.values():

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bench.clients.decode.chat_events import read_chat_chunk, read_chat_completion
 from bench.clients.decode.decode import Answer, decode
 from bench.clients.decode.responses_events import Usage
-from bench.run.rows import tokens_of
+from bench.run.trial.rows import tokens_of
 from tests.support import chat as c
 from tests.support.scripted import frame, head
 

@@ -12,7 +12,7 @@ from openai.types.responses import ResponseStreamEvent
 from bench.clients.decode.decode import Event
 from bench.clients.decode.responses_events import Usage, read_response, read_responses_event
 from bench.records.schema import TOKEN_KINDS
-from bench.run.rows import tokens_of
+from bench.run.trial.rows import tokens_of
 from tests.support import events as e
 
 json_value: st.SearchStrategy[Any] = st.recursive(

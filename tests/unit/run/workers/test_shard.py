@@ -18,8 +18,8 @@ from bench.plan.plan import Cell, Plan
 from bench.plan.schedule import Amount, make_plan
 from bench.plan.settings import Settings
 from bench.plan.share import Share, shares
-from bench.run.endpoint import Endpoint
-from bench.run.preflight.preflight import Checked
+from bench.run.preflight.endpoints import CheckedTarget
+from bench.run.preflight.preflight import PreflightResult
 from bench.run.workers.lost import Journalled, Loss, lost_rows, lost_trials
 from bench.run.workers.shard import Shard, choice_of, endpoints_of, load_plugins, make_shards
 
@@ -112,8 +112,8 @@ def chosen(plugin: Path) -> Choice:
 
 
 def shard_of(choice: Choice, target: Target) -> Shard:
-    checked = Checked(models=["m"], temperature=None, length=True, notices=[], server=None)
-    endpoint = Endpoint(target=target, key="sk-top-secret", headers={"X-Team": "hidden"}, checked=checked)
+    checked = PreflightResult(models=["m"], temperature=None, length=True, notices=[], server=None)
+    endpoint = CheckedTarget(target=target, key="sk-top-secret", headers={"X-Team": "hidden"}, checked=checked)
     asked = ("run", ["1", "2"], plan_of("c=4"), choice, {target.name: endpoint}, Settings(deadline=7))
     return make_shards(*asked, streams=5, t0=3)[1]
 

@@ -12,7 +12,7 @@ from bench.clients.sdk.tap import unmeasured
 from bench.core.errors import BenchError
 from bench.core.scenario import Ask, Scenario
 from bench.core.trial import Deadline, SetupFault
-from bench.run.call import in_thread
+from bench.run.trial.call import in_thread
 
 
 @asynccontextmanager

@@ -18,13 +18,13 @@ from bench.core.scenario import Ask, Prompt, Scenario
 from bench.core.trial import Attempt, Deadline, Interruption, Shed, Trial, TrialLost
 from bench.plan.plan import Cell, PlannedTrial
 from bench.records.journal import columns_of
-from bench.run.call import consume
 from bench.run.context import Context, Progress, Running
 from bench.run.outcome.judge import Exchange, Outcome, invalid, judge, judge_own, plugin_fault
 from bench.run.outcome.unsupported import refusal
-from bench.run.rows import redacted, stored, trial_rows
-from bench.run.scenario_setup import prepared
 from bench.run.stopping.ledger import untold
+from bench.run.trial.call import consume
+from bench.run.trial.rows import redacted, stored, trial_rows
+from bench.run.trial.scenario_setup import prepared
 
 
 async def _run_planned(planned: PlannedTrial, running: Running, context: Context, progress: Progress) -> int:
@@ -167,13 +167,9 @@ async def _timed(trial: Trial, scenario: Scenario, running: Running, ask: Ask, c
     finally:
         trial.t_end = trial.t_end or trial.now()
         trial.t_origin = trial.t_origin or trial.t_end
-        ledger = link.ledger(client)
-        ledger.forget(trial)
+        await link.release(trial, client)
         if running.deferred and trial.attempts:
             trial.t_call = max(trial.t_origin, trial.attempts[0].t_start)
-        await ledger.close_cold(trial)
-        if link.sync_tap is not None:
-            link.sync_tap.close_cold(trial)
 
 
 def _cancelling() -> bool:

@@ -15,18 +15,18 @@ from bench.core.target import Target, expanded_headers, key_for, secrets_of
 from bench.plan.choice import Choice
 from bench.plan.settings import Settings, calibrates
 from bench.records.redact import Redactor
-from bench.run.preflight.preflight import Checked, preflight
+from bench.run.preflight.preflight import PreflightResult, preflight
 from bench.simulator.process import running
 
 
 @dataclass(frozen=True, kw_only=True)
-class Endpoint:
+class CheckedTarget:
     """A target with its address and what preflight found there."""
 
     target: Target
     key: str
     headers: Mapping[str, str]
-    checked: Checked
+    checked: PreflightResult
 
 
 @contextmanager
@@ -46,7 +46,7 @@ def simulator_for(choice: Choice, settings: Settings, truth: Path) -> Iterator[C
         yield replace(choice, targets=targets, simulator=simulator.base_url)
 
 
-def check_endpoints(choice: Choice) -> dict[str, Endpoint]:
+def check_endpoints(choice: Choice) -> dict[str, CheckedTarget]:
     """Preflight every target, by name. Says its notices."""
     wanted: dict[str, tuple[Target, list[str]]] = {}
     for target, model in choice.targets:
@@ -55,18 +55,18 @@ def check_endpoints(choice: Choice) -> dict[str, Endpoint]:
     return asyncio.run(_check_all(wanted, {scenario.api for scenario in choice.scenarios}))
 
 
-async def _check_all(wanted: Mapping[str, tuple[Target, list[str]]], apis: set[Api]) -> dict[str, Endpoint]:
+async def _check_all(wanted: Mapping[str, tuple[Target, list[str]]], apis: set[Api]) -> dict[str, CheckedTarget]:
     found = {}
     for name, (target, models) in wanted.items():
         key, headers = key_for(target, os.environ), expanded_headers(target, os.environ)
         checked = await preflight(target, models, apis, key=key, headers=headers)
         for notice in checked.notices:
             say(notice)
-        found[name] = Endpoint(target=target, key=key, headers=headers, checked=checked)
+        found[name] = CheckedTarget(target=target, key=key, headers=headers, checked=checked)
     return found
 
 
-def without_missing(choice: Choice, endpoints: Mapping[str, Endpoint]) -> Choice:
+def without_missing(choice: Choice, endpoints: Mapping[str, CheckedTarget]) -> Choice:
     """The choice, each target lacking the APIs that preflight did not find there."""
     missing = {name: sorted(endpoint.checked.missing) for name, endpoint in endpoints.items()}
     targets = [
@@ -80,5 +80,5 @@ def redactor(choice: Choice) -> Redactor:
     return Redactor(secret for target, _ in choice.targets for secret in secrets_of(target, os.environ))
 
 
-def notices_of(endpoints: Mapping[str, Endpoint]) -> list[str]:
+def notices_of(endpoints: Mapping[str, CheckedTarget]) -> list[str]:
     return [notice for endpoint in endpoints.values() for notice in endpoint.checked.notices]

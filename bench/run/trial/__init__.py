@@ -1,0 +1,1 @@
+"""Run one trial: ask, call, time, judge, store."""
