@@ -1,4 +1,4 @@
-"""What every trial of a run shares: links, tally, gate, progress."""
+"""Hold what the trials of a run share: links, tally, gate, progress, and the group that is running."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bench.plan.plan import Cell, Group, Phase, PlannedTrial
 from bench.plan.share import Share
 from bench.records.journal import Journal
 from bench.run.outcome.unsupported import Refusals
-from bench.run.pacing import Places
+from bench.run.pacing import Outstanding
 from bench.run.stopping.stopping import Stopping
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Link:
     """For cells of the client `wire`."""
 
     def client_of(self, scenario: Scenario, client: str = "sdk") -> Any:
-        """What the scenario's functions are given, in a cell of this client."""
+        """Return what the scenario's functions get as `client`, in a cell of this client."""
         if scenario.client == "own":
             return self.endpoint
         if client == "wire":
@@ -58,7 +58,7 @@ class Link:
         return self.sync_client if is_sync(scenario) else self.client
 
     def ledger(self, client: str) -> TapTransport | WireClient:
-        """Whose attempts are whose, in a cell of this client."""
+        """Return the log that assigns attempts to trials, in a cell of this client."""
         return self.wire if client == "wire" and self.wire is not None else self.tap
 
     async def release(self, trial: Trial, client: str = "sdk") -> None:
@@ -72,7 +72,7 @@ class Link:
 
 @dataclass(kw_only=True)
 class Tally:
-    """What came of the measured trials."""
+    """Counts what became of the measured trials."""
 
     statuses: Counter[str] = field(default_factory=Counter)
     orphans: int = 0
@@ -84,7 +84,7 @@ class Tally:
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """All that running a trial takes, beside the plan."""
+    """What it takes to run a trial, apart from the plan."""
 
     scenarios: Mapping[str, Scenario]
     prompts: Mapping[str, Sequence[Prompt]]
@@ -102,7 +102,7 @@ class Context:
     stopping: Stopping = field(default_factory=Stopping)
     guard: Guard = field(default_factory=Guard)
     shooter: Shooter | None = None
-    """The process that sends and reads for the client `wire`, where a cell has that."""
+    """The load generator of the client `wire`, where a cell uses that client."""
     max_in_flight: int = 500
     """Open loop: a trial that finds more than these is `shed`."""
     events: float = 1.0
@@ -114,26 +114,26 @@ class Context:
 
 
 class Gate(Protocol):
-    """Keeps several workers together: none begins a group before all have ended the one before."""
+    """Keeps several workers in step: none begins a group before all have ended the one before."""
 
-    async def opened(self, group: Group, tally: Tally) -> Share | None:
-        """Wait until all may begin it: this worker's share, None where it has none.
+    async def wait_open(self, group: Group, tally: Tally) -> Share | None:
+        """Wait until all workers may begin the group. Return this worker's share, None where it has none.
 
-        What any worker has found to be unsupported is in the tally's `unsupported` then.
+        On return `tally.unsupported` has the cells that any worker found unsupported.
         """
 
 
 class Progress(Protocol):
-    """What the runner tells while it works."""
+    """Is told by the runner how far it is."""
 
     def trial_done(self, cell: Cell, planned: PlannedTrial, row: Mapping[str, Any]) -> None:
-        """A trial has ended; `row` is its row of the table `trials`, of a worker's only the columns `TOLD`."""
+        """Count a trial that has ended. `row` is its row of `trials`; a worker's has only the columns `TOLD`."""
 
     def skip(self, number: int) -> None:
-        """So many trials need no doing."""
+        """Take `number` trials off the total: they will not run."""
 
-    def rest(self) -> None:
-        """All that is left needs no doing."""
+    def skip_rest(self) -> None:
+        """Take all remaining trials off the total."""
 
 
 @dataclass(kw_only=True)
@@ -147,26 +147,29 @@ class Running:
     in_flight: int = 0
     events: int = 0
     out: bool = False
-    """The budget is spent: nothing more is begun."""
+    """The budget is spent: no further trial begins."""
     shooter: Shooter | None = None
-    """Of a deferred group: it sends the requests and reads the answers."""
-    places: Places = field(default_factory=Places)
-    """Of a deferred group: those of its trials that are not read yet."""
+    """Of a deferred group: the load generator, which sends its requests and reads the answers."""
+    outstanding: Outstanding = field(default_factory=Outstanding)
+    """Of a deferred group: its trials whose answers are not complete yet."""
     ending: asyncio.Task[GroupSpent] | None = None
-    """Of a deferred group that is broken off."""
+    """Of a deferred group that was aborted."""
 
     @property
-    def deferred(self) -> bool:
-        """Is what it sends timed elsewhere, and decoded later?"""
+    def is_deferred(self) -> bool:
+        """True if another process times the group's requests; their answers are decoded later."""
         return self.shooter is not None
 
-    def all_read(self) -> None:
-        """Nothing is timed any more: what was read can be decoded."""
+    def end_timing(self) -> None:
+        """Tell the load generator that nothing is timed any more, so its reads can be decoded."""
         if self.shooter is not None:
             self.shooter.close()
 
-    def broken_off(self) -> asyncio.Task[GroupSpent] | None:
-        """End it in the shooter, once. Until that is done it may tell of trials that were just sent."""
+    def abort(self) -> asyncio.Task[GroupSpent] | None:
+        """End the group in the load generator, once; None if none is used.
+
+        Until the task is done, the load generator may still report trials that it has just sent.
+        """
         if self.ending is None and self.shooter is not None:
             self.shooter.cancel()
             self.ending = asyncio.create_task(self.shooter.end())
@@ -177,15 +180,15 @@ class Running:
         return self.group.cell
 
     @property
-    def alone(self) -> bool:
-        """Is nothing else done in this process while a trial is timed?"""
-        return self.group.load.sequential and not self.deferred
+    def is_alone(self) -> bool:
+        """True if this process does nothing else while a trial is timed."""
+        return self.group.load.sequential and not self.is_deferred
 
     def most_in_flight(self, limit: int) -> int:
-        """This worker's part of the limit of open loop."""
+        """Return this worker's part of the open-loop limit `--max-in-flight`."""
         return max(1, self.group.share.part(limit))
 
     def phase(self, planned: PlannedTrial, t_begun: int) -> Phase:
-        """Its phase: a measured trial that is begun while the load comes up is part of the ramp."""
+        """Return the phase of a trial: `ramp` if it is a measured one that begins during the ramp-up."""
         ramping = planned.phase == "measure" and t_begun - self.t_group < self.group.ramp_s * 1e9
         return "ramp" if ramping else planned.phase

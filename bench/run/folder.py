@@ -108,14 +108,14 @@ def begin(
         "baseline": baseline,
         "definitions": definitions(),
         "stopping": None,
-        "settings": {**_of_run(settings), "sent": {name: asdict(options) for name, options in sent.items()}},
+        "settings": {**_run_settings(settings), "sent": {name: asdict(options) for name, options in sent.items()}},
     }
     write_json(folder / PLAN, _stored_plan(plan, choice, settings))
     run.save()
     return run
 
 
-def _of_run(settings: Settings) -> dict[str, Any]:
+def _run_settings(settings: Settings) -> dict[str, Any]:
     return {
         "deadline_s": settings.deadline,
         "max_retries": settings.max_retries,

@@ -83,7 +83,7 @@ def measure_memory(choice: Choice, journal: Journal, *, consumers: bool = True) 
             rows, notes = measure(jobs, seconds=MEMORY_SECONDS, on_progress=lambda row: reporter.step(row["scenario"]))
         except KeyboardInterrupt:
             return False, ["the memory pass was interrupted; it has no figures"]
-        reporter.rest()
+        reporter.skip_rest()
     journal.write({"memory": columns_of("memory", rows)})
     return True, notes
 

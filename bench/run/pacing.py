@@ -1,4 +1,4 @@
-"""How the trials of a group are begun: so many at a time, by a schedule, or ahead of a process that times them."""
+"""Start the trials of a group: N at a time, by a schedule, or ahead of a process that times them."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import Any, Protocol, Self
 from bench.plan.plan import PlannedTrial
 
 Unit = Sequence[PlannedTrial]
-"""What is begun together: a pair, one trial after the other, or a single trial."""
+"""A pair, whose trials run one after the other, or a single trial."""
 Carry = Callable[[Unit], Coroutine[Any, Any, None]]
 AHEAD_NS = 2_000_000_000
-"""Open loop: for so long before its time a request lies ready at the process that sends it."""
+"""Open loop: a request is handed to the process that sends it this long before its time."""
 MOST_AHEAD = 64
-"""Closed loop: requests that lie ready for a slot to get free, at most."""
+"""Closed loop: at most this many requests wait in the sending process for a free slot."""
 
 
 async def closed_loop(
     units: Iterator[Unit], carry: Carry, slots: int, *, t_group: int, ramp_s: float = 0.0, seconds: float | None = None
 ) -> None:
-    """`slots` at a time; each takes the next unit when its last has ended. None is begun after `seconds`.
+    """Run `slots` units concurrently; each slot takes the next unit when its last has ended.
 
-    With a ramp slot i waits for i / slots of it.
+    No unit begins after `seconds`. With a ramp, slot i first waits i / slots of `ramp_s`.
     """
 
     async def slot(number: int) -> None:
@@ -37,108 +37,110 @@ async def closed_loop(
     await run_all([slot(number) for number in range(slots)])
 
 
-class Away(Protocol):
-    """What another process does with the trials that are handed to it."""
+class RemoteGroup(Protocol):
+    """A group of trials that another process sends and times."""
 
-    def all_read(self) -> None:
-        """All answers are complete, and no more will be asked for."""
+    def end_timing(self) -> None:
+        """Tell the process that all answers are complete and no trial follows."""
 
-    def broken_off(self) -> object:
-        """The run was stopped: what is complete is kept, the rest ends now."""
+    def abort(self) -> object:
+        """Stop the process: complete answers are kept, the other trials end now."""
 
 
-class Places:
-    """Trials that were begun and whose answers are not complete yet."""
+class Outstanding:
+    """Trials that have begun and whose answers are not complete yet."""
 
     def __init__(self) -> None:
-        self._taken: set[int] = set()
-        self._freed = asyncio.Event()
+        self._trials: set[int] = set()
+        self._removed = asyncio.Event()
 
-    def take(self, trial_id: int) -> None:
-        """It is begun."""
-        self._taken.add(trial_id)
+    def add(self, trial_id: int) -> None:
+        """Note that a trial has begun."""
+        self._trials.add(trial_id)
 
-    def free(self, trial_id: int) -> None:
-        """Its answer is complete, or it has ended without one."""
-        self._taken.discard(trial_id)
-        self._freed.set()
+    def remove(self, trial_id: int) -> None:
+        """Note that a trial's answer is complete, or that it ended without one."""
+        self._trials.discard(trial_id)
+        self._removed.set()
 
-    async def below(self, number: int) -> None:
-        """Wait until there are fewer than so many."""
-        while len(self._taken) >= number:
-            self._freed.clear()
-            await self._freed.wait()
+    async def wait_below(self, number: int) -> None:
+        """Wait until fewer than `number` trials are outstanding."""
+        while len(self._trials) >= number:
+            self._removed.clear()
+            await self._removed.wait()
 
 
 async def open_loop(units: Iterator[Unit], carry: Carry, *, t_group: int) -> None:
-    """Each unit at its time, whatever has become of those before."""
+    """Begin each unit at its time, regardless of whether earlier ones have ended."""
     async with _Tasks() as tasks:
         for unit in units:
-            await _until(t_group + (unit[0].due or 0))
+            await _sleep_until(t_group + (unit[0].due or 0))
             tasks.begin(carry(unit))
             tasks.check()
 
 
-async def scheduled(units: Iterator[Unit], carry: Carry, places: Places, away: Away, *, t_group: int) -> None:
-    """Open loop whose times another process keeps: each unit lies ready there somewhat sooner."""
-    async with _Tasks(away) as tasks:
+async def prefetch_open_loop(
+    units: Iterator[Unit], carry: Carry, outstanding: Outstanding, remote: RemoteGroup, *, t_group: int
+) -> None:
+    """Run an open loop that another process times: hand each unit over `AHEAD_NS` before it is due."""
+    async with _Tasks(remote) as tasks:
         for unit in units:
-            await _until(t_group + (unit[0].due or 0) - AHEAD_NS)
-            places.take(unit[0].trial_id)
+            await _sleep_until(t_group + (unit[0].due or 0) - AHEAD_NS)
+            outstanding.add(unit[0].trial_id)
             tasks.begin(carry(unit))
             tasks.check()
-        await places.below(1)
-        away.all_read()
+        await outstanding.wait_below(1)
+        remote.end_timing()
 
 
-async def ahead(
+async def prefetch_closed_loop(
     units: Iterator[Unit],
     carry: Carry,
     slots: int,
-    places: Places,
-    away: Away,
+    outstanding: Outstanding,
+    remote: RemoteGroup,
     *,
     t_group: int,
     seconds: float | None = None,
 ) -> None:
-    """Closed loop whose slots are another process's: some units more than those are begun, and lie ready there."""
+    """Run a closed loop in another process's slots: hand over a few more units than it has slots."""
     room = slots + min(MOST_AHEAD, max(1, slots // 4))
-    async with _Tasks(away) as tasks:
+    async with _Tasks(remote) as tasks:
         for unit in units:
             if seconds is not None and perf_counter_ns() - t_group > seconds * 1e9:
                 break
-            places.take(unit[0].trial_id)
+            outstanding.add(unit[0].trial_id)
             tasks.begin(carry(unit))
-            await places.below(room)
+            await outstanding.wait_below(room)
             tasks.check()
-        await places.below(1)
-        away.all_read()
+        await outstanding.wait_below(1)
+        remote.end_timing()
 
 
 async def run_all(work: Sequence[Coroutine[Any, Any, None]]) -> None:
-    """Run them side by side; the first error ends all and comes out bare."""
+    """Run the coroutines concurrently; the first error cancels the others and is raised as it is."""
     try:
         async with asyncio.TaskGroup() as tasks:
-            for one in work:
-                tasks.create_task(one)
+            for coroutine in work:
+                tasks.create_task(coroutine)
     except BaseExceptionGroup as group:
         raise group.exceptions[0] from None
 
 
-async def _until(time: int) -> None:
-    """Sleep until then."""
+async def _sleep_until(time: int) -> None:
+    """Sleep until `time` (`perf_counter_ns`)."""
     if (left := time - perf_counter_ns()) > 0:
         await asyncio.sleep(left / 1e9)
 
 
 class _Tasks:
-    """Tasks that come while others run: the first error of one ends all, and so does being stopped.
+    """A task group that takes tasks while others run: the first error, or a cancellation, ends all of them.
 
-    Stopped, tasks whose work is `away` end by themselves once they hear of it.
+    Where a `remote` process does the work, a cancellation aborts that process; the tasks then end by themselves.
     """
 
-    def __init__(self, away: Away | None = None) -> None:
-        self._away = away
+    def __init__(self, remote: RemoteGroup | None = None) -> None:
+        self._remote = remote
         self._running: set[asyncio.Task[None]] = set()
         self._error: BaseException | None = None
 
@@ -149,37 +151,37 @@ class _Tasks:
         if kind is not None:
             self._stop()
         try:
-            await self._all()
+            await self._wait_all()
         except asyncio.CancelledError:
             self._stop()
-            await self._all()
+            await self._wait_all()
             raise
         if kind is None:
             self.check()
 
-    async def _all(self) -> None:
+    async def _wait_all(self) -> None:
         while self._running:
             await asyncio.wait(self._running)
 
     def _stop(self) -> None:
-        if self._away is not None and self._error is None:
-            self._away.broken_off()
+        if self._remote is not None and self._error is None:
+            self._remote.abort()
             return
         for task in self._running:
             task.cancel()
 
     def begin(self, work: Coroutine[Any, Any, None]) -> None:
-        """Another task."""
+        """Start `work` as a task of this group."""
         task = asyncio.create_task(work)
         self._running.add(task)
-        task.add_done_callback(self._done)
+        task.add_done_callback(self._on_done)
 
     def check(self) -> None:
-        """Raise the first error, if there was one."""
+        """Raise the first error, if a task has failed."""
         if self._error is not None:
             raise self._error
 
-    def _done(self, task: asyncio.Task[None]) -> None:
+    def _on_done(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
         if not task.cancelled() and (error := task.exception()) and self._error is None:
             self._error = error

@@ -47,7 +47,7 @@ class Reporter:
             self._said = monotonic()
             most = self._most if self.done != self.total else ""
             of = "" if self.total is None else f" of {most}{self.total}"
-            say(f"{self.what}: {self.done}{of}{self._failures()}{self._left()}")
+            say(f"{self.what}: {self.done}{of}{self._failures()}{self._time_left()}")
 
     def skip(self, number: int) -> None:
         """So many need no doing: they do not count."""
@@ -59,7 +59,7 @@ class Reporter:
         elif self.done >= self.total:
             say(f"{self.what}: {self.done} of {self.total}{self._failures()}")
 
-    def rest(self) -> None:
+    def skip_rest(self) -> None:
         """What is left needs no doing."""
         if self.total is not None and self.total > self.done:
             self.skip(self.total - self.done)
@@ -67,7 +67,7 @@ class Reporter:
     def _failures(self) -> str:
         return f", {self.failed} failed" if self.failed else ""
 
-    def _left(self) -> str:
+    def _time_left(self) -> str:
         if self.total is None:
             load = f" (the load alone: {self._seconds:.0f} s)" if self._seconds else ""
             return f", {monotonic() - self._started:.0f} s{load}"
@@ -87,7 +87,7 @@ class Silent:
     def skip(self, number: int) -> None:
         """Nothing."""
 
-    def rest(self) -> None:
+    def skip_rest(self) -> None:
         """Nothing."""
 
 
@@ -99,7 +99,7 @@ def progress(
 
     Without a total it says how many of the `seconds` have passed. `watched`: what there is to see beside the number.
     """
-    view = _opened(total, what, watched, most=most, seconds=seconds)
+    view = _open_view(total, what, watched, most=most, seconds=seconds)
     if view is not None:
         _views.append(view)
     try:
@@ -110,7 +110,9 @@ def progress(
             view.close()
 
 
-def _opened(total: int | None, what: str, watched: Watched | None, *, most: bool, seconds: float | None) -> Feed | None:
+def _open_view(
+    total: int | None, what: str, watched: Watched | None, *, most: bool, seconds: float | None
+) -> Feed | None:
     """A view in a terminal that can show one."""
     from bench.run.liveview.feed import opened, shows  # noqa: PLC0415  (start-up time)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from bench.core.errors import BenchError
 from bench.core.plugin_loader import load as load_plugins
 from bench.core.scenario import Scenario
-from bench.testing.plugin.check import examine, simulated
+from bench.testing.plugin.check import examine, logged_simulator
 from bench.testing.plugin.findings import Finding
 
 __all__ = ["Finding", "check", "load"]
@@ -29,7 +29,7 @@ def check(scenario: Scenario) -> Sequence[Finding]:
 
     Raises `AssertionError` with a line for each finding that is a FAIL; else all findings.
     """
-    with simulated() as (simulator, truth):
+    with logged_simulator() as (simulator, truth):
         findings = examine(scenario, simulator, truth)
     failed = [str(finding) for finding in findings if finding.verdict == "FAIL"]
     if failed:

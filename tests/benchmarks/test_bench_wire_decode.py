@@ -25,7 +25,7 @@ from bench.core.trial import Attempt, Trial
 from bench.records.journal import Journal
 from bench.run.outcome.judge import judge
 from bench.run.trial.call import consume
-from bench.run.trial.rows import redacted, trial_rows
+from bench.run.trial.rows import redact_rows, trial_rows
 from tests.support import events as e
 from tests.support.scripted import LAST_CHUNK, chunk, frame, head
 
@@ -104,7 +104,7 @@ def test_a_deferred_trial_from_its_reads_to_its_journal_line(
         trial.result = scenario.assemble([piece for _, piece in trial.pieces])
         exchanges = [(attempt, attempt.answer)]
         rows = trial_rows({}, trial, exchanges, judge(trial, exchanges), t0=0, store_text=False)
-        journal.write(redacted(rows, str))
+        journal.write(redact_rows(rows, str))
         return len(trial.pieces)
 
     assert benchmark(lambda: run(trial())) == EVENTS

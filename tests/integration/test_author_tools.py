@@ -19,7 +19,7 @@ from bench.core.errors import BenchError
 from bench.core.plugin_loader import load as load_plugins
 from bench.simulator.process import Simulator
 from bench.testing import check, load
-from bench.testing.plugin.check import examine, simulated
+from bench.testing.plugin.check import examine, logged_simulator
 from bench.testing.plugin.findings import Finding
 from tests.integration import test_install as install
 from tests.support.cli import bench, environment, invoke, started
@@ -39,7 +39,7 @@ Site = tuple[Simulator, Path]
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
     """A simulator and its log."""
-    with simulated() as found:
+    with logged_simulator() as found:
         yield found
 
 

@@ -18,7 +18,7 @@ from bench.core.row import Row
 from bench.core.summary import CALIBRATION
 from bench.plan.calibration import PROMPT, TARGET
 from bench.records import journal as records
-from bench.testing.calibrate.command import finished, measure_level
+from bench.testing.calibrate.command import finish_folder, measure_level
 from bench.testing.calibrate.table import level_of
 from tests.support import events as e
 from tests.support.cli import bench, invoke, only_run, started
@@ -38,7 +38,7 @@ def floors(folder: Path, *, busy: bool) -> dict[tuple[str, str], Row]:
     folder.mkdir()
     with holding_the_interpreter() if busy else _idle():
         measured = measure_level(1, TRIALS, folder / "run")
-    level = level_of(1, finished(measured))
+    level = level_of(1, finish_folder(measured))
     assert (level.offered, level.failed) == (2 * TRIALS, 0)
     return {(row.metric, row.delivery): row for row in level.rows if row.statistic == "p50"}
 

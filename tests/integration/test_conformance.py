@@ -13,7 +13,7 @@ import pytest
 from bench.simulator.conformance_set import Stream, Truth, load
 from bench.testing.conformance.check import judge
 from bench.testing.conformance.command import with_more_of_late
-from bench.testing.conformance.run import Taken, conduct
+from bench.testing.conformance.run import RecordedTrial, conduct
 from tests.support.cli import bench, invoke, started
 
 pytestmark = pytest.mark.alone
@@ -49,7 +49,7 @@ def test_every_stream_is_right(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def trials() -> Mapping[str, Sequence[Taken]]:
+def trials() -> Mapping[str, Sequence[RecordedTrial]]:
     """A few streams, each measured once."""
     return conduct([STREAMS[model] for model in SOME], STREAMS, 1)
 
@@ -60,7 +60,7 @@ def with_truth(stream: Stream, **other: Any) -> Stream:
     return stream.model_copy(update={"truth": truth})
 
 
-def test_every_write_has_its_send_time(trials: Mapping[str, Sequence[Taken]]) -> None:
+def test_every_write_has_its_send_time(trials: Mapping[str, Sequence[RecordedTrial]]) -> None:
     """The truth of each trial is whole, in order, and no write left before its time."""
     for model in SOME:
         (one,), writes = trials[model], STREAMS[model].turn.writes
@@ -83,7 +83,7 @@ def test_every_write_has_its_send_time(trials: Mapping[str, Sequence[Taken]]) ->
     ],
 )
 def test_an_instrument_that_differs_is_found(
-    trials: Mapping[str, Sequence[Taken]], model: str, other: dict[str, Any], found: str
+    trials: Mapping[str, Sequence[RecordedTrial]], model: str, other: dict[str, Any], found: str
 ) -> None:
     """Real readings held against another truth are wrong, and the line says in what, with the widest tolerance too."""
     result = judge(with_truth(STREAMS[model], **other), trials[model], 10.0)
@@ -91,7 +91,7 @@ def test_an_instrument_that_differs_is_found(
 
 
 @pytest.mark.slow
-def test_what_is_late_is_measured_again(trials: Mapping[str, Sequence[Taken]]) -> None:
+def test_what_is_late_is_measured_again(trials: Mapping[str, Sequence[RecordedTrial]]) -> None:
     """A stream of which only times are off gets further trials, and a wrong mark stays wrong; the others get none."""
     wrong, sound = with_truth(STREAMS[SOME[0]], visible_at=100), STREAMS[SOME[2]]
     more = with_more_of_late([wrong, sound], STREAMS, trials, 1, 10.0)

@@ -17,8 +17,7 @@ import pytest
 
 from bench import Ask, Scenario
 from bench.core.scenario import Endpoint
-from bench.run.memory.call import Endpoint as MemoryEndpoint
-from bench.run.memory.call import metered
+from bench.run.memory.call import MemoryServer, measure_peak
 from bench.simulator.process import running
 from tests.support.cli import bench, only_run
 from tests.support.harness import Row, measure
@@ -163,8 +162,8 @@ def asks(endpoint: Endpoint, ask: Ask) -> Iterator[str]:
 def test_its_memory_is_measured() -> None:
     """The memory pass gives it the address of its simulator."""
     with running(profile="flood") as simulator:
-        endpoint = MemoryEndpoint(base_url=simulator.base_url, model="sim-1")
-        _, peak = metered(Scenario("asks", asks, client="own"), "streamed", "tracemalloc", 200, endpoint)
+        endpoint = MemoryServer(base_url=simulator.base_url, model="sim-1")
+        _, peak = measure_peak(Scenario("asks", asks, client="own"), "streamed", "tracemalloc", 200, endpoint)
     assert peak > 1000
 
 

@@ -30,7 +30,7 @@ from bench.core.plugin_loader import load
 from bench.core.trial import Delivery, Shed, Trial, TrialLost
 from bench.run.outcome.judge import judge
 from bench.run.trial.call import consume
-from bench.run.trial.scenario_setup import prepared
+from bench.run.trial.scenario_setup import scenario_setup
 from bench.simulator.process import running
 from tests.support import events as e
 from tests.support.scenarios import TEXT
@@ -119,7 +119,7 @@ async def one(
             ledger.attach(trial)
         trial.t_origin = perf_counter_ns()
         try:
-            async with prepared(scenario, client, ask, 5):
+            async with scenario_setup(scenario, client, ask, 5):
                 trial.result = await consume(
                     scenario, delivery, client, ask, lambda piece: trial.pieces.append((trial.now(), piece))
                 )

@@ -18,7 +18,7 @@ from bench.clients.sdk.client import sdk_client, sync_client
 from bench.core.plugin_loader import builtin_folder, load_file
 from bench.core.scenario import fault_of
 from bench.plan.plan import BOTH
-from bench.run.memory.call import Endpoint, metered
+from bench.run.memory.call import MemoryServer, measure_peak
 from bench.simulator.process import running
 from tests.support import events as e
 from tests.support.harness import Row, measure
@@ -269,7 +269,7 @@ def test_mixed_functions_are_refused() -> None:
 @pytest.mark.parametrize("delivery", ["streamed", "blocking"])
 def test_its_memory_is_measured(simulator: str, delivery: Any) -> None:
     """The memory pass calls a synchronous scenario as well, with the SDK's synchronous client."""
-    _, peak = metered(TEXT_SYNC, delivery, "tracemalloc", 200, Endpoint(base_url=simulator, model="sim-1"))
+    _, peak = measure_peak(TEXT_SYNC, delivery, "tracemalloc", 200, MemoryServer(base_url=simulator, model="sim-1"))
     assert peak > 1000
 
 

@@ -61,7 +61,7 @@ class Counting:
     def skip(self, number: int) -> None:
         """Nothing."""
 
-    def rest(self) -> None:
+    def skip_rest(self) -> None:
         """Nothing."""
 
 

@@ -89,10 +89,10 @@ def look_at(run: Run) -> dict[str, Any]:
     met = {number: "narrow enough" for number, width in run.stopping.widths.items() if width.met}
     return {
         "spent": {
-            "input": ledger.told.tokens.input,
-            "output": ledger.told.tokens.output,
-            "untold": ledger.untold.tokens.total,
-            "usd": ledger.spent()[1] if any(price and price.input + price.output for price in prices) else None,
+            "input": ledger.by_usage.tokens.input,
+            "output": ledger.by_usage.tokens.output,
+            "untold": ledger.without_usage.tokens.total,
+            "usd": ledger.total()[1] if any(price and price.input + price.output for price in prices) else None,
             "unpriced": None in prices,
         },
         "lags": run.guard.lags_since(),

@@ -22,8 +22,7 @@ from openai import AsyncOpenAI, DefaultAsyncHttpx2Client, DefaultHttpx2Client, O
 
 from bench.core.ask import Options, make_ask, nonce_text
 from bench.core.params import instance
-from bench.core.scenario import Ask, Scenario, is_sync
-from bench.core.scenario import Endpoint as OwnEndpoint
+from bench.core.scenario import Ask, Endpoint, Scenario, is_sync
 from bench.core.target import DUMMY_KEY, SIM, Target
 from bench.core.trial import Delivery
 from bench.run.trial.call import consume
@@ -54,7 +53,7 @@ class WrongLengthError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Endpoint:
+class MemoryServer:
     """Where the calls go: a simulator without pacing."""
 
     base_url: str
@@ -91,16 +90,16 @@ class Tail(httpx2.AsyncByteStream, httpx2.SyncByteStream):
         self._inner = inner
         self._end = b""
 
-    def _kept(self, chunk: bytes) -> bytes:
+    def _keep_tail(self, chunk: bytes) -> bytes:
         self._end = (self._end + chunk[-_TAIL:])[-_TAIL:]
         return chunk
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         async for chunk in self._inner:
-            yield self._kept(chunk)
+            yield self._keep_tail(chunk)
 
     def __iter__(self) -> Iterator[bytes]:
-        yield from map(self._kept, self._inner)
+        yield from map(self._keep_tail, self._inner)
 
     async def aclose(self) -> None:
         await self._inner.aclose()
@@ -115,33 +114,40 @@ class Tail(httpx2.AsyncByteStream, httpx2.SyncByteStream):
         return int(found[-1]) if found else None
 
 
-def warm(scenario: Scenario, delivery: Delivery, endpoint: Endpoint) -> None:
+def warm(scenario: Scenario, delivery: Delivery, endpoint: MemoryServer) -> None:
     """One short call that is not measured: imports, schemas and caches are built on the first call of a process."""
     asyncio.run(_warm(scenario, delivery, endpoint))
 
 
-async def _warm(scenario: Scenario, delivery: Delivery, endpoint: Endpoint) -> None:
-    async with _client(scenario, endpoint, []) as client, _prepared(scenario, client, WARM_TOKENS, endpoint) as ask:
+async def _warm(scenario: Scenario, delivery: Delivery, endpoint: MemoryServer) -> None:
+    async with (
+        _client(scenario, endpoint, []) as client,
+        _ask_with_setup(scenario, client, WARM_TOKENS, endpoint) as ask,
+    ):
         await _call(scenario, delivery, client, ask)
 
 
-def metered(scenario: Scenario, delivery: Delivery, meter: Meter, tokens: int, endpoint: Endpoint) -> Peak:
+def measure_peak(scenario: Scenario, delivery: Delivery, meter: Meter, tokens: int, endpoint: MemoryServer) -> Peak:
     """The peak of one call, with a client and an event loop of its own.
 
     Raises what the call raises, and `WrongLengthError` if the answer is not `tokens` long by its usage.
     """
-    return asyncio.run(_metered(scenario, delivery, METERS[meter], tokens, endpoint))
+    return asyncio.run(_measure_peak(scenario, delivery, METERS[meter], tokens, endpoint))
 
 
-async def _metered(
-    scenario: Scenario, delivery: Delivery, meter: Callable[[Call], Awaitable[Peak]], tokens: int, endpoint: Endpoint
+async def _measure_peak(
+    scenario: Scenario,
+    delivery: Delivery,
+    meter: Callable[[Call], Awaitable[Peak]],
+    tokens: int,
+    endpoint: MemoryServer,
 ) -> Peak:
     # a fork has no open connection and few pages of code mapped: without a short call first, the peak is mostly that
     bodies: list[Tail] = []
     async with _client(scenario, endpoint, bodies) as client:
-        async with _prepared(scenario, client, WARM_TOKENS, endpoint) as short:
+        async with _ask_with_setup(scenario, client, WARM_TOKENS, endpoint) as short:
             await _call(scenario, delivery, client, short)
-        async with _prepared(scenario, client, tokens, endpoint) as ask:
+        async with _ask_with_setup(scenario, client, tokens, endpoint) as ask:
             bodies.clear()
             gc.collect()
             peak = await meter(lambda: _call(scenario, delivery, client, ask))
@@ -165,7 +171,7 @@ async def _call(scenario: Scenario, delivery: Delivery, client: Any, ask: Ask) -
 
 
 @asynccontextmanager
-async def _client(scenario: Scenario, endpoint: Endpoint, bodies: list[Tail]) -> AsyncIterator[Any]:
+async def _client(scenario: Scenario, endpoint: MemoryServer, bodies: list[Tail]) -> AsyncIterator[Any]:
     """What the scenario's functions are given: the SDK's client as an app makes it, or where the simulator is.
 
     But for retries (a failed point is not repeated) and proxies (loopback).
@@ -181,7 +187,7 @@ async def _client(scenario: Scenario, endpoint: Endpoint, bodies: list[Tail]) ->
         follow(response)
 
     if scenario.client == "own":
-        yield OwnEndpoint(base_url=endpoint.base_url, api_key=DUMMY_KEY)
+        yield Endpoint(base_url=endpoint.base_url, api_key=DUMMY_KEY)
     elif is_sync(scenario):
         direct, hooks = httpx2.HTTPTransport(**sockets), {"response": [follow]}
         with OpenAI(**asked, http_client=DefaultHttpx2Client(transport=direct, event_hooks=hooks)) as client:
@@ -193,19 +199,19 @@ async def _client(scenario: Scenario, endpoint: Endpoint, bodies: list[Tail]) ->
             yield async_client
 
 
-def _prepared(
-    scenario: Scenario, client: AsyncOpenAI, tokens: int, endpoint: Endpoint
+def _ask_with_setup(
+    scenario: Scenario, client: AsyncOpenAI, tokens: int, endpoint: MemoryServer
 ) -> AbstractAsyncContextManager[Ask]:
     """The ask for so many tokens, with what the scenario's `setup` gives."""
     ask = _ask(scenario, tokens, endpoint)
     if scenario.setup is None:
         return nullcontext(ask)
-    from bench.run.trial.scenario_setup import prepared  # noqa: PLC0415  (a process that measures memory has little in it)
+    from bench.run.trial.scenario_setup import scenario_setup  # noqa: PLC0415  (a process that measures memory has little in it)
 
-    return prepared(scenario, client, ask, SETUP_SECONDS)
+    return scenario_setup(scenario, client, ask, SETUP_SECONDS)
 
 
-def _ask(scenario: Scenario, tokens: int, endpoint: Endpoint) -> Ask:
+def _ask(scenario: Scenario, tokens: int, endpoint: MemoryServer) -> Ask:
     return make_ask(
         scenario.prompts[0],
         target=Target(name=SIM, base_url=endpoint.base_url),
@@ -222,7 +228,7 @@ def _ask(scenario: Scenario, tokens: int, endpoint: Endpoint) -> Ask:
     )
 
 
-async def _traced(call: Call) -> Peak:
+async def _tracemalloc_peak(call: Call) -> Peak:
     """Python's own blocks, by tracemalloc, started just before the call: what was there before is not counted.
 
     asyncio asks for 256 KiB for every read and gives back what it did not need. So no peak is below that, and a
@@ -237,7 +243,7 @@ async def _traced(call: Call) -> Peak:
         tracemalloc.stop()
 
 
-async def _resident(call: Call) -> Peak:
+async def _rss_peak(call: Call) -> Peak:
     """Peak growth of the process: the kernel's high-water mark, set back just before the call.
 
     Exact to a page while the memory is still held at the end. Of what was given back to the system before, Linux may
@@ -250,7 +256,7 @@ async def _resident(call: Call) -> Peak:
     return base, max(0, high_water() - base)
 
 
-METERS: dict[Meter, Callable[[Call], Awaitable[Peak]]] = {"tracemalloc": _traced, "rss": _resident}
+METERS: dict[Meter, Callable[[Call], Awaitable[Peak]]] = {"tracemalloc": _tracemalloc_peak, "rss": _rss_peak}
 
 
 def reset_high_water() -> None:

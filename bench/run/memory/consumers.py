@@ -72,7 +72,7 @@ async def chat(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str]:
                 yield text
 
 
-async def nothing(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[int]:
+async def read_bytes(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[int]:
     """The bytes of that stream, neither decoded nor kept: what the meter shows where nothing grows."""
     create = client.chat.completions.with_streaming_response.create
     async with create(**ask.request, stream=True, stream_options={"include_usage": True}) as response:
@@ -93,4 +93,4 @@ def register_scenarios() -> Iterable[Scenario]:
     yield Scenario(KEEP, keep)
     yield Scenario(HELPER, helper)
     yield Scenario(CHAT, chat, api="chat")
-    yield Scenario(NOTHING, nothing, api="chat")
+    yield Scenario(NOTHING, read_bytes, api="chat")

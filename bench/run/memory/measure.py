@@ -115,7 +115,7 @@ def _side_by_side(jobs: Sequence[Job], asked: Sequence[str], seconds: float, not
     """Run the processes of some jobs: their rows as they come; notes are added when they have ended."""
     deadline = monotonic() + seconds
     with contextlib.ExitStack() as stack:
-        processes = [stack.enter_context(_started(job, asked)) for job in jobs]
+        processes = [stack.enter_context(_measuring_process(job, asked)) for job in jobs]
         while any(process.running for process in processes) and monotonic() < deadline:
             sleep(0.02)
             for process in processes:
@@ -171,7 +171,7 @@ MODULE = "bench.run.memory.measure"
 
 
 @contextlib.contextmanager
-def _started(job: Job, asked: Sequence[str]) -> Iterator[_Process]:
+def _measuring_process(job: Job, asked: Sequence[str]) -> Iterator[_Process]:
     """A measuring process in a group of its own: Ctrl-C reaches only us, and we can end it with all its children."""
     plugin = ["--plugin" if isinstance(job.plugin, Path) else "--module", str(job.plugin)]
     arguments = [*plugin, "--scenario", job.scenario, "--params", job.params, *asked, *job.arguments]
@@ -202,11 +202,11 @@ def main() -> None:
 
 def _run(options: argparse.Namespace, rows: IO[str], deadline: float) -> None:
     from bench.run.memory import points  # noqa: PLC0415  (the SDK: only in the measuring process)
-    from bench.run.memory.call import TOKENS_PER_EVENT, Endpoint, read_at_most  # noqa: PLC0415
+    from bench.run.memory.call import TOKENS_PER_EVENT, MemoryServer, read_at_most  # noqa: PLC0415
 
     if options.read_at_most:
         read_at_most(options.read_at_most)
-    endpoint = Endpoint(
+    endpoint = MemoryServer(
         base_url=options.base_url,
         model=options.model,
         params=options.params,
@@ -220,7 +220,7 @@ def _run(options: argparse.Namespace, rows: IO[str], deadline: float) -> None:
         measurers[name].prepare()
     if options.point:
         point = points.Point(**json.loads(options.point))
-        print(json.dumps(measurers[options.scenario].here(point)), file=rows, flush=True)
+        print(json.dumps(measurers[options.scenario].measure_here(point)), file=rows, flush=True)
         return
     todo = [
         (name, point)

@@ -25,7 +25,7 @@ from bench.core.errors import BenchError
 from bench.core.plugin_loader import load_file
 from bench.core.scenario import Scenario
 from bench.core.trial import Delivery
-from bench.run.memory.call import Endpoint, Meter, metered, warm
+from bench.run.memory.call import MemoryServer, Meter, measure_peak, warm
 
 Reading = dict[str, Any]
 """The measured columns of a row: output_tokens, base_bytes and peak_bytes, or error in their place."""
@@ -46,7 +46,7 @@ class Measurer:
     """Measures points of one scenario, each in a process of its own."""
 
     scenario: Scenario
-    endpoint: Endpoint
+    endpoint: MemoryServer
     spawn: Sequence[str] | None
     """The command that measures a point given as JSON behind it; None: fork this process."""
 
@@ -61,10 +61,10 @@ class Measurer:
         gc.collect()
         gc.freeze()
 
-    def here(self, point: Point) -> Reading:
+    def measure_here(self, point: Point) -> Reading:
         """Measure a point in this process."""
         try:
-            base, peak = metered(self.scenario, point.delivery, point.meter, point.tokens, self.endpoint)
+            base, peak = measure_peak(self.scenario, point.delivery, point.meter, point.tokens, self.endpoint)
         except Exception as error:  # noqa: BLE001  (whatever a plugin raises is a failed point)
             return _failure(f"{type(error).__name__}: {error}")
         return {"output_tokens": point.tokens, "base_bytes": base, "peak_bytes": peak}
@@ -73,9 +73,13 @@ class Measurer:
         """Measure a point; None if the time (`monotonic`) is up before it is done."""
         if monotonic() >= deadline:
             return None
-        return self._forked(point, deadline) if self.spawn is None else self._spawned(point, self.spawn, deadline)
+        return (
+            self._measure_in_fork(point, deadline)
+            if self.spawn is None
+            else self._measure_in_new_process(point, self.spawn, deadline)
+        )
 
-    def _forked(self, point: Point, deadline: float) -> Reading | None:
+    def _measure_in_fork(self, point: Point, deadline: float) -> Reading | None:
         receive, send = os.pipe()
         pid = os.fork()
         if pid == 0:
@@ -94,11 +98,11 @@ class Measurer:
     def _tell(self, send: int, point: Point) -> NoReturn:
         """In the child: measure, write the reading, and end without running anything of the parent's."""
         try:
-            os.write(send, json.dumps(self.here(point)).encode())
+            os.write(send, json.dumps(self.measure_here(point)).encode())
         finally:
             os._exit(0)
 
-    def _spawned(self, point: Point, command: Sequence[str], deadline: float) -> Reading | None:
+    def _measure_in_new_process(self, point: Point, command: Sequence[str], deadline: float) -> Reading | None:
         left = deadline - monotonic()
         try:
             done = subprocess.run(

@@ -51,6 +51,6 @@ def status_of(error: BaseException) -> int | None:
     return said if isinstance(said, int) else None
 
 
-def unwrapped(error: BaseException) -> BaseException:
+def unwrap(error: BaseException) -> BaseException:
     """What happened, where urllib has wrapped it."""
     return error.reason if isinstance(error, URLError) and isinstance(error.reason, Exception) else error

@@ -20,7 +20,7 @@ import pydantic
 
 from bench.clients.decode.decode import CONFIRMED, UNFINISHED, Answer
 from bench.core.trial import WEBSOCKET, Attempt, Deadline, SetupFault, Shed, Trial, TrialLost
-from bench.run.outcome.exceptions import failure_class, http_class, unwrapped
+from bench.run.outcome.exceptions import failure_class, http_class, unwrap
 
 Exchange = tuple[Attempt, Answer]
 LENGTH_CAP = "incomplete:max_output_tokens"
@@ -158,12 +158,12 @@ def invalid(error: Exception, *, truncated: bool) -> Outcome:
 
 def plugin_fault(error: BaseException) -> Outcome:
     """An exception out of plugin code, with its file and line."""
-    return Outcome("scenario_error", f"{_line(error)} ({_where(error)})")
+    return Outcome("scenario_error", f"{_line(error)} ({_source_line(error)})")
 
 
 def from_foreign(error: BaseException, *, streaming: bool) -> Outcome | None:
     """What another library than the SDK raised about a request; None for any other exception."""
-    error = unwrapped(error)
+    error = unwrap(error)
     kind = failure_class(error, streaming=streaming)
     return Outcome(kind, chain_of(error)) if kind else None
 
@@ -173,7 +173,7 @@ def _from_client_error(error: BaseException, final: Sequence[Exchange]) -> Outco
     if isinstance(error, openai.APITimeoutError | httpx2.TimeoutException):
         return Outcome("timeout", chain_of(error))
     if isinstance(error, openai.APIStatusError):
-        return Outcome(http_class(error.status_code), f"HTTP {error.status_code}: {_said(error)}")
+        return Outcome(http_class(error.status_code), f"HTTP {error.status_code}: {_api_message(error)}")
     if isinstance(error, openai.APIConnectionError | httpx2.TransportError):
         answered = any(attempt.status is not None for attempt, _ in final)
         return Outcome("cut_mid_stream" if answered else "connect", chain_of(error))
@@ -186,7 +186,7 @@ def _from_client_error(error: BaseException, final: Sequence[Exchange]) -> Outco
     return None
 
 
-def _said(error: openai.APIStatusError) -> str:
+def _api_message(error: openai.APIStatusError) -> str:
     """The server's message; what is no OpenAI error (text, `{"detail": …}`) as it came, cut."""
     if isinstance(error.body, Mapping) and error.body.get("message"):
         return str(error.body["message"])
@@ -206,7 +206,7 @@ def _reads_answer(error: BaseException, final: Sequence[Exchange]) -> bool:
     return in_sdk and any(attempt.status == 200 for attempt, _ in final)
 
 
-def _where(error: BaseException) -> str:
+def _source_line(error: BaseException) -> str:
     """File and line of the innermost frame that is neither the SDK's nor a library's: the plugin's own."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if "site-packages" not in frame.filename and "/lib/python" not in frame.filename]

@@ -37,16 +37,16 @@ def refusal(trial: Trial, exchanges: Sequence[Exchange], outcome: Outcome) -> Re
         return Refusal(_line(str(trial.error)), alone=True)
     if isinstance(trial.error, SetupFault):  # its requests are not kept
         cause = trial.error.__cause__ or trial.error
-        return _refused(status_of(cause), outcome, handshake=type(cause).__module__.startswith("websockets."))
+        return _refusal_by_status(status_of(cause), outcome, handshake=type(cause).__module__.startswith("websockets."))
     if not exchanges:
         return Refusal()
     if ignored := next(filter(None, (passed_over(*exchange) for exchange in exchanges)), ""):
         return Refusal(ignored)
     attempt, _ = exchanges[-1]
-    return _refused(attempt.status, wire_problem(*exchanges[-1]), handshake=attempt.method == WEBSOCKET)
+    return _refusal_by_status(attempt.status, wire_problem(*exchanges[-1]), handshake=attempt.method == WEBSOCKET)
 
 
-def _refused(status: int | None, problem: Outcome | None, *, handshake: bool) -> Refusal:
+def _refusal_by_status(status: int | None, problem: Outcome | None, *, handshake: bool) -> Refusal:
     if problem is None or status not in (REFUSED_HANDSHAKE if handshake else REFUSED):
         return Refusal()
     return Refusal(_line("no WebSocket there: " * handshake + (problem.error or "")), handshake)

@@ -25,7 +25,7 @@ def from_web_page(response: httpx2.Response) -> bool:
     return response.is_success and _is_html(response)
 
 
-def said(response: httpx2.Response) -> str:
+def message_of(response: httpx2.Response) -> str:
     """The answer's message on one line: of an error object, a title, or the beginning of the body."""
     body = content(response)
     nested = error_field(response, "message") or body.get("error")
@@ -46,7 +46,7 @@ def names_model(response: httpx2.Response, model: str) -> bool:
     """Is this error about the model? By OpenAI's code or parameter, else by the words."""
     if error_field(response, "code") == "model_not_found" or error_field(response, "param") == "model":
         return True
-    text = said(response)
+    text = message_of(response)
     return response.status_code in {400, 404, 422} and model in text and "model" in text.replace(model, "").lower()
 
 

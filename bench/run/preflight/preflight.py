@@ -22,7 +22,7 @@ from bench.core.target import Target
 from bench.records.redact import Redactor
 from bench.run.preflight.connect_error import why_unreachable
 from bench.run.preflight.connection_info import WireInfo
-from bench.run.preflight.error_body import content, error_field, from_web_page, names_model, said
+from bench.run.preflight.error_body import content, error_field, from_web_page, message_of, names_model
 
 if TYPE_CHECKING:
     from bench.core.scenario import Api
@@ -165,7 +165,7 @@ def _read_listing(server: _Server, response: httpx2.Response) -> _Listing:
     if response.is_redirect:
         raise server.error(f"redirects to {_place(response)}; give the address it really has as base URL")
     if status != 200:
-        return _Listing(missing=f"{status} {said(response)}", status=status, server=name)
+        return _Listing(missing=f"{status} {message_of(response)}", status=status, server=name)
     data = content(response).get("data")
     entries = data if isinstance(data, list) else []
     names = [str(entry["id"]) for entry in entries if isinstance(entry, dict) and entry.get("id")]
@@ -209,7 +209,9 @@ async def _try(server: _Server, listing: _Listing, model: str, api: Api) -> tupl
             f"{who}: the test request got no answer ({f'{type(error).__name__} {error}'.strip()}); going on"
         ]
     if missing and not names_model(response, model):
-        no_route = f"no {API_NAMES[api]} there ({response.status_code} {said(response)}): try --api {OTHER_API[api]}"
+        no_route = (
+            f"no {API_NAMES[api]} there ({response.status_code} {message_of(response)}): try --api {OTHER_API[api]}"
+        )
         return None, [f"target {server.target.name}: {no_route}"]
     notices = [] if _LENGTH[api] in body else [f"{who}: refuses {_LENGTH[api]}, so the length is not limited"]
     taken = {"temperature"} & body.keys() | ({"length"} if _LENGTH[api] in body else set())
@@ -225,7 +227,7 @@ def _refused_parameter(response: httpx2.Response, body: Mapping[str, Any], api: 
     """The optional parameter that a 400 is about, while it is still in the body."""
     if response.status_code not in {400, 422}:
         return None
-    about = error_field(response, "param") or said(response)
+    about = error_field(response, "param") or message_of(response)
     return next((name for name in ("temperature", _LENGTH[api]) if name in body and name in about), None)
 
 
@@ -235,21 +237,21 @@ async def _is_missing(server: _Server, response: httpx2.Response, path: str) -> 
         return response.status_code in _NO_ROUTE
     other = "/no-such-path"
     control = await server.post(other, {})
-    return said(response).replace(path, other) == said(control)
+    return message_of(response).replace(path, other) == message_of(control)
 
 
 def _judge(server: _Server, listing: _Listing, response: httpx2.Response, model: str, api: Api) -> list[str]:
     """Notices about the answer to the tiny request, or the error it stands for."""
     status, who = response.status_code, f"target {server.target.name}, model {model}"
     if status == 429:
-        return [f"{who}: 429 to the test request ({said(response)}); going on, expect http_429 failures"]
+        return [f"{who}: 429 to the test request ({message_of(response)}); going on, expect http_429 failures"]
     if status in _NO_ROUTE and not names_model(response, model):
-        return [f"{who}: {status} to the test request ({said(response)}); going on"]
+        return [f"{who}: {status} to the test request ({message_of(response)}); going on"]
     if status >= 300:
         raise _failure(server, listing, response, model)
     answer = content(response)
     if not isinstance(answer.get(_RESULT[api]), list):
-        return [f"{who}: nonsense in answer to the test request ({said(response)}); going on"]
+        return [f"{who}: nonsense in answer to the test request ({message_of(response)}); going on"]
     if not listing.names or model in listing.names:
         return []
     if not str(answer.get("model", "")).startswith(model):
@@ -258,7 +260,7 @@ def _judge(server: _Server, listing: _Listing, response: httpx2.Response, model:
 
 
 def _failure(server: _Server, listing: _Listing, response: httpx2.Response, model: str) -> BenchError:
-    status, words = response.status_code, f"{response.status_code} {said(response)}"
+    status, words = response.status_code, f"{response.status_code} {message_of(response)}"
     if names_model(response, model):
         return _unknown_model(server, listing, model, words)
     if status in _REFUSED_KEY:

@@ -25,11 +25,11 @@ def ending(stopping: Stopping, plan: Plan, targets: Sequence[Target], *, whole: 
     """
     stopping.look()  # nobody has since the last pairs
     reason = "lost" if lost else _reason(stopping, whole=whole)
-    said = _said(stopping, plan) if reason not in {"interrupted", "lost"} else filter(None, [lost])
-    return {"reason": reason, "said": list(said), "spent": _spent(stopping, targets)}
+    said = _sentences(stopping, plan) if reason not in {"interrupted", "lost"} else filter(None, [lost])
+    return {"reason": reason, "said": list(said), "spent": _cost(stopping, targets)}
 
 
-def _said(stopping: Stopping, plan: Plan) -> Iterator[str]:
+def _sentences(stopping: Stopping, plan: Plan) -> Iterator[str]:
     labels = _labels(plan)
     met = [len(width.pairs) for width in stopping.widths.values() if width.met]
     if stopping.out_of:
@@ -39,12 +39,12 @@ def _said(stopping: Stopping, plan: Plan) -> Iterator[str]:
         cells = len(stopping.widths) or len(labels)
         yield f"precision of {100 * stopping.precision:g} % met in {len(met)} of {cells} cells{pairs}"
     if not stopping.out_of and (stopping.precision is None or len(met) < len(stopping.widths)):
-        yield f"{_planned(plan)}{' of the others' if met else ''}"
+        yield f"{_plan_done(plan)}{' of the others' if met else ''}"
     if stopping.out_of or stopping.precision is not None:
         yield from _widths(stopping, labels)
 
 
-def _planned(plan: Plan) -> str:
+def _plan_done(plan: Plan) -> str:
     """All that was to be measured: one at a time pairs, under load what the plan holds."""
     pairs = f"all {plan.pairs} pairs"
     if not plan.segments:
@@ -68,7 +68,7 @@ def _reason(stopping: Stopping, *, whole: bool) -> Reason:
 
 
 def _budget(stopping: Stopping, budget: Budget) -> str:
-    tokens, usd = stopping.ledger.spent()
+    tokens, usd = stopping.ledger.total()
     spent = {"time": f"{stopping.seconds:,.0f} s", "tokens": f"{tokens:,}", "money": f"{usd:,.4g}"}
     return f"budget of {budget.text} ({spent[budget.kind]} spent)"
 
@@ -86,19 +86,19 @@ def _percent(width: CellWidth) -> float:
     return math.inf if half is None else 100 * math.expm1(half)
 
 
-def _spent(stopping: Stopping, targets: Sequence[Target]) -> dict[str, Any]:
-    told, untold = stopping.ledger.told, stopping.ledger.untold
+def _cost(stopping: Stopping, targets: Sequence[Target]) -> dict[str, Any]:
+    known, unknown = stopping.ledger.by_usage, stopping.ledger.without_usage
     priced = all(target.free or target.price for target in targets)
     return {
         "seconds": round(stopping.seconds, 1),
-        "input_tokens": told.tokens.input,
-        "output_tokens": told.tokens.output,
-        "usd": round(told.usd, 6) if priced else None,
-        "trials": told.trials,
+        "input_tokens": known.tokens.input,
+        "output_tokens": known.tokens.output,
+        "usd": round(known.usd, 6) if priced else None,
+        "trials": known.trials,
         "simulated": all(target.simulated for target in targets),
         "untold": {
-            "trials": untold.trials,
-            "tokens": untold.tokens.total,
-            "usd": round(untold.usd, 6) if priced else None,
+            "trials": unknown.trials,
+            "tokens": unknown.tokens.total,
+            "usd": round(unknown.usd, 6) if priced else None,
         },
     }

@@ -49,7 +49,7 @@ class Tokens:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Most:
+class Ceiling:
     """What a trial of one ask takes at most, before anything is known of it."""
 
     requests: int
@@ -81,12 +81,12 @@ class Ledger:
     """The accounts of a run and its budgets in tokens and money."""
 
     budgets: Sequence[Budget] = ()
-    most: Mapping[tuple[int, int], Most] = field(default_factory=dict)
+    most: Mapping[tuple[int, int], Ceiling] = field(default_factory=dict)
     """By cell and ask."""
     max_retries: int = 0
-    told: Account = field(default_factory=Account)
+    by_usage: Account = field(default_factory=Account)
     """All trials that have ended, by usage."""
-    untold: Account = field(default_factory=Account)
+    without_usage: Account = field(default_factory=Account)
     """Those of them that had answers without a usage: what these took at most."""
     _aside: dict[int, tuple[int, float]] = field(default_factory=dict)
     """By trial in flight: tokens and US dollars at most."""
@@ -95,15 +95,15 @@ class Ledger:
     _output: dict[int, int] = field(default_factory=lambda: defaultdict(int))
     _requests: dict[int, int] = field(default_factory=lambda: defaultdict(int))
 
-    def spent(self) -> tuple[int, float]:
+    def total(self) -> tuple[int, float]:
         """Tokens and US dollars that count: by usage, and at their most where an answer had none."""
-        return self.told.tokens.total + self.untold.tokens.total, self.told.usd + self.untold.usd
+        return self.by_usage.tokens.total + self.without_usage.tokens.total, self.by_usage.usd + self.without_usage.usd
 
     def exceeded_by(self, pair: Sequence[PlannedTrial]) -> Budget | None:
         """The budget that this pair could exceed, with all that is in flight; None where there is none."""
         if not self.budgets:  # nothing to compare with, and there may be thousands in flight
             return None
-        tokens, usd = map(sum, zip(self.spent(), *self._aside.values(), *map(self.reserve, pair), strict=True))
+        tokens, usd = map(sum, zip(self.total(), *self._aside.values(), *map(self.reserve, pair), strict=True))
         needed = {"tokens": tokens, "money": usd}
         return next((budget for budget in self.budgets if needed.get(budget.kind, 0) > budget.amount), None)
 
@@ -119,21 +119,21 @@ class Ledger:
         tokens = self.at_most(planned, most).times(1 + self.max_retries)
         return tokens.total, tokens.usd(most.price)
 
-    def settle(self, planned: PlannedTrial, row: Mapping[str, Any], untold: int) -> None:
+    def settle(self, planned: PlannedTrial, row: Mapping[str, Any], without_usage: int) -> None:
         """The trial has ended; `untold`: its answers that may be charged and did not say what they used."""
         self._aside.pop(planned.trial_id, None)
         most = self.most.get((planned.cell, planned.ask))
         if most is None:
             return
         if row["attempts"] is None:  # a stack of its own: nobody saw its requests
-            untold = 1 + self.max_retries
+            without_usage = 1 + self.max_retries
         used = Tokens(row["input_tokens"] or 0, row["output_tokens"] or 0)
-        if untold:
-            self.untold.add(self._not_told(planned, most, used, untold), most.price)
-        self.told.add(used, most.price)
-        self._learn(planned, row, used, whole=row["status"] == "ok" and not untold)
+        if without_usage:
+            self.without_usage.add(self._not_told(planned, most, used, without_usage), most.price)
+        self.by_usage.add(used, most.price)
+        self._learn(planned, row, used, whole=row["status"] == "ok" and not without_usage)
 
-    def at_most(self, planned: PlannedTrial, most: Most) -> Tokens:
+    def at_most(self, planned: PlannedTrial, most: Ceiling) -> Tokens:
         """A trial without retries: by what others of its cell showed, else by its prompt."""
         seen = self._input[planned.cell, planned.ask]
         requests = max(most.requests, self._requests[planned.cell])
@@ -141,7 +141,7 @@ class Ledger:
         first = seen + NONCE * requests if seen else most.input * requests
         return Tokens(first + again, max(most.output * requests, self._output[planned.cell]))
 
-    def _not_told(self, planned: PlannedTrial, most: Most, used: Tokens, answers: int) -> Tokens:
+    def _not_told(self, planned: PlannedTrial, most: Ceiling, used: Tokens, answers: int) -> Tokens:
         """So many answers of it at their most: never more than was set aside for it, less what it told."""
         whole, requests = self.at_most(planned, most), max(most.requests, self._requests[planned.cell])
         last = Tokens(whole.input, -(-whole.output // requests))
@@ -159,7 +159,7 @@ class Ledger:
         self._requests[cell] = max(self._requests[cell], row["requests"] or 0)
 
 
-def untold(exchanges: Iterable[Exchange]) -> int:
+def answers_without_usage(exchanges: Iterable[Exchange]) -> int:
     """How many answers may be charged without having said what they used: cut, abandoned, or without a usage.
 
     What was refused or never sent costs nothing, nor does asking about an answer by its id.

@@ -14,7 +14,7 @@ from bench.plan.choice import Choice
 from bench.plan.consent import of_a_trial
 from bench.plan.plan import Cell, Plan
 from bench.plan.settings import Settings, output_tokens
-from bench.run.stopping.ledger import Ledger, Most
+from bench.run.stopping.ledger import Ceiling, Ledger
 from bench.run.stopping.stopping import Stopping
 from bench.simulator.profiles import find_profile
 
@@ -36,7 +36,7 @@ def stopping_for(plan: Plan, choice: Choice, settings: Settings, capped: Mapping
                 f"--budget {counted.text}: target {target.name} takes no cap on the length of its answers, so nobody "
                 "can say what a request costs; give a time, for instance --budget 10m"
             )
-    most = dict(_most(plan, choice, settings, capped))
+    most = dict(_ceilings(plan, choice, settings, capped))
     ledger = Ledger(budgets=budgets, most=most, max_retries=settings.max_retries)
     _check_first(plan, ledger)
     return Stopping(precision=settings.precision, budgets=budgets, ledger=ledger)
@@ -58,9 +58,9 @@ def _check_first(plan: Plan, ledger: Ledger) -> None:
         )
 
 
-def _most(
+def _ceilings(
     plan: Plan, choice: Choice, settings: Settings, capped: Mapping[str, bool]
-) -> Iterator[tuple[tuple[int, int], Most]]:
+) -> Iterator[tuple[tuple[int, int], Ceiling]]:
     """By cell and ask, what a trial takes at most: the prompt's bytes (a token is at least one) and the asked length.
 
     Of the simulator, which nobody pays, that is the profile's length: a script may make it longer.
@@ -71,15 +71,17 @@ def _most(
             target = targets[cell.target]
             for ask, prompt in enumerate(choice.prompts[cell.scenario]):
                 limited = capped.get(target.name, False) or target.simulated
-                yield (cell.cell, ask), _of_ask(cell, prompt, target, choice, settings, limited=limited)
+                yield (cell.cell, ask), _ceiling(cell, prompt, target, choice, settings, limited=limited)
 
 
-def _of_ask(cell: Cell, prompt: Prompt, target: Target, choice: Choice, settings: Settings, *, limited: bool) -> Most:
+def _ceiling(
+    cell: Cell, prompt: Prompt, target: Target, choice: Choice, settings: Settings, *, limited: bool
+) -> Ceiling:
     scenario = choice.registry.scenarios[cell.scenario][0]
     requests, length = of_a_trial(scenario, cell.params)
     own = prompt.get("output_tokens") if isinstance(prompt, Mapping) else None
     asked = length or own or output_tokens(target, settings) or find_profile(settings.profile).tokens
-    return Most(
+    return Ceiling(
         requests=requests,
         input=_bytes(prompt) + NONCE_BYTES + (0 if target.simulated else ADDED),
         output=asked if limited else 0,

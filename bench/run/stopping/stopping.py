@@ -84,14 +84,14 @@ class Stopping:
         self._known[pair[0].cell] += pair[0].phase == "calibrate"
         return True
 
-    def ended(self, planned: PlannedTrial, cell: Cell, row: Mapping[str, Any], untold: int = 0) -> None:
+    def trial_ended(self, planned: PlannedTrial, cell: Cell, row: Mapping[str, Any], without_usage: int = 0) -> None:
         """A trial has ended; `row` is its row of the table `trials`.
 
         `untold`: its answers that may be charged and did not say what they used.
         """
         self._last = self.clock()
         self._time(planned)
-        self.ledger.settle(planned, row, untold)
+        self.ledger.settle(planned, row, without_usage)
         if planned.phase != "measure" or (self.precision is None and not self.budgets):  # nobody would ask for it
             return
         width = self.widths.setdefault(cell.cell, CellWidth(cell.simulated, len(cell.deliveries)))

@@ -18,7 +18,7 @@ from bench.records.schema import TOKEN_KINDS, VISIBLE_KINDS
 from bench.run.outcome.judge import Exchange, Outcome
 
 
-def stored(trial_id: int, share: float) -> bool:
+def keeps_events(trial_id: int, share: float) -> bool:
     """Is this trial among that share of them?"""
     if share >= 1:
         return True
@@ -90,7 +90,7 @@ FOREIGN = {
 LONGEST_ERROR = 2000
 
 
-def redacted(rows: Rows, redact: Callable[[str], str]) -> Rows:
+def redact_rows(rows: Rows, redact: Callable[[str], str]) -> Rows:
     """The rows, in place: in what came from the server every secret is hidden and what UTF-8 cannot hold replaced."""
     for table, names in FOREIGN.items():
         for name in names:

@@ -16,7 +16,7 @@ from bench.run.trial.call import in_thread
 
 
 @asynccontextmanager
-async def prepared(scenario: Scenario, client: Any, ask: Ask, seconds: float) -> AsyncIterator[Ask]:
+async def scenario_setup(scenario: Scenario, client: Any, ask: Ask, seconds: float) -> AsyncIterator[Ask]:
     """The ask with what the scenario's `setup` gives as its resource; the setup is left with the block.
 
     Entering and leaving have `seconds` each. Raises `Deadline` after that, and `SetupFault` from whatever it raises.

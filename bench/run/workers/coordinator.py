@@ -158,7 +158,7 @@ class Coordinator:
         )
         if planned.phase == "measure":
             self._run.tally.statuses[row["status"]] += 1
-        self._run.stopping.ended(planned, cell, row, told["untold"])
+        self._run.stopping.trial_ended(planned, cell, row, told["untold"])
         self._reporter.trial_done(cell, planned, row)
 
     def _say_unsupported(self, cell: int, line: str) -> None:

@@ -95,11 +95,11 @@ class Telling(Stopping):
 
     line: Line
 
-    def ended(self, planned: PlannedTrial, cell: Cell, row: Mapping[str, Any], untold: int = 0) -> None:
+    def trial_ended(self, planned: PlannedTrial, cell: Cell, row: Mapping[str, Any], without_usage: int = 0) -> None:
         """Tell the run."""
         told = {name: row[name] for name in TOLD}
         of_plan = {name: getattr(planned, name) for name in ("trial_id", "pair", "block", "ask", "delivery")}
-        self.line.send(message(kind="ended", cell=cell.cell, row=told, untold=untold, **of_plan))
+        self.line.send(message(kind="ended", cell=cell.cell, row=told, untold=without_usage, **of_plan))
 
 
 class Together:
@@ -108,7 +108,7 @@ class Together:
     def __init__(self, line: Line, redact: Callable[[str], str], *, alone: bool) -> None:
         self._line, self._redact, self._alone, self._number = line, redact, alone, 0
 
-    async def opened(self, group: Group, tally: Tally) -> Share | None:
+    async def wait_open(self, group: Group, tally: Tally) -> Share | None:
         """As `runner.Gate` says."""
         if group.segment is None:
             return WHOLE if self._alone else None

@@ -31,7 +31,7 @@ SEED = 0
 
 
 @dataclass(frozen=True)
-class Measured:
+class LevelRun:
     """The calibration streams of one load, before they are analysed."""
 
     concurrency: int
@@ -49,7 +49,7 @@ def calibrate(levels: Sequence[int], trials: int, *, client: str = "sdk", json: 
         # analysed when all is measured: pandas and its like have no place in a process that measures
         from bench.testing.calibrate.table import as_json, as_table, level_of  # noqa: PLC0415
 
-        found = [level_of(one.concurrency, finished(one)) for one in measured]
+        found = [level_of(one.concurrency, finish_folder(one)) for one in measured]
     for one in found:
         if one.failed == one.offered:
             raise NotEnough(f"no calibration stream was ok at {one.concurrency} at a time; run again, idle")
@@ -57,7 +57,7 @@ def calibrate(levels: Sequence[int], trials: int, *, client: str = "sdk", json: 
     return 0
 
 
-def measure_level(concurrency: int, trials: int, folder: Path, client: str = "sdk") -> Measured:
+def measure_level(concurrency: int, trials: int, folder: Path, client: str = "sdk") -> LevelRun:
     """Carry out the calibration of one load in a new folder, on a simulator of its own."""
     folder.mkdir()
     plan = calibration_plan(concurrency, trials, client)
@@ -66,17 +66,19 @@ def measure_level(concurrency: int, trials: int, folder: Path, client: str = "sd
     truth = folder / "truth.jsonl"
     with running(truth=truth) as simulator, progress(plan.size, f"{concurrency} at a time") as reporter:
         asyncio.run(_run_level(plan, run, simulator.base_url, reporter))
-    return Measured(concurrency, run, truth)
+    return LevelRun(concurrency, run, truth)
 
 
 def calibration_plan(concurrency: int, trials: int, client: str = "sdk") -> Plan:
     """So many pairs of the first calibration cell, and nothing else."""
     cells = calibration.calibration_cells(0, [Load(concurrency=concurrency)], [client])[:1]
     plan = make_plan(cells, pairs=trials, warmup=WARM_UP, seed=SEED, amount=Amount(requests=trials))
-    return replace(plan, trials=tuple(map(_known, plan.trials)), segments=tuple(map(_known, plan.segments)))
+    return replace(
+        plan, trials=tuple(map(_as_calibration, plan.trials)), segments=tuple(map(_as_calibration, plan.segments))
+    )
 
 
-def _known(one: Planned) -> Planned:
+def _as_calibration(one: Planned) -> Planned:
     """What would be measured calibrates."""
     return replace(one, phase="calibrate") if one.phase == "measure" else one
 
@@ -96,7 +98,7 @@ def _manifest() -> dict[str, object]:
     return {"schema_version": SCHEMA_VERSION, "run_id": "calibrate", "created": "", **empty}
 
 
-def finished(measured: Measured) -> Path:
+def finish_folder(measured: LevelRun) -> Path:
     """The folder, ready to be read."""
     with closing(Journal(measured.run.folder)) as journal:
         end(measured.run, journal, measured.truth, ended="finished", notes=[])

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from bench.core.errors import NotEnough
 from bench.simulator.conformance_set import Stream, choose, load
 from bench.testing.conformance.check import judge, lags, tolerance
-from bench.testing.conformance.run import Taken, conduct
+from bench.testing.conformance.run import RecordedTrial, conduct
 from bench.testing.conformance.table import Conclusion, as_json, as_table
 
 WRONG = 1
@@ -38,10 +38,10 @@ def conformance(names: Sequence[str], repeat: int, *, json: bool) -> int:
 def with_more_of_late(
     streams: Sequence[Stream],
     known: Mapping[str, Stream],
-    taken: Mapping[str, Sequence[Taken]],
+    taken: Mapping[str, Sequence[RecordedTrial]],
     repeat: int,
     allowed: float,
-) -> Mapping[str, Sequence[Taken]]:
+) -> Mapping[str, Sequence[RecordedTrial]]:
     """All trials, with further ones of the streams of which only times are off. None is left out."""
     found = [(stream, judge(stream, taken[stream.model], allowed)) for stream in streams]
     late = [stream for stream, result in found if result.late and not result.wrong]

@@ -39,7 +39,7 @@ Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Taken:
+class RecordedTrial:
     """One trial as it was recorded, and what was sent for it. Times in ns, all on one clock."""
 
     trial: Row
@@ -50,7 +50,9 @@ class Taken:
     """By write, in order: when it left."""
 
 
-def conduct(streams: Sequence[Stream], known: Mapping[str, Stream], repeat: int) -> Mapping[str, Sequence[Taken]]:
+def conduct(
+    streams: Sequence[Stream], known: Mapping[str, Stream], repeat: int
+) -> Mapping[str, Sequence[RecordedTrial]]:
     """Put each of the streams through the instrument `repeat` times: the trials by model. `known`: all there are."""
     warm_up = [known[model] for model in WARM_UP]
     lanes = [streams[number::LANES] for number in range(min(LANES, len(streams)))]
@@ -65,7 +67,7 @@ def conduct(streams: Sequence[Stream], known: Mapping[str, Stream], repeat: int)
         return {
             model: taken
             for number, lane in enumerate(lanes)
-            for model, taken in _taken(folder / f"measured-{number}", lane, sent).items()
+            for model, taken in _recorded_trials(folder / f"measured-{number}", lane, sent).items()
         }
 
 
@@ -81,8 +83,8 @@ class _Steps:
     def skip(self, number: int) -> None:
         self._reporter.skip(number)
 
-    def rest(self) -> None:
-        self._reporter.rest()
+    def skip_rest(self) -> None:
+        self._reporter.skip_rest()
 
 
 async def _all_lanes(
@@ -135,17 +137,19 @@ def _cell(number: int, stream: Stream) -> Cell:
     )
 
 
-def _taken(folder: Path, streams: Sequence[Stream], sent: Mapping[str, Sequence[int]]) -> dict[str, list[Taken]]:
+def _recorded_trials(
+    folder: Path, streams: Sequence[Stream], sent: Mapping[str, Sequence[int]]
+) -> dict[str, list[RecordedTrial]]:
     """The journal of a lane, by model, each trial with the send times of its answer."""
     tables = {name: table.to_pylist() for name, table in read(folder).items()}
     attempts = {row["trial_id"]: row for row in tables["attempts"]}
     events: dict[int, list[Row]] = {}
     for event in tables["events"]:
         events.setdefault(event["trial_id"], []).append(event)
-    found: dict[str, list[Taken]] = {stream.model: [] for stream in streams}
+    found: dict[str, list[RecordedTrial]] = {stream.model: [] for stream in streams}
     for trial in tables["trials"]:
         attempt = attempts.get(trial["trial_id"], {})
         left = sent.get(attempt.get("client_id", ""), ())
         of_trial = events.get(trial["trial_id"], [])
-        found[trial["model"]].append(Taken(trial=trial, attempt=attempt, events=of_trial, t_sent=left))
+        found[trial["model"]].append(RecordedTrial(trial=trial, attempt=attempt, events=of_trial, t_sent=left))
     return found

@@ -32,7 +32,7 @@ def check_named(
     registry = load([*plugins, *files], folders)
     scenarios = choose_scenarios(registry, names, files)
     chosen = chosen_params(params, scenarios)
-    with simulated() as (simulator, truth):
+    with logged_simulator() as (simulator, truth):
         for scenario in scenarios:
             for text in chosen[scenario.name]:
                 found = examine(scenario, simulator, truth, params=text, hooks=registry.manager)
@@ -41,7 +41,7 @@ def check_named(
 
 
 @contextmanager
-def simulated() -> Iterator[tuple[Simulator, Path]]:
+def logged_simulator() -> Iterator[tuple[Simulator, Path]]:
     """A simulator, and the file that it logs to."""
     with TemporaryDirectory() as folder:
         truth = Path(folder) / "truth.jsonl"

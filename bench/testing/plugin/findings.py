@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from bench.core.scenario import Scenario, is_sync
-from bench.testing.plugin.leave_early import Left
+from bench.testing.plugin.leave_early import Disconnect
 from bench.testing.plugin.observe import Evidence
 
 Row = Mapping[str, Any]
@@ -46,12 +46,12 @@ def answers(scenario: Scenario, seen: Evidence) -> Iterator[tuple[str, Answer]]:
     if ends[0] == "PASS":
         yield "pieces", _pieces(streamed)
         yield "early", _early(scenario, streamed)
-        yield "same", _same(scenario, seen.trials)
+        yield "same", _equal_results(scenario, seen.trials)
         yield "rejects", _rejects(scenario, streamed[-1]["text"])
         yield "loop", _loop(scenario, seen)
-    yield "closing", _left(scenario, seen.closed, "closed")
+    yield "closing", _disconnect(scenario, seen.closed, "closed")
     yield "cancelling", _cancelling(scenario, seen.cancelled)
-    yield "again", _again(seen.again)
+    yield "again", _repeat(seen.again)
     yield "requests", _requests(scenario, seen.orphans)
 
 
@@ -81,7 +81,7 @@ def _early(scenario: Scenario, streamed: Sequence[Row]) -> Answer:
     return "FAIL", "the first piece came when the whole answer was there: yield inside of the loop, not behind it"
 
 
-def _same(scenario: Scenario, trials: Sequence[Row]) -> Answer:
+def _equal_results(scenario: Scenario, trials: Sequence[Row]) -> Answer:
     if scenario.blocking is None:
         return "SKIP", "it has no blocking counterpart"
     for pair in {row["pair"] for row in trials}:
@@ -158,13 +158,13 @@ def _loop(scenario: Scenario, seen: Evidence) -> Answer:
     return "PASS", "other tasks get their turn"
 
 
-def _cancelling(scenario: Scenario, left: Left) -> Answer:
+def _cancelling(scenario: Scenario, left: Disconnect) -> Answer:
     if left.fate == "went on":
         return "FAIL", f"the task went on after its cancellation ({left.error or 'it returned'}): do not catch it"
-    return _left(scenario, left, "cancelled")
+    return _disconnect(scenario, left, "cancelled")
 
 
-def _left(scenario: Scenario, left: Left, how: str) -> Answer:
+def _disconnect(scenario: Scenario, left: Disconnect, how: str) -> Answer:
     match left.fate:
         case "gone":
             return "PASS", f"{how} at the first piece, its connection was free after {left.ms:.0f} ms"
@@ -178,7 +178,7 @@ def _left(scenario: Scenario, left: Left, how: str) -> Answer:
     return "FAIL", f"{how} at the first piece, the answer still came after 1 s: put `{put}` around the stream"
 
 
-def _again(trials: Sequence[Row]) -> Answer:
+def _repeat(trials: Sequence[Row]) -> Answer:
     verdict, text = _ends(trials)
     return verdict, f"after that {text}" if verdict == "PASS" else text
 

@@ -16,7 +16,7 @@ from bench.core.scenario import Ask, Scenario
 from bench.core.trial import Trial
 from bench.run.context import Link
 from bench.run.trial.call import consume
-from bench.run.trial.scenario_setup import prepared
+from bench.run.trial.scenario_setup import scenario_setup
 from bench.simulator.truth import read_truth
 
 PROMPT_S = 1.0
@@ -30,7 +30,7 @@ Fate = Literal["gone", "ended", "open", "no piece", "late", "went on"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Left:
+class Disconnect:
     """What became of a stream that was left at its first piece.
 
     `gone`: the simulator saw the client go, `ms` after it was left; `ended`: the answers had ended by then; `open`:
@@ -43,22 +43,24 @@ class Left:
     error: str = ""
 
 
-class _Enough(Exception):
+class _ReaderLeaves(Exception):
     """The reader has seen the first piece and leaves."""
 
 
-async def leave(scenario: Scenario, link: Link, params: str, truth: Path, *, how: How, trial_id: int) -> Left:
+async def leave_early(
+    scenario: Scenario, link: Link, params: str, truth: Path, *, how: How, trial_id: int
+) -> Disconnect:
     """Read the first piece of a streamed trial, and go: by closing the generator, or by cancelling its task."""
     trial = Trial(trial_id, scenario.name, "streamed", link.target.name, "sim-1", "measure")
     trial.cold = scenario.connection == "cold"
     trial.t_origin = perf_counter_ns()
     try:
-        return await _left(scenario, link, _ask(scenario, link, params, trial), trial, truth, how)
+        return await _leave_stream(scenario, link, _ask(scenario, link, params, trial), trial, truth, how)
     finally:
         await link.release(trial)
 
 
-async def _left(scenario: Scenario, link: Link, ask: Ask, trial: Trial, truth: Path, how: How) -> Left:
+async def _leave_stream(scenario: Scenario, link: Link, ask: Ask, trial: Trial, truth: Path, how: How) -> Disconnect:
     loop, first = asyncio.get_running_loop(), asyncio.Event()
 
     def on_piece(_piece: Any) -> None:
@@ -66,39 +68,39 @@ async def _left(scenario: Scenario, link: Link, ask: Ask, trial: Trial, truth: P
             trial.t_end = perf_counter_ns()
             loop.call_soon_threadsafe(first.set)
         if how == "close":
-            raise _Enough
+            raise _ReaderLeaves
 
-    task = asyncio.create_task(_streamed(scenario, link, ask, trial, on_piece))
+    task = asyncio.create_task(_read_stream(scenario, link, ask, trial, on_piece))
     seen = asyncio.create_task(first.wait())
     await asyncio.wait([task, seen], timeout=FIRST_S, return_when=asyncio.FIRST_COMPLETED)
     seen.cancel()
     if how == "cancel" and trial.t_end and task.done():
-        return Left(fate="ended")
+        return Disconnect(fate="ended")
     if how == "cancel" or not trial.t_end:
         task.cancel()
     began = perf_counter_ns()
     await asyncio.wait([task], timeout=PROMPT_S)
     if not task.done():
-        return Left(fate="late")
+        return Disconnect(fate="late")
     error = None if task.cancelled() else task.exception()
     if not trial.t_end:
-        return Left(fate="no piece", error=repr(error) if error else "")
+        return Disconnect(fate="no piece", error=repr(error) if error else "")
     if how == "cancel" and not task.cancelled():
-        return Left(fate="went on", error=repr(error) if error else "")
-    if error is not None and not isinstance(error, _Enough):
-        return Left(fate="late", error=repr(error))
+        return Disconnect(fate="went on", error=repr(error) if error else "")
+    if error is not None and not isinstance(error, _ReaderLeaves):
+        return Disconnect(fate="late", error=repr(error))
     return await _fate(scenario, trial, truth, began)
 
 
-async def _streamed(scenario: Scenario, link: Link, ask: Ask, trial: Trial, on_piece: Callable[[Any], None]) -> None:
+async def _read_stream(scenario: Scenario, link: Link, ask: Ask, trial: Trial, on_piece: Callable[[Any], None]) -> None:
     """In a task of its own, so that the tap can tell whose requests it sees."""
     current_trial.set(trial)
     client = link.client_of(scenario)
-    async with prepared(scenario, client, ask, FIRST_S) as ready:
+    async with scenario_setup(scenario, client, ask, FIRST_S) as ready:
         await consume(scenario, "streamed", client, ready, on_piece)
 
 
-async def _fate(scenario: Scenario, trial: Trial, truth: Path, began: int) -> Left:
+async def _fate(scenario: Scenario, trial: Trial, truth: Path, began: int) -> Disconnect:
     """Wait for the simulator's lines of this trial: it writes one when a response has ended or the client has gone."""
     asked = {attempt.client_id for attempt in trial.attempts} if scenario.client == "sdk" else None
     while True:
@@ -107,11 +109,11 @@ async def _fate(scenario: Scenario, trial: Trial, truth: Path, began: int) -> Le
         gone = [line["gone"] for line in lines if line["gone"]]
         over = {line["client_id"] for line in lines}
         if gone and (asked is None or asked <= over):
-            return Left(fate="gone", ms=max(0.0, (max(gone) - began) / 1e6))
+            return Disconnect(fate="gone", ms=max(0.0, (max(gone) - began) / 1e6))
         if asked is not None and asked <= over:
-            return Left(fate="ended")
+            return Disconnect(fate="ended")
         if not in_time:
-            return Left(fate="ended" if asked is None and lines else "open")
+            return Disconnect(fate="ended" if asked is None and lines else "open")
         await asyncio.sleep(0.02)
 
 

@@ -29,7 +29,7 @@ from bench.run.context import Link, Tally
 from bench.run.preflight import endpoints as endpoint_
 from bench.run.preflight.preflight import PreflightResult
 from bench.simulator.process import Simulator
-from bench.testing.plugin.leave_early import Left, leave
+from bench.testing.plugin.leave_early import Disconnect, leave_early
 
 Row = Mapping[str, Any]
 PAIRS = 2
@@ -47,8 +47,8 @@ class Evidence:
     """A pair after the streams were left, by the same client."""
     lag_ns: Sequence[int]
     """By trial: the longest time in which the event loop did nothing else."""
-    closed: Left
-    cancelled: Left
+    closed: Disconnect
+    cancelled: Disconnect
     orphans: int
 
 
@@ -61,12 +61,12 @@ async def gather(
     try:
         with TemporaryDirectory() as folder:
             async with AsyncExitStack() as stack:
-                link = await _linked(scenario, simulator, stack)
+                link = await _open_link(scenario, simulator, stack)
                 first, again = Path(folder) / "first", Path(folder) / "again"
                 tally = await _pairs(scenario, params, link, manager, first, PAIRS)
                 lag = list(ticker.lag_ns)
-                closed = await leave(scenario, link, params, truth, how="close", trial_id=-2)
-                cancelled = await leave(scenario, link, params, truth, how="cancel", trial_id=-3)
+                closed = await leave_early(scenario, link, params, truth, how="close", trial_id=-2)
+                cancelled = await leave_early(scenario, link, params, truth, how="cancel", trial_id=-3)
                 tally_again = await _pairs(scenario, params, link, manager, again, 1)
             return Evidence(
                 trials=journal_rows(first, "trials"),
@@ -80,7 +80,7 @@ async def gather(
         manager.unregister(ticker)
 
 
-async def _linked(scenario: Scenario, simulator: Simulator, stack: AsyncExitStack) -> Link:
+async def _open_link(scenario: Scenario, simulator: Simulator, stack: AsyncExitStack) -> Link:
     target = replace(BUILT_IN[0], base_url=simulator.base_url)
     checked = PreflightResult(models=["sim-1"], temperature=0, length=True, notices=(), server=None)
     endpoint = endpoint_.CheckedTarget(target=target, key=DUMMY_KEY, headers={}, checked=checked)
@@ -114,10 +114,10 @@ class _Ticker:
 
     @hookimpl
     def observe(self, trial: Trial) -> AbstractAsyncContextManager[None]:  # noqa: ARG002
-        return self._watched()
+        return self._measure_lag()
 
     @asynccontextmanager
-    async def _watched(self) -> AsyncIterator[None]:
+    async def _measure_lag(self) -> AsyncIterator[None]:
         turns = [perf_counter_ns()]
         task = asyncio.create_task(_tick(turns))
         try:

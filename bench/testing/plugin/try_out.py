@@ -97,19 +97,19 @@ class _Watch:
 
     @hookimpl
     def observe(self, trial: Trial) -> AbstractAsyncContextManager[None]:
-        return _watched(trial)
+        return _show_trial(trial)
 
 
 @asynccontextmanager
-async def _watched(trial: Trial) -> AsyncIterator[None]:
+async def _show_trial(trial: Trial) -> AsyncIterator[None]:
     _print(f"\n{trial.scenario}, {trial.delivery}, {trial.model} on {trial.target}")
-    trial.pieces = _Shown(trial)
+    trial.pieces = _PrintedPieces(trial)
     yield
     if trial.delivery == "blocking" and trial.error is None:
         _print(_line(trial.t_end - trial.t_origin, trial.result))
 
 
-class _Shown(list[tuple[int, Any]]):
+class _PrintedPieces(list[tuple[int, Any]]):
     """The pieces of a trial: each is shown when it has been stamped, so the stamp has no part of the printing."""
 
     def __init__(self, trial: Trial) -> None:
@@ -153,7 +153,7 @@ def _table(cell: Cell, trials: Sequence[Row], metrics: Sequence[Row]) -> list[st
         ("attempts", [_number(trial["attempts"]) for trial in trials]),
         ("result, characters", [_number(trial["result_chars"]) for trial in trials]),
         ("status", [trial["status"] for trial in trials]),
-        *_recorded(trials, metrics),
+        *_metric_rows(trials, metrics),
     ]
     wide = max(len(label) for label, _ in rows)
     lines = [f"{label:<{wide}}" + "".join(f"  {value:>14}" for value in values) for label, values in rows]
@@ -161,7 +161,7 @@ def _table(cell: Cell, trials: Sequence[Row], metrics: Sequence[Row]) -> list[st
     return [*lines, *errors, f"results: {_equal(trials)}"]
 
 
-def _recorded(trials: Sequence[Row], metrics: Sequence[Row]) -> Iterator[tuple[str, list[str]]]:
+def _metric_rows(trials: Sequence[Row], metrics: Sequence[Row]) -> Iterator[tuple[str, list[str]]]:
     """What the plugin recorded; of a name that came several times, the last."""
     ids = [trial["trial_id"] for trial in trials]
     found = {(row["trial_id"], row["name"]): row for row in metrics if row["trial_id"] in ids}

@@ -12,7 +12,17 @@ import pytest
 
 from bench.core.trial import Interruption
 from bench.plan.plan import PlannedTrial
-from bench.run.pacing import AHEAD_NS, MOST_AHEAD, Carry, Places, Unit, ahead, closed_loop, open_loop, scheduled
+from bench.run.pacing import (
+    AHEAD_NS,
+    MOST_AHEAD,
+    Carry,
+    Outstanding,
+    Unit,
+    closed_loop,
+    open_loop,
+    prefetch_closed_loop,
+    prefetch_open_loop,
+)
 
 pytestmark = pytest.mark.alone
 
@@ -49,7 +59,7 @@ class Carried:
         self.cancelled: list[int] = []
         self.running = self.most = 0
         self.three = asyncio.Event()
-        self.broken_off = asyncio.Event()
+        self.abort = asyncio.Event()
         self._seconds, self._first, self._failing = seconds, first, failing
 
     async def __call__(self, unit: Unit) -> None:
@@ -62,7 +72,7 @@ class Carried:
         try:
             seconds = self._first if number == 0 and self._first is not None else self._seconds
             with suppress(TimeoutError):
-                await asyncio.wait_for(self.broken_off.wait(), seconds)
+                await asyncio.wait_for(self.abort.wait(), seconds)
                 raise Interruption
             if number == self._failing:
                 raise ValueError("a plugin's fault")
@@ -73,14 +83,14 @@ class Carried:
         finally:
             self.running -= 1
 
-    def freeing(self, places: Places) -> Carry:
+    def freeing(self, outstanding: Outstanding) -> Carry:
         """The same, each leaving its place at its end."""
 
         async def carry(unit: Unit) -> None:
             try:
                 await self(unit)
             finally:
-                places.free(unit[0].trial_id)
+                outstanding.remove(unit[0].trial_id)
 
         return carry
 
@@ -93,16 +103,16 @@ class Elsewhere:
         self.said: list[str] = []
         self.over = asyncio.Event()
 
-    def all_read(self) -> None:
+    def end_timing(self) -> None:
         """Noted."""
         self.said.append("all read")
         self.over.set()
 
-    def broken_off(self) -> None:
+    def abort(self) -> None:
         """Noted, and done."""
         self.said.append("broken off")
         if self.carried is not None:
-            self.carried.broken_off.set()
+            self.carried.abort.set()
 
 
 def test_open_loop_begins_at_its_time_whatever_became_of_those_before() -> None:
@@ -121,8 +131,12 @@ def test_open_loop_may_begin_ahead() -> None:
     """Where another process keeps the time, a unit is handed over that much sooner."""
     dues = [0, AHEAD_NS, AHEAD_NS + 200_000_000]
     carried = Carried()
-    places = Places()
-    asyncio.run(scheduled(units(3, dues), carried.freeing(places), places, Elsewhere(), t_group=carried.t_group))
+    outstanding = Outstanding()
+    asyncio.run(
+        prefetch_open_loop(
+            units(3, dues), carried.freeing(outstanding), outstanding, Elsewhere(), t_group=carried.t_group
+        )
+    )
     assert carried.begun[1][1] < 100_000_000
     assert carried.begun[2][1] >= 100_000_000
 
@@ -163,22 +177,24 @@ def test_ahead_hands_over_a_few_more_than_the_slots() -> None:
 
 def test_what_is_read_leaves_its_place_before_it_is_decoded() -> None:
     """A trial whose answer is complete holds no place, so that the slots stay busy; decoding waits for the last."""
-    places, elsewhere, carried = Places(), Elsewhere(), Carried()
+    outstanding, elsewhere, carried = Outstanding(), Elsewhere(), Carried()
 
     async def carry(unit: Unit) -> None:
         await carried(unit)
-        places.free(unit[0].trial_id)
+        outstanding.remove(unit[0].trial_id)
         await elsewhere.over.wait()
 
-    asyncio.run(ahead(units(20), carry, 4, places, elsewhere, t_group=carried.t_group))
+    asyncio.run(prefetch_closed_loop(units(20), carry, 4, outstanding, elsewhere, t_group=carried.t_group))
     assert sorted(carried.ended) == list(range(20))
     assert elsewhere.said == ["all read"]
 
 
 def handed_over(carried: Carried, number: int, slots: int) -> Coroutine[Any, Any, None]:
     """So many units, ahead of another process with so many slots."""
-    places = Places()
-    return ahead(units(number), carried.freeing(places), slots, places, Elsewhere(carried), t_group=carried.t_group)
+    outstanding = Outstanding()
+    return prefetch_closed_loop(
+        units(number), carried.freeing(outstanding), slots, outstanding, Elsewhere(carried), t_group=carried.t_group
+    )
 
 
 def driven(loop: str, carried: Carried, number: int, dues: Sequence[int]) -> Coroutine[Any, Any, None]:

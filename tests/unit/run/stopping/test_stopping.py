@@ -24,7 +24,7 @@ from bench.plan.schedule import make_plan
 from bench.plan.settings import FIRST_LOOK
 from bench.run.stopping import precision
 from bench.run.stopping.ending import ending
-from bench.run.stopping.ledger import Ledger, Most
+from bench.run.stopping.ledger import Ceiling, Ledger
 from bench.run.stopping.precision import CellWidth, Seen, next_look, same_work
 from bench.run.stopping.stopping import Stopping
 from bench.stats.serial_correlation import shift_in_time
@@ -84,7 +84,7 @@ def run_pair(stopping: Stopping, number: int, phase: Any = "measure", **changed:
     pair = pair_of(number, phase)
     assert stopping.allows(pair)
     for trial in pair:
-        stopping.ended(trial, CELL, row_of(trial, **changed))
+        stopping.trial_ended(trial, CELL, row_of(trial, **changed))
 
 
 # ---- the text of a budget
@@ -140,7 +140,7 @@ def test_what_is_no_budget(text: str) -> None:
 
 def ledger(*budgets: str, requests: int = 1, retries: int = 0) -> Ledger:
     """Every trial takes at most 100 tokens in and 50 out a request."""
-    most = Most(requests=requests, input=100, output=50, price=PRICE)
+    most = Ceiling(requests=requests, input=100, output=50, price=PRICE)
     return Ledger([parse_budget(text) for text in budgets], {(0, 0): most}, retries)
 
 
@@ -152,8 +152,8 @@ def test_a_pair_is_set_aside_at_its_most() -> None:
     book.set_aside(pair_of(0))
     assert book.exceeded_by(pair_of(1)) == parse_budget("901-tokens")
     for trial in pair_of(0):
-        book.settle(trial, row_of(trial), untold=0)
-    assert book.spent() == pytest.approx((60, 2 * (10 + 200) / 1e6))
+        book.settle(trial, row_of(trial), without_usage=0)
+    assert book.total() == pytest.approx((60, 2 * (10 + 200) / 1e6))
     assert book.exceeded_by(pair_of(1)) is None
 
 
@@ -180,28 +180,32 @@ def test_a_conversation_sends_its_answers_again() -> None:
 def test_what_answers_showed_takes_the_place_of_the_bound() -> None:
     """Input as shown and the nonce's 18 bytes; an answer longer than its limit is expected again."""
     book = ledger()
-    book.settle(planned(0), row_of(planned(0), input_tokens=10, output_tokens=70), untold=0)
+    book.settle(planned(0), row_of(planned(0), input_tokens=10, output_tokens=70), without_usage=0)
     assert book.reserve(planned(1))[0] == 10 + 18 + 70
 
 
 def test_an_answer_without_usage_counts_at_its_most() -> None:
     """It may be charged, so it counts against the budget, and is kept apart from what usage said."""
     book = ledger()
-    book.settle(planned(0), row_of(planned(0), status="cancelled", input_tokens=None, output_tokens=None), untold=1)
-    assert (book.told.tokens.total, book.untold.tokens.total, book.untold.trials) == (0, 150, 1)
-    assert book.spent()[0] == 150
-    book.settle(planned(1), row_of(planned(1), status="http_429", input_tokens=None, output_tokens=None), untold=0)
-    assert book.spent()[0] == 150
-    book.settle(planned(2), row_of(planned(2), attempts=None, requests=None), untold=0)
-    assert book.untold.trials == 2
+    book.settle(
+        planned(0), row_of(planned(0), status="cancelled", input_tokens=None, output_tokens=None), without_usage=1
+    )
+    assert (book.by_usage.tokens.total, book.without_usage.tokens.total, book.without_usage.trials) == (0, 150, 1)
+    assert book.total()[0] == 150
+    book.settle(
+        planned(1), row_of(planned(1), status="http_429", input_tokens=None, output_tokens=None), without_usage=0
+    )
+    assert book.total()[0] == 150
+    book.settle(planned(2), row_of(planned(2), attempts=None, requests=None), without_usage=0)
+    assert book.without_usage.trials == 2
 
 
 def test_calibration_is_free() -> None:
     """The ledger does not know its cells."""
     book = ledger("1-tokens")
     assert book.exceeded_by([planned(0, "calibrate", cell=5)]) is None
-    book.settle(planned(0, "calibrate", cell=5), row_of(planned(0)), untold=1)
-    assert book.spent() == (0, 0.0)
+    book.settle(planned(0, "calibrate", cell=5), row_of(planned(0)), without_usage=1)
+    assert book.total() == (0, 0.0)
 
 
 @settings(max_examples=50)
@@ -216,13 +220,13 @@ def test_the_budget_is_never_exceeded(answers: list[tuple[int, int, bool]], limi
     for number, (sent, made, told) in enumerate(answers):
         if len(flying) == 2 * at_a_time:
             usage: dict[str, Any] = {"input_tokens": sent if told else None, "output_tokens": made if told else None}
-            book.settle(flying.pop(), row_of(planned(0), **usage), untold=int(not told))
+            book.settle(flying.pop(), row_of(planned(0), **usage), without_usage=int(not told))
         elif book.exceeded_by(pair_of(number)) is None:
             book.set_aside(pair_of(number))
             flying += pair_of(number)
     for trial in flying:
-        book.settle(trial, row_of(trial, input_tokens=100, output_tokens=50), untold=0)
-    assert book.told.tokens.total + book.untold.tokens.total <= limit
+        book.settle(trial, row_of(trial, input_tokens=100, output_tokens=50), without_usage=0)
+    assert book.by_usage.tokens.total + book.without_usage.tokens.total <= limit
 
 
 # ---- time
@@ -235,11 +239,11 @@ def test_time_ends_before_the_pair_that_could_exceed_it() -> None:
     assert stopping.allows(pair_of(0))
     now += 4
     for trial in pair_of(0):
-        stopping.ended(trial, CELL, row_of(trial))
+        stopping.trial_ended(trial, CELL, row_of(trial))
     now += 1.9
     assert stopping.allows(pair_of(1))
     for trial in pair_of(1):
-        stopping.ended(trial, CELL, row_of(trial))
+        stopping.trial_ended(trial, CELL, row_of(trial))
     now += 0.2
     assert not stopping.allows(pair_of(2))
     assert stopping.out_of == parse_budget("10s")
@@ -283,10 +287,10 @@ def test_nobody_looks_while_trials_are_in_flight() -> None:
     for number in range(1, FIRST_LOOK + 5):
         assert stopping.allows(pair_of(number))
         for trial in pair_of(number):
-            stopping.ended(trial, CELL, row_of(trial))
+            stopping.trial_ended(trial, CELL, row_of(trial))
     assert wants(stopping, pair_of(99)), "pair 0 is still in flight"
     for trial in pair_of(0):
-        stopping.ended(trial, CELL, row_of(trial))
+        stopping.trial_ended(trial, CELL, row_of(trial))
     stopping.look()
     assert not wants(stopping, pair_of(99))
 
@@ -472,7 +476,7 @@ def test_a_budget_was_spent() -> None:
     number = 0
     while stopping.allows(pair_of(number)):
         for trial in pair_of(number):
-            stopping.ended(trial, CELL, row_of(trial, useful=900 + 20 * number))
+            stopping.trial_ended(trial, CELL, row_of(trial, useful=900 + 20 * number))
         number += 1
     assert number == 6
     said = line(stopping, SIM)
@@ -485,7 +489,7 @@ def test_what_was_not_told_is_said() -> None:
     stopping = Stopping(ledger=ledger())
     for trial in pair_of(0):
         stopping.allows([trial])
-        stopping.ended(trial, CELL, row_of(trial, input_tokens=None, output_tokens=None), untold=1)
+        stopping.trial_ended(trial, CELL, row_of(trial, input_tokens=None, output_tokens=None), without_usage=1)
     assert line(stopping, PAID, pairs=1) == (
         "ended: all 1 pairs; cost: 0 output and 0 input tokens, nothing was spent: on this machine; "
         "2 trials had answers that did not say what they used, at most 300 tokens or under 0.01 USD"

@@ -12,7 +12,7 @@ from bench.core.errors import BenchError
 from bench.records.schema import TRIAL_STATUS
 from bench.simulator.conformance_set import Stream, choose, load
 from bench.testing.conformance.check import Result, judge, lags, tolerance
-from bench.testing.conformance.run import WARM_UP, Taken
+from bench.testing.conformance.run import WARM_UP, RecordedTrial
 from bench.testing.conformance.table import Conclusion, as_table
 
 STREAMS = load()
@@ -51,7 +51,7 @@ def test_a_wrong_mark_is_out_of_reach() -> None:
         assert all(later - earlier >= 20 for earlier, later in pairwise(times)), stream.model
 
 
-def taken(stream: Stream, *, status: str = "ok", **shifts: float) -> Taken:
+def taken(stream: Stream, *, status: str = "ok", **shifts: float) -> RecordedTrial:
     """A perfect trial of a stream, but for a status, and for times (`ttft`, `visible`, `ttfu`) that are ms off."""
     truth, names = stream.truth, ("ttft", "visible", "ttfu")
     times = [truth.first_at, truth.visible_at, truth.useful_at]
@@ -68,7 +68,7 @@ def taken(stream: Stream, *, status: str = "ok", **shifts: float) -> Taken:
     }
     sent = [int(write.at * MS) for write in stream.turn.writes]
     events = [event(number, int(at * MS)) for number, at in enumerate(truth.deltas_at)]
-    return Taken(trial=row, attempt={"terminal": truth.terminal}, events=events, t_sent=sent)
+    return RecordedTrial(trial=row, attempt={"terminal": truth.terminal}, events=events, t_sent=sent)
 
 
 def event(seq: int, t_read: int) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def event(seq: int, t_read: int) -> dict[str, Any]:
 TEXT = STREAMS["responses/text"]
 
 
-def judged(*trials: Taken, stream: Stream = TEXT) -> Result:
+def judged(*trials: RecordedTrial, stream: Stream = TEXT) -> Result:
     """What is said of these trials with the widest tolerance."""
     return judge(stream, trials, 10.0)
 
@@ -110,7 +110,7 @@ def test_a_time_that_should_not_be_is_wrong() -> None:
     stream = STREAMS["responses/reasoning_text_only"]
     one = taken(stream, status="invalid_result")
     row = {**one.trial, "t_first_visible": one.trial["t_first_token"]}
-    result = judge(stream, [Taken(trial=row, attempt=one.attempt, events=one.events, t_sent=one.t_sent)], 10.0)
+    result = judge(stream, [RecordedTrial(trial=row, attempt=one.attempt, events=one.events, t_sent=one.t_sent)], 10.0)
     assert result.wrong == ["visible: a time, not none"]
 
 
@@ -122,15 +122,15 @@ def test_gaps_are_compared_one_by_one() -> None:
     assert with_events(one, one.events[1:]).wrong == ["gaps: 0, not 3"]
 
 
-def with_events(one: Taken, events: Sequence[Any]) -> Result:
+def with_events(one: RecordedTrial, events: Sequence[Any]) -> Result:
     """What is said of the same trial with other events."""
-    return judged(Taken(trial=one.trial, attempt=one.attempt, events=events, t_sent=one.t_sent))
+    return judged(RecordedTrial(trial=one.trial, attempt=one.attempt, events=events, t_sent=one.t_sent))
 
 
 def test_what_was_not_sent_is_not_judged() -> None:
     """A trial whose truth is missing makes the stream wrong: nothing was compared."""
     one = taken(TEXT)
-    result = judged(Taken(trial=one.trial, attempt=one.attempt, events=one.events, t_sent=()))
+    result = judged(RecordedTrial(trial=one.trial, attempt=one.attempt, events=one.events, t_sent=()))
     assert result.wrong[0] == "only 0 of 1 trials had all of the 7 writes sent"
 
 
@@ -146,7 +146,9 @@ def test_read_lags_are_of_whole_events() -> None:
     """Several events of one write share its time; behind a write of raw text nobody knows which event is which."""
     assert list(lags(TEXT, [taken(TEXT, status="cut_mid_stream")])) == []
     split = STREAMS["chat/split_event"]
-    one = Taken(trial={"status": "ok"}, attempt={}, events=[event(0, 13 * MS), event(1, 300 * MS)], t_sent=[10 * MS])
+    one = RecordedTrial(
+        trial={"status": "ok"}, attempt={}, events=[event(0, 13 * MS), event(1, 300 * MS)], t_sent=[10 * MS]
+    )
     assert list(lags(split, [one])) == [3.0]
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from bench import Ask, Scenario
 from bench.testing.plugin.findings import answers
-from bench.testing.plugin.leave_early import Left
+from bench.testing.plugin.leave_early import Disconnect
 from bench.testing.plugin.observe import Evidence
 
 MS = 1_000_000
@@ -38,8 +38,8 @@ SEEN = Evidence(
     trials=[row("streamed"), row("blocking")],
     again=[row("streamed"), row("blocking")],
     lag_ns=[10 * MS, 10 * MS],
-    closed=Left(fate="gone", ms=1),
-    cancelled=Left(fate="gone", ms=1),
+    closed=Disconnect(fate="gone", ms=1),
+    cancelled=Disconnect(fate="gone", ms=1),
     orphans=0,
 )
 PAIR = Scenario("x", streamed, blocking, check=len)
@@ -111,7 +111,7 @@ def test_half_of_a_json_text_is_garbage() -> None:
 )
 def test_leaving(fate: Any, verdict: str) -> None:
     """What became of a stream that was left is judged alike, however it was left."""
-    seen = replace(SEEN, closed=Left(fate=fate), cancelled=Left(fate=fate))
+    seen = replace(SEEN, closed=Disconnect(fate=fate), cancelled=Disconnect(fate=fate))
     assert found(PAIR, seen, "closing").startswith(verdict)
     assert found(PAIR, seen, "cancelling").startswith(verdict)
 
