@@ -1,4 +1,4 @@
-"""Why a stream is held up, and which line to change. Pure."""
+"""Why a stream is held up, and which line to change."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import NamedTuple
 from bench.doctor.diagnosis import Fix, Mode, Verdict
 from bench.doctor.products import Product, products_named
 from bench.doctor.verdict.bursts import Nature
-from bench.doctor.verdict.judged import Judgement
+from bench.doctor.verdict.judgement import Judgement
 from bench.doctor.verdict.votes import OFTEN
 
 NAGLE_MS = (35.0, 45.0)
 """Linux delays an acknowledgement by 40 ms at least, and Nagle's algorithm waits for it (RFC 896, RFC 1122 4.2.3.2)."""
 BUFFERS = (4096, 8192, 16384, 32768, 65536)
 NEAR = 0.08
-"""So near a power of two, as a share of it, a lump has that size: chunk framing and cut events are in it too."""
+"""A lump this close to a power of two, as a share of it, has that size: chunk framing and cut events are in it too."""
 IN_APP = Fix(
     where="or in the application, as a response header",
     lines=("X-Accel-Buffering: no",),
@@ -88,12 +88,17 @@ class Advice(NamedTuple):
 
 
 def advise(judged: Judgement, mode: Mode, headers: Mapping[str, str], plain: Verdict | None) -> Advice:
-    """For a verdict that is not healthy. `plain`: the verdict on the same request without compression, if it was."""
+    """Name cause and changes for a verdict that is not healthy.
+
+    `plain`: the verdict on the same request without compression, where the answer was compressed.
+    """
     found = products_named(headers)
     compressed = headers.get("content-encoding", "identity")
     held = judged.verdict in {"bursty", "fake", "blocked"}
     if held and compressed not in {"", "identity"} and plain is not None and plain != judged.verdict:
-        return _compression_advice(compressed, plain, found)
+        why = f"The answer is compressed ({compressed}), and the compressor holds it back: {_WITHOUT[plain]}"
+        own = [one.uncompress for one in found if one.uncompress]
+        return Advice(why, [*(own or [UNCOMPRESS]), *(_unbuffer(found) if plain == "bursty" else [])])
     match judged.verdict:
         case "bursty":
             return _lumps(judged, found)
@@ -119,14 +124,8 @@ _WITHOUT: Mapping[Verdict, str] = {
 """What one answer without compression may be found to do."""
 
 
-def _compression_advice(encoding: str, plain: Verdict, found: Sequence[Product]) -> Advice:
-    why = f"The answer is compressed ({encoding}), and the compressor holds it back: {_WITHOUT[plain]}"
-    own = [one.uncompress for one in found if one.uncompress]
-    return Advice(why, [*(own or [UNCOMPRESS]), *(_unbuffer(found) if plain == "bursty" else [])])
-
-
 def _lumps(judged: Judgement, found: Sequence[Product]) -> Advice:
-    """The texts name no figures, so that what several modes have in common is said once."""
+    # The texts name no figures, so that what several modes have in common is said once.
     nature = judged.nature
     if judged.pattern and nature == "time" and NAGLE_MS[0] <= judged.pattern.period_ms <= NAGLE_MS[1]:
         return Advice(_NAGLE, [NO_DELAY])
@@ -166,7 +165,7 @@ def _with_habits(why: str, found: Sequence[Product]) -> str:
 
 
 def size_text(size: float) -> str:
-    """`4 KiB` where it is nearly that, else `4.4 KiB` or `870 bytes`."""
+    """Write a size as `4 KiB` where it is nearly that, else as `4.4 KiB` or `870 bytes`."""
     for buffer in BUFFERS:
         if abs(size - buffer) <= NEAR * buffer:
             return f"{buffer // 1024} KiB"

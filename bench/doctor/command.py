@@ -1,4 +1,4 @@
-"""`bench doctor`: what is to be examined, the user's consent, the examination, and what is shown of it."""
+"""`bench doctor`: choose the endpoints, ask for consent, examine them, and show the diagnosis."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,7 +37,7 @@ WIDEST = 100
 
 
 def doctor(settings: DoctorSettings, argv: Sequence[str], *, confirm: Callable[[str], bool]) -> int:
-    """The whole command; the exit code."""
+    """Carry the command out and return its exit code."""
     chosen = choose(settings)
     announce(chosen, settings)
     if settings.dry_run:
@@ -48,13 +48,13 @@ def doctor(settings: DoctorSettings, argv: Sequence[str], *, confirm: Callable[[
     found, notes, interrupted = Examination(), list[str](), False
     with start_simulators(chosen) as (reachable, metronome):
         patients, sent = asyncio.run(admit(reachable, settings, notes))
-        total = sum(request.api in patient.apis for patient in patients for request in settings.requests)
+        total = sum(question.api in patient.apis for patient in patients for question in settings.questions)
         with progress(total, "requests") as reporter:
             try:
                 asyncio.run(
                     examine(
                         patients,
-                        settings.requests,
+                        settings.questions,
                         found,
                         metronome_url=metronome,
                         deadline_s=settings.deadline,
@@ -77,7 +77,7 @@ def doctor(settings: DoctorSettings, argv: Sequence[str], *, confirm: Callable[[
 
 
 def repeat_command(argv: Sequence[str]) -> list[str]:
-    """The command line without what is about its page and its question."""
+    """Return the command line without the options for the page and the consent."""
     kept, skips = [], False
     for word in argv:
         if not (skips or word in {"-y", "--yes", "--open", "--html"} or word.startswith("--html=")):
@@ -88,25 +88,20 @@ def repeat_command(argv: Sequence[str]) -> list[str]:
 
 @contextmanager
 def start_simulators(chosen: Sequence[DoctorEndpoint]) -> Iterator[tuple[Sequence[DoctorEndpoint], str]]:
-    """The endpoints with their addresses, and that of the simulator with the metronome."""
-    with running() as metronome:
-        if not any(one.target.simulated for one in chosen):
-            yield chosen, metronome.base_url
-            return
-        with running() as simulator:  # one of its own: the metronome must not hold it up
-            yield (
-                [
-                    replace(one, target=replace(one.target, base_url=simulator.base_url))
-                    if one.target.simulated
-                    else one
-                    for one in chosen
-                ],
-                metronome.base_url,
-            )
+    """Start the metronome's simulator and one for the target `sim`; yield the endpoints, and the metronome's URL."""
+    with ExitStack() as stack:
+        metronome = stack.enter_context(running())
+        if any(one.target.simulated for one in chosen):
+            simulator = stack.enter_context(running())  # one of its own: the metronome must not hold it up
+            chosen = [
+                replace(one, target=replace(one.target, base_url=simulator.base_url)) if one.target.simulated else one
+                for one in chosen
+            ]
+        yield chosen, metronome.base_url
 
 
 async def check_simulator(simulator: str) -> None:
-    """Raise `BenchError` where there is none, before any gateway is asked."""
+    """Raise `BenchError` where no simulator is at that URL, before any gateway is asked."""
     async with simulator_at(simulator):
         pass
 
@@ -114,7 +109,10 @@ async def check_simulator(simulator: str) -> None:
 async def admit(
     chosen: Sequence[DoctorEndpoint], settings: DoctorSettings, notes: list[str]
 ) -> tuple[list[Patient], int]:
-    """Preflight of each endpoint, and how many requests that took. Raises `BenchError` for what hinders all others."""
+    """Run the preflight of each endpoint; return them with the number of requests that took.
+
+    Raises `BenchError` for what hinders all other requests.
+    """
     patients, sent = [], 0
     for one in chosen:
         key, headers = key_for(one.target, os.environ), expanded_headers(one.target, os.environ)
@@ -143,7 +141,7 @@ async def admit(
 
 
 def show(diagnosis: Diagnosis, settings: DoctorSettings) -> None:
-    """To stdout in the form that was asked for, and as a page."""
+    """Print the diagnosis in the form that was asked for, and write the page if one was."""
     if settings.form == "json":
         from bench.doctor.reports.json import render_json  # noqa: PLC0415
 
@@ -155,13 +153,11 @@ def show(diagnosis: Diagnosis, settings: DoctorSettings) -> None:
     else:
         from bench.doctor.reports.terminal import render_terminal  # noqa: PLC0415
 
-        print(render_terminal(diagnosis, width=_columns(), color=sys.stdout.isatty()), end="")  # noqa: T201
+        color = sys.stdout.isatty()
+        width = shutil.get_terminal_size().columns if color else WIDEST
+        print(render_terminal(diagnosis, width=width, color=color), end="")  # noqa: T201
     if settings.html or settings.open_html:
         _write_page(diagnosis, settings)
-
-
-def _columns() -> int:
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDEST
 
 
 def _write_page(diagnosis: Diagnosis, settings: DoctorSettings) -> None:

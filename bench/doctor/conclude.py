@@ -1,8 +1,9 @@
-"""From what was read to the diagnosis. Pure, and after the last request: it imports what no measuring process may."""
+"""Turn the readings of an examination into a `Diagnosis`, after the last request: it imports scipy and pandas."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from bench import __version__
@@ -16,22 +17,20 @@ from bench.doctor.diagnosis import (
     UNDECIDED,
     Check,
     Curve,
-    Delay,
     Diagnosis,
-    Difference,
     Finding,
     Floor,
-    Hop,
     Mode,
     Verdict,
+    group_by,
 )
-from bench.doctor.probe.behind import UpstreamLog, path_delays, upstream_checks
 from bench.doctor.probe.examine import Examination, Patient
-from bench.doctor.probe.metronome import MachineLateness, quantile
+from bench.doctor.probe.metronome import quantile
+from bench.doctor.probe.upstream import UpstreamLog, path_delays, upstream_checks
 from bench.doctor.products import server_text
 from bench.doctor.verdict.hops import difference
 from bench.doctor.verdict.judge import judge, share_nature
-from bench.doctor.verdict.judged import Judgement
+from bench.doctor.verdict.judgement import Judgement
 from bench.doctor.verdict.path import local_steps
 from bench.doctor.verdict.properties import HopEvidence, checks, merge_checks
 from bench.doctor.verdict.reading import Reading
@@ -39,125 +38,118 @@ from bench.doctor.verdict.votes import resolution, vote
 
 EXIT_STREAMING, EXIT_NOT, EXIT_INCONCLUSIVE = 0, 1, 4
 _MODES: Mapping[Mode, str] = {"text": "text", "tools": "tool arguments", "structured": "structured output"}
+_WORDS: Mapping[Verdict, str] = {
+    "streaming": "streams",
+    "bursty": "delivers in lumps",
+    "fake": "sends answers that were complete before they began",
+    "blocked": "holds answers until they are complete",
+    "not streaming": "does not stream",
+    "broken": "sends broken streams",
+    "inconclusive": "is inconclusive",
+}
 
 
 def conclude(
     patients: Sequence[Patient], found: Examination, *, again: str, requests: int, notes: Sequence[str]
 ) -> Diagnosis:
-    """All that can be said. `requests`: that were sent before the examination; `again`: the command line."""
-    lateness = found.lateness
-    limit = resolution(lateness.p90)
-    findings = [one for number in range(len(patients)) for one in _findings(patients, found, number, lateness)]
-    hops = [_hop_with_server(patient, number, found.readings) for number, patient in enumerate(patients)]
+    """Judge each hop and collect the results.
+
+    `requests`: how many were sent before the examination. `again`: the command line that repeats it.
+    """
+    floor = found.floor
+    hops = [replace(one.hop, server=_server(found, number)) for number, one in enumerate(patients)]
+    findings = [one for number, hop in enumerate(hops) for one in _findings(hop.name, number, found, floor)]
     broken = sum(one.is_broken for one in found.readings)
     unsound = f"{broken} of {len(found.readings)} answers were not sound" if broken else ""
-    told = [one.tokens for one in found.readings if one.tokens is not None]
+    tokens = [one.tokens for one in found.readings if one.tokens is not None]
     return Diagnosis(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         version=__version__,
         hops=hops,
         answer=answer(findings, unsound),
         findings=findings,
-        checks=[check for number in range(len(patients)) for check in _checks(patients, found, number, limit)],
-        differences=list(_differences(findings, found.readings, hops)),
-        added=[one for number in range(len(patients)) for one in _added(patients, found, number)],
-        floor=_floor(lateness),
+        checks=[check for number, hop in enumerate(hops) for check in _checks(hop.name, number, found, floor)],
+        differences=[
+            difference(base, other, found.readings, (0, number))
+            for number, hop in enumerate(hops[1:], 1)
+            for other in findings
+            for base in findings
+            if (base.hop, other.hop) == (hops[0].name, hop.name) and base.label == other.label
+        ],
+        added=[
+            delay
+            for number, hop in enumerate(hops)
+            if found.upstream
+            for delay in path_delays(found.upstream, number, hop.name, found.readings)
+        ],
+        floor=replace(floor, sentence=words.instrument(floor)),
         requests=requests + found.requests,
-        tokens=sum(told) if told else None,
+        tokens=sum(tokens) if tokens else None,
         notes=notes,
         again=again,
         exit_code=EXIT_NOT if unsound else exit_code(findings),
     )
 
 
-def _hop_with_server(patient: Patient, number: int, readings: Sequence[Reading]) -> Hop:
-    """With what its headers say that it is."""
-    said = next((text for one in readings if one.hop == number and (text := server_text(one.headers))), "")
-    return Hop(name=patient.hop.name, base_url=patient.hop.base_url, model=patient.hop.model, server=said)
+def _server(found: Examination, number: int) -> str:
+    """Return what the headers of the first answer that has some name as the hop's server."""
+    return next((text for one in found.readings if one.hop == number and (text := server_text(one.headers))), "")
 
 
-def _findings(
-    patients: Sequence[Patient], found: Examination, number: int, lateness: MachineLateness
-) -> Iterator[Finding]:
-    """Of one hop, by API and mode in the order in which they were asked."""
-    hop, limit = patients[number].hop.name, resolution(lateness.p90)
+def _findings(hop: str, number: int, found: Examination, floor: Floor) -> Iterator[Finding]:
+    """Judge one hop by API and mode, in the order in which they were asked."""
+    limit = resolution(floor.p90_ms)
     mine = [one for one in found.readings if one.hop == number]
-    by_kind: dict[tuple[Api, Mode], list[Reading]] = {}
-    for one in mine:
-        by_kind.setdefault((one.question.api, one.question.mode), []).append(one)
-    texts = {api: judge(readings, None, limit) for (api, mode), readings in by_kind.items() if mode == "text"}
+    kinds = group_by(mine, lambda one: (one.question.api, one.question.mode))
+    texts = {api: judge(readings, None, limit) for (api, mode), readings in kinds.items() if mode == "text"}
     judged = [
         texts[api] if mode == "text" else judge(readings, texts.get(api), limit)
-        for (api, mode), readings in by_kind.items()
+        for (api, mode), readings in kinds.items()
     ]
-    for ((api, mode), readings), said in zip(by_kind.items(), share_nature(judged), strict=True):
-        plain = _plain(found, number, api, limit)
-        yield finding(hop, api, mode, said, readings, plain, lateness=lateness, behind=found.behind)
+    for ((api, mode), readings), judgement in zip(kinds.items(), share_nature(judged), strict=True):
+        # headers and curve of the longest answer stand for all
+        longest = max(readings, key=lambda one: (one.is_whole, one.chars))
+        plain = next((one for one in found.plain if (one.hop, one.question.api) == (number, api)), None)
+        advice = advise(judgement, mode, longest.headers, _single_verdict(plain, limit) if plain else None)
+        yield Finding(
+            hop=hop,
+            api=api,
+            mode=mode,
+            verdict=judgement.verdict,
+            happens=words.happens(judgement, mode),
+            sure=words.confidence(judgement, floor),
+            why=advice.why,
+            costs=words.costs(judgement),
+            change=advice.change,
+            numbers=numbers(judgement),
+            curve=_curve(hop, judgement.verdict, longest, found.upstream) if longest.arrivals else None,
+        )
 
 
-def finding(
-    hop: str,
-    api: Api,
-    mode: Mode,
-    judged: Judgement,
-    readings: Sequence[Reading],
-    plain: Verdict | None,
-    *,
-    lateness: MachineLateness,
-    behind: UpstreamLog | None,
-) -> Finding:
-    """The verdict with its words."""
-    shown = _longest_answer(readings)
-    advice = advise(judged, mode, shown.headers if shown else {}, plain)
-    return Finding(
-        hop=hop,
-        api=api,
-        mode=mode,
-        verdict=judged.verdict,
-        happens=words.happens(judged, mode),
-        sure=words.confidence(judged, lateness),
-        why=advice.why,
-        costs=words.costs(judged),
-        change=advice.change,
-        numbers=numbers(judged),
-        curve=_curve(hop, judged, shown, behind) if shown and shown.arrivals else None,
-    )
-
-
-def _longest_answer(readings: Sequence[Reading]) -> Reading | None:
-    """The longest answer, of those the first: whose headers and curve stand for all."""
-    return max(readings, key=lambda one: (one.is_whole, one.chars), default=None)
-
-
-def _plain(found: Examination, hop: int, api: Api, limit: float) -> Verdict | None:
-    """What a compressed answer is without compression."""
-    mine = [one for one in found.plain if (one.hop, one.question.api) == (hop, api)]
-    return _verdict_of_one(mine[0], limit) if mine else None
-
-
-def _verdict_of_one(reading: Reading, limit: float) -> Verdict | None:
+def _single_verdict(reading: Reading, limit: float) -> Verdict | None:
+    """Return what one answer alone shows; None where that is neither a stream nor lumps."""
     if not (reading.is_whole and reading.deltas):
         return None
-    found: dict[str, Verdict] = {"even": "streaming", "bursty": "bursty"}
-    return found.get(vote(reading, limit))
+    verdicts: dict[str, Verdict] = {"even": "streaming", "bursty": "bursty"}
+    return verdicts.get(vote(reading, limit))
 
 
-def _curve(hop: str, judged: Judgement, shown: Reading, behind: UpstreamLog | None) -> Curve:
-    upstream = behind.upstream.get(shown.nonce, ()) if behind else ()
-    sent = local_steps(upstream[-1], behind.offset) if behind and upstream else ()
+def _curve(hop: str, verdict: Verdict, reading: Reading, log: UpstreamLog | None) -> Curve:
+    responses = log.responses.get(reading.nonce, ()) if log else ()
+    sent = local_steps(responses[-1], log.offset) if log and responses else ()
     return Curve(
-        label=f"{shown.question.api}, {shown.question.mode}",
+        label=f"{reading.question.api}, {reading.question.mode}",
         hop=hop,
-        verdict=judged.verdict,
-        arrivals=[((time - shown.t_sent) / 1e6, chars) for time, chars in shown.arrivals],
-        headers_ms=shown.headers_ms,
-        end_ms=shown.end_ms,
-        sent=[((time - shown.t_sent) / 1e6, chars) for time, chars in sent],
+        verdict=verdict,
+        arrivals=[((time - reading.t_sent) / 1e6, chars) for time, chars in reading.arrivals],
+        headers_ms=reading.headers_ms,
+        end_ms=reading.end_ms,
+        sent=[((time - reading.t_sent) / 1e6, chars) for time, chars in sent],
     )
 
 
 def numbers(judged: Judgement) -> dict[str, float | int | str | None]:
-    """The evidence, for machines."""
+    """Return the evidence by the names that the JSON has."""
     pattern, shape = judged.pattern, judged.shape
     return {
         "answers": judged.answers,
@@ -190,50 +182,24 @@ def numbers(judged: Judgement) -> dict[str, float | int | str | None]:
     }
 
 
-def _checks(patients: Sequence[Patient], found: Examination, number: int, limit: float) -> list[Check]:
-    name = patients[number].hop.name
-    seen = HopEvidence(
-        hop=name,
+def _checks(hop: str, number: int, found: Examination, floor: Floor) -> list[Check]:
+    limit = resolution(floor.p90_ms)
+    evidence = HopEvidence(
+        hop=hop,
         readings=[one for one in found.readings if one.hop == number],
-        plain=[(one, _verdict_of_one(one, limit)) for one in found.plain if one.hop == number],
+        plain=[(one, _single_verdict(one, limit)) for one in found.plain if one.hop == number],
         unannounced=found.unannounced.get(number, 0),
         no_usage=number in found.no_usage,
         h2=found.h2.get(number),
     )
-    own = checks(seen)
-    if found.behind:
-        return merge_checks(own, upstream_checks(found.behind, number, name, found.readings))
+    if found.upstream:
+        return merge_checks(checks(evidence), upstream_checks(found.upstream, number, hop, found.readings))
     unseen = "How soon a cancel stops the server cannot be seen from here: --sim-behind shows it."
-    return [*own, Check(hop=name, name="cancel", state="unknown", said=unseen)]
-
-
-def _differences(findings: Sequence[Finding], readings: Sequence[Reading], hops: Sequence[Hop]) -> Iterator[Difference]:
-    """Each later hop to the first."""
-    base = {(one.api, one.mode): one for one in findings if one.hop == hops[0].name}
-    for number, hop in enumerate(hops[1:], 1):
-        for one in findings:
-            if one.hop == hop.name and (one.api, one.mode) in base:
-                yield difference(base[one.api, one.mode], one, readings, (0, number))
-
-
-def _added(patients: Sequence[Patient], found: Examination, number: int) -> Iterator[Delay]:
-    if found.behind:
-        yield from path_delays(found.behind, number, patients[number].hop.name, found.readings)
-
-
-def _floor(lateness: MachineLateness) -> Floor:
-    return Floor(
-        p50_ms=lateness.p50,
-        p90_ms=lateness.p90,
-        most_ms=lateness.most,
-        n=lateness.n,
-        sentence=words.instrument(lateness),
-    )
+    return [*checks(evidence), Check(hop=hop, name="cancel", state="unknown", said=unseen)]
 
 
 def exit_code(findings: Sequence[Finding]) -> int:
-    """0 where everything that is offered streams, 1 where something does not, 4 where nothing bad was seen but not all
-    could be told."""
+    """Return 0 if everything on offer streams, 1 if something does not, 4 if not all of it could be told."""
     verdicts = {one.verdict for one in findings} - {ABSENT}
     if verdicts - {HEALTHY, UNDECIDED}:
         return EXIT_NOT
@@ -241,10 +207,8 @@ def exit_code(findings: Sequence[Finding]) -> int:
 
 
 def answer(findings: Sequence[Finding], unsound: str = "") -> str:
-    """The whole in a sentence; with several hops, whose doing it is. `unsound`: what else is not in order."""
-    by_hop: dict[str, list[Finding]] = {}
-    for one in findings:
-        by_hop.setdefault(one.hop, []).append(one)
+    """Sum the findings up in a sentence that names the hop at fault. `unsound`: what else is not in order."""
+    by_hop = group_by(findings, lambda one: one.hop)
     bad = [hop for hop, mine in by_hop.items() if exit_code(mine) == EXIT_NOT]
     sure = [hop for hop, mine in by_hop.items() if exit_code(mine) == EXIT_STREAMING]
     said = "; ".join(_hop_clause(hop, mine) for hop, mine in by_hop.items())
@@ -263,11 +227,8 @@ def answer(findings: Sequence[Finding], unsound: str = "") -> str:
 
 
 def _hop_clause(hop: str, findings: Sequence[Finding]) -> str:
-    """What it does; with what of it, where that differs."""
-    by_verdict: dict[Verdict, list[Finding]] = {}
-    for one in findings:
-        by_verdict.setdefault(one.verdict, []).append(one)
-    judged = {verdict: some for verdict, some in by_verdict.items() if verdict != ABSENT}
+    """Say what a hop does; where its modes differ, which of them does what."""
+    judged = group_by((one for one in findings if one.verdict != ABSENT), lambda one: one.verdict)
     if not judged:
         return f"{hop} offers nothing of what was asked for"
     if len(judged) == 1:
@@ -275,19 +236,7 @@ def _hop_clause(hop: str, findings: Sequence[Finding]) -> str:
     return f"{hop} " + ", ".join(f"{_WORDS[verdict]} ({_modes_text(some)})" for verdict, some in judged.items())
 
 
-_WORDS: Mapping[Verdict, str] = {
-    "streaming": "streams",
-    "bursty": "delivers in lumps",
-    "fake": "sends answers that were complete before they began",
-    "blocked": "holds answers until they are complete",
-    "not streaming": "does not stream",
-    "broken": "sends broken streams",
-    "inconclusive": "is inconclusive",
-}
-
-
 def _modes_text(findings: Sequence[Finding]) -> str:
     """`Responses text, Chat text and tool arguments`."""
-    apis = dict.fromkeys(one.api for one in findings)
-    modes = {api: [_MODES[one.mode] for one in findings if one.api == api] for api in apis}
-    return ", ".join(f"{NAMES[api]} {' and '.join(some)}" for api, some in modes.items())
+    apis: dict[Api, list[Finding]] = group_by(findings, lambda one: one.api)
+    return ", ".join(f"{NAMES[api]} {' and '.join(_MODES[one.mode] for one in some)}" for api, some in apis.items())

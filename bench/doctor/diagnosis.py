@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeVar
 
 from bench.core.scenario import Api
 
+Thing = TypeVar("Thing")
+Key = TypeVar("Key", bound=Hashable)
 Verdict = Literal["streaming", "bursty", "fake", "blocked", "not streaming", "broken", "inconclusive", "not offered"]
 Mode = Literal["text", "tools", "structured"]
 State = Literal["good", "note", "bad", "unknown"]
@@ -165,7 +167,7 @@ class Floor:
     p90_ms: float | None
     most_ms: float | None
     n: int
-    sentence: str
+    sentence: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,3 +196,11 @@ class Diagnosis:
     """The command line to check again."""
     exit_code: int
     """0 streaming, 1 not, 4 inconclusive."""
+
+
+def group_by(things: Iterable[Thing], key: Callable[[Thing], Key]) -> dict[Key, list[Thing]]:
+    """Return the things by their key, in the order of the first of each."""
+    groups: dict[Key, list[Thing]] = {}
+    for thing in things:
+        groups.setdefault(key(thing), []).append(thing)
+    return groups

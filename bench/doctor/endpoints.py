@@ -1,4 +1,4 @@
-"""Which endpoints the doctor is to ask, and may it? Nothing is sent here."""
+"""Choose the endpoints that the doctor asks, and ask for the user's consent; nothing is sent."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from bench.core.plugin_loader import load
 from bench.core.target import FREE, Target, is_sensitive
 from bench.doctor.requests import PROMPT
 from bench.doctor.settings import DoctorSettings
+from bench.plan.consent import require_consent
 from bench.plan.estimate import Part, estimate
 from bench.plan.targets import resolve_targets
 
@@ -37,7 +38,7 @@ class DoctorEndpoint:
 
 
 def choose(settings: DoctorSettings) -> list[DoctorEndpoint]:
-    """The endpoints that the options mean, in their order."""
+    """Resolve the options to endpoints, in their order. Raises `BenchError` for options that contradict each other."""
     given = [name for name in ("targets", "base_urls", "sim_behind") if getattr(settings, name)]
     if not given:
         raise BenchError(NO_ENDPOINT)
@@ -47,7 +48,12 @@ def choose(settings: DoctorSettings) -> list[DoctorEndpoint]:
     places = [url.strip().rstrip("/") for url in urls] or list(settings.targets)
     if len(places) != len(set(places)):
         raise BenchError(f"{max(places, key=places.count)} is given twice; name two endpoints, or one")
-    _check_headers(settings, places)
+    secret = next(filter(is_sensitive, settings.headers), None)
+    if secret and len(places) > 1:  # no secret goes to several endpoints by accident, as no key does
+        raise BenchError(
+            f"-H {secret} would go to {len(places)} endpoints: say headers for each target in bench.toml, and name "
+            "them with --target"
+        )
     models = _one_each(settings.models, places, "--model")
     keys = _one_each(settings.api_key_envs, places, "--api-key-env", shared=len(places) == 1)
     plugin_targets = load((), ()).plugin_targets() if settings.targets else ()
@@ -76,18 +82,8 @@ def choose(settings: DoctorSettings) -> list[DoctorEndpoint]:
     return _with_unique_names(found)
 
 
-def _check_headers(settings: DoctorSettings, places: Sequence[str]) -> None:
-    """No secret goes to several endpoints by accident, as no key does."""
-    secret = next(filter(is_sensitive, settings.headers), None)
-    if secret and len(places) > 1:
-        raise BenchError(
-            f"-H {secret} would go to {len(places)} endpoints: say headers for each target in bench.toml, and name "
-            "them with --target"
-        )
-
-
 def _one_each(values: Sequence[str], places: Sequence[str], option: str, *, shared: bool = True) -> list[str | None]:
-    """One value for all, where that may be, or one for each endpoint in its order."""
+    """Return one value for each endpoint: the same for all where it may be `shared`, else in the order given."""
     if not values:
         return [None] * len(places)
     if len(values) == 1 and shared:
@@ -99,7 +95,7 @@ def _one_each(values: Sequence[str], places: Sequence[str], option: str, *, shar
 
 
 def _with_unique_names(chosen: Sequence[DoctorEndpoint]) -> list[DoctorEndpoint]:
-    """Endpoints of one host are called by their whole addresses."""
+    """Name endpoints of one host by their whole addresses."""
     names = [one.name for one in chosen]
     return [replace(one, name=one.target.base_url or one.name) if names.count(one.name) > 1 else one for one in chosen]
 
@@ -118,7 +114,7 @@ def announce(chosen: Sequence[DoctorEndpoint], settings: DoctorSettings) -> None
     """Say how many requests there will be, and of about how many tokens."""
     for one in chosen:
         price = FREE if one.target.free else one.target.price
-        parts = [Part(1, len(PROMPT) + 60, request.tokens, price) for request in settings.requests]
+        parts = [Part(1, len(PROMPT) + 60, request.tokens, price) for request in settings.questions]
         pings = Part(len(settings.apis), 4, PING_TOKENS, price)
         say(estimate([*parts, pings]).line(f"{one.target.host}, {one.model or 'its only model'}"))
 
@@ -126,7 +122,6 @@ def announce(chosen: Sequence[DoctorEndpoint], settings: DoctorSettings) -> None
 def ask_before_spending(
     chosen: Sequence[DoctorEndpoint], settings: DoctorSettings, confirm: Callable[[str], bool]
 ) -> None:
-    """Where the requests may cost something."""
-    paid = [one for one in chosen if not one.target.free]
-    if paid and not settings.yes and not confirm("Send them?"):
-        raise BenchError("nothing was sent; --yes says yes in advance")
+    """Ask for consent where the requests may cost something. Raises `BenchError` on a no."""
+    if not all(one.target.free for one in chosen):
+        require_consent(confirm, agreed=settings.yes)

@@ -1,4 +1,4 @@
-"""Who may hold a stream up, by the headers that it leaves, and the line that stops it. A table, to be added to."""
+"""A table, to be added to: products that may hold a stream up, the headers they leave, and the line that stops them."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ PRODUCTS: Sequence[Product] = (
 
 
 def products_named(headers: Mapping[str, str]) -> list[Product]:
-    """Those that the headers of an answer name."""
+    """List the products that the headers of an answer name."""
     found = [one for one in PRODUCTS if re.search(one.pattern, headers.get(one.header, ""), re.IGNORECASE)]
     if "x-envoy-upstream-service-time" in headers:
         found += [one for one in PRODUCTS if one.name == "Envoy" and one not in found]
@@ -187,7 +187,7 @@ def products_named(headers: Mapping[str, str]) -> list[Product]:
 
 
 def server_text(headers: Mapping[str, str]) -> str:
-    """What an answer says of its makers: its `server`, and `via` or `x-powered-by`; empty where it says nothing."""
+    """Return what an answer's headers name as its servers (`server`, `via`, `x-powered-by`), "" without any."""
     said = [headers[name] for name in ("server", "via", "x-powered-by") if headers.get(name)]
     said += [f"LiteLLM {headers['x-litellm-version']}"] if headers.get("x-litellm-version") else []
     return ", ".join(dict.fromkeys(said))[:80]

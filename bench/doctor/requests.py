@@ -1,4 +1,4 @@
-"""What the doctor asks: the same few requests for every endpoint, of several lengths and modes. Pure."""
+"""What the doctor asks: the same few questions for every endpoint, of several lengths and modes."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Question:
 
 
 def make_questions(apis: Sequence[Api], modes: Sequence[Mode], longest: int = LONGEST) -> list[Question]:
-    """All requests to one hop, round by round: a text in three lengths, the other modes half as long as the longest."""
+    """List the questions to one hop, round by round: a text in three lengths, the other modes at half the longest."""
     lengths = sorted({max(FEWEST, longest // part) for part in (16, 4, 1)})
     of_mode = {mode: lengths if mode == "text" else [max(FEWEST, longest // 2)] for mode in modes}
     return [
@@ -61,16 +61,16 @@ def make_questions(apis: Sequence[Api], modes: Sequence[Mode], longest: int = LO
     ]
 
 
-def in_turns(requests: Sequence[Question], hops: int, seed: int) -> Iterator[tuple[int, Question]]:
-    """(Hop, request): every request to each hop, one right after the other in random order, so that drift hits all."""
+def in_turns(questions: Sequence[Question], hops: int, seed: int) -> Iterator[tuple[int, Question]]:
+    """Yield (hop, question): each question to every hop in random order, in turns, so that drift hits all."""
     rng = random.Random(seed)  # noqa: S311  (an order, no secret)
-    for request in requests:
+    for question in questions:
         for hop in rng.sample(range(hops), hops):
-            yield hop, request
+            yield hop, question
 
 
 def new_nonce() -> str:
-    """In front of a prompt, so that no cache knows it, and so that the simulator's log can be asked for it."""
+    """Return what goes in front of a prompt: no cache knows it, and the simulator's log can be asked for it."""
     return nonce_text(random.getrandbits(64))
 
 
@@ -89,41 +89,39 @@ class Manner:
     """Of Chat: it takes `stream_options`."""
 
 
-def body_of(request: Question, manner: Manner, nonce: str) -> dict[str, Any]:
-    """The body of the request."""
-    prompt = f"{nonce} {PROMPT}{_WHERE[request.mode]}"
-    body = {"model": manner.model, **_MADE[request.api](request, prompt), "stream": True}
+def body_of(question: Question, manner: Manner, nonce: str) -> dict[str, Any]:
+    """Return the body of a request, as this endpoint wants to be asked."""
+    responses = question.api == "responses"
+    messages = [{"role": "user", "content": f"{nonce} {PROMPT}{_WHERE[question.mode]}"}]
+    body: dict[str, Any] = {"model": manner.model, "input" if responses else "messages": messages}
+    body |= (_RESPONSES_MODES if responses else _CHAT_MODES)[question.mode]
+    body["stream"] = True
     if manner.temperature is not None:
         body["temperature"] = manner.temperature
     if manner.length:
-        body["max_output_tokens" if request.api == "responses" else "max_completion_tokens"] = request.tokens
-    if request.api == "chat" and manner.usage:
+        body["max_output_tokens" if responses else "max_completion_tokens"] = question.tokens
+    if not responses and manner.usage:
         body["stream_options"] = {"include_usage": True}
     if manner.simulated:
-        body["metadata"] = {"bench": json.dumps({"tokens": request.tokens})}
+        body["metadata"] = {"bench": json.dumps({"tokens": question.tokens})}
     return {**body, **(manner.extra or {})}
 
 
-def _responses(request: Question, prompt: str) -> dict[str, Any]:
-    body: dict[str, Any] = {"input": [{"role": "user", "content": prompt}]}
-    if request.mode == "tools":
-        tool = {"type": "function", "name": TOOL, "description": "Saves a text.", "parameters": SCHEMA, "strict": True}
-        return {**body, "tools": [tool], "tool_choice": {"type": "function", "name": TOOL}}
-    if request.mode == "structured":
-        body["text"] = {"format": {"type": "json_schema", "name": "counted", "schema": SCHEMA, "strict": True}}
-    return body
-
-
-def _chat(request: Question, prompt: str) -> dict[str, Any]:
-    body: dict[str, Any] = {"messages": [{"role": "user", "content": prompt}]}
-    if request.mode == "tools":
-        function = {"name": TOOL, "description": "Saves a text.", "parameters": SCHEMA}
-        tools = [{"type": "function", "function": function}]
-        return {**body, "tools": tools, "tool_choice": {"type": "function", "function": {"name": TOOL}}}
-    if request.mode == "structured":
-        schema = {"name": "counted", "schema": SCHEMA, "strict": True}
-        body["response_format"] = {"type": "json_schema", "json_schema": schema}
-    return body
-
-
-_MADE = {"responses": _responses, "chat": _chat}
+_FUNCTION = {"name": TOOL, "description": "Saves a text.", "parameters": SCHEMA}
+_FORMAT = {"name": "counted", "schema": SCHEMA, "strict": True}
+_RESPONSES_MODES: Mapping[Mode, Mapping[str, Any]] = {
+    "text": {},
+    "tools": {
+        "tools": [{"type": "function", **_FUNCTION, "strict": True}],
+        "tool_choice": {"type": "function", "name": TOOL},
+    },
+    "structured": {"text": {"format": {"type": "json_schema", **_FORMAT}}},
+}
+_CHAT_MODES: Mapping[Mode, Mapping[str, Any]] = {
+    "text": {},
+    "tools": {
+        "tools": [{"type": "function", "function": _FUNCTION}],
+        "tool_choice": {"type": "function", "function": {"name": TOOL}},
+    },
+    "structured": {"response_format": {"type": "json_schema", "json_schema": _FORMAT}},
+}

@@ -1,4 +1,4 @@
-"""What the options of `bench doctor` say."""
+"""The settings of `bench doctor`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bench.plan.config import Config
 
 @dataclass(frozen=True, kw_only=True)
 class DoctorSettings:
-    """What the command line said."""
+    """Everything that the command line of `bench doctor` said, with its defaults."""
 
     targets: Sequence[str] = ()
     base_urls: Sequence[str] = ()
@@ -41,11 +41,11 @@ class DoctorSettings:
 
     @property
     def apis(self) -> Sequence[Api]:
-        """To be examined, where the endpoint has them."""
+        """The APIs to examine, where the endpoint has them."""
         return (self.api,) if self.api else APIS
 
     @property
-    def requests(self) -> list[Question]:
-        """To each hop. A text is always among them: the others are held against it."""
+    def questions(self) -> list[Question]:
+        """The questions to each hop. A text is always among them: the others are held against it."""
         modes = [mode for mode in MODES if mode == "text" or mode in self.modes]
         return make_questions(self.apis, modes, self.output_tokens)

@@ -1,20 +1,19 @@
-"""A verdict in a colleague's words: what happens, how sure, what it costs. Pure."""
+"""A verdict in a colleague's words: what happens, how sure, what it costs."""
 
 from __future__ import annotations
 
 from bench.analysis.wording import duration, milliseconds
 from bench.doctor.advice import size_text
-from bench.doctor.diagnosis import Mode
-from bench.doctor.probe.metronome import MachineLateness
+from bench.doctor.diagnosis import Floor, Mode
 from bench.doctor.verdict.bursts import EVEN
-from bench.doctor.verdict.judged import Judgement
+from bench.doctor.verdict.judgement import Judgement
 from bench.doctor.verdict.votes import FLOORS
 
 PIECE = {"text": "a piece", "tools": "a piece of the arguments", "structured": "a piece of the JSON"}
 
 
 def happens(judged: Judgement, mode: Mode) -> str:
-    """What was seen."""
+    """Describe what was seen."""
     match judged.verdict:
         case "streaming":
             return (
@@ -63,22 +62,22 @@ def _fake(judged: Judgement) -> str:
 
 
 def _by_length(judged: Judgement) -> str:
-    """The mark of a fake stream."""
+    """Say when the first piece came at each length, the mark of a fake stream; "" with one length."""
     if len(judged.firsts) < 2:
         return ""
     said = ", ".join(f"{_ms(ms)} at up to {tokens} tokens" for tokens, ms in judged.firsts)
     return f" The longer the answer, the later its first piece: {said}."
 
 
-def confidence(judged: Judgement, lateness: MachineLateness) -> str:
-    """How sure, and by what."""
+def confidence(judged: Judgement, floor: Floor) -> str:
+    """Say how sure the verdict is, and by what."""
     if judged.verdict in {"not offered", "inconclusive"}:
         return ""
     counted = f"{judged.agree} of {judged.telling} answers that can tell"
     word = "Sure" if judged.agree == judged.telling and judged.telling > 1 else "Likely"
     if judged.verdict in {"not streaming", "broken"}:
         return f"{word}: {judged.agree} of {judged.telling} answers."
-    own = "" if lateness.p90 is None else f" This machine itself was {milliseconds(lateness.p90)} late meanwhile (p90)"
+    own = "" if floor.p90_ms is None else f" This machine itself was {milliseconds(floor.p90_ms)} late meanwhile (p90)"
     limit = f"; a pause counts from {_ms(judged.resolution_ms)} on."
     lumps = f", {judged.pattern.lumps} lumps" if judged.verdict == "bursty" and judged.pattern else ""
     if judged.verdict == "bursty" and judged.shape and judged.shape.pause_ms < 2 * judged.resolution_ms:
@@ -87,10 +86,13 @@ def confidence(judged: Judgement, lateness: MachineLateness) -> str:
 
 
 def costs(judged: Judgement) -> str:
-    """What it does to the first token, to the reader, and to whoever measures."""
+    """Say what the verdict means for the first token, the reader, and whoever measures."""
     match judged.verdict:
         case "bursty":
-            return " ".join(filter(None, [_first_held(judged), _reader(judged), _load_tool(judged)]))
+            pattern, shape = judged.pattern, judged.shape
+            pause = pattern.period_ms if pattern else shape.pause_ms if shape else 0.0
+            reader = f"Every piece waits for up to {_ms(pause)}."
+            return " ".join(filter(None, [_first_held(judged), reader, _load_tool(judged)]))
         case "fake" | "blocked" if judged.could_be_ms is not None and judged.first_ms:
             sooner = judged.first_ms - judged.could_be_ms
             return (
@@ -113,26 +115,21 @@ def _first_held(judged: Judgement) -> str:
     return f"The first piece comes about {_ms(held)} later than it need ({share:.0f} % of its {_ms(judged.first_ms)})."
 
 
-def _reader(judged: Judgement) -> str:
-    pause = judged.pattern.period_ms if judged.pattern else judged.shape.pause_ms if judged.shape else 0.0
-    return f"Every piece waits for up to {_ms(pause)}."
-
-
 def _load_tool(judged: Judgement) -> str:
-    """The reason why nobody notices."""
+    """Say what a load tool would report, which is why nobody notices."""
     if judged.itl_ms is None or judged.gap_ms is None or judged.itl_ms > 0.5 * judged.gap_ms:
         return ""
     seen = "under 0.01 ms" if judged.itl_ms < 0.01 else _ms(judged.itl_ms)
     return f"A load tool would report a median inter-token latency of {seen} and be pleased."
 
 
-def instrument(lateness: MachineLateness) -> str:
-    """What this machine itself adds."""
-    if lateness.p90 is None:
+def instrument(floor: Floor) -> str:
+    """Say what this machine itself adds."""
+    if floor.p90_ms is None:
         return "What this machine itself adds is not known: the stream of known send times did not come."
     return (
-        f"A stream of known send times, read by the same client at the same time, came {milliseconds(lateness.p90)} "
-        f"late at p90 and {milliseconds(lateness.most or 0.0)} at most ({lateness.n} beats); "
+        f"A stream of known send times, read by the same client at the same time, came {milliseconds(floor.p90_ms)} "
+        f"late at p90 and {milliseconds(floor.most_ms or 0.0)} at most ({floor.n} beats); "
         f"pauses under {FLOORS} times that p90 count as none."
     )
 

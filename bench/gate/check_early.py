@@ -1,8 +1,8 @@
-"""What is wrong with a condition before anything was sent: names, units and what it is compared with."""
+"""Check conditions before anything is sent: names, units and what they are compared with."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -22,19 +22,21 @@ CLASSES = tuple(status for status in TRIAL_STATUS if status not in {"ok", "cance
 
 
 def check_early(conditions: Sequence[str], choice: Choice, output: Output, *, delivery: str = "both") -> None:
-    """BenchError for a condition that the chosen run cannot answer. A metric that nobody knows may yet be recorded."""
+    """Raise `BenchError` for a condition that the chosen run cannot answer.
+
+    A metric that nobody knows is only said: the scenarios may record it.
+    """
     scenarios = {scenario.name for scenario in choice.scenarios}
     targets = list(dict.fromkeys(target.name for target, _ in choice.targets))
     for condition in map(parse_condition, conditions):
-        _check_sides(condition, targets, output)
+        if condition.target is not None and condition.target not in targets:
+            raise condition.wrong(f"{unknown('target', condition.target, targets)} (of this run)")
+        if condition.operator == ":":
+            _check_baseline(condition, output)
         _check_name(condition, scenarios, delivery)
 
 
-def _check_sides(condition: Condition, targets: Collection[str], output: Output) -> None:
-    if condition.target is not None and condition.target not in targets:
-        raise condition.wrong(f"{unknown('target', condition.target, targets)} (of this run)")
-    if condition.operator != ":":
-        return
+def _check_baseline(condition: Condition, output: Output) -> None:
     if not (output.baseline or output.baseline_target or output.baseline_model):
         raise condition.wrong(NO_BASELINE)
     only = output.baseline_target and not (output.baseline or output.baseline_model)
@@ -63,18 +65,13 @@ def _check_metric(condition: Condition, name: str, metric: Metric, delivery: str
     lacking = wanted in {"streamed", "blocking"} and delivery not in {"both", wanted}
     if lacking or (metric.of == "pairs" and delivery != "both"):
         raise condition.wrong(f"{name} is of {wanted} trials and --delivery {delivery} leaves them out")
-    units = _units(metric)
+    units = [*metric.unit.split(", "), *(["share"] if metric.name == "failures" else [])]
     if not any(fits(condition, unit) for unit in units):
         raise condition.wrong_unit(unit_error(condition, name, units))
 
 
-def _units(metric: Metric) -> tuple[str, ...]:
-    """Of its rows; failures come as a number and as a share."""
-    return (*metric.unit.split(", "), *(("share",) if metric.name == "failures" else ()))
-
-
 def known_metric(name: str) -> Metric | None:
-    """The metric of the registry that has this name, or is the family that it belongs to."""
+    """Return the metric of the registry with this name, or the family that the name belongs to."""
     if name in BY_NAME:
         return BY_NAME[name]
     family, _, member = name.partition(".")
@@ -83,21 +80,14 @@ def known_metric(name: str) -> Metric | None:
 
 
 def misspelt(name: Sequence[str], scenarios: Collection[str]) -> str:
-    """What is wrong with a dotted name of which a part is surely meant for something known; else empty."""
+    """Say what is wrong with a dotted name of which a part is surely meant for something known; else ""."""
     first, *rest = name
     if rest and first not in scenarios and any(known_metric(metric) for _, metric, _ in readings(rest, ())):
         return f"{unknown('scenario', first, scenarios)} (of this run)"
-    for words in _metrics_in_front(name, scenarios):
-        family, _, last = words.rpartition(".")
-        if family == "failures":
-            return str(unknown("failure class", last, CLASSES))
-        return str(unknown("statistic", last, STATISTICS))
-    return ""
-
-
-def _metrics_in_front(name: Sequence[str], scenarios: Collection[str]) -> Iterator[str]:
-    """Readings whose last word alone is not known, as `ttft.p42`."""
     for _, metric, _ in readings(name, scenarios):
-        front, _, last = metric.rpartition(".")
+        front, _, last = metric.rpartition(".")  # `ttft.p42`: the last word alone is not known
         if front and last not in STATISTICS and known_metric(front) and not known_metric(metric):
-            yield metric
+            if front == "failures":
+                return str(unknown("failure class", last, CLASSES))
+            return str(unknown("statistic", last, STATISTICS))
+    return ""

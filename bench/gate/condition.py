@@ -1,8 +1,8 @@
-"""What a gate's condition says: `text.ttft.p90@gateway/streamed > 500ms`, `ttfu:+10%`. Pure.
+"""A gate's condition, and the decision on it: `text.ttft.p90@gateway/streamed > 500ms`, `ttfu:+10%`.
 
     [scenario.]metric[.statistic][@target][/delivery] OP LIMIT
 
-Which words of the dotted name are the scenario and the statistic is seen where names are known: `readings`.
+Which words of the dotted name are the scenario and the statistic shows where names are known: `readings`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from bench.core.errors import BenchError, unknown
 from bench.core.option_text import OptionPart, parts
 
 STATISTICS = ("p50", "p90", "p95", "p99", "mean", "sum", "share", "slope", "hl", "rate", "level")
+Verdict = Literal["PASS", "FAIL", "UNDECIDED"]
 DELIVERIES = ("streamed", "blocking", "paired")
 EXAMPLES = "'text.ttft:+10%' or 'ttft.p90 > 2s'"
 RELATIVE = ("%", "pp")
@@ -43,7 +44,7 @@ class Limit:
 
 @dataclass(frozen=True)
 class Condition:
-    """On what to fail."""
+    """When to fail."""
 
     text: str = field(compare=False)
     """As typed, without spaces around it."""
@@ -56,7 +57,7 @@ class Condition:
     limit: Limit
 
     def __str__(self) -> str:
-        """The same condition in its shortest form."""
+        """Write the condition in its shortest form."""
         target, delivery = (f"@{self.target}" if self.target else ""), f"/{self.delivery}" if self.delivery else ""
         left = ".".join(self.name) + target + delivery
         if self.operator != ":":
@@ -65,20 +66,36 @@ class Condition:
 
     @property
     def upwards(self) -> bool:
-        """Is it about what is more than the limit?"""
+        """True where the condition is about what is more than the limit."""
         return self.operator == ">" or (self.operator == ":" and math.copysign(1, self.limit.number) > 0)
 
     def wrong(self, what: str) -> BenchError:
-        """The error for the condition as a whole."""
+        """Make the error for the condition as a whole."""
         return BenchError(f"--fail-on {self.text!r}: {what}")
 
     def wrong_unit(self, what: str) -> BenchError:
-        """The error for its limit."""
+        """Make the error for the limit."""
         return OptionPart(str(self.limit), self.limit.column, self.text).wrong(what)
 
 
+@dataclass(frozen=True)
+class Decision:
+    """One condition, decided for one cell."""
+
+    condition: str
+    """As typed."""
+    scenario: str
+    subject: str
+    """What it was decided on: `text ttft p50 streamed`, with what else tells the cell apart."""
+    verdict: Verdict
+    sentence: str
+    """Why, with the interval and the limit; of UNDECIDED what would decide it."""
+    excess: float = 0.0
+    """Of FAIL: how far the nearest bound is beyond the limit, as a fraction of it. The worst is told first."""
+
+
 def parse_condition(text: str) -> Condition:
-    """The condition that a text says. BenchError with the column and what was expected there, for any other text."""
+    """Parse a condition. Raises `BenchError` with the column and what was expected there."""
     whole = text.strip()
     found = _OPERATOR.search(whole)
     if found is None:
@@ -90,7 +107,7 @@ def parse_condition(text: str) -> Condition:
 
 
 def readings(name: Sequence[str], scenarios: Collection[str]) -> Iterator[tuple[str | None, str, str | None]]:
-    """(scenario, metric, statistic) that the dotted name may mean, the likeliest first.
+    """Yield (scenario, metric, statistic) that the dotted name may mean, the likeliest first.
 
     A scenario's name in front and a statistic's behind count as such before they count as part of a metric's name.
     """
@@ -112,7 +129,7 @@ def _without_operator(whole: str) -> BenchError:
 
 
 def _subject(left: OptionPart) -> tuple[tuple[str, ...], str | None, str | None]:
-    """(dotted name, target, delivery)"""
+    """Parse what stands before the operator into dotted name, target and delivery."""
     rest, delivery = left, None
     if "/" in left.text:
         before, _, behind = left.text.rpartition("/")

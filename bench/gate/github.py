@@ -1,4 +1,4 @@
-"""The verdicts where GitHub Actions shows them: the step's summary, and annotations of the workflow run."""
+"""Show the verdicts in GitHub Actions: the step's summary, and annotations of the workflow run."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TextIO
 
 from bench.core.messages import say
 from bench.core.summary import Summary
+from bench.gate.condition import Decision
 from bench.gate.terminal import outcome, worst_first
-from bench.gate.verdict import Decision
 from bench.reports.markdown import render_markdown, text
 
 SUMMARY, ACTIONS = "GITHUB_STEP_SUMMARY", "GITHUB_ACTIONS"
@@ -26,7 +26,7 @@ LONGEST = 1000
 def tell(
     summary: Summary, judged: Sequence[Decision], errors: Sequence[str], stream: TextIO, *, allow_undecided: bool
 ) -> None:
-    """Where GitHub runs this. A summary that cannot be written is said, and fails nothing."""
+    """Tell GitHub the verdicts where GitHub runs this. A summary that cannot be written is said, and fails nothing."""
     if os.environ.get(ACTIONS) == "true":
         stream.writelines(f"{line}\n" for line in commands(judged, errors, allow_undecided=allow_undecided))
         stream.flush()
@@ -47,7 +47,7 @@ def _append(file: Path, markdown: str) -> None:
 
 
 def step_summary(summary: Summary, judged: Sequence[Decision], errors: Sequence[str], *, allow_undecided: bool) -> str:
-    """Markdown: the gate's table, worst first, then the report."""
+    """Write Markdown: the gate's table, worst first, then the report."""
     return "\n".join([*_table(judged, errors, allow_undecided=allow_undecided), render_markdown(summary), ""])
 
 
@@ -66,7 +66,7 @@ def _table(judged: Sequence[Decision], errors: Sequence[str], *, allow_undecided
 
 
 def commands(judged: Sequence[Decision], errors: Sequence[str], *, allow_undecided: bool) -> list[str]:
-    """Workflow commands for what did not pass, worst first, ten at most."""
+    """List workflow commands for what did not pass, worst first, ten at most."""
     told = [_command("error", "streambench gate", error) for error in errors]
     for one in worst_first(judged):
         if one.verdict == "FAIL" or (one.verdict == "UNDECIDED" and not allow_undecided):
@@ -76,12 +76,7 @@ def commands(judged: Sequence[Decision], errors: Sequence[str], *, allow_undecid
 
 
 def _command(kind: str, title: str, message: str) -> str:
-    return f"::{kind} title={_property(title[:LONGEST])}::{_data(message[:LONGEST])}"
-
-
-def _data(value: str) -> str:
-    return value.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(value: str) -> str:
-    return _data(value).replace(":", "%3A").replace(",", "%2C")
+    title, message = (
+        text[:LONGEST].replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A") for text in (title, message)
+    )
+    return f"::{kind} title={title.replace(':', '%3A').replace(',', '%2C')}::{message}"

@@ -1,4 +1,4 @@
-"""PASS, FAIL or UNDECIDED: on the bound of the interval, never on the point. Pure."""
+"""PASS, FAIL or UNDECIDED: on the bound of the interval, never on the point."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from bench.core.errors import BenchError
 from bench.core.row import Row
 from bench.core.summary import Summary
 from bench.gate import sample_size as needs
-from bench.gate.condition import Condition, parse_condition
+from bench.gate.condition import Condition, Decision, Verdict, parse_condition
 from bench.gate.resolve import Subject, resolve
 from bench.gate.units import in_unit
-from bench.gate.verdict import Decision, Verdict
 
 EXACT = ("sum", "level")
 """Statistics without an interval that have no chance in them: what was counted, and a load that tests have decided."""
@@ -24,7 +23,7 @@ EXACT = ("sum", "level")
 def judge_all(
     conditions: Sequence[str], summary: Summary, comparisons: Sequence[Comparison]
 ) -> tuple[list[Decision], list[str]]:
-    """The verdicts in the order of the conditions, and a line for each condition about nothing that was measured."""
+    """Decide the conditions in order; return a line also for each condition about nothing that was measured."""
     judged: list[Decision] = []
     errors: list[str] = []
     for text in conditions:
@@ -36,29 +35,26 @@ def judge_all(
 
 
 def judge(condition: Condition, summary: Summary, comparisons: Sequence[Comparison]) -> Iterator[Decision]:
-    """One condition on each of its subjects."""
+    """Decide one condition on each of its subjects."""
     for subject in resolve(condition, summary, comparisons):
-        verdict, sentence, excess = _rule(condition, subject)
-        yield Decision(condition.text, subject.scenario, subject.label, verdict, sentence, excess)
+        if subject.unfit:
+            ruling: Ruling = ("UNDECIDED", subject.unfit, 0.0)
+        elif subject.change is not None:
+            ruling = _change(condition, subject, subject.change)
+        else:
+            assert subject.row is not None  # noqa: S101  (resolve gives a reason where there is none)
+            ruling = _row(condition, subject, subject.row)
+        yield Decision(condition.text, subject.scenario, subject.label, *ruling)
 
 
 def decide(low: float, high: float, limit: float, *, upwards: bool) -> Verdict:
-    """FAIL where the whole interval is beyond the limit, PASS where none of it is; a limit itself is kept."""
+    """Return FAIL where the whole interval is beyond the limit, PASS where none of it is; a limit itself is kept."""
     if not upwards:
         low, high, limit = -high, -low, -limit
     return "FAIL" if low > limit else "PASS" if high <= limit else "UNDECIDED"
 
 
 Ruling = tuple[Verdict, str, float]
-
-
-def _rule(condition: Condition, subject: Subject) -> Ruling:
-    if subject.unfit:
-        return "UNDECIDED", subject.unfit, 0.0
-    if subject.change is not None:
-        return _change(condition, subject, subject.change)
-    assert subject.row is not None  # noqa: S101  (resolve gives a reason where there is none)
-    return _row(condition, subject, subject.row)
 
 
 def _row(condition: Condition, subject: Subject, row: Row) -> Ruling:
@@ -68,7 +64,9 @@ def _row(condition: Condition, subject: Subject, row: Row) -> Ruling:
     else:
         shown = f"{both(row)}, n={row.n}"
     if row.estimate is None:
-        return "UNDECIDED", _not_printed(subject, row), 0.0
+        need = needs.fewest_samples(row.note)
+        more = f"; {_trials_advice(need, subject)}" if need else ""
+        return "UNDECIDED", f"n/a: {reason(row)}{more}", 0.0
     if row.low is None or row.high is None:
         return "UNDECIDED", f"{shown}: it has no interval{f' ({row.note})' if row.note else ''}", 0.0
     limit = in_unit(condition, row.unit)
@@ -78,13 +76,8 @@ def _row(condition: Condition, subject: Subject, row: Row) -> Ruling:
     return verdict, f"{shown}: {_side_text(verdict, condition)}", _excess(row.low, row.high, limit, condition)
 
 
-def _not_printed(subject: Subject, row: Row) -> str:
-    need = needs.fewest_samples(row.note)
-    return f"n/a: {reason(row)}{f'; {_trials_advice(need, subject)}' if need else ''}"
-
-
 def _side_text(verdict: Verdict, condition: Condition) -> str:
-    """Where the whole interval lies."""
+    """Say where the whole interval lies."""
     where = "above" if condition.upwards else "below"
     return f"{'all' if verdict == 'FAIL' else 'none'} of it is {where} {_limit(condition)}"
 
@@ -104,7 +97,7 @@ def _undecided_row(condition: Condition, subject: Subject, row: Row, limit: floa
 
 
 def _trials_advice(trials: int | None, subject: Subject) -> str:
-    """What to type to get so many trials."""
+    """Say what to type to get this many trials."""
     if trials is None:
         return "no affordable number of pairs would decide"
     where = " in both runs" if subject.of_two_runs else ""
@@ -118,7 +111,9 @@ def _change(condition: Condition, subject: Subject, change: Change) -> Ruling:
         if points
         else (change.ratio, change.low, change.high)
     )
-    if condition.upwards and _never_arrives(change):
+    # the whole interval of the current number is at ∞, that of the baseline is not
+    finite = change.baseline.high is not None and math.isfinite(change.baseline.high)
+    if condition.upwards and change.current.low == math.inf and finite and "∞" in change.note:
         return "FAIL", f"most of it failed ({change.current.failed} of {change.current.n}): ∞", math.inf
     if estimate is None or low is None or high is None:
         return "UNDECIDED", _no_ratio(change, points=points), 0.0
@@ -128,12 +123,6 @@ def _change(condition: Condition, subject: Subject, change: Change) -> Ruling:
     if verdict == "UNDECIDED":
         return verdict, f"{shown}: {_undecided_change(condition, subject, change, (estimate, low, high), limit)}", 0.0
     return verdict, f"{shown}: {_side_text(verdict, condition)}", _excess(low, high, limit, condition)
-
-
-def _never_arrives(change: Change) -> bool:
-    """Is the whole interval of the current number at ∞, that of the baseline not?"""
-    finite = change.baseline.high is not None and math.isfinite(change.baseline.high)
-    return change.current.low == math.inf and finite and "∞" in change.note
 
 
 def _no_ratio(change: Change, *, points: bool) -> str:
@@ -167,6 +156,6 @@ def _points(*values: float) -> str:
 
 
 def _excess(low: float, high: float, limit: float, condition: Condition) -> float:
-    """How far the nearest bound is beyond the limit, as a fraction of it; negative where it keeps to it."""
+    """Return how far the nearest bound is beyond the limit, as a fraction of it; negative where it keeps to it."""
     beyond = low - limit if condition.upwards else limit - high
     return beyond / abs(limit) if limit else math.copysign(math.inf, beyond)

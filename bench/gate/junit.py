@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 
 from bench.core.errors import BenchError
 from bench.core.summary import Summary
-from bench.gate.verdict import Decision
+from bench.gate.condition import Decision
 
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 NO_SCENARIO = "gate"
@@ -17,7 +17,7 @@ NO_SCENARIO = "gate"
 
 
 def write(file: Path, summary: Summary, judged: Sequence[Decision], errors: Sequence[str] = ()) -> None:
-    """Write the file, and its folder where that is missing. BenchError where it cannot be written."""
+    """Write the file, and its folder where that is missing. Raises `BenchError` where it cannot be written."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(render(summary, judged, errors))
@@ -26,35 +26,33 @@ def write(file: Path, summary: Summary, judged: Sequence[Decision], errors: Sequ
 
 
 def render(summary: Summary, judged: Sequence[Decision], errors: Sequence[str] = ()) -> bytes:
-    """FAIL is a failure, UNDECIDED is skipped, a condition about nothing is an error."""
+    """Render the XML: FAIL is a failure, UNDECIDED is skipped, a condition about nothing is an error."""
     root = ET.Element("testsuites", name="streambench")
     for scenario in dict.fromkeys(one.scenario for one in judged):
-        _suite(root, summary, scenario, [_case(one) for one in judged if one.scenario == scenario])
+        _suite(root, summary, scenario, (_case(one) for one in judged if one.scenario == scenario))
     if errors:
-        _suite(root, summary, NO_SCENARIO, [_error(error) for error in errors])
-    _count(root, root.iter("testcase"))
+        _suite(root, summary, NO_SCENARIO, map(_error, errors))
+    _count(root)
     del root.attrib["skipped"]  # of a suite alone, by the schema that Jenkins has
     ET.indent(root)
     text: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
     return text + b"\n"
 
 
-def _suite(root: ET.Element, summary: Summary, scenario: str, cases: Sequence[ET.Element]) -> None:
+def _suite(root: ET.Element, summary: Summary, scenario: str, cases: Iterable[ET.Element]) -> None:
     suite = ET.SubElement(root, "testsuite", name=_clean(scenario), time="0")
     if created := str(summary.manifest.get("created") or ""):
         suite.set("timestamp", _clean(created.removesuffix("Z")))
     properties = ET.SubElement(suite, "properties")
-    for name, value in _properties(summary).items():
+    for name, value in {
+        "run": str(summary.manifest.get("run_id") or ""),
+        "trust": summary.trust.verdict,
+        "host": ", ".join(dict.fromkeys(cell.host for cell in summary.cells)),
+        "model": ", ".join(dict.fromkeys(cell.key.model for cell in summary.cells)),
+    }.items():
         ET.SubElement(properties, "property", name=name, value=_clean(value))
     suite.extend(cases)
-    _count(suite, cases)
-
-
-def _properties(summary: Summary) -> dict[str, str]:
-    hosts = dict.fromkeys(cell.host for cell in summary.cells)
-    models = dict.fromkeys(cell.key.model for cell in summary.cells)
-    run = {"run": str(summary.manifest.get("run_id") or ""), "trust": summary.trust.verdict}
-    return {**run, "host": ", ".join(hosts), "model": ", ".join(models)}
+    _count(suite)
 
 
 def _case(one: Decision) -> ET.Element:
@@ -75,13 +73,13 @@ def _error(error: str) -> ET.Element:
     return case
 
 
-def _count(parent: ET.Element, cases: Iterable[ET.Element]) -> None:
-    cases = list(cases)
+def _count(parent: ET.Element) -> None:
+    cases = list(parent.iter("testcase"))
     parent.set("tests", str(len(cases)))
     for name, tag in {"failures": "failure", "errors": "error", "skipped": "skipped"}.items():
         parent.set(name, str(sum(case.find(tag) is not None for case in cases)))
 
 
 def _clean(text: str) -> str:
-    """Without what no XML document may hold: control characters and halves of pairs."""
+    """Replace what no XML document may hold: control characters and halves of pairs."""
     return _NOT_XML.sub("\ufffd", text)

@@ -1,4 +1,4 @@
-"""Which numbers of a result a condition is about. Pure."""
+"""Find the numbers of a result that a condition is about."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from bench.analysis.load.knee import unfit
 from bench.core.comparison import Change, Comparison
 from bench.core.errors import BenchError, unknown
-from bench.core.row import CellKey, Row
+from bench.core.row import Row
 from bench.core.summary import Cell, Summary
 from bench.gate.check_early import CLASSES, NO_BASELINE, known_metric, misspelt
 from bench.gate.condition import Condition, readings
@@ -39,7 +39,7 @@ class Subject:
 
 
 def resolve(condition: Condition, summary: Summary, comparisons: Sequence[Comparison]) -> list[Subject]:
-    """All subjects of a condition, at least one. BenchError where it is about nothing that was measured."""
+    """Return all subjects of a condition, at least one. Raises `BenchError` where nothing of that was measured."""
     if condition.operator == ":":
         return _changes(condition, summary, comparisons)
     rows = _matching_rows(condition, with_classes(summary.rows), _scenarios(summary))
@@ -51,7 +51,7 @@ def resolve(condition: Condition, summary: Summary, comparisons: Sequence[Compar
 
 
 def with_classes(rows: Iterable[Row]) -> list[Row]:
-    """The rows, with a count and a share of each class of failure: what did not occur is 0 of all, not unknown."""
+    """Add a count and a share of each class of failure: what did not occur is 0 of all, not unknown."""
     rows = list(rows)
     counted = {(row.key, row.delivery, row.metric): row for row in rows if row.metric.startswith("failures.")}
     found = [row for row in rows if not row.metric.startswith("failures.")]
@@ -70,13 +70,13 @@ def _count_and_share(row: Row) -> tuple[Row, Row]:
 
 
 def _scenarios(summary: Summary) -> set[str]:
-    """What may be named: those of the run's own checks, in brackets, may not."""
+    """Return the scenarios that may be named; the run's own checks, in brackets, may not."""
     found = {cell.key.scenario for cell in summary.cells} | {row.scenario for row in summary.rows}
     return {name for name in found if not name.startswith("(")}
 
 
 def _matching_rows(condition: Condition, rows: Iterable[Row], scenarios: set[str]) -> list[Row]:
-    """Rows of the scenario, metric, statistic and target: by the first reading of its name that finds any."""
+    """Select rows of the scenario, metric, statistic and target, by the first reading of the name that finds any."""
     mine = [row for row in rows if condition.target in {None, row.target}]
     for scenario, metric, statistic in readings(condition.name, scenarios):
         found = [row for row in mine if row.metric == metric and scenario in {None, row.scenario}]
@@ -86,7 +86,7 @@ def _matching_rows(condition: Condition, rows: Iterable[Row], scenarios: set[str
 
 
 def _rows_of_delivery(condition: Condition, rows: Sequence[Row]) -> list[Row]:
-    """Those of the delivery that is meant: as named, else streamed, else paired."""
+    """Select rows of the delivery that is meant: as named, else streamed, else paired."""
     there = {row.delivery for row in rows}
     wanted = condition.delivery or ("streamed" if "streamed" in there else "paired")
     if wanted not in there:
@@ -95,23 +95,18 @@ def _rows_of_delivery(condition: Condition, rows: Sequence[Row]) -> list[Row]:
 
 
 def _best_rows(condition: Condition, rows: Sequence[Row]) -> list[Row]:
-    """Of each cell one row: that of the first statistic in a unit that the limit fits."""
+    """Select one row of each cell: that of the first statistic in a unit that the limit fits."""
     fitting = [row for row in rows if fits(condition, row.unit)]
     if not fitting:
         raise condition.wrong_unit(unit_error(condition, rows[0].metric, [row.unit for row in rows]))
-    order = _order(fitting)
-    best = min(fitting, key=order.index)
+    # a change is told of what is no ratio itself, where there is such a number
+    places = {name: place for place, name in enumerate(BY_DEFAULT)}
+    best = min(fitting, key=lambda row: (places.get(row.statistic, len(places)), row.unit == "ratio"))
     return [row for row in fitting if (row.statistic, row.unit) == (best.statistic, best.unit)]
 
 
-def _order(rows: Sequence[Row]) -> list[Row]:
-    """By statistic; a change is told of what is no ratio itself, where there is such a number."""
-    names = {name: place for place, name in enumerate(BY_DEFAULT)}
-    return sorted(rows, key=lambda row: (names.get(row.statistic, len(names)), row.unit == "ratio"))
-
-
 def _row_subject(row: Row, summary: Summary) -> Subject:
-    cell = _cell(row.key, summary)
+    cell = next((cell for cell in summary.cells if cell.key == row.key), None)
     name = cell.label if cell else " ".join(filter(None, (row.scenario, row.params, row.load)))
     offered = summary.row(cell, row.delivery, "failures", "sum") if cell else None
     paired = cell.pairs if cell and row.delivery == "paired" else 0
@@ -125,10 +120,6 @@ def _row_subject(row: Row, summary: Summary) -> Subject:
     )
 
 
-def _cell(key: CellKey, summary: Summary) -> Cell | None:
-    return next((cell for cell in summary.cells if cell.key == key), None)
-
-
 def _unfit(cell: Cell | None, summary: Summary) -> str:
     if summary.trust.verdict == "INVALID":
         return f"the run is INVALID: {summary.trust.sentence}"
@@ -136,7 +127,7 @@ def _unfit(cell: Cell | None, summary: Summary) -> str:
 
 
 def _unmeasured_subjects(condition: Condition, summary: Summary, rows: Sequence[Row]) -> Iterator[Subject]:
-    """Cells that the condition would be about, had they been measured: unsupported ones, or not begun."""
+    """Yield the cells that the condition would be about, had they been measured: unsupported ones, or not begun."""
     measured = {row.key for row in summary.rows if row.metric == "failures"}
     for scenario, metric, _ in readings(condition.name, _scenarios(summary)):
         if not (known_metric(metric) or any(row.metric == metric for row in rows)):
@@ -164,7 +155,7 @@ def _changes(condition: Condition, summary: Summary, comparisons: Sequence[Compa
 
 
 def _changes_of(condition: Condition, summary: Summary, comparison: Comparison) -> Iterator[Subject]:
-    by_row = {_place(change): change for change in comparison.changes}
+    by_row = {(one.key, one.delivery, one.metric, one.unit, one.statistic): one for one in comparison.changes}
     rows = [replace(change.current, **change.key._asdict()) for change in comparison.changes]
     named = _matching_rows(condition, rows, _scenarios(summary))
     chosen = _best_rows(condition, named) if named else []
@@ -180,7 +171,7 @@ def _changes_of(condition: Condition, summary: Summary, comparison: Comparison) 
 def _missing_in_baseline(
     condition: Condition, summary: Summary, comparison: Comparison, chosen: Sequence[Row]
 ) -> Iterator[Subject]:
-    """The same number of cells that the baseline does not have: they are not passed over as if they were fine."""
+    """Yield the same number of cells that the baseline lacks: they are not passed over as if they were fine."""
     first = chosen[0]
     sides = {(change.key.target, change.key.model) for change in comparison.changes}
     asked, _, _ = next(found for found in readings(condition.name, _scenarios(summary)) if found[1] == first.metric)
@@ -194,12 +185,8 @@ def _missing_in_baseline(
             yield replace(subject, unfit=subject.unfit or f"the baseline {comparison.baseline.name} has no such number")
 
 
-def _place(change: Change) -> tuple[CellKey, str, str, str, str]:
-    return change.key, change.delivery, change.metric, change.unit, change.statistic
-
-
 def no_subject_error(condition: Condition, rows: Iterable[Row], scenarios: set[str], more: str = "") -> BenchError:
-    """The error for a condition about nothing that was measured, with the nearest name that was."""
+    """Make the error for a condition about nothing that was measured, with the nearest name that was."""
     rows = list(rows)
     targets = {row.target for row in rows if row.target}
     if condition.target is not None and condition.target not in targets:

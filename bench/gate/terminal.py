@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from bench.core.terminal import escape_control, to_devnull
-from bench.gate.verdict import Decision
+from bench.gate.condition import Decision
 
 STYLES = {"PASS": "green", "FAIL": "bold red", "UNDECIDED": "yellow"}
 EXIT_FAILED, EXIT_NOTHING, EXIT_UNDECIDED = 1, 2, 4
@@ -24,7 +24,7 @@ class _Console(Console):
 
 
 def write(judged: Sequence[Decision], errors: Sequence[str], stream: TextIO, *, allow_undecided: bool) -> None:
-    """The verdicts in the order of the conditions; in colours where it is a terminal. Nothing without conditions."""
+    """Print the verdicts in the order of the conditions, in colours on a terminal; nothing without conditions."""
     if not (judged or errors):
         return
     console = _Console(file=stream, soft_wrap=True, highlight=False, color_system="auto" if stream.isatty() else None)
@@ -43,7 +43,7 @@ def write(judged: Sequence[Decision], errors: Sequence[str], stream: TextIO, *, 
 
 
 def outcome(judged: Sequence[Decision], errors: Sequence[str], *, allow_undecided: bool) -> str:
-    """`1 failed, 2 undecided, 3 passed`, and what that means."""
+    """Count the verdicts: `1 failed, 2 undecided, 3 passed`, and what that means."""
     counts = {verdict: sum(one.verdict == verdict for one in judged) for verdict in STYLES}
     words = {"FAIL": "failed", "UNDECIDED": "undecided", "PASS": "passed"}
     said = [f"{counts[verdict]} {word}" for verdict, word in words.items() if counts[verdict]]
@@ -53,7 +53,7 @@ def outcome(judged: Sequence[Decision], errors: Sequence[str], *, allow_undecide
 
 
 def exit_code(judged: Sequence[Decision], errors: Sequence[str], *, allow_undecided: bool) -> int:
-    """2 where a condition is a mistake, else 1 where one failed, else 4 where one is open and that is not allowed."""
+    """Return 2 if a condition is a mistake, else 1 if one failed, else 4 if one is open and that is not allowed."""
     verdicts = {one.verdict for one in judged}
     if errors:
         return EXIT_NOTHING
@@ -63,6 +63,6 @@ def exit_code(judged: Sequence[Decision], errors: Sequence[str], *, allow_undeci
 
 
 def worst_first(judged: Sequence[Decision]) -> list[Decision]:
-    """Failed before undecided before passed; of the failed the farthest beyond its limit first."""
+    """Sort failed before undecided before passed; of the failed the farthest beyond its limit first."""
     places = {"FAIL": 0, "UNDECIDED": 1, "PASS": 2}
     return sorted(judged, key=lambda one: (places[one.verdict], -one.excess))

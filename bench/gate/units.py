@@ -1,4 +1,4 @@
-"""In which units the limit of a metric may be typed, and what it is in the unit of its rows. Pure."""
+"""The units in which the limit of a metric may be typed, and the limit in the unit of the rows."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ _POINTS = frozenset({"share", "ratio"})
 
 
 def fits(condition: Condition, unit: str) -> bool:
-    """May the limit be typed so for a number in this unit?"""
+    """Return True if the limit may be typed in its unit for a number in this unit."""
     limit = condition.limit.unit
     return (limit == "%" or unit in _POINTS) if condition.operator == ":" else limit in _accepted_units(unit)
 
 
 def in_unit(condition: Condition, unit: str) -> float:
-    """The limit in the unit of a row that it `fits`; against the baseline as a fraction."""
+    """Convert the limit to the unit of a row that it `fits`; against the baseline to a fraction."""
     if condition.operator == ":":
         return condition.limit.number / 100
     return condition.limit.number * _accepted_units(unit)[condition.limit.unit]
 
 
 def unit_error(condition: Condition, metric: str, units: Iterable[str]) -> str:
-    """What to say of a limit that fits none of the metric's units."""
+    """Say what is wrong with a limit that fits none of the metric's units."""
     if condition.operator == ":":
         return f"{metric} is no share, so points (pp) say nothing of it; write for instance :+10%"
     given = f"unit {condition.limit.unit!r} does not fit" if condition.limit.unit else "the unit is missing of"
@@ -56,5 +56,5 @@ def unit_error(condition: Condition, metric: str, units: Iterable[str]) -> str:
 
 
 def _accepted_units(unit: str) -> Mapping[str, float]:
-    """A unit that a plugin made up is taken as it is, or left out."""
+    # a unit that a plugin made up is taken as it is, or left out
     return _ACCEPTED.get(unit) or {unit: 1.0, "": 1.0}

@@ -177,6 +177,10 @@ def ask_before_spending(plan: Plan, choice: Choice, settings: Settings, confirm:
             say(asked.line(where))
     for line in _by_time(plan):
         say(line)
-    agreed = settings.yes or any(parse_budget(text).kind != "time" for text in settings.budgets)
+    require_consent(confirm, agreed=settings.yes or any(parse_budget(text).kind != "time" for text in settings.budgets))
+
+
+def require_consent(confirm: Callable[[str], bool], *, agreed: bool) -> None:
+    """Ask whether to send the requests, unless the user has agreed in advance. Raises `BenchError` on a no."""
     if not agreed and not confirm("Send them?"):
         raise BenchError("nothing was sent; --yes says yes in advance")

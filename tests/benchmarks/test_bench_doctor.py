@@ -8,7 +8,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from bench.core.trial import Attempt
 from bench.doctor.requests import PATHS, Question
 from bench.doctor.verdict.judge import judge
-from bench.doctor.verdict.judged import Judgement
+from bench.doctor.verdict.judgement import Judgement
 from bench.doctor.verdict.reading import read_answer
 from tests.support import events as e
 from tests.support.scripted import LAST_CHUNK, chunk, frame, head

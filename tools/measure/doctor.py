@@ -96,7 +96,7 @@ def examine_part(part: Part, metronome_url: str) -> tuple[list[Patient], Examina
         patients, _ = await admit(choose(settings), settings, [])
         await examine(
             patients,
-            settings.requests,
+            settings.questions,
             found,
             metronome_url=metronome_url,
             deadline_s=settings.deadline,

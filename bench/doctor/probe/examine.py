@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 from bench.core.errors import BenchError
 from bench.core.scenario import Api
 from bench.core.trial import Attempt
-from bench.doctor.diagnosis import Hop
-from bench.doctor.probe.behind import UpstreamLog, open_log
-from bench.doctor.probe.metronome import MachineLateness, Metronome, run_metronome, summarize
+from bench.doctor.diagnosis import Floor, Hop
+from bench.doctor.probe.metronome import Metronome, floor_of, run_metronome
 from bench.doctor.probe.send import HopConnection
+from bench.doctor.probe.upstream import UpstreamLog, open_log
 from bench.doctor.requests import PATHS, Manner, Question, body_of, in_turns, new_nonce
 from bench.doctor.verdict.reading import Reading, read_answer
 
@@ -52,99 +52,105 @@ class Examination:
     h2: dict[int, bool] = field(default_factory=dict)
     """By hop with TLS: does it offer HTTP/2?"""
     metronome: Metronome = field(default_factory=Metronome)
-    behind: UpstreamLog | None = None
+    upstream: UpstreamLog | None = None
     """What the simulator behind the hops saw of it, where there is one."""
     requests: int = 0
 
     @property
-    def lateness(self) -> MachineLateness:
-        """Of the metronome, over the whole examination."""
-        return summarize(self.metronome.late_ms())
-
-
-Step = Callable[[str], None]
+    def floor(self) -> Floor:
+        """The lateness of the metronome over the whole examination."""
+        return floor_of(self.metronome.late_ms())
 
 
 async def examine(
     patients: Sequence[Patient],
-    requests: Sequence[Question],
+    questions: Sequence[Question],
     found: Examination,
     *,
     metronome_url: str,
     deadline_s: float,
     seed: int,
-    step: Step,
+    step: Callable[[str], None],
     simulator: str | None = None,
 ) -> None:
-    """Send them all and note in `found` what comes. `step` is called after each request with what it was.
+    """Send every question and collect the answers in `found`. `step` is called after each with what it was.
 
     `simulator`: the base URL of the one behind the hops, which is asked for its side of each answer.
     """
     async with AsyncExitStack() as stack:
         if simulator:
-            found.behind = await stack.enter_async_context(open_log(simulator))
-        lines = [await _line(patient, deadline_s, stack) for patient in patients]
+            found.upstream = await stack.enter_async_context(open_log(simulator))
+        connections = [HopConnection(one.hop.base_url, one.key, one.headers, deadline_s) for one in patients]
+        for connection in connections:
+            stack.push_async_callback(connection.aclose)
         found.metronome = await stack.enter_async_context(run_metronome(metronome_url))
         for number, patient in enumerate(patients):
             if (offers := await offers_h2(patient.hop.base_url)) is not None:
                 found.h2[number] = offers
-        for hop, request in in_turns(requests, len(patients), seed):
-            if request.api in patients[hop].apis:
-                found.readings.append(await ask(patients[hop], lines[hop], hop, request, found))
-                if found.behind:
-                    await _log_upstream(found.behind, found.readings[-1], patients[hop].hop)
-            step(f"{patients[hop].hop.name}, {request.api}, {request.mode}")
+        for hop, question in in_turns(questions, len(patients), seed):
+            if question.api in patients[hop].apis:
+                found.readings.append(await ask(patients[hop], connections[hop], hop, question, found))
+                if found.upstream:
+                    await _log_upstream(found.upstream, found.readings[-1], patients[hop].hop)
+            step(f"{patients[hop].hop.name}, {question.api}, {question.mode}")
         for reading in longest_texts([one for one in found.readings if one.encoding]):
-            line, patient = lines[reading.hop], patients[reading.hop]
-            found.plain.append(await ask(patient, line, reading.hop, reading.question, found, plain=True))
-        if found.behind:
-            for number, (patient, line) in enumerate(zip(patients, lines, strict=True)):
-                mine = [one for one in found.readings if one.hop == number and one.is_whole]
-                found.requests += await found.behind.probe(number, longest_texts(mine), patient.manner, line)
-            await found.behind.finish()
+            hop, question = reading.hop, reading.question
+            found.plain.append(await ask(patients[hop], connections[hop], hop, question, found, plain=True))
+        if found.upstream:
+            await _probe_upstream(found.upstream, patients, connections, found)
 
 
-async def _log_upstream(behind: UpstreamLog, reading: Reading, hop: Hop) -> None:
+async def _probe_upstream(
+    log: UpstreamLog, patients: Sequence[Patient], connections: Sequence[HopConnection], found: Examination
+) -> None:
+    """Leave answers early and ask for a 429 at each hop, then read the simulator's clock once more."""
+    for number, (patient, connection) in enumerate(zip(patients, connections, strict=True)):
+        mine = [one for one in found.readings if one.hop == number and one.is_whole]
+        found.requests += await log.probe(number, longest_texts(mine), patient.manner, connection)
+    log.after = await log.source.offset()
+
+
+async def _log_upstream(log: UpstreamLog, reading: Reading, hop: Hop) -> None:
     """Keep the simulator's side of it. Raises `BenchError` where another server answers: that may cost something."""
-    await behind.note(reading.nonce)
-    if reading.is_whole and not behind.upstream[reading.nonce]:
+    await log.fetch(reading.nonce)
+    if reading.is_whole and not log.responses[reading.nonce]:
         raise BenchError(
-            f"{hop.base_url} answers, but not from the simulator at {behind.url}: make that the upstream of the "
+            f"{hop.base_url} answers, but not from the simulator at {log.url}: make that the upstream of the "
             "gateway (bench serve --print-config nginx|litellm|envoy shows how), or name the right one with --sim URL"
         )
 
 
-async def _line(patient: Patient, deadline_s: float, stack: AsyncExitStack) -> HopConnection:
-    """To this hop; it is closed with the stack."""
-    line = HopConnection(patient.hop.base_url, patient.key, patient.headers, deadline_s)
-    stack.push_async_callback(line.aclose)
-    return line
-
-
 async def ask(
-    patient: Patient, line: HopConnection, hop: int, request: Question, found: Examination, *, plain: bool = False
+    patient: Patient,
+    connection: HopConnection,
+    hop: int,
+    question: Question,
+    found: Examination,
+    *,
+    plain: bool = False,
 ) -> Reading:
-    """One request, read. One that died on a kept connection is made once more, and noted."""
+    """Send a question and read the answer; ask once more without `stream_options` where those are refused."""
     nonce = new_nonce()
-    attempt = await _send(patient, line, hop, request, nonce, found, plain=plain)
-    read = read_answer(attempt, request, hop=hop, nonce=nonce)
+    manner = patient.manner if hop not in found.no_usage else replace(patient.manner, usage=False)
+    body = body_of(question, manner, nonce)
+    attempt = await _send(connection, hop, PATHS[question.api], body, found, plain=plain)
+    read = read_answer(attempt, question, hop=hop, nonce=nonce)
     headers = {name: patient.redact(value) for name, value in read.headers.items()}
     reading = replace(read, wrong=patient.redact(read.wrong), headers=headers)
     if reading.kind == "refused" and _REFUSABLE in reading.wrong and hop not in found.no_usage:
         found.no_usage.add(hop)
-        return await ask(patient, line, hop, request, found, plain=plain)
+        return await ask(patient, connection, hop, question, found, plain=plain)
     return reading
 
 
 async def _send(
-    patient: Patient, line: HopConnection, hop: int, request: Question, nonce: str, found: Examination, *, plain: bool
+    connection: HopConnection, hop: int, path: str, body: Mapping[str, object], found: Examination, *, plain: bool
 ) -> Attempt:
-    manner = patient.manner if hop not in found.no_usage else replace(patient.manner, usage=False)
-    body = body_of(request, manner, nonce)
+    """Send a request; a request that died on a kept connection is sent once more, and counted."""
     for _ in range(2):
         found.requests += 1
         with _without_gc():
-            attempt = await line.send(PATHS[request.api], body, plain=plain)
+            attempt = await connection.send(path, body, plain=plain)
         if not (attempt.reused and attempt.error and not attempt.reads):
             break
         found.unannounced[hop] = found.unannounced.get(hop, 0) + 1
@@ -153,7 +159,7 @@ async def _send(
 
 @contextmanager
 def _without_gc() -> Iterator[None]:
-    """No garbage is collected while an answer is read."""
+    """Collect no garbage while an answer is read."""
     gc.collect(0)
     gc.disable()
     try:
@@ -163,7 +169,7 @@ def _without_gc() -> Iterator[None]:
 
 
 def longest_texts(readings: Sequence[Reading]) -> list[Reading]:
-    """The longest text of each hop and API."""
+    """Return the longest text of each hop and API."""
     found: dict[tuple[int, Api], Reading] = {}
     for one in readings:
         known = found.get((one.hop, one.question.api))
@@ -173,7 +179,7 @@ def longest_texts(readings: Sequence[Reading]) -> list[Reading]:
 
 
 async def offers_h2(base_url: str) -> bool | None:
-    """Would it speak HTTP/2? None without TLS, or where that cannot be found out."""
+    """Return whether the server offers HTTP/2; None without TLS, or where that cannot be found out."""
     url = urlsplit(base_url)
     if url.scheme != "https":
         return None

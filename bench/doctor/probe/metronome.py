@@ -20,6 +20,7 @@ from bench.clients.wire.pool import Pool
 from bench.clients.wire.request import Address, Call, to_json
 from bench.core.target import DUMMY_KEY
 from bench.core.trial import Attempt
+from bench.doctor.diagnosis import Floor
 from bench.doctor.probe.send import new_attempt
 
 BEAT_MS = 10
@@ -40,42 +41,32 @@ class Metronome:
     attempts: list[Attempt] = field(default_factory=list)
 
     def late_ms(self) -> list[float]:
-        """By how much each beat was late, in ms."""
+        """Return by how many ms each beat was late."""
         return [late for attempt in self.attempts for late in lateness(_beats(attempt))]
 
 
-@dataclass(frozen=True)
-class MachineLateness:
-    """In ms; None: of no beat."""
-
-    n: int
-    p50: float | None
-    p90: float | None
-    most: float | None
-
-
-def summarize(late: Sequence[float]) -> MachineLateness:
-    """Of too few beats for a p90 the longest counts as it.
-
-    Beats come evenly, so a share of them is a share of the time: one stall of 100 ms makes ten beats late. What lasts
-    for a tenth of the time or less cannot hold half of an answer, which is what a lumpy one takes.
-    """
-    if not late:
-        return MachineLateness(0, None, None, None)
-    ordered = sorted(late)
-    p90 = quantile(ordered, 0.9 if len(ordered) >= ENOUGH else 1.0)
-    return MachineLateness(len(ordered), median(ordered), p90, ordered[-1])
+def floor_of(late_ms: Sequence[float]) -> Floor:
+    """Return the quantiles of the lateness in ms; with too few beats for a p90 the longest counts as the p90."""
+    # Beats come evenly, so a share of them is a share of the time: one stall of 100 ms makes ten beats late. What lasts
+    # for a tenth of the time or less cannot hold half of an answer, which is what a lumpy one takes.
+    ordered = sorted(late_ms)
+    return Floor(
+        n=len(ordered),
+        p50_ms=median(ordered) if ordered else None,
+        p90_ms=quantile(ordered, 0.9 if len(ordered) >= ENOUGH else 1.0),
+        most_ms=quantile(ordered, 1.0),
+    )
 
 
 def quantile(ordered: Sequence[float], q: float) -> float | None:
-    """The q-quantile of sorted values (inverse of the ECDF); None of none. No numpy: this is a measuring process."""
+    """Return the q-quantile of sorted values (inverse of the ECDF), None of none; without numpy."""
     return ordered[max(0, math.ceil(q * len(ordered)) - 1)] if ordered else None
 
 
 def lateness(beats: Sequence[int]) -> list[float]:
-    """ms by which each beat, due every `BEAT_MS`, came after the one that came least late. `beats` in ns, in order.
+    """Return by how many ms each beat, due every `BEAT_MS`, came after the beat that was least late.
 
-    When the first one was due is not known here, but it cannot have been after any came.
+    `beats`: times in ns, in order. When the first was due is not known, but it was not after any came.
     """
     offsets = [time - place * BEAT_MS * 1_000_000 for place, time in enumerate(beats)]
     least = min(offsets, default=0)
@@ -89,7 +80,7 @@ def _beats(attempt: Attempt) -> list[int]:
 
 @asynccontextmanager
 async def run_metronome(base_url: str) -> AsyncIterator[Metronome]:
-    """While the block runs, the metronome does."""
+    """Run the metronome while the block runs; `base_url` is that of its simulator."""
     address = Address(base_url, DUMMY_KEY, {})
     body = {"model": "sim-1", "messages": [{"role": "user", "content": "Tick."}], "stream": True}
     call = Call(
@@ -104,9 +95,9 @@ async def run_metronome(base_url: str) -> AsyncIterator[Metronome]:
         attempt = new_attempt(call)
         metronome.attempts.append(attempt)
         request = address.request(call, attempt.client_id)
-        pool.exchange(request, attempt, deadline_ns=None, cold=False, on_read=None, on_end=again)
+        pool.exchange(request, attempt, deadline_ns=None, cold=False, on_read=None, on_end=start_next)
 
-    def again() -> None:
+    def start_next() -> None:
         if running and metronome.attempts[-1].status == 200:
             start()
 

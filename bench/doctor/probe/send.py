@@ -18,7 +18,7 @@ ACCEPTED = "gzip, deflate"
 
 
 def new_attempt(call: Call) -> Attempt:
-    """That nothing has been sent of yet."""
+    """Return the record of a request of which nothing has been sent yet."""
     return Attempt(
         request=0,
         number=0,
@@ -34,7 +34,7 @@ def new_attempt(call: Call) -> Attempt:
 
 @dataclass
 class HopConnection:
-    """The way to one hop: its connections."""
+    """The connections to one hop."""
 
     base_url: str
     key: str
@@ -50,30 +50,26 @@ class HopConnection:
     async def send(
         self, path: str, body: Mapping[str, Any], *, plain: bool = False, leave_after_s: float | None = None
     ) -> Attempt:
-        """One request to its end. `plain`: nothing compressed is accepted. Cancelled, the connection is closed.
+        """Send one request and wait for its end. Cancelled, the connection is closed.
 
-        `leave_after_s`: the client goes after so long, `Attempt.closed_early`, unless the answer has ended before.
+        `plain`: accept no compression. `leave_after_s`: close the connection after this many seconds, unless the answer
+        has ended before (`Attempt.closed_early`).
         """
         address = self._plain if plain else self._address
         call = Call(path=address.path + path, body=to_json(body), stream=body.get("stream") is True, headers={})
         attempt = new_attempt(call)
-        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-        def on_end() -> None:
-            if not ended.done():
-                ended.set_result(None)
-
+        end = asyncio.Event()
         handle = self.pool.exchange(
             address.request(call, attempt.client_id),
             attempt,
             deadline_ns=perf_counter_ns() + int(self.deadline_s * 1e9),
             cold=False,
             on_read=None,
-            on_end=on_end,
+            on_end=end.set,
         )
         try:
             async with asyncio.timeout(leave_after_s):
-                await ended
+                await end.wait()
         except TimeoutError:
             pass
         finally:
@@ -81,5 +77,5 @@ class HopConnection:
         return attempt
 
     async def aclose(self) -> None:
-        """Close its connections."""
+        """Close the connections."""
         await self.pool.aclose()

@@ -1,4 +1,4 @@
-"""The simulator behind the gateway, asked directly: is it one, what did it send when, and by which clock?"""
+"""Ask the simulator behind the gateway directly: its identity, its send log and its clock."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _EXCHANGES = 20
 _PATIENCE_S = 2.0
 _AGAIN_S = 0.02
 _NO_NONCE = "0" * 16
-_RENAMED = {"type": "types", "bytes": "sizes"}
-_FIELDS = {field.name for field in fields(UpstreamResponse)}
+_FIELDS = {{"types": "type", "sizes": "bytes"}.get(one.name, one.name): one.name for one in fields(UpstreamResponse)}
+"""Names of the log's members, and what they are called in `UpstreamResponse`."""
 
 
 @asynccontextmanager
 async def simulator_at(url: str = DEFAULT_SIM) -> AsyncIterator[SimulatorClient]:
-    """The simulator with that base URL. Raises `BenchError` where there is none, or one without a log to ask for."""
+    """Connect to the simulator with that base URL. Raises `BenchError` where there is none, or none with a log."""
     root = url.rstrip("/").removesuffix("/v1")
     try:
         client = httpx2.AsyncClient(base_url=root, trust_env=False, timeout=_TIMEOUT)
@@ -43,7 +43,7 @@ async def simulator_at(url: str = DEFAULT_SIM) -> AsyncIterator[SimulatorClient]
 
 
 class SimulatorClient:
-    """A simulator's answers about itself. Each raises `BenchError` when the simulator is gone."""
+    """A client of the simulator's own routes. Each method raises `BenchError` when the simulator is gone."""
 
     def __init__(self, client: httpx2.AsyncClient, url: str) -> None:
         self._client, self._url = client, url
@@ -62,21 +62,24 @@ class SimulatorClient:
                 )
 
     async def responses_to(self, nonce: str) -> Sequence[UpstreamResponse]:
-        """What was sent to the question with that nonce, oldest first; it waits up to 2 s until that has ended.
+        """Return the simulator's responses to the question with that nonce, oldest first.
 
-        Only the latest responses are kept: ask as soon as an answer has arrived. None at all is final: what arrives is
-        in the log before.
+        Waits up to 2 s for their end. Only the latest responses are kept: ask as soon as an answer has arrived. No
+        response at all is final: a response is in the log before its first byte arrives.
         """
         patience = time.monotonic() + _PATIENCE_S
         while True:
             _, found = await self._get(f"/bench/sent/{nonce.strip('[] ')}")
-            responses = [_upstream(row) for row in found.get("responses", ())]
+            responses = [
+                UpstreamResponse(**{new: row[old] for old, new in _FIELDS.items() if old in row})
+                for row in found.get("responses", ())
+            ]
             if all(response.done for response in responses) or time.monotonic() > patience:
                 return responses
             await asyncio.sleep(_AGAIN_S)
 
     async def offset(self) -> Offset:
-        """How far its clock is ahead of this process'."""
+        """Measure how far the simulator's clock is ahead of this process' clock."""
         exchanges, boots = [], set()
         for _ in range(_EXCHANGES):
             asked = time.perf_counter_ns()
@@ -97,11 +100,6 @@ class SimulatorClient:
         if not isinstance(body, dict):
             raise _absent(self._url, "something else answers there")
         return response.status_code, body
-
-
-def _upstream(row: Mapping[str, Any]) -> UpstreamResponse:
-    known = ((_RENAMED.get(name, name), value) for name, value in row.items())
-    return UpstreamResponse(**{name: value for name, value in known if name in _FIELDS})
 
 
 def _absent(url: str, reason: object) -> BenchError:

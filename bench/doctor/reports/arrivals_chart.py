@@ -38,14 +38,16 @@ class Staircase(NamedTuple):
 
 
 def arrivals(curves: Sequence[Curve], height: int = style.HEIGHT) -> Chart | None:
-    """Of one API and mode, the curves of all hops; None where nothing arrived."""
+    """Draw the curves of all hops for one API and mode; None where nothing arrived."""
     shown = [one for one in curves if one.arrivals][:MOST]
     if not shown:
         return None
     end = max(max(one.end_ms, *(ms for ms, _ in one.sent[-1:]), 0.0) for one in shown) * 1.02 or 1.0
     lines = list(_lines(shown, end))
     sent = any(line.name.startswith(SENT) for line in lines)
-    caption = CAPTION + (SAID_SENT if sent else "") + _left_out(len(curves) - len(shown))
+    missing = len(curves) - len(shown)
+    caption = CAPTION + (SAID_SENT if sent else "")
+    caption += f" {missing} without an arrival, or beyond the first {MOST}, are left out." if missing else ""
     rows = [
         (line.name, style.time(ms), f"{chars:,.0f}", _share(chars, line)) for line in lines for ms, chars in line.points
     ]
@@ -53,12 +55,8 @@ def arrivals(curves: Sequence[Curve], height: int = style.HEIGHT) -> Chart | Non
     return style.with_table(shown[0].label, caption, words, _spec(shown, lines, end, height), HEADS, rows)
 
 
-def _left_out(number: int) -> str:
-    return f" {number} without an arrival, or beyond the first {MOST}, are left out." if number else ""
-
-
 def _lines(shown: Sequence[Curve], end: float) -> Iterator[Staircase]:
-    """What arrived, then what was sent."""
+    """Yield the lines of what arrived, then of what was sent."""
     for place, one in enumerate(shown):
         yield Staircase(one.hop, style.thin(one.arrivals, end), COLORS[place], DASHES[place])
     alone = len(shown) == 1
@@ -73,7 +71,7 @@ def _share(chars: float, line: Staircase) -> str:
 
 
 def _words(one: Curve) -> str:
-    """In words, with the numbers that decide."""
+    """Describe a curve, with the numbers that decide."""
     headers = "no headers" if one.headers_ms is None else f"headers after {style.time(one.headers_ms)}"
     chars, n = one.arrivals[-1][1], len(one.arrivals)
     reads = f"{chars:,} characters in {n} read{'' if n == 1 else 's'}"
@@ -114,13 +112,13 @@ def _spec(shown: Sequence[Curve], lines: Sequence[Staircase], end: float, height
 
 
 def _rows(line: Staircase, end: float, unit: style.Unit) -> Iterator[dict[str, float | str]]:
-    """From nothing at the start to all of it at the end; two clocks may disagree on what came first."""
+    # From nothing at the start to all of it at the end; two clocks may disagree on what came first.
     for ms, chars in ((0.0, 0.0), *line.points, (end, line.points[-1][1])):
         yield {"x": round(max(ms, 0.0) / unit.ms, 4), "y": chars, "line": line.name}
 
 
 def _headers(shown: Sequence[Curve], end: float, unit: style.Unit, x: alt.X) -> Iterator[alt.Chart]:
-    """A rule for each hop, in its colour and dash, named at its top."""
+    """Draw a rule for the headers of each hop, in its colour and dash, named at its top."""
     for place, one in enumerate(shown):
         if one.headers_ms is None:
             continue

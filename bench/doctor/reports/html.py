@@ -1,4 +1,4 @@
-"""What the doctor says as one page that needs no network, with a picture of how each answer arrived."""
+"""The doctor's report as one page that needs no network, with a picture of how each answer arrived."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from typing import NamedTuple
 
-from bench.doctor.diagnosis import HEALTHY, Curve, Diagnosis, Fix, Verdict
+from bench.doctor.diagnosis import HEALTHY, Curve, Diagnosis, Fix, Verdict, group_by
 from bench.doctor.reports import words
-from bench.doctor.reports.grouping import FindingGroup, group_by, groups
+from bench.doctor.reports.grouping import FindingGroup, groups
 from bench.doctor.reports.sheets import Sheet, delay_sheets, difference_sheets, verdict_sheet
 from bench.reports.page.charts import USUAL, Drawn, drawn
 from bench.reports.page.document import render_page
@@ -40,7 +40,7 @@ class Table(NamedTuple):
 
 
 def render_html(diagnosis: Diagnosis) -> str:
-    """The answer, the verdicts, and each advice with its picture."""
+    """Render the page: the answer, the verdicts, and each advice with its picture."""
     parts = list(_parts(diagnosis))
     few = [part for part in parts if words.is_brief(part.group.verdict)]
     return render_page(
@@ -63,9 +63,9 @@ def render_html(diagnosis: Diagnosis) -> str:
 
 
 def _parts(diagnosis: Diagnosis) -> Iterator[AdviceSection]:
-    """Each picture has all hops in it, and stands where it is needed first."""
-    with_curve = group_by((one for one in diagnosis.findings if one.curve), lambda one: one.label)
-    pictures = {some[0].label: [one.curve for one in some if one.curve] for some in with_curve}
+    """Yield the sections of advice; a picture has all hops in it, and stands where it is needed first."""
+    by_label = group_by(diagnosis.findings, lambda one: one.label)
+    pictures = {label: [one.curve for one in some if one.curve] for label, some in by_label.items()}
     shown: dict[str, str] = {}
     for number, group in enumerate(groups(diagnosis.findings), 1):
         anchor = f"finding-{number}"
@@ -88,14 +88,13 @@ def _charts(pictures: Sequence[Sequence[Curve]]) -> Iterator[Drawn]:
 def _table(sheet: Sheet) -> Table:
     heads = [Head(name, text=place < sheet.left) for place, name in enumerate(sheet.heads)]
     kinds = [["", *map(_kind, row)] for row in sheet.verdicts] or [[]] * len(sheet.rows)
-    lines = [_line(row, kind) for row, kind in zip(sheet.rows, kinds, strict=True)]
+    lines = [
+        Line([Field(text, kind=kind) for text, kind in zip_longest(row, some[: len(row)], fillvalue="")])
+        for row, some in zip(sheet.rows, kinds, strict=True)
+    ]
     return Table(sheet.title, Grid(sheet.title, heads, lines, sortable=False), sheet.said)
 
 
-def _line(texts: Sequence[str], kinds: Sequence[str]) -> Line:
-    return Line([Field(text, kind=kind) for text, kind in zip_longest(texts, kinds[: len(texts)], fillvalue="")])
-
-
 def _kind(verdict: Verdict | None) -> str:
-    """How the page shows it; plain where nothing is known."""
+    """Return the kind of field that shows a verdict; "" where nothing is known."""
     return "good" if verdict == HEALTHY else "bad" if verdict and words.is_bad(verdict) else ""

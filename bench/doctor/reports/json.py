@@ -17,14 +17,9 @@ DIGITS = 3
 
 
 def render_json(diagnosis: Diagnosis) -> bytes:
-    """One object, its members in the order of the classes."""
-    return orjson.dumps(as_value(diagnosis), option=orjson.OPT_INDENT_2) + b"\n"
-
-
-def as_value(diagnosis: Diagnosis) -> dict[str, Any]:
-    """As JSON types."""
-    found: dict[str, Any] = _plain({"schema_version": SCHEMA_VERSION, **asdict(diagnosis)})
-    return found
+    """Write one JSON object, its members in the order of the classes."""
+    value = _plain({"schema_version": SCHEMA_VERSION, **asdict(diagnosis)})
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n"
 
 
 def _plain(value: Any) -> Any:
@@ -32,13 +27,9 @@ def _plain(value: Any) -> Any:
         return {str(name): _plain(member) for name, member in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(member) for member in value]
-    return _number(value) if isinstance(value, float) else value
-
-
-def _number(value: float) -> float | str | None:
-    """Rounded; what is no number is null, and infinity the text that all formats here have for it."""
-    if math.isnan(value):
-        return None
-    if math.isinf(value):
-        return "inf" if value > 0 else "-inf"
-    return round(value, DIGITS)
+    if not isinstance(value, float):
+        return value
+    if math.isfinite(value):
+        return round(value, DIGITS)
+    # what is no number is null, and infinity the text that all formats here have for it
+    return None if math.isnan(value) else "inf" if value > 0 else "-inf"

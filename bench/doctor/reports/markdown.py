@@ -1,4 +1,4 @@
-"""What the doctor says in Markdown, to be pasted into an issue: below 60 KB."""
+"""The doctor's report in Markdown, to be pasted into an issue: below 60 KB."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from bench.core.terminal import escape_control
-from bench.doctor.diagnosis import Diagnosis, Fix
+from bench.doctor.diagnosis import Diagnosis
 from bench.doctor.reports import words
 from bench.doctor.reports.grouping import FindingGroup, groups
 from bench.doctor.reports.sheets import Sheet, delay_sheets, difference_sheets, verdict_sheet
@@ -17,7 +17,7 @@ LONGEST = (4000, 800, 160)
 
 
 def render_markdown(diagnosis: Diagnosis) -> str:
-    """The same as on the terminal; the checks folded."""
+    """Write the same as on the terminal; the checks folded."""
     report = ""
     for longest in LONGEST:
         report = "\n".join(_lines(diagnosis, longest)) + "\n"
@@ -44,7 +44,7 @@ def _lines(diagnosis: Diagnosis, longest: int) -> Iterator[str]:
 
 
 def _cut(said: str, longest: int) -> str:
-    """On one line, and no longer than that."""
+    """Escape a text, on one line and no longer than `longest` characters."""
     said = escape_control(said, " ")
     return text(said if len(said) <= longest else f"{said[: longest - 2]} …")
 
@@ -55,14 +55,14 @@ def _list(lines: Iterable[str], longest: int) -> Iterator[str]:
 
 
 def _code_block(lines: Sequence[str]) -> list[str]:
-    """To be copied; the fence is longer than any that is in it."""
+    """Fence lines to be copied; the fence is longer than any that is in them."""
     shown = [escape_control(line.expandtabs(4)) for line in lines]
     fence = "`" * max(3, *(len(run) + 1 for run in re.findall("`+", "\n".join(shown))), 3)
     return [fence, *shown, fence]
 
 
 def _sheet(sheet: Sheet, longest: int) -> Iterator[str]:
-    """A field is one line, so it is short."""
+    """Write a table and what is said below; a field is one line, so it is short."""
     if sheet.rows:
         yield _row(sheet.heads)
         yield "| " + " | ".join("---" if place < sheet.left else "---:" for place in range(len(sheet.heads))) + " |"
@@ -81,20 +81,14 @@ def _advice(group: FindingGroup, longest: int) -> Iterator[str]:
     if group.first.change:
         yield from (f"**{words.CHANGE}.**", "")
     for fix in group.first.change:
-        yield from _fix(fix, longest)
-
-
-def _fix(fix: Fix, longest: int) -> Iterator[str]:
-    if not fix.lines:
-        yield from (_cut(words.in_words(fix), longest), "")
-        return
-    yield from (f"{_cut(fix.where, longest)}:", "", *_code_block(fix.lines), "")
-    if fix.note:
-        yield from (_cut(fix.note, longest), "")
+        if fix.lines:
+            yield from (f"{_cut(fix.where, longest)}:", "", *_code_block(fix.lines), "")
+        if said := fix.note if fix.lines else words.in_words(fix):
+            yield from (_cut(said, longest), "")
 
 
 def _checks(diagnosis: Diagnosis, longest: int) -> Iterator[str]:
-    """Folded, with how many are bad."""
+    """Fold the checks, and say how many are bad."""
     lines = [text for _, text in words.checks(diagnosis)]
     lines += filter(None, [words.good_checks(diagnosis)])
     if lines:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from bench.analysis.wording import NA
-from bench.doctor.diagnosis import Delay, Diagnosis, Difference, Finding, Shift, Verdict
-from bench.doctor.reports.grouping import distinct_texts, group_by
+from bench.doctor.diagnosis import Delay, Diagnosis, Difference, Finding, Shift, Verdict, group_by
+from bench.doctor.reports.grouping import distinct_texts
 from bench.doctor.reports.words import NONE, as_sentence, time, with_labels, word
 
 NAMED = "API and mode"
@@ -20,29 +20,31 @@ ADDED = ("deltas", "p50", "p90", "p99", "most")
 
 
 class Sheet(NamedTuple):
-    """A table, and what is said of it."""
+    """A table, and what is said of its numbers."""
 
     title: str
     heads: Sequence[str]
     rows: Sequence[Sequence[str]]
     left: int = 1
-    """So many columns are words."""
+    """How many columns are words."""
     said: Sequence[str] = ()
-    """Below it."""
+    """Below the table."""
     verdicts: Sequence[Sequence[Verdict | None]] = ()
     """Of each row those that are told in its words; None where nothing was examined."""
 
 
 def verdict_sheet(diagnosis: Diagnosis) -> Sheet:
-    """A row for each API and mode: with one hop its numbers, with several a column for each."""
+    """Make a row for each API and mode: with one hop its numbers, with several a column for each."""
     hops = [hop.name for hop in diagnosis.hops]
-    found = [{one.hop: one for one in some} for some in group_by(diagnosis.findings, lambda one: one.label)]
-    names = [next(iter(row.values())).label for row in found]
-    known = [[row[hop].verdict if hop in row else None for hop in hops] for row in found]
+    by_label = group_by(diagnosis.findings, lambda one: one.label)
+    found = {label: {one.hop: one for one in some} for label, some in by_label.items()}
+    known = [[row[hop].verdict if hop in row else None for hop in hops] for row in found.values()]
     if len(hops) == 1:
-        rows = [[name, *_number_texts(row[hops[0]])] for name, row in zip(names, found, strict=True)]
+        rows = [[label, *_number_texts(row[hops[0]])] for label, row in found.items()]
         return Sheet("Verdicts", [NAMED, *ONE_HOP], rows, 2, (), known)
-    rows = [[name, *_by_hop(row, hops)] for name, row in zip(names, found, strict=True)]
+    rows = [
+        [label, *(_short_verdict(row[hop]) if hop in row else NONE for hop in hops)] for label, row in found.items()
+    ]
     return Sheet("Verdicts", [NAMED, *hops], rows, 1 + len(hops), [BOTH_TIMES], known)
 
 
@@ -51,12 +53,8 @@ def _number_texts(finding: Finding) -> list[str]:
     return [word(finding), time(_first_ms(finding)), time(_whole_ms(finding)), NONE if lumps is None else str(lumps)]
 
 
-def _by_hop(found: Mapping[str, Finding], hops: Sequence[str]) -> list[str]:
-    return [_short_verdict(found[hop]) if hop in found else NONE for hop in hops]
-
-
 def _short_verdict(finding: Finding) -> str:
-    """The verdict and its times, the unit once: `BURSTY 197 / 540 ms`."""
+    """Write the verdict and its times, the unit once: `BURSTY 197 / 540 ms`."""
     (one, _, unit), (other, _, last) = (time(ms).partition(" ") for ms in (_first_ms(finding), _whole_ms(finding)))
     if one == other == NONE:
         return word(finding)
@@ -73,14 +71,14 @@ def _whole_ms(finding: Finding) -> float | None:
 
 
 def _number(finding: Finding, name: str, otherwise: float | None) -> float | None:
-    """Of all answers, else of the one that was drawn."""
+    """Return a number of all answers, else `otherwise`, that of the answer that was drawn."""
     value = finding.numbers.get(name, otherwise)
     return value if isinstance(value, int | float) else None
 
 
 def difference_sheets(diagnosis: Diagnosis) -> Iterator[Sheet]:
-    """One for each hop that was compared; what has no number has a sentence only."""
-    for some in group_by(diagnosis.differences, lambda one: (one.baseline, one.hop)):
+    """Make a table for each hop that was compared; what has no number has a sentence only."""
+    for some in group_by(diagnosis.differences, lambda one: (one.baseline, one.hop)).values():
         known = [one for one in some if one.first.value is not None or one.whole.value is not None]
         rows = [[f"{one.api}, {one.mode}", *_difference_texts(one)] for one in known]
         said = [
@@ -96,7 +94,7 @@ def _difference_texts(one: Difference) -> list[str]:
 
 
 def _shift(one: Shift) -> str:
-    """`+75.2 ms [+74.8, +75.6]`; `n/a` where the data do not carry it."""
+    """Write `+75.2 ms [+74.8, +75.6]`; `n/a` where the data do not carry it."""
     if one.value is None:
         return NA
     ends = "" if one.low is None or one.high is None else f" [{one.low:+.1f}, {one.high:+.1f}]"
@@ -104,16 +102,19 @@ def _shift(one: Shift) -> str:
 
 
 def _missing(one: Difference) -> str:
-    """Why there is no number, where that is not in the sentence."""
+    """Say why there is no number, where that is not in the sentence."""
     notes = [part.note.removeprefix("n/a ").strip("()") for part in (one.first, one.whole) if part.value is None]
     reasons = [note for note in dict.fromkeys(notes) if note and note not in one.sentence]
     return f"How much later cannot be told ({'; '.join(reasons)})." if reasons else ""
 
 
 def delay_sheets(diagnosis: Diagnosis) -> Iterator[Sheet]:
-    """One for each hop on the way to the simulator."""
-    for some in group_by(diagnosis.added, lambda one: one.hop):
-        rows = [[f"{one.api}, {one.mode}", *_delay_texts(one)] for one in some]
+    """Make a table for each hop on the way to the simulator."""
+    for some in group_by(diagnosis.added, lambda one: one.hop).values():
+        rows = [
+            [f"{one.api}, {one.mode}", f"{one.n:,}", *map(time, (one.p50_ms, one.p90_ms, one.p99_ms, one.most_ms))]
+            for one in some
+        ]
         said = with_labels(distinct_texts(some, lambda one: f"{one.sentence} {as_sentence(one.note)}".strip()))
         yield Sheet(f"What {some[0].hop} adds to each delta", [NAMED, *ADDED], rows, said=said)
 

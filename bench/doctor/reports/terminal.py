@@ -1,8 +1,9 @@
-"""What the doctor says on the terminal: the answer, the verdicts, and then advice, once for all that it fits."""
+"""The doctor's report on the terminal: the answer, the verdicts, and then advice, once for all that it fits."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 from bench.core.terminal import escape_control
 from bench.doctor.diagnosis import ABSENT, HEALTHY, UNDECIDED, Diagnosis, Fix, Verdict
@@ -24,7 +25,7 @@ STYLES = {HEALTHY: "green", UNDECIDED: "yellow", ABSENT: "dim"}
 
 
 def render_terminal(diagnosis: Diagnosis, *, width: int = WIDEST, color: bool = False) -> str:
-    """To be read from top to bottom, as advice of a colleague."""
+    """Render the report, to be read from top to bottom, as advice of a colleague."""
     width = max(NARROWEST, min(width, WIDEST))
     parts = [list(part) for part in _parts(diagnosis, width)]
     lines = [line for part in parts if part for line in (*part, Line(""))]
@@ -32,7 +33,7 @@ def render_terminal(diagnosis: Diagnosis, *, width: int = WIDEST, color: bool = 
 
 
 def _parts(diagnosis: Diagnosis, width: int) -> Iterator[Iterator[Line]]:
-    """What an empty line stands between."""
+    """Yield the parts that an empty line stands between."""
     found = groups(diagnosis.findings)
     yield _text(words.request_summary(diagnosis), width)
     yield _text(diagnosis.answer, width, "bold")
@@ -40,7 +41,7 @@ def _parts(diagnosis: Diagnosis, width: int) -> Iterator[Iterator[Line]]:
     yield from (_advice(group, width) for group in found if not words.is_brief(group.verdict))
     yield _brief(found, width, each=words.all_healthy(diagnosis))
     for sheet in (*difference_sheets(diagnosis), *delay_sheets(diagnosis)):
-        yield _titled(sheet, width)
+        yield chain(_text(sheet.title, width, "bold"), _sheet(sheet, width))
     yield _checks(diagnosis, width)
     yield (line for text in words.measurement_notes(diagnosis) for line in _text(text, width))
     yield _command_lines(diagnosis.again, width)
@@ -51,21 +52,13 @@ def _text(text: str, width: int, style: str = "") -> Iterator[Line]:
 
 
 def _sheet(sheet: Sheet, width: int) -> Iterator[Line]:
-    styles = [_style(_worst(row)) for row in sheet.verdicts] or [""] * len(sheet.rows)
+    worst = [min((one for one in row if one), key=rank) for row in sheet.verdicts]
+    styles = list(map(_style, worst)) or [""] * len(sheet.rows)
     heads = [Column(head, "") for head in sheet.heads]
     if sheet.rows:
         head, rows = table(heads, list(zip(sheet.rows, styles, strict=True)), width, left=sheet.left)
         yield from (*head, *(line for row in rows for line in row))
     yield from (line for text in sheet.said for line in _text(text, width))
-
-
-def _titled(sheet: Sheet, width: int) -> Iterator[Line]:
-    yield from _text(sheet.title, width, "bold")
-    yield from _sheet(sheet, width)
-
-
-def _worst(row: Sequence[Verdict | None]) -> Verdict:
-    return min((verdict for verdict in row if verdict), key=rank)
 
 
 def _style(verdict: Verdict) -> str:
@@ -82,7 +75,7 @@ def _advice(group: FindingGroup, width: int) -> Iterator[Line]:
 
 
 def _label_lines(label: str, lines: Sequence[str], width: int) -> Iterator[Line]:
-    """Behind a label, or below it where there is little room."""
+    """Write lines behind a label, or below the label where there is little room."""
     indent = _indent(width)
     if indent < LED:
         yield Line(label)
@@ -95,7 +88,7 @@ def _indent(width: int) -> int:
 
 
 def _fix(fix: Fix, width: int) -> Iterator[str]:
-    """Its lines are copied, so they are never broken."""
+    """Write a change; the lines to be copied are never broken."""
     if fix.lines:
         yield from wrapped(f"{fix.where}:", width)
         yield from (f"    {escape_control(line.expandtabs(4))}" for line in fix.lines)
@@ -110,20 +103,20 @@ def _brief(found: Sequence[FindingGroup], width: int, *, each: bool) -> Iterator
 
 
 def _checks(diagnosis: Diagnosis, width: int) -> Iterator[Line]:
-    """Bad ones with what to do, notes, and the good ones in one line."""
+    """Write bad checks with what to do, notes, and the good ones in one line."""
     for state, text in words.checks(diagnosis):
         yield from _hanging(text, width, "red" if state == "bad" else "")
     yield from _text(words.good_checks(diagnosis), width)
 
 
 def _hanging(text: str, width: int, style: str) -> Iterator[Line]:
-    """An entry of a list: its first line stands out."""
+    """Write an entry of a list: its first line stands out."""
     for place, line in enumerate(wrapped(text, width - 2)):
         yield Line(f"  {line}" if place else line, style)
 
 
 def _command_lines(command: str, width: int) -> Iterator[Line]:
-    """The command is copied, so it is never broken."""
+    """Write the command, which is copied, so that it is never broken."""
     command = escape_control(command)
     if LED + columns_of(command) <= width:
         yield Line(f"{words.AGAIN:{LED}}{command}")

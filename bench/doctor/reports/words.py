@@ -1,4 +1,4 @@
-"""The same words in every report of the doctor."""
+"""The words that every report of the doctor uses."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from bench.analysis.wording import duration
-from bench.doctor.diagnosis import ABSENT, HEALTHY, MEANS, Check, Diagnosis, Finding, Fix, Hop, State, Verdict
-from bench.doctor.reports.grouping import FindingGroup, distinct_texts, group_by, mask_numbers, own_numbers, rank
+from bench.doctor.diagnosis import ABSENT, HEALTHY, MEANS, Check, Diagnosis, Finding, Fix, Hop, State, Verdict, group_by
+from bench.doctor.reports.grouping import FindingGroup, distinct_texts, mask_numbers, own_numbers, rank
 
 NONE = "–"
 HAPPENS, SURE, WHY, COSTS = "What happens", "How sure", "Why", "What it costs"
@@ -24,7 +24,7 @@ class Paragraph(NamedTuple):
 
 
 def request_summary(diagnosis: Diagnosis) -> str:
-    """Who was asked, for which model, and what it took."""
+    """Say who was asked, for which model, and what that took."""
     models = list(dict.fromkeys(hop.model for hop in diagnosis.hops))
     alone = len(models) == 1
     names = " and ".join(_hop(hop, model=not alone) for hop in diagnosis.hops)
@@ -39,42 +39,42 @@ def _hop(hop: Hop, *, model: bool) -> str:
 
 
 def count_text(number: int, name: str) -> str:
-    """`1 request`, `3,120 requests`."""
+    """Write a number of things: `1 request`, `3,120 requests`."""
     return f"{number:,} {name}{'' if number == 1 else 's'}"
 
 
 def time(ms: float | None) -> str:
-    """`0.35 ms`, `120 ms`, `1.23 s`."""
+    """Write a time: `0.35 ms`, `120 ms`, `1.23 s`."""
     return NONE if ms is None else duration(ms)
 
 
 def word(finding: Finding) -> str:
-    """The verdict, in capitals where it is bad or undecided: seen without colours too."""
+    """Write the verdict, in capitals where it is bad or undecided: seen without colours too."""
     return finding.verdict if is_brief(finding.verdict) else finding.verdict.upper()
 
 
 def is_brief(verdict: Verdict) -> bool:
-    """Is there nothing to advise?"""
+    """Return True where there is nothing to advise."""
     return verdict in {HEALTHY, ABSENT}
 
 
 def is_bad(verdict: Verdict) -> bool:
-    """Is there something to mend?"""
+    """Return True where there is something to mend."""
     return rank(verdict) == 0
 
 
 def heading(group: FindingGroup) -> str:
-    """`gateway:8080 · responses, text: BURSTY`."""
+    """Write the heading of a group: `gateway:8080 · responses, text: BURSTY`."""
     return f"{group.hop} · {group.label}: {word(group.first)}"
 
 
 def brief(found: Iterable[FindingGroup], *, each: bool) -> list[tuple[Verdict, str]]:
-    """Of what needs no advice a line for each thing that is said, or for `each` of its modes."""
+    """Return (verdict, line) of what needs no advice, one for each thing that is said, or for `each` mode."""
     few = [
         FindingGroup(members=some)
         for group in found
         if is_brief(group.verdict)
-        for some in group_by(group.members, lambda one: one.label if each else mask_numbers(one.happens))
+        for some in group_by(group.members, lambda one: one.label if each else mask_numbers(one.happens)).values()
     ]
     return [(group.verdict, f"{heading(group)}. {' '.join(_happens_texts(group))}") for group in few]
 
@@ -85,12 +85,12 @@ def _happens_texts(group: FindingGroup) -> list[str]:
 
 
 def all_healthy(diagnosis: Diagnosis) -> bool:
-    """Then there is room for a line about each mode."""
+    """Return True where all is healthy: then there is room for a line about each mode."""
     return all(one.verdict == HEALTHY for one in diagnosis.findings)
 
 
 def advice(group: FindingGroup) -> list[Paragraph]:
-    """What there is to say before what to change."""
+    """Return what there is to say before what to change."""
     parts = (
         Paragraph(HAPPENS, _happens_texts(group)),
         Paragraph(SURE, _field_texts(group, "sure")),
@@ -105,45 +105,42 @@ def _field_texts(group: FindingGroup, name: str) -> list[str]:
 
 
 def with_labels(found: Iterable[tuple[str, str]]) -> list[str]:
-    """Texts, behind what they are about."""
+    """Write (label, text) pairs, each text behind its label."""
     return [f"{about}: {text}" if about else text for about, text in found]
 
 
 def as_sentence(text: str) -> str:
-    """A clause as a sentence."""
+    """Make a clause a sentence."""
     return f"{text[:1].upper()}{text[1:].rstrip('.')}." if text else ""
 
 
 def in_words(fix: Fix) -> str:
-    """A change that has no lines to copy."""
+    """Write a change that has no lines to copy."""
     return ": ".join(filter(None, [fix.where, fix.note]))
 
 
 def checks(diagnosis: Diagnosis) -> Iterator[tuple[State, str]]:
-    """Bad ones first; what is said of several hops is there once, with their names."""
-    for state, called in STATES.items():
-        alike = group_by(_in(diagnosis, state), lambda one: (one.name, mask_numbers(one.said)))
-        alone = len(diagnosis.hops) == 1
-        yield from ((state, f"{_check_name(some, called, alone=alone)}: {some[0].said}") for some in alike)
+    """Yield (state, line) of checks, bad ones first; what is said of several hops is there once, with their names."""
+    alone = len(diagnosis.hops) == 1
+    for state, template in STATES.items():
+        mine = [one for one in diagnosis.checks if one.state == state]
+        for some in group_by(mine, lambda one: (one.name, mask_numbers(one.said))).values():
+            yield state, f"{_check_name(some, template, alone=alone)}: {some[0].said}"
 
 
 def good_checks(diagnosis: Diagnosis) -> str:
-    """All that is in order, in one line; empty where nothing is."""
-    alike = group_by(_in(diagnosis, "good"), lambda one: one.name)
-    names = [_check_name(some, "{}", alone=len(some) == len(diagnosis.hops)) for some in alike]
+    """Name all checks that are in order, in one line; "" where none is."""
+    by_name = group_by((one for one in diagnosis.checks if one.state == "good"), lambda one: one.name)
+    names = [_check_name(some, "{}", alone=len(some) == len(diagnosis.hops)) for some in by_name.values()]
     return f"In order: {', '.join(names)}." if names else ""
 
 
-def _in(diagnosis: Diagnosis, state: State) -> list[Check]:
-    return [one for one in diagnosis.checks if one.state == state]
-
-
-def _check_name(some: Sequence[Check], called: str, *, alone: bool) -> str:
-    name = called.format(some[0].name)
+def _check_name(some: Sequence[Check], template: str, *, alone: bool) -> str:
+    name = template.format(some[0].name)
     return name if alone else f"{name} ({', '.join(one.hop for one in some)})"
 
 
 def measurement_notes(diagnosis: Diagnosis) -> list[str]:
-    """How far the numbers can be believed, by what and when they were made."""
+    """Say how far the numbers can be believed, and by what and when they were made."""
     made = f"streambench {diagnosis.version}, {diagnosis.created}"
     return [line for line in (diagnosis.floor.sentence, *diagnosis.notes, made) if line]

@@ -1,4 +1,4 @@
-"""Lumps in a stream: deltas that arrive together, and the pauses between them. Pure.
+"""Lumps in a stream: deltas that arrive together, and the pauses between them.
 
 An even stream of n deltas over W ms has a gap of m = W/(n-1) between them. Reads that follow each other within m/4
 belong together: a burst. In a stream that passes on what it gets as it gets it nearly every burst is one delta; a
@@ -55,13 +55,13 @@ class Shape:
 
 
 def bursts(reading: Reading) -> list[Burst]:
-    """Of one answer, in order."""
+    """Merge the reads of one answer that came together into bursts, in order."""
     gap = reading.window_ms / max(1, reading.deltas - 1)
     return list(_merge_reads(reading.reads, TOGETHER * gap))
 
 
 def _merge_reads(reads: Sequence[Read], together: float) -> Iterator[Burst]:
-    """Reads without a delta belong to the burst that they complete an event of, and stand for nothing alone."""
+    # Reads without a delta belong to the burst that they complete an event of, and stand for nothing alone.
     current: Burst | None = None
     for read in reads:
         if current and read.ms - current.end_ms <= together:
@@ -76,7 +76,7 @@ def _merge_reads(reads: Sequence[Read], together: float) -> Iterator[Burst]:
 
 
 def burst_shape(found: Sequence[Burst]) -> Shape:
-    """Of the bursts of one answer; at least one."""
+    """Measure how lumpy one answer is, by its bursts; at least one."""
     total = sum(burst.deltas for burst in found)
     lumps = [(earlier, later) for earlier, later in pairwise(found) if later.deltas >= LUMP]
     pauses = [(later.ms - earlier.end_ms, later.deltas) for earlier, later in lumps]
@@ -92,7 +92,7 @@ def burst_shape(found: Sequence[Burst]) -> Shape:
 
 
 def weighted_median(values: Iterable[tuple[float, int]]) -> float:
-    """The value of the median unit, where each value stands for so many."""
+    """Return the median of (value, weight) pairs."""
     ordered = sorted(values)
     half, so_far = sum(weight for _, weight in ordered) / 2, 0
     for value, weight in ordered:
@@ -134,7 +134,7 @@ class Pattern:
 
 
 def lump_pattern(answers: Iterable[Sequence[Burst]]) -> Pattern | None:
-    """Of the bursts of each answer; None where none has a lump in its middle."""
+    """Find what the lumps of several answers have in common; None where none has a lump in its middle."""
     inner, periods = [], []
     for found in answers:
         for place in range(1, len(found) - 1):
@@ -156,7 +156,7 @@ def lump_pattern(answers: Iterable[Sequence[Burst]]) -> Pattern | None:
 
 
 def variation(values: Sequence[float]) -> float:
-    """Standard deviation over mean, without the tenth that is farthest from the median; infinite of a single one."""
+    """Return standard deviation over mean, without the tenth farthest from the median; infinity for one value."""
     if len(values) < 2:
         return math.inf
     middle = median(values)

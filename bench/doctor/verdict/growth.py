@@ -1,7 +1,7 @@
-"""Does the first piece wait for the last? A fake stream's comes later the longer the answer is, a real one's does not.
+"""Tell a fake stream: its first piece comes later the longer the answer is, that of a real stream does not.
 
-Chance must not look like it: a queue that is now and then long makes first pieces late too, but not by the length of
-the answer, round after round. Pure.
+Chance must not look like that: a queue that is now and then long makes first pieces late too, but not by the length of
+the answer, round after round.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median
 
-from bench.doctor.verdict.judged import Judgement
+from bench.doctor.diagnosis import group_by
+from bench.doctor.verdict.judgement import Judgement
 from bench.doctor.verdict.reading import Reading
 from bench.doctor.verdict.votes import OFTEN, ONE_LUMP, Vote
 
@@ -33,10 +34,10 @@ Rounds = Sequence[Sequence[Reading]]
 def judge_growth(
     sound: Sequence[Reading], votes: Sequence[Vote], text: Judgement | None, resolution_ms: float
 ) -> Judgement | None:
-    """Fake or blocked: the first piece waits for the whole answer; or inconclusive: it may.
+    """Judge answers fake or blocked if their first piece waits for the whole answer, inconclusive if it may.
 
-    None: it does not, or nothing shows it. What comes at a pace after all is fake only by several lengths, or where the
-    text of the same endpoint is; what comes in lumps is bursty.
+    Returns None where it does not, or where nothing shows that. An answer that comes at a pace is fake only by several
+    lengths, or where the text of the same endpoint is; an answer in lumps is bursty.
     """
     longest = max(one.question.tokens for one in sound)
     both = zip(sound, votes, strict=True)
@@ -48,7 +49,8 @@ def judge_growth(
     if rounds:
         late = _follows_length(rounds, at_once, resolution_ms)
     else:
-        late = (at_once or _replays(text)) and _later_than_text(long, text, resolution_ms)
+        replays = text is not None and text.verdict == "fake" and not text.one_piece
+        late = (at_once or replays) and _later_than_text(long, text, resolution_ms)
     if not late:
         unsure = len(rounds) > 1 and all(_grows(each, resolution_ms) for each in rounds)
         return Judgement(verdict="inconclusive", because=MAYBE, answers=len(sound)) if unsure else None
@@ -65,52 +67,41 @@ def judge_growth(
 
 
 def _rounds(sound: Sequence[Reading]) -> Rounds:
-    """Those with several lengths."""
-    numbers = sorted({one.question.round for one in sound})
-    rounds = [[one for one in sound if one.question.round == number] for number in numbers]
-    return [sorted(each, key=lambda one: one.question.tokens) for each in rounds if _lengths(each) > 1]
-
-
-def _lengths(readings: Sequence[Reading]) -> int:
-    return len({one.question.tokens for one in readings})
+    """Split answers into rounds, each sorted by length; without rounds of one length."""
+    ordered = sorted(sound, key=lambda one: (one.question.round, one.question.tokens))
+    rounds = group_by(ordered, lambda one: one.question.round).values()
+    return [each for each in rounds if each[0].question.tokens < each[-1].question.tokens]
 
 
 def _follows_length(rounds: Rounds, at_once: bool, resolution_ms: float) -> bool:
-    """Does the first piece come later the longer the answer is, by the same in every round? One round is not enough.
+    """Return True if the first piece comes later the longer the answer is, by the same in two rounds or more.
 
-    Chance must not do: what comes at a pace after all has to follow the lengths closely.
+    What comes at a pace after all has to follow the lengths closely, so that chance does not do.
     """
     growth = median(first_ms(each[-1]) - first_ms(each[0]) for each in rounds)
     if len(rounds) < 2 or scatter([one for each in rounds for one in each]) > AGREE * growth:
         return False
     if at_once:
-        return all(_grows(each, resolution_ms) and _in_order(each) for each in rounds)
+        return all(_grows(each, resolution_ms) and sorted(each, key=first_ms) == [*each] for each in rounds)
     return all(_is_straight(each, resolution_ms) for each in rounds)
 
 
 def scatter(readings: Sequence[Reading]) -> float:
-    """The most by which the first pieces of one length differ."""
-    by_length: dict[int, list[float]] = {}
-    for one in readings:
-        by_length.setdefault(one.question.tokens, []).append(first_ms(one))
-    return max(max(firsts) - min(firsts) for firsts in by_length.values())
+    """Return the most ms by which the first pieces of one length differ."""
+    by_length = group_by(readings, lambda one: one.question.tokens).values()
+    return max(max(map(first_ms, some)) - min(map(first_ms, some)) for some in by_length)
 
 
 def _grows(ordered: Sequence[Reading], resolution_ms: float) -> bool:
-    """From the shortest to the longest, by a good part of what that takes longer."""
+    """Return True if the longest answer's first piece is late by a good part of what the whole takes longer."""
     shortest, longest = ordered[0], ordered[-1]
     longer, later = last_ms(longest) - last_ms(shortest), first_ms(longest) - first_ms(shortest)
     late = first_ms(longest) >= LATE_SHARE * last_ms(longest)
     return late and longer > resolution_ms and later >= GROWTH * longer
 
 
-def _in_order(ordered: Sequence[Reading]) -> bool:
-    firsts = [first_ms(one) for one in ordered]
-    return sorted(firsts) == firsts
-
-
 def _is_straight(ordered: Sequence[Reading], resolution_ms: float) -> bool:
-    """By the same for each character, over three lengths."""
+    """Return True if the first piece comes later by the same for each character, over three lengths."""
     firsts, chars = [first_ms(one) for one in ordered], [one.chars for one in ordered]
     longer, later = last_ms(ordered[-1]) - last_ms(ordered[0]), firsts[-1] - firsts[0]
     if len(ordered) < 3 or later <= resolution_ms or later < STRAIGHT_GROWTH * longer:
@@ -119,12 +110,8 @@ def _is_straight(ordered: Sequence[Reading], resolution_ms: float) -> bool:
     return all(abs((ms - firsts[0]) / later - share) <= STRAIGHT for ms, share in zip(firsts, due, strict=True))
 
 
-def _replays(text: Judgement | None) -> bool:
-    return text is not None and text.verdict == "fake" and not text.one_piece
-
-
 def _later_than_text(long: Sequence[Reading], text: Judgement | None, resolution_ms: float) -> bool:
-    """Does the first piece come much later than a text's, when the answer is nearly whole?"""
+    """Return True if the first piece comes much later than a text's, when the answer is nearly whole."""
     if text is None or text.first_ms is None:
         return False
     usual = text.first_ms if text.could_be_ms is None else text.could_be_ms
@@ -143,9 +130,9 @@ def last_ms(reading: Reading) -> float:
 
 
 def _without_length(sound: Sequence[Reading]) -> float | None:
-    """The first piece's time at length 0, by the median line through pairs of answers; None with one length."""
+    """Return the first piece's time at length 0, by the median line through pairs of answers; None with one length."""
     pairs = [(a, b) for a in sound for b in sound if b.chars > a.chars]
-    if not pairs or _lengths(sound) < 2:
+    if not pairs or len({one.question.tokens for one in sound}) < 2:
         return None
     slope = median((first_ms(b) - first_ms(a)) / (b.chars - a.chars) for a, b in pairs)
     return max(0.0, median(first_ms(one) - slope * one.chars for one in sound))

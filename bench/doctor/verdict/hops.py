@@ -1,4 +1,4 @@
-"""Whose doing is it? Two hops, asked the same in turns, and the difference between them. Pure."""
+"""Compare two hops that were asked the same in turns, and say which of them delays."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bench.stats.intervals import hodges_lehmann
 
 
 def difference(base: Finding, other: Finding, readings: Sequence[Reading], hops: tuple[int, int]) -> Difference:
-    """Of the other hop to the first one, in one API and mode."""
+    """Compare the other hop with the first one, in one API and mode; `hops`: their numbers."""
     mine = [one for one in readings if (one.question.api, one.question.mode) == (base.api, base.mode)]
     first = _shift(mine, hops, lambda one: one.first_ms)
     whole = _shift(mine, hops, lambda one: one.end_ms)
@@ -27,7 +27,7 @@ def difference(base: Finding, other: Finding, readings: Sequence[Reading], hops:
 
 
 def sentence(base: Finding, other: Finding, first: Shift) -> str:
-    """Whose doing it is."""
+    """Say whose doing it is."""
     if ABSENT in {base.verdict, other.verdict} or UNDECIDED in {base.verdict, other.verdict}:
         return f"Nothing can be said: {base.hop} is {base.verdict}, {other.hop} is {other.verdict}."
     if base.verdict == HEALTHY and other.verdict != HEALTHY:
@@ -51,7 +51,7 @@ def _later(hop: str, shift: Shift) -> str:
 
 
 def _shift(readings: Sequence[Reading], hops: tuple[int, int], of: Callable[[Reading], float | None]) -> Shift:
-    """Hodges-Lehmann over pairs of the same request, the other minus the first, in ms."""
+    """Estimate the other minus the first in ms (Hodges-Lehmann), over pairs of the same question."""
     by_hop = [{one.question: of(one) for one in readings if one.hop == hop and one.is_whole} for hop in hops]
     pairs = [(by_hop[0].get(asked), by_hop[1].get(asked)) for asked in by_hop[0]]
     differences = [b - a for a, b in pairs if a is not None and b is not None]

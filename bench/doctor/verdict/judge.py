@@ -1,30 +1,30 @@
-"""From the readings of one mode to its verdict, with the evidence for it. Pure.
+"""From the readings of one mode to its verdict, with the evidence for it.
 
 Three questions in this order. Is it a sound event stream? Does the first piece wait for the last (a fake stream's first
 byte comes later the longer the answer is, a real one's does not)? Do the pieces in between come as they are made, or in
-lumps? A pause counts only if it is longer than what this machine itself was seen to add at the same time; what lies
-below that, or what the answers disagree on, is inconclusive.
+lumps? A pause counts only if it is longer than what this machine itself added at the same time; below that, or where
+the answers disagree, the verdict is inconclusive.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from statistics import median
 
 from bench.doctor.diagnosis import Verdict
-from bench.doctor.verdict.bursts import Burst, Nature, burst_shape, bursts, lump_pattern
+from bench.doctor.verdict.bursts import Nature, burst_shape, bursts, lump_pattern
 from bench.doctor.verdict.growth import first_ms, judge_growth, scatter
-from bench.doctor.verdict.judged import Judgement
+from bench.doctor.verdict.judgement import Judgement
 from bench.doctor.verdict.reading import Reading
 from bench.doctor.verdict.votes import Vote, telling, vote
 
 
 def judge(readings: Sequence[Reading], text: Judgement | None, resolution_ms: float) -> Judgement:
-    """The readings of one hop, API and mode; `text`: the verdict on its text, which the first piece is held against.
+    """Judge the readings of one hop, API and mode.
 
-    A text, in several lengths, is its own measure.
+    `text`: the verdict on the text, which the first piece is held against; None for the text itself.
     """
     for rule in (_absent, _inconclusive, _unsound):
         if found := rule(readings):
@@ -32,20 +32,19 @@ def judge(readings: Sequence[Reading], text: Judgement | None, resolution_ms: fl
     sound = [reading for reading in readings if reading.is_whole and reading.deltas]
     votes = [vote(reading, resolution_ms) for reading in sound]
     waits = judge_growth(sound, votes, text, resolution_ms)
-    most = max(one.deltas for one in sound)
-    heard = telling(sound, votes)
-    return _with_numbers(waits or _judge_votes(heard, len(readings), most), sound, votes, resolution_ms)
+    judged = waits or _judge_votes(telling(sound, votes), len(readings), max(one.deltas for one in sound))
+    return _with_numbers(judged, sound, votes, resolution_ms)
 
 
 def share_nature(judged: Sequence[Judgement]) -> list[Judgement]:
-    """The same, each with the nature of the lumps that the others of its hop show, where they agree."""
+    """Give judgements of unknown nature the nature of lumps that the others of the hop show, where those agree."""
     known = {one.nature for one in judged} - {"unknown"}
     nature: Nature = known.pop() if len(known) == 1 else "unknown"
     return [replace(one, nature=nature) if one.nature == "unknown" else one for one in judged]
 
 
 def _absent(readings: Sequence[Reading]) -> Judgement | None:
-    """Refused as such, or answered with something else than was asked for."""
+    """Judge answers that are refused as such, or that bring something else than was asked for."""
     refused = [one for one in readings if one.kind == "refused"]
     if len(refused) == len(readings):
         return Judgement(
@@ -100,7 +99,7 @@ def _count(some: Sequence[Reading], readings: Sequence[Reading]) -> str:
 
 
 def _judge_votes(heard: Sequence[Vote], answers: int, most: int) -> Judgement:
-    """What two thirds of the answers say that can tell; the longest has so many deltas."""
+    """Take the verdict of two thirds of the votes; `most`: deltas of the longest answer."""
     for said, verdict in _VERDICTS.items():
         if heard and 3 * heard.count(said) >= 2 * len(heard):
             return Judgement(verdict=verdict, answers=answers, agree=heard.count(said), telling=len(heard))
@@ -131,7 +130,7 @@ def _why_not(heard: Sequence[Vote], most: int) -> str:
 def _with_numbers(
     judged: Judgement, sound: Sequence[Reading], votes: Sequence[Vote], resolution_ms: float
 ) -> Judgement:
-    """With what its answers have in common."""
+    """Add what the answers have in common."""
     lengths = sorted({one.question.tokens for one in sound})
     long = [one for one in sound if one.question.tokens == lengths[-1]]
     lumpy = [bursts(one) for one, said in zip(sound, votes, strict=True) if said == "bursty"]
@@ -153,18 +152,14 @@ def _with_numbers(
         shape=burst_shape(bursts(long[-1])),
         pattern=(common := lump_pattern(lumpy)),
         nature=common.nature if common else "unknown",
-        first_burst=int(_middle(lumpy, lambda found: found[0].deltas)),
+        first_burst=int(median(one[0].deltas for one in lumpy)) if lumpy else 0,
         resolution_ms=resolution_ms,
     )
 
 
 def _gaps(reading: Reading) -> list[float]:
-    """Between its deltas; one of 0 where there is none."""
+    """List the ms between deltas; 0 between deltas of one read."""
     bringing = [read for read in reading.reads if read.deltas]
     apart = [later.ms - earlier.ms for earlier, later in pairwise(bringing)]
     same_read = sum(read.deltas - 1 for read in bringing)
     return apart + [0.0] * same_read
-
-
-def _middle(answers: Sequence[Sequence[Burst]], of: Callable[[Sequence[Burst]], float]) -> float:
-    return median(map(of, answers)) if answers else 0.0

@@ -1,4 +1,4 @@
-"""What a path adds to each delta: the simulator's send log held against what arrived behind a gateway. Pure.
+"""What a path adds to each delta: the simulator's send log held against what arrived behind a gateway.
 
 A gateway may merge events, write them anew, drop comments and change ids. The one thing that it passes on as it is is
 the text, so a delta is known by where in the text it ends.
@@ -48,20 +48,20 @@ class UpstreamResponse:
 
     @property
     def steps(self) -> Steps:
-        """Of the frames that brought something of the answer."""
+        """The steps of the frames that brought something of the answer."""
         reached = zip(self.t_sent, accumulate(self.chars), self.chars, strict=True)
         return [(time, end) for time, end, chars in reached if chars]
 
     @property
     def is_streamed(self) -> bool:
-        """Did the gateway ask for a stream?"""
+        """True where the gateway asked for a stream."""
         return "body" not in self.types
 
 
 def delays(arrived: Steps, sent: Steps) -> list[int]:
-    """For each delta that was sent, how much later (ns) the read came that brought its last character.
+    """Return for each delta that was sent how much later (ns) the read came that brought its last character.
 
-    Raises `Unmatched` where the texts differ in length.
+    Raises `TextMismatch` where the texts differ in length.
     """
     ends = [end for _, end in arrived]
     if ends[-1:] != [end for _, end in sent[-1:]]:
@@ -71,14 +71,14 @@ def delays(arrived: Steps, sent: Steps) -> list[int]:
 
 
 def local_steps(response: UpstreamResponse, offset: Offset) -> Steps:
-    """When it left, in this process' time."""
+    """Return the steps of a response in this process' time."""
     return [(time - offset.ns, end) for time, end in response.steps]
 
 
 def answer_delays(arrived: Steps, responses: Sequence[UpstreamResponse], offset: Offset) -> list[int]:
-    """The delays of one answer; of several responses to its question, as after a retry, the last is what arrived.
+    """Return the delays (ns) of one answer; of several responses, as after a retry, the last is what arrived.
 
-    Raises `Unmatched` where there is nothing to hold it against.
+    Raises `TextMismatch` where there is nothing to hold the answer against.
     """
     if not responses:
         raise TextMismatch("the simulator saw no such request: is it the upstream of this gateway?")
@@ -90,14 +90,20 @@ def answer_delays(arrived: Steps, responses: Sequence[UpstreamResponse], offset:
 def path_delay(
     hop: str, api: Api, mode: Mode, answers: Sequence[tuple[Steps, Sequence[UpstreamResponse]]], offset: Offset
 ) -> Delay:
-    """What the path adds to the deltas of several answers: (arrived, what the simulator sent to that question)."""
+    """Measure what the path adds to the deltas of several answers: (arrived, the simulator's responses to it) each."""
     from bench.stats.intervals import quantile_ci  # noqa: PLC0415  (numpy, which nobody needs while measuring)
 
-    found, reasons = _passages(answers, offset)
-    every = [delay / _NS_PER_MS for passed in found for delay in passed]
+    found, reasons = list[list[float]](), Counter[str]()
+    for arrived, responses in answers:
+        try:
+            added_ms = [ns / _NS_PER_MS for ns in answer_delays(arrived, responses, offset)]
+        except TextMismatch as reason:
+            reasons[str(reason)] += 1
+        else:
+            found += [added_ms] if added_ms else []
+    every = [ms for answer in found for ms in answer]
     p50, p90, p99 = (quantile_ci(every, q).value for q in (0.5, 0.9, 0.99))
     error = offset.error_ns / _NS_PER_MS
-    firsts = [passed[0] / _NS_PER_MS for passed in found]
     return Delay(
         hop=hop,
         api=api,
@@ -108,24 +114,9 @@ def path_delay(
         p99_ms=p99,
         most_ms=max(every, default=None),
         error_ms=error,
-        sentence=_sentence(p50, p90, every, firsts, error),
-        note=_note(reasons, len(answers)),
+        sentence=_sentence(p50, p90, every, [answer[0] for answer in found], error),
+        note="; ".join(f"{count} of {len(answers)} answers not matched: {reason}" for reason, count in reasons.items()),
     )
-
-
-def _passages(
-    answers: Sequence[tuple[Steps, Sequence[UpstreamResponse]]], offset: Offset
-) -> tuple[list[list[int]], Counter[str]]:
-    """The delays of each answer that could be matched, and why the others could not."""
-    found, reasons = [], Counter[str]()
-    for arrived, responses in answers:
-        try:
-            passed = answer_delays(arrived, responses, offset)
-        except TextMismatch as reason:
-            reasons[str(reason)] += 1
-        else:
-            found += [passed] if passed else []
-    return found, reasons
 
 
 def _sentence(
@@ -145,53 +136,33 @@ def _number(ms: float) -> str:
     return f"{ms:.0f}" if abs(ms) >= 10 else f"{ms:.2g}"
 
 
-def _note(reasons: Counter[str], answers: int) -> str:
-    return "; ".join(f"{count} of {answers} answers not matched: {reason}" for reason, count in reasons.items())
-
-
 def gateway_checks(hop: str, responses: Sequence[UpstreamResponse]) -> list[Check]:
-    """How the gateway speaks to its upstream, by the simulator's log of questions that were asked streamed."""
+    """Check how the gateway speaks to its upstream, by the simulator's log of questions that were asked streamed."""
     if not responses:
         return []
-    old = any(each.http_version == "1.0" for each in responses)
-    connections = [] if old else [_connections(hop, responses)]  # with 1.0 each is a new one, and that is said
-    return [_version(hop, responses), *connections, _stream_check(hop, responses)]
-
-
-def _version(hop: str, responses: Sequence[UpstreamResponse]) -> Check:
     versions = sorted({each.http_version for each in responses})
-    said = f"It speaks HTTP/{' and HTTP/'.join(versions)} to its upstream."
-    if "1.0" in versions:
-        said += (
-            " An upstream that then answers without chunks, as the protocol asks, is held in buffers by nginx, a stream"
-            " that was cut looks like one that has ended, and each request needs a new connection."
-            f" In nginx: {_UPSTREAM_1_1}."
-        )
-    return _check(hop, "HTTP version upstream", "bad" if "1.0" in versions else "good", said)
-
-
-def _connections(hop: str, responses: Sequence[UpstreamResponse]) -> Check:
-    name = "keep-alive upstream"
     closes = sum("close" in each.headers.get("connection", "").lower() for each in responses)
-    if not closes:
-        return _check(hop, name, "good", "It does not ask its upstream to close the connection after an answer.")
-    said = (
+    whole = sum(not each.is_streamed and each.fault is None for each in responses)
+    version = f"It speaks HTTP/{' and HTTP/'.join(versions)} to its upstream."
+    old = (
+        " An upstream that then answers without chunks, as the protocol asks, is held in buffers by nginx, a stream"
+        " that was cut looks like one that has ended, and each request needs a new connection."
+        f" In nginx: {_UPSTREAM_1_1}."
+    )
+    kept = "It does not ask its upstream to close the connection after an answer."
+    closed = (
         f"It asks its upstream to close the connection after {closes} of {len(responses)} answers, so the next request"
         f" waits for a new one. In nginx: {_UPSTREAM_1_1}, and `keepalive 16;` in its `upstream`."
     )
-    return _check(hop, name, "note", said)
-
-
-def _stream_check(hop: str, responses: Sequence[UpstreamResponse]) -> Check:
-    name = "stream asked upstream"
-    whole = sum(not each.is_streamed and each.fault is None for each in responses)
-    if not whole:
-        return _check(hop, name, "good", "It asks its upstream for a stream.")
-    said = (
+    asks_whole = (
         f"It asks its upstream for the whole answer in {whole} of {len(responses)} requests, whatever the client asks."
     )
-    return _check(hop, name, "bad", said)
-
-
-def _check(hop: str, name: str, state: State, said: str) -> Check:
-    return Check(hop=hop, name=name, state=state, said=said)
+    found: list[tuple[str, State, str]] = []
+    if "1.0" in versions:
+        found.append(("HTTP version upstream", "bad", version + old))
+    else:  # with 1.0 each connection is a new one, and that is said
+        found.append(("HTTP version upstream", "good", version))
+        found.append(("keep-alive upstream", "note" if closes else "good", closed if closes else kept))
+    asked = asks_whole if whole else "It asks its upstream for a stream."
+    found.append(("stream asked upstream", "bad" if whole else "good", asked))
+    return [Check(hop=hop, name=name, state=state, said=said) for name, state, said in found]

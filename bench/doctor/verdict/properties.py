@@ -1,4 +1,4 @@
-"""What else can be seen of a hop's connections and streams: property by property, from all its readings. Pure."""
+"""What else can be seen of a hop's connections and streams: property by property, from all its readings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.doctor.verdict.reading import EVENT_STREAM, Reading
 
 @dataclass(frozen=True, kw_only=True)
 class HopEvidence:
-    """All of one hop."""
+    """All that was seen of one hop."""
 
     hop: str
     readings: Sequence[Reading]
@@ -25,7 +25,7 @@ class HopEvidence:
 
     @property
     def streams(self) -> list[Reading]:
-        """Those that came as streams."""
+        """The answers that came as streams."""
         return [one for one in self.readings if one.kind == "stream" and one.deltas]
 
 
@@ -33,12 +33,9 @@ Said = tuple[State, str]
 
 
 def checks(seen: HopEvidence) -> list[Check]:
-    """Every property that was there to be seen."""
-    found = []
-    for name, check in CHECKS.items():
-        if said := check(seen):
-            found.append(Check(hop=seen.hop, name=name, state=said[0], said=said[1]))
-    return found
+    """Check every property that was there to be seen."""
+    found = ((name, check(seen)) for name, check in CHECKS.items())
+    return [Check(hop=seen.hop, name=name, state=said[0], said=said[1]) for name, said in found if said]
 
 
 def _keep_alive(seen: HopEvidence) -> Said | None:
@@ -66,12 +63,10 @@ def _http(seen: HopEvidence) -> Said | None:
     if not versions:
         return None
     offers = {True: "; it offers HTTP/2 as well", False: "; it offers no HTTP/2", None: ""}[seen.h2]
+    names = " and ".join(versions)
     if "HTTP/1.0" in versions:
-        return (
-            "bad",
-            f"It answers with {' and '.join(versions)}: no keep-alive, and a cut stream looks like an ended one.",
-        )
-    return "good", f"{' and '.join(versions)}{offers}."
+        return "bad", f"It answers with {names}: no keep-alive, and a cut stream looks like an ended one."
+    return "good", f"{names}{offers}."
 
 
 def _content_type(seen: HopEvidence) -> Said | None:
@@ -187,11 +182,8 @@ def _sound(seen: HopEvidence) -> Said | None:
     wrong = [one for one in seen.readings if one.is_broken]
     if not wrong:
         return None
-    first = wrong[0]
-    return (
-        "bad",
-        f"{len(wrong)} of {len(seen.readings)} answers were not sound; {NAMES[first.question.api]}: {first.wrong}.",
-    )
+    first = f"{NAMES[wrong[0].question.api]}: {wrong[0].wrong}"
+    return "bad", f"{len(wrong)} of {len(seen.readings)} answers were not sound; {first}."
 
 
 CHECKS: Mapping[str, Callable[[HopEvidence], Said | None]] = {
@@ -213,6 +205,6 @@ CHECKS: Mapping[str, Callable[[HopEvidence], Said | None]] = {
 
 
 def merge_checks(found: Sequence[Check], more: Sequence[Check]) -> list[Check]:
-    """With checks that know better: those of the same hop and name give way."""
+    """Add checks that know better: those of the same hop and name give way."""
     better = {(one.hop, one.name) for one in more}
     return [*(one for one in found if (one.hop, one.name) not in better), *more]

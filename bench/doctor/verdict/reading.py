@@ -1,4 +1,4 @@
-"""From the socket reads of one streamed answer to what matters of it: when what arrived, and whether it is sound. Pure.
+"""From the socket reads of one streamed answer to what matters of it: when what arrived, and whether it is sound.
 
 Times are ms after the request was sent, but for `arrivals`, which are held against another process' stamps.
 """
@@ -6,6 +6,7 @@ Times are ms after the request was sent, but for `arrivals`, which are held agai
 from __future__ import annotations
 
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -89,28 +90,28 @@ class Reading:
 
     @property
     def is_whole(self) -> bool:
-        """Is it a stream that came to its proper end?"""
+        """True for a stream that came to its proper end."""
         return self.kind == "stream" and not self.wrong
 
     @property
     def is_broken(self) -> bool:
-        """Was it to be a stream, and is no whole one?"""
+        """True for an answer that was to be a stream, and is no whole one."""
         return self.kind in {"stream", "failed"} and bool(self.wrong)
 
     @property
     def encoding(self) -> str:
-        """The encoding of its body; empty where it is sent as it is."""
+        """The encoding of the body; "" where it is sent as it is."""
         encoding = self.headers.get("content-encoding", "")
         return "" if encoding == "identity" else encoding
 
     @property
     def window_ms(self) -> float:
-        """From the first delta to the last."""
+        """The ms from the first delta to the last."""
         return (self.last_ms or 0.0) - (self.first_ms or 0.0)
 
 
 def read_answer(attempt: Attempt, question: Question, *, hop: int, nonce: str) -> Reading:
-    """What an attempt brought."""
+    """Decode an attempt, and collect what matters of the answer."""
     answer = decode(attempt.reads, attempt.headers, asked_stream=True, path=attempt.path)
     origin = attempt.t_sent or attempt.t_start
     kind, wrong = _kind(attempt, answer)
@@ -128,7 +129,7 @@ def read_answer(attempt: Attempt, question: Question, *, hop: int, nonce: str) -
         reused=attempt.reused,
         connect_ms=_elapsed_ms(attempt.t_connect, attempt.t_tls or attempt.t_connected),
         headers_ms=_elapsed_ms(origin, attempt.t_headers),
-        first_byte_ms=_elapsed_ms(origin, _first_byte(attempt)),
+        first_byte_ms=_elapsed_ms(origin, next((time for time, body in _bodies(attempt) if body), None)),
         first_ms=_elapsed_ms(origin, arrivals[0][0] if arrivals else None),
         last_ms=_elapsed_ms(origin, arrivals[-1][0] if arrivals else None),
         end_ms=_elapsed_ms(origin, attempt.t_end) or 0.0,
@@ -148,14 +149,14 @@ def read_answer(attempt: Attempt, question: Question, *, hop: int, nonce: str) -
 
 
 def _elsewhere(attempt: Attempt, answer: Answer, mode: Mode, *, found: bool) -> bool:
-    """Does it bring something else than was asked for: a text instead of a call, or of JSON?"""
+    """Return True for a text that came instead of a call, or of JSON."""
     if not found:
         return any(event.meaning.chars and event.meaning.kind in _SAYS for event in answer.events)
     return mode == "structured" and answer.is_stream and not _text(attempt).lstrip().startswith(("{", "["))
 
 
 def _text(attempt: Attempt) -> str:
-    """The beginning of the text, as far as it is needed to see what it is."""
+    """Return the beginning of the text, as far as it is needed to see what it is."""
     said = ""
     for value in Decoder(attempt.headers, asked_stream=True, path=attempt.path).values(attempt.reads):
         said += text_of_delta(value) if isinstance(value, dict) else ""
@@ -165,7 +166,7 @@ def _text(attempt: Attempt) -> str:
 
 
 def text_of_delta(event: Mapping[str, Any]) -> str:
-    """What an event of either API adds to the text."""
+    """Return what an event of either API adds to the text."""
     choices = event.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
     delta = choice.get("delta") if isinstance(choice, dict) else event.get("delta")
@@ -180,7 +181,7 @@ def _elapsed_ms(origin: int | None, time: int | None) -> float | None:
 
 
 def _kind(attempt: Attempt, answer: Answer) -> tuple[Kind, str]:
-    """Which kind of answer it is, and what is wrong with it."""
+    """Return the kind of answer, and what is wrong with it."""
     said = answer.message or answer.malformed or ""
     if attempt.error and attempt.error.endswith(DEADLINE):
         return "late", attempt.error.partition(": ")[2]
@@ -197,11 +198,12 @@ def _kind(attempt: Attempt, answer: Answer) -> tuple[Kind, str]:
 
 
 def _wrong(attempt: Attempt, answer: Answer) -> str:
-    """What a stream lacks; empty where it is sound."""
+    """Say what a stream lacks; "" where it is sound."""
     content_type = attempt.headers.get("content-type", "")
     if attempt.error:
         return f"the connection ended inside the answer ({attempt.error.partition(': ')[2] or attempt.error})"
-    if not content_type.lower().startswith(EVENT_STREAM) and _looks_like_events(attempt):
+    body = b"".join(part for _, part in _bodies(attempt)).lstrip()
+    if not content_type.lower().startswith(EVENT_STREAM) and body.startswith((b"data:", b"event:", b":")):
         return f"the content type is {content_type or 'missing'}, not {EVENT_STREAM}"
     if not answer.is_stream:
         said = f" ({answer.message})" if answer.message else ""
@@ -215,13 +217,8 @@ def _wrong(attempt: Attempt, answer: Answer) -> str:
     return ""
 
 
-def _looks_like_events(attempt: Attempt) -> bool:
-    body = b"".join(part for _, part in _bodies(attempt))
-    return body.lstrip().startswith((b"data:", b"event:", b":"))
-
-
 def _bodies(attempt: Attempt) -> Iterator[tuple[int, bytes]]:
-    """(Time, what it brought of the body) of each read, as far as that is HTTP."""
+    """Yield (time, what it brought of the body) of each read, as far as that is HTTP."""
     http = Http()
     for time, data in attempt.reads:
         try:
@@ -230,18 +227,14 @@ def _bodies(attempt: Attempt) -> Iterator[tuple[int, bytes]]:
             return
 
 
-def _first_byte(attempt: Attempt) -> int | None:
-    return next((time for time, body in _bodies(attempt) if body), None)
-
-
 def _deltas(events: Sequence[Event]) -> list[Event]:
-    """Those that bring something new; where there were no deltas, what came complete."""
+    """Select the events that bring something new; where there were no deltas, the first that came complete."""
     bringing = [event for event in events if event.meaning.chars]
     return [event for event in bringing if not event.meaning.whole] or bringing[:1]
 
 
 def _arrivals(deltas: Sequence[Event]) -> list[tuple[int, int]]:
-    """By read."""
+    """Return (time, characters of the answer by then) of each read that brought some."""
     found: dict[int, int] = {}
     chars = 0
     for event in deltas:
@@ -251,12 +244,10 @@ def _arrivals(deltas: Sequence[Event]) -> list[tuple[int, int]]:
 
 
 def _reads(attempt: Attempt, deltas: Sequence[Event], origin: int) -> list[Read]:
-    """Each read of the body from the first delta to the last."""
+    """List the reads of the body from the first delta to the last."""
     if not deltas:
         return []
-    counts: dict[int, int] = {}
-    for event in deltas:
-        counts[event.read] = counts.get(event.read, 0) + 1
+    counts = Counter(event.read for event in deltas)
     events = SseParser()
     unpack = unpacker(attempt.headers.get("content-encoding", "identity"), unpacks=True)
     found = []
@@ -266,12 +257,12 @@ def _reads(attempt: Attempt, deltas: Sequence[Event], origin: int) -> list[Read]
         except zlib.error:
             break
         if body and number >= deltas[0].read:
-            found.append(Read((time - origin) / 1e6, len(body), counts.get(number, 0), events.unfinished))
+            found.append(Read((time - origin) / 1e6, len(body), counts[number], events.unfinished))
     return found
 
 
 def _sequence_state(answer: Answer) -> str:
-    """Do the events of the Responses API count from one to the next?"""
+    """Say whether the sequence numbers of the events count on: `whole`, `gaps` or `none`."""
     numbers = [event.meaning.sequence_number for event in answer.events if event.meaning.type != "[DONE]"]
     known = [number for number in numbers if number is not None]
     if len(known) < len(numbers) or not known:

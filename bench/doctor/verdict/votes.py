@@ -1,4 +1,4 @@
-"""What one answer says of lumps, and which of several are heard. Pure."""
+"""What one answer says of lumps, and which of several answers are heard."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bench.doctor.verdict.reading import Reading
 
 Vote = Literal["bursty", "even", "partly", "unclear", "lump", "short"]
 FLOORS = 3
-"""A pause below so many times the p90 of this machine's own lateness is none: the project's rule for effects."""
+"""A pause below this many times the p90 of this machine's own lateness is none: the project's rule for effects."""
 LATE_MS = 5.0
 """Lumps with shorter pauses than this are no lumps to anybody; an idle event loop is up to 2-3 ms late."""
 FEWEST_DELTAS = 8
@@ -26,12 +26,12 @@ OFTEN, SELDOM = 0.5, 0.25
 
 
 def resolution(p90_ms: float | None) -> float:
-    """The shortest pause that counts, in ms; `p90_ms`: this machine's lateness, None where it is not known."""
+    """Return the shortest pause that counts, in ms; `p90_ms`: this machine's lateness, None where it is not known."""
     return FLOORS * max(p90_ms, LATE_MS / FLOORS) if p90_ms is not None else float("inf")
 
 
 def vote(reading: Reading, resolution_ms: float) -> Vote:
-    """What one answer says of lumps.
+    """Return what one answer says of lumps.
 
     `partly`: some of it came in lumps. `unclear`: in lumps that this machine may have made. `lump`: all came at once,
     so that nothing can be said of what is between. `short`: too little came for anything to be said.
@@ -50,7 +50,7 @@ def vote(reading: Reading, resolution_ms: float) -> Vote:
 
 
 def telling(sound: Sequence[Reading], votes: Sequence[Vote]) -> list[Vote]:
-    """The votes that count: that a shorter answer fits whole into a lump says nothing against lumps, or for them."""
+    """Select the votes that count: that a shorter answer fits whole into a lump says nothing of lumps."""
     longest = max(one.question.tokens for one in sound)
     both = zip(sound, votes, strict=True)
     return [said for one, said in both if said != "short" and (said != "lump" or one.question.tokens == longest)]

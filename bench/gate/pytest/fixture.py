@@ -1,6 +1,6 @@
-"""What the fixture `stream_bench` is: it runs `bench run` in a process of its own, and gives its result.
+"""The fixture `stream_bench`: run `bench run` in a process of its own, and return the result.
 
-Of its own, because pytest's threads, plugins and tracers have no place in a process that measures.
+pytest's threads, plugins and tracers have no place in a process that measures.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class StreamBench:
         return Result(build(made[-1]), made[-1])
 
     def _run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
-        """To its end; what it printed is in the captured output of the test."""
+        """Run `bench run` to its end; what it printed is in the captured output of the test."""
         done = subprocess.run(
             [*python("bench"), "run", *command],
             cwd=self._root,
@@ -76,7 +76,7 @@ class StreamBench:
 
 
 def arguments(options: Mapping[str, object]) -> Iterator[str]:
-    """The options as they stand on a command line."""
+    """Write the options as they stand on a command line."""
     for name, value in options.items():
         option = name.replace("_", "-")
         for one in value if isinstance(value, list | tuple) else [value]:
@@ -87,19 +87,19 @@ def arguments(options: Mapping[str, object]) -> Iterator[str]:
 
 
 def _name() -> str:
-    """That of the test which asked first, as `bench report NAME` takes it."""
+    """Return the name of the test that asked first, as `bench report NAME` takes it."""
     test = os.environ.get("PYTEST_CURRENT_TEST", "test").rpartition("::")[2].partition(" ")[0]
     return re.sub(r"[^\w.\[\]]+", "-", test).strip("-.")
 
 
 def _environment() -> dict[str, str]:
-    """It sees the modules that this process sees; no tracer follows it."""
+    """Return the environment of the run: the modules that this process sees, and no tracer."""
     kept = {name: value for name, value in import_environment().items() if not name.startswith(TRACERS)}
     return {**kept, "PYTHONIOENCODING": "utf-8"}
 
 
 def _failure_text(done: subprocess.CompletedProcess[str]) -> str:
-    """Its last line, which says what is wrong and what to do; of a gate that did not pass, the verdicts."""
+    """Return the run's last line, which says what is wrong; of a gate that did not pass, the verdicts."""
     verdicts = [line for line in done.stdout.splitlines() if line.startswith(("FAIL ", "UNDECIDED "))]
     if verdicts and done.returncode in {EXIT_FAILED, EXIT_UNDECIDED}:
         return "\n".join([*verdicts, f"the gate did not pass (exit code {done.returncode})"])

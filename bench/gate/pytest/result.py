@@ -17,9 +17,9 @@ from bench.core.comparison import Comparison
 from bench.core.errors import BenchError
 from bench.core.row import CellKey, Row
 from bench.core.summary import Summary
+from bench.gate.condition import Decision
 from bench.gate.judge import judge_all
 from bench.gate.terminal import worst_first, write
-from bench.gate.verdict import Decision
 from bench.records.find import find_run
 
 COLUMNS = (*CellKey._fields, "unit")
@@ -36,7 +36,7 @@ class Result:
     """The run folder, with report.html."""
 
     def row(self, metric: str, statistic: str = "p50", *, delivery: str = "streamed", **columns: str) -> Row:
-        """The number that is meant, with its interval, `n` and `note`; the test fails where none or several are.
+        """Return the number that is meant, with its interval, `n` and `note`; the test fails where none or several are.
 
         `columns` tell several apart: `scenario`, `params`, `api`, `target`, `model`, `client`, `load`, `unit`.
         """
@@ -49,7 +49,7 @@ class Result:
         return found[0]
 
     def value(self, metric: str, statistic: str = "p50", *, delivery: str = "streamed", **columns: str) -> float:
-        """The same as a plain number; the test fails where there is none, or none to be believed, with the reason."""
+        """Return the same as a plain number; the test fails with the reason where there is none to be believed."""
         row = self.row(metric, statistic, delivery=delivery, **columns)
         doubt = self._doubt(row)
         if row.estimate is None or doubt:
@@ -57,7 +57,7 @@ class Result:
         return row.estimate
 
     def p50(self, metric: str, *, delivery: str = "streamed", **columns: str) -> float:
-        """The median over all offered trials; a failed one counts as infinite."""
+        """Return the median over all offered trials; a failed one counts as infinite."""
         return self.value(metric, "p50", delivery=delivery, **columns)
 
     def fail_on(
@@ -85,7 +85,7 @@ class Result:
             pytest.skip("\n".join(map(_line, open_)))
 
     def _comparisons(self, baseline: Result | Path | str | None) -> Sequence[Comparison]:
-        """With the baseline; without one those within the run."""
+        """Compare with the baseline; without a baseline return the comparisons within the run."""
         if baseline is None:
             return self.summary.comparisons
         if isinstance(baseline, Result):
@@ -93,7 +93,7 @@ class Result:
         return [compare(build(find_run(self.folder.parent, str(baseline))), self.summary)]
 
     def _instead(self, found: Sequence[Row], metric: str) -> str:
-        """What to write instead: the columns in which several numbers differ, else what there is."""
+        """Say what to write instead: the columns in which several numbers differ, else what there is."""
         if found:
             names = [name for name in COLUMNS if len({getattr(row, name) for row in found}) > 1]
             return f"{len(found)} numbers; say which by {', '.join(names)}"
@@ -103,7 +103,7 @@ class Result:
         return f"no such metric; there are: {', '.join(sorted({row.metric for row in self.summary.rows}))}"
 
     def _doubt(self, row: Row) -> str:
-        """Why its cell may not be believed; empty where it may."""
+        """Say why the cell may not be believed; "" where it may."""
         return next((unfit(cell) for cell in self.summary.cells if cell.key == row.key), "")
 
     def _fail(self, line: str) -> NoReturn:

@@ -13,7 +13,7 @@ from bench.doctor.advice import BUFFERS, Advice, advise, size_text
 from bench.doctor.diagnosis import Fix, Mode, Verdict
 from bench.doctor.products import PRODUCTS, products_named, server_text
 from bench.doctor.verdict.bursts import Nature, Pattern
-from bench.doctor.verdict.judged import Judgement
+from bench.doctor.verdict.judgement import Judgement
 
 HEADERS: Mapping[str, Mapping[str, str]] = {
     "nginx": {"server": "nginx/1.22.1"},

@@ -139,11 +139,11 @@ def test_the_command_again(argv: list[str], again: list[str]) -> None:
 
 def test_requests() -> None:
     """A text is always among them, in the order of the modes; one API alone if that is asked for."""
-    alone = DoctorSettings(api="chat", modes=["structured"]).requests
+    alone = DoctorSettings(api="chat", modes=["structured"]).questions
     assert [one.mode for one in alone] == ["text", "text", "text", "structured"] * 2
     assert {one.api for one in alone} == {"chat"}
-    assert {one.api for one in DoctorSettings().requests} == {"responses", "chat"}
-    assert max(one.tokens for one in DoctorSettings(output_tokens=2000).requests) == 2000
+    assert {one.api for one in DoctorSettings().questions} == {"responses", "chat"}
+    assert max(one.tokens for one in DoctorSettings(output_tokens=2000).questions) == 2000
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_what_is_announced(capsys: pytest.CaptureFixture[str]) -> None:
     said = capsys.readouterr().err
     assert "127.0.0.1:8001, m" in said
     assert "127.0.0.1:8002, m" in said
-    assert said.count(f"{len(DoctorSettings().requests) + 2} requests") == 2
+    assert said.count(f"{len(DoctorSettings().questions) + 2} requests") == 2
 
 
 def test_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,16 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.doctor.diagnosis import MEANS, Mode, Verdict
-from bench.doctor.probe.metronome import MachineLateness
+from bench.doctor.diagnosis import MEANS, Floor, Mode, Verdict
 from bench.doctor.verdict.judge import judge
-from bench.doctor.verdict.judged import Judgement
+from bench.doctor.verdict.judgement import Judgement
 from bench.doctor.words import confidence, costs, happens, instrument
 from tests.support.delivered import at_once, direct, endpoint, even, replayed, seeded, size_buffer, timer
 
 MODES: list[Mode] = ["text", "tools", "structured"]
-QUIET = MachineLateness(900, 0.2, 0.9, 1.4)
-UNKNOWN = MachineLateness(0, None, None, None)
+QUIET = Floor(n=900, p50_ms=0.2, p90_ms=0.9, most_ms=1.4)
+UNKNOWN = Floor(n=0, p50_ms=None, p90_ms=None, most_ms=None)
 SENTENCES = re.compile(r"(?:[A-Z0-9][^\n]*[.])?")
 NONSENSE = re.compile(r"\bNone\b|\bnan\b|\binf\b|\d{5,}|-\d|\be[+-]\d| {2}|\.\.|\( *\)")
 
@@ -47,7 +46,7 @@ KINDS = {
 }
 
 
-def said(one: Judgement, mode: Mode, lateness: MachineLateness) -> Iterator[str]:
+def said(one: Judgement, mode: Mode, lateness: Floor) -> Iterator[str]:
     """All three texts."""
     return iter((happens(one, mode), confidence(one, lateness), costs(one)))
 
@@ -59,7 +58,7 @@ def test_every_verdict_is_among_them() -> None:
 
 @pytest.mark.parametrize("name", KINDS)
 @pytest.mark.parametrize("lateness", [QUIET, UNKNOWN])
-def test_whole_sentences(name: str, lateness: MachineLateness) -> None:
+def test_whole_sentences(name: str, lateness: Floor) -> None:
     """They begin with a capital and end with a full stop, in every mode, and no missing value shows."""
     for mode in MODES:
         for text in said(KINDS[name], mode, lateness):

@@ -15,10 +15,9 @@ from bench.analysis.comparison.runs import compare
 from bench.core.errors import BenchError
 from bench.core.row import Row
 from bench.core.summary import Summary
-from bench.gate.condition import parse_condition
+from bench.gate.condition import Decision, parse_condition
 from bench.gate.judge import decide, judge
 from bench.gate.sample_size import ROOM, for_share, for_width
-from bench.gate.verdict import Decision
 from tests.support.synthetic import Truth, make_run
 
 FAILS = {("streamed", number): "timeout" for number in (3, 9)}

@@ -8,7 +8,6 @@ a package `bench` of its own.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import pytest
@@ -33,7 +32,7 @@ ANOTHER_BENCH = (
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--stream-bench`, the endpoint and the folder of its runs; each has an ini value of the same name."""
+    """Add `--stream-bench`, the endpoint and the folder of its runs; each has an ini value of the same name."""
     group = parser.getgroup("streambench", "streaming benchmarks (fixture stream_bench)")
     switch = "Let tests send requests with the fixture stream_bench. They may cost tokens: nobody is asked."
     group.addoption("--stream-bench", action="store_true", default=None, help=switch)
@@ -66,14 +65,10 @@ def stream_bench(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathF
 
     out = _option_value(pytestconfig, "out")
     folder = pytestconfig.rootpath / out if out else tmp_path_factory.mktemp("stream_bench")
-    return StreamBench(pytestconfig.rootpath, folder, _endpoint(pytestconfig))
-
-
-def _endpoint(config: pytest.Config) -> Mapping[str, str]:
-    """What the session says of it."""
-    return {name: said for name in ENDPOINT if (said := _option_value(config, name))}
+    endpoint = {name: said for name in ENDPOINT if (said := _option_value(pytestconfig, name))}
+    return StreamBench(pytestconfig.rootpath, folder, endpoint)
 
 
 def _option_value(config: pytest.Config, name: str) -> str:
-    """The option, else the ini value; empty where neither says anything."""
+    """Return the option, else the ini value; "" where neither says anything."""
     return str(config.getoption(f"stream_bench_{name}") or config.getini(f"stream_bench_{name}") or "")

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from bench.clients.decode.decode import CHAT_PATH
 from bench.core.trial import Attempt
-from bench.doctor.probe.metronome import BEAT_MS, ENOUGH, FIRST, MachineLateness, Metronome, lateness, summarize
+from bench.doctor.diagnosis import Floor
+from bench.doctor.probe.metronome import BEAT_MS, ENOUGH, FIRST, Metronome, floor_of, lateness
 from tests.support.chat import content
 from tests.support.scripted import chunk, frame, head
 
@@ -29,28 +30,28 @@ def test_lateness_is_what_was_added(late: list[int], start: int) -> None:
 @given(st.lists(st.floats(0, 1e4), min_size=1, max_size=900))
 def test_quantiles_are_those_of_the_beats(late: list[float]) -> None:
     """At most a tenth is later than the p90, which is one of the values; of few beats it is the latest."""
-    found = summarize(late)
-    assert found.p90 is not None
-    assert found.p50 is not None
-    assert found.most == max(late)
-    assert (found.n, found.p50) == (len(late), median(late))
-    assert found.p50 <= found.p90 <= found.most
-    assert found.p90 in late
+    found = floor_of(late)
+    assert found.p90_ms is not None
+    assert found.p50_ms is not None
+    assert found.most_ms == max(late)
+    assert (found.n, found.p50_ms) == (len(late), median(late))
+    assert found.p50_ms <= found.p90_ms <= found.most_ms
+    assert found.p90_ms in late
     if len(late) >= ENOUGH:
-        assert sum(one > found.p90 for one in late) <= 0.1 * len(late)
+        assert sum(one > found.p90_ms for one in late) <= 0.1 * len(late)
     else:
-        assert found.p90 == found.most
+        assert found.p90_ms == found.most_ms
 
 
 @pytest.mark.parametrize(("count", "p90"), [(ENOUGH - 1, 5000.0), (ENOUGH, 1.0)])
 def test_how_many_beats_a_p90_takes(count: int, p90: float) -> None:
     """From that number on one slow beat is not the p90 any more."""
-    assert summarize([1.0] * (count - 1) + [5000.0]).p90 == p90
+    assert floor_of([1.0] * (count - 1) + [5000.0]).p90_ms == p90
 
 
 def test_of_no_beat_nothing_is_known() -> None:
     """It is None, not 0."""
-    assert summarize([]) == MachineLateness(0, None, None, None)
+    assert floor_of([]) == Floor(n=0, p50_ms=None, p90_ms=None, most_ms=None)
     assert lateness([]) == []
     assert Metronome().late_ms() == []
 
@@ -68,4 +69,4 @@ def test_beats_of_a_stream() -> None:
         made.reads += [(start + (10 * place + late[place]) * MS, one) for place, one in enumerate(frames)]
         attempts.append(made)
     assert Metronome(attempts).late_ms() == [0, 0, 7, 0, 3] * 2
-    assert math.isclose(summarize(Metronome(attempts).late_ms()).most or 0, 7)
+    assert math.isclose(floor_of(Metronome(attempts).late_ms()).most_ms or 0, 7)

@@ -13,7 +13,7 @@ import pytest
 from bench.doctor.diagnosis import Verdict
 from bench.doctor.verdict.bursts import Nature
 from bench.doctor.verdict.judge import judge, share_nature
-from bench.doctor.verdict.judged import Judgement
+from bench.doctor.verdict.judgement import Judgement
 from bench.doctor.verdict.reading import Reading
 from bench.doctor.verdict.votes import LATE_MS, resolution, vote
 from tests.support.delivered import (

@@ -1,4 +1,4 @@
-"""A verdict with the evidence for it, as plain values."""
+"""A verdict with the evidence for it."""
 
 from __future__ import annotations
 
