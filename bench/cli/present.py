@@ -17,7 +17,7 @@ from bench.core.terminal import to_devnull
 from bench.reports.anonymize import Aliases, hosts_stored
 from bench.reports.data_files import render_json
 from bench.reports.files import Export, check_output, render, write_exports, write_reports
-from bench.reports.output import Output, named
+from bench.reports.output import Output, baseline_of
 from bench.reports.terminal.report import WIDEST, render_terminal
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def show(run: Path, reporters: Iterable[Reporter], output: Output) -> Shown:
 
     known = list(reporters)
     exports = check_output(known, output)
-    summary = build(run, named(output), chart_data)
+    summary = build(run, baseline_of(output), chart_data)
     comparisons = _against_stored(run, summary, output)
     where = str(run)
     if output.anonymize:

@@ -21,7 +21,7 @@ from bench.plan.plan import FEWEST_CHECKED, Plan
 from bench.plan.settings import Settings
 from bench.records.journal import Journal
 from bench.reports.files import check_output
-from bench.reports.output import Output, found, named
+from bench.reports.output import Output, baseline_of, with_baseline_path
 from bench.run import connect as session
 from bench.run import folder, measure
 from bench.run.preflight import endpoints as endpoint_
@@ -43,8 +43,8 @@ def run(settings: Settings, output: Output, argv: Sequence[str], *, confirm: Cal
     plan = choice.plan(settings, {}, notes.append)
     for note in notes:
         say(note)
-    check_named(named(output), of_scenarios(plan), open_model=ANY_MODEL)
-    output = found(output, settings.out)
+    check_named(baseline_of(output), of_scenarios(plan), open_model=ANY_MODEL)
+    output = with_baseline_path(output, settings.out)
     if settings.dry_run:
         sys.stdout.write(describe(plan, choice, settings))
         return 0
@@ -73,7 +73,7 @@ def _measure(
         reachable = endpoint_.without_missing(addressed, endpoints)
         models = {name: endpoint.checked.models[0] for name, endpoint in endpoints.items()}
         plan = reachable.plan(settings, models, lambda _: None)
-        check_named(named(output), of_scenarios(plan))
+        check_named(baseline_of(output), of_scenarios(plan))
         capped = {name: endpoint.checked.length for name, endpoint in endpoints.items()}
         stopping = stopping_for(plan, reachable, settings, capped)
         run = folder.begin(
@@ -85,7 +85,7 @@ def _measure(
             sent={name: session.options_for(endpoint, settings) for name, endpoint in endpoints.items()},
             wire={name: endpoint.checked.wire for name, endpoint in endpoints.items()},
             redact=endpoint_.redactor(reachable),
-            baseline=named(output),
+            baseline=baseline_of(output),
         )
         run.stopping = stopping
         most = "at most " if settings.precision is not None or settings.budgets else ""

@@ -68,7 +68,7 @@ class Aliases:
         """Of every host that a summary names, of `more`, and of this machine."""
         cells = [cell.host for cell in summary.cells if not cell.simulated]
         machine = [name for name in (platform.node(),) if name and name != "localhost"]
-        return cls([host for host in (*cells, *more, *_named(summary), *machine) if host.strip("[]. ")])
+        return cls([host for host in (*cells, *more, *_hosts_in_texts(summary), *machine) if host.strip("[]. ")])
 
     def in_summary(self, summary: Summary) -> Summary:
         """The summary without them, and with a note that says so."""
@@ -142,7 +142,7 @@ def _pattern(form: str) -> str:
     return rf"(?:(?<![A-Za-z0-9])|(?<=%[0-9A-Fa-f]{{2}})){re.escape(form)}(?![A-Za-z0-9])"
 
 
-def _named(summary: Summary) -> Iterator[str]:
+def _hosts_in_texts(summary: Summary) -> Iterator[str]:
     """Hosts of addresses in any text of a summary."""
     for text in _texts(replace(summary, environment={}, manifest=_without_machine(summary.manifest))):
         yield from (found[1] for found in _URL.finditer(text))
@@ -175,10 +175,10 @@ def hosts_stored(reports: Path, run: Path, baseline: str | None) -> Sequence[str
     from bench.records.find import find_run  # noqa: PLC0415  (imports this package's users)
 
     runs = [run] if baseline is None else [run, find_run(reports, baseline)]
-    return [host for folder in runs for host in _planned(folder)]
+    return [host for folder in runs for host in _hosts_in_plan(folder)]
 
 
-def _planned(run: Path) -> Iterator[str]:
+def _hosts_in_plan(run: Path) -> Iterator[str]:
     from bench.records import journal as records  # noqa: PLC0415
 
     if (run / records.PLAN).is_file():

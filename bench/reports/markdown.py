@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from bench.core.metrics import QUANTILES
 from bench.core.summary import Cell, Failure, Summary
 from bench.reports.tables import changes as words
-from bench.reports.tables import claims, floors, recorded, sweep
-from bench.reports.tables.checks import checks
+from bench.reports.tables import claims, recorded, sweep
+from bench.reports.tables.checks import FLOORS_CAPTION, FLOORS_HEADS, FLOORS_TITLE, checks, floors
 from bench.reports.tables.times import (
     CAPTION,
     COST,
@@ -54,21 +54,21 @@ def _lines(summary: Summary, in_full: int) -> Iterator[str]:
     yield f"# streambench: {text(str(run.get('name') or run['run_id']))}"
     yield from ("", f"**{text(summary.headline)}**", "")
     yield from (f"**{summary.trust.verdict}:** {text(summary.trust.sentence)}", "", text(summary.answer), "")
-    yield from _time(summary)
-    yield from _cost(summary)
+    yield from _time_table(summary)
+    yield from _cost_table(summary)
     if len(summary.cells) > MOST_CELLS:
         yield f"… and {len(summary.cells) - MOST_CELLS} more cells, in `summary.csv`. "
     yield from (CAPTION, "")
     yield from _section("Which is fastest", (f"- **{text(r.label)}**: {text(r.sentence)}" for r in summary.rankings))
     yield from _comparisons(summary)
-    yield from _load(summary)
-    yield from _claims(summary)
-    yield from _recorded(summary)
+    yield from _load_tables(summary)
+    yield from _claim_table(summary)
+    yield from _recorded_lines(summary)
     yield from _section("Can it be trusted?", (f"- {text(line)}" for line in (*summary.trust.lines, *summary.notes)))
-    yield from _floors(summary)
+    yield from _floor_table(summary)
     shown = summary.cells[:MOST_CELLS]
     yield from _section("Notes", (f"- {_name(cell)}: {text(n)}" for cell in shown for n in footnotes(summary, cell)))
-    yield from _failures(summary.failures, summary.unlisted)
+    yield from _failure_table(summary.failures, summary.unlisted)
     for cell in summary.cells[:in_full]:
         yield from _details(summary, cell)
     yield from _section(
@@ -106,7 +106,7 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -
     yield ""
 
 
-def _time(summary: Summary) -> Iterator[str]:
+def _time_table(summary: Summary) -> Iterator[str]:
     heads = ["scenario", "pairs", *(column.title for column in TIME)]
     rows = ([text(c.label), pairs_text(c), *map(_entry, time_entries(summary, c))] for c in summary.cells[:MOST_CELLS])
     return _table(heads, rows)
@@ -116,7 +116,7 @@ def _entry(entry: Entry) -> str:
     return f"{entry.main}<br>{text(entry.below)}" if entry.below else entry.main
 
 
-def _cost(summary: Summary) -> Iterator[str]:
+def _cost_table(summary: Summary) -> Iterator[str]:
     heads = ["scenario", "delivery", *(column.title for column in COST)]
     rows = (
         [text(cell.label), delivery, *map(text, cost_texts(summary, cell, delivery))]
@@ -128,18 +128,23 @@ def _cost(summary: Summary) -> Iterator[str]:
 
 def _comparisons(summary: Summary) -> Iterator[str]:
     """The other targets or models beside the one that is their baseline."""
-    for one in map(words.displayed, summary.comparisons[:MOST_COMPARED]):
+    for one in map(words.select_shown, summary.comparisons[:MOST_COMPARED]):
         yield from (f"## {text(one.current.name)} against {text(one.baseline.name)}, within this run", "")
         yield from (text(words.sentence(one)), "")
         rows = (list(map(text, words.fields(change))) for change in one.changes[:MOST_CHANGES])
         yield from _table(words.HEADS, rows)
-        said = [*one.watermarks, *one.unmatched, words.by_chance(words.counts(one.changes)), words.resolved(one)]
+        said = [
+            *one.watermarks,
+            *one.unmatched,
+            words.chance_text(words.counts(one.changes)),
+            words.resolution_text(one),
+        ]
         yield from (*(f"- {text(line)}" for line in said), "")
     if (more := len(summary.comparisons) - MOST_COMPARED) > 0:
         yield from (f"… and {more} more comparisons, in `summary.json`.", "")
 
 
-def _load(summary: Summary) -> Iterator[str]:
+def _load_tables(summary: Summary) -> Iterator[str]:
     """Load by load, and client beside client, where the run has several."""
     shown = sweep.sweeps(summary)
     if shown:
@@ -152,14 +157,14 @@ def _load(summary: Summary) -> Iterator[str]:
         yield from (*(f"- {text(line)}" for line in found.knees), "")
     if shown:
         yield from (text(sweep.caption(summary)), "")
-    if clients := sweep.added(summary):
+    if clients := sweep.sdk_costs(summary):
         yield from (f"## {sweep.TITLE_SDK}", "")
         rows = ([text(one.label), one.delivery, *map(_entry, one.entries)] for one in clients[:MOST_CELLS])
         yield from _table(["scenario", "delivery", *(c.title for c in sweep.COLUMNS_SDK)], rows, left=2)
         yield from (sweep.CAPTION_SDK, "")
 
 
-def _claims(summary: Summary) -> Iterator[str]:
+def _claim_table(summary: Summary) -> Iterator[str]:
     if not summary.claims:
         return
     yield from (f"## {claims.TITLE}", "")
@@ -173,15 +178,15 @@ def _claims(summary: Summary) -> Iterator[str]:
     yield from ("", "</details>", "")
 
 
-def _floors(summary: Summary) -> Iterator[str]:
-    if lines := list(floors.floors(summary)):
-        yield from (f"## {floors.TITLE}", "")
-        yield from _table(floors.HEADS, ([text(load), *map(_entry, entries)] for load, entries in lines))
-        yield from (floors.CAPTION, "")
+def _floor_table(summary: Summary) -> Iterator[str]:
+    if lines := list(floors(summary)):
+        yield from (f"## {FLOORS_TITLE}", "")
+        yield from _table(FLOORS_HEADS, ([text(load), *map(_entry, entries)] for load, entries in lines))
+        yield from (FLOORS_CAPTION, "")
 
 
-def _recorded(summary: Summary) -> Iterator[str]:
-    lines = list(recorded.recorded(summary))
+def _recorded_lines(summary: Summary) -> Iterator[str]:
+    lines = list(recorded.recorded_lines(summary))
     if not lines:
         return
     yield from (f"## {recorded.TITLE}", "")
@@ -192,7 +197,7 @@ def _recorded(summary: Summary) -> Iterator[str]:
     yield from (recorded.CAPTION, "")
 
 
-def _failures(failures: Sequence[Failure], unlisted: int) -> Iterator[str]:
+def _failure_table(failures: Sequence[Failure], unlisted: int) -> Iterator[str]:
     if not failures:
         return
     yield from ("## Failures", "")

@@ -40,12 +40,12 @@ def output_from(options: Mapping[str, Any]) -> Output:
     return Output(**{name: value for name, value in options.items() if name in NAMES})
 
 
-def named(output: Output) -> Baseline | None:
+def baseline_of(output: Output) -> Baseline | None:
     """As the manifest has it: the target and the model that the others are compared with; None where neither is."""
-    found = {"target": output.baseline_target, "model": output.baseline_model}
-    return found if any(found.values()) else None
+    with_baseline_path = {"target": output.baseline_target, "model": output.baseline_model}
+    return with_baseline_path if any(with_baseline_path.values()) else None
 
 
-def found(output: Output, out: Path) -> Output:
+def with_baseline_path(output: Output, out: Path) -> Output:
     """The stored run of `--baseline` as a path: found now, so that `latest` is not the run that is about to begin."""
     return replace(output, baseline=str(find_run(out, output.baseline))) if output.baseline else output

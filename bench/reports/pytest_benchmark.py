@@ -86,7 +86,7 @@ def stats(data: Sequence[float]) -> dict[str, Any]:
     total, mean, spread = sum(data), fmean(data), stdev(data) if len(data) > 1 else 0
     q1, q3 = _quartiles(data)
     fence = 1.5 * (q3 - q1)
-    far = _beyond(data, mean - spread, mean + spread), _beyond(data, q1 - fence, q3 + fence)
+    far = _number_outside(data, mean - spread, mean + spread), _number_outside(data, q1 - fence, q3 + fence)
     return {
         "min": data[0],
         "max": data[-1],
@@ -117,7 +117,7 @@ def _quartiles(data: Sequence[float]) -> tuple[float, float]:
     return (median(data[:half]) + median(data[:rest])) / 2, (median(data[half:]) + median(data[rest:])) / 2
 
 
-def _beyond(data: Sequence[float], low: float, high: float) -> int:
+def _number_outside(data: Sequence[float], low: float, high: float) -> int:
     """How many are outside of both."""
     return bisect_left(data, low) + len(data) - bisect_right(data, high)
 

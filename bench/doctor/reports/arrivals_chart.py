@@ -101,14 +101,14 @@ def _spec(shown: Sequence[Curve], lines: Sequence[Staircase], end: float, height
     axis = alt.Axis(format=",.0f", tickCount=5)
     y = alt.Y("y:Q", title="characters", axis=axis, scale=alt.Scale(domain=[0, most * 1.06 or 1.0], nice=False))
     names = [line.name for line in lines]
-    color = style.by("line", names, [line.color for line in lines], LEGEND)
+    color = style.color_by("line", names, [line.color for line in lines], LEGEND)
     dash = alt.StrokeDash(
         "line:N", title=None, legend=LEGEND, scale=style.names_to(names, [line.dash for line in lines])
     )
     base = style.data([row for line in lines for row in _rows(line, end, unit)])
     stairs = base.mark_line(interpolate="step-after", strokeWidth=2.2)
     layers = [*_headers(shown, end, unit, x), stairs.encode(x=x, y=y, color=color, strokeDash=dash)]
-    return style.finished(alt.layer(*layers), height)
+    return style.finish(alt.layer(*layers), height)
 
 
 def _rows(line: Staircase, end: float, unit: style.Unit) -> Iterator[dict[str, float | str]]:

@@ -10,9 +10,9 @@ from bench.doctor.diagnosis import HEALTHY, Curve, Diagnosis, Fix, Verdict, grou
 from bench.doctor.reports import words
 from bench.doctor.reports.grouping import FindingGroup, groups
 from bench.doctor.reports.sheets import Sheet, delay_sheets, difference_sheets, verdict_sheet
-from bench.reports.page.charts import USUAL, Drawn, drawn
+from bench.reports.page.charts import USUAL, PageChart, page_chart
 from bench.reports.page.document import render_page
-from bench.reports.page.grid import Field, Grid, Head, Line
+from bench.reports.page.grid import Grid, GridField, GridHead, GridLine
 
 TALL = 320
 """Pixels: the height of a picture that is seen at once."""
@@ -25,7 +25,7 @@ class AdviceSection(NamedTuple):
     group: FindingGroup
     paragraphs: Sequence[words.Paragraph]
     change: Sequence[Fix]
-    charts: Sequence[Drawn]
+    charts: Sequence[PageChart]
     """The first one is seen at once."""
     above: Sequence[tuple[str, str]]
     """(anchor, label) of pictures that another part has already."""
@@ -45,7 +45,7 @@ def render_html(diagnosis: Diagnosis) -> str:
     few = [part for part in parts if words.is_brief(part.group.verdict)]
     return render_page(
         "doctor.html.j2",
-        drawn=any(part.charts for part in parts),
+        with_vega=any(part.charts for part in parts),
         title=f"bench doctor: {', '.join(hop.name for hop in diagnosis.hops)}",
         asked=words.request_summary(diagnosis),
         answer=diagnosis.answer,
@@ -77,19 +77,19 @@ def _parts(diagnosis: Diagnosis) -> Iterator[AdviceSection]:
         yield AdviceSection(anchor, group, words.advice(group), group.first.change, charts, above)
 
 
-def _charts(pictures: Sequence[Sequence[Curve]]) -> Iterator[Drawn]:
+def _charts(pictures: Sequence[Sequence[Curve]]) -> Iterator[PageChart]:
     from bench.doctor.reports.arrivals_chart import arrivals  # noqa: PLC0415  (altair)
 
     for place, curves in enumerate(pictures):
         if chart := arrivals(curves, USUAL if place else TALL):
-            yield drawn(chart)
+            yield page_chart(chart)
 
 
 def _table(sheet: Sheet) -> Table:
-    heads = [Head(name, text=place < sheet.left) for place, name in enumerate(sheet.heads)]
+    heads = [GridHead(name, text=place < sheet.left) for place, name in enumerate(sheet.heads)]
     kinds = [["", *map(_kind, row)] for row in sheet.verdicts] or [[]] * len(sheet.rows)
     lines = [
-        Line([Field(text, kind=kind) for text, kind in zip_longest(row, some[: len(row)], fillvalue="")])
+        GridLine([GridField(text, kind=kind) for text, kind in zip_longest(row, some[: len(row)], fillvalue="")])
         for row, some in zip(sheet.rows, kinds, strict=True)
     ]
     return Table(sheet.title, Grid(sheet.title, heads, lines, sortable=False), sheet.said)

@@ -11,9 +11,9 @@ from bench.doctor.reports import words
 from bench.doctor.reports.grouping import FindingGroup, groups, rank
 from bench.doctor.reports.sheets import Sheet, delay_sheets, difference_sheets, verdict_sheet
 from bench.reports.tables.times import Column
-from bench.reports.terminal.columns import columns_of, table, wrapped
-from bench.reports.terminal.fit import Line
-from bench.reports.terminal.report import shown
+from bench.reports.terminal.columns import columns_of, table, wrap
+from bench.reports.terminal.fit import TextLine
+from bench.reports.terminal.report import styled_line
 
 WIDEST, NARROWEST = 100, 40
 LED = 15
@@ -28,11 +28,11 @@ def render_terminal(diagnosis: Diagnosis, *, width: int = WIDEST, color: bool = 
     """Render the report, to be read from top to bottom, as advice of a colleague."""
     width = max(NARROWEST, min(width, WIDEST))
     parts = [list(part) for part in _parts(diagnosis, width)]
-    lines = [line for part in parts if part for line in (*part, Line(""))]
-    return "".join(f"{shown(line, color=color)}\n" for line in lines[:-1])
+    lines = [line for part in parts if part for line in (*part, TextLine(""))]
+    return "".join(f"{styled_line(line, color=color)}\n" for line in lines[:-1])
 
 
-def _parts(diagnosis: Diagnosis, width: int) -> Iterator[Iterator[Line]]:
+def _parts(diagnosis: Diagnosis, width: int) -> Iterator[Iterator[TextLine]]:
     """Yield the parts that an empty line stands between."""
     found = groups(diagnosis.findings)
     yield _text(words.request_summary(diagnosis), width)
@@ -47,11 +47,11 @@ def _parts(diagnosis: Diagnosis, width: int) -> Iterator[Iterator[Line]]:
     yield _command_lines(diagnosis.again, width)
 
 
-def _text(text: str, width: int, style: str = "") -> Iterator[Line]:
-    yield from (Line(line, style) for line in wrapped(text, width))
+def _text(text: str, width: int, style: str = "") -> Iterator[TextLine]:
+    yield from (TextLine(line, style) for line in wrap(text, width))
 
 
-def _sheet(sheet: Sheet, width: int) -> Iterator[Line]:
+def _sheet(sheet: Sheet, width: int) -> Iterator[TextLine]:
     worst = [min((one for one in row if one), key=rank) for row in sheet.verdicts]
     styles = list(map(_style, worst)) or [""] * len(sheet.rows)
     heads = [Column(head, "") for head in sheet.heads]
@@ -65,22 +65,22 @@ def _style(verdict: Verdict) -> str:
     return STYLES.get(verdict, "red")
 
 
-def _advice(group: FindingGroup, width: int) -> Iterator[Line]:
+def _advice(group: FindingGroup, width: int) -> Iterator[TextLine]:
     yield from _text(words.heading(group), width, _style(group.verdict))
     room = width - _indent(width)
     for label, texts in words.advice(group):
-        yield from _label_lines(label, [line for text in texts for line in wrapped(text, room)], width)
+        yield from _label_lines(label, [line for text in texts for line in wrap(text, room)], width)
     if group.first.change:
         yield from _label_lines(words.CHANGE, [line for fix in group.first.change for line in _fix(fix, room)], width)
 
 
-def _label_lines(label: str, lines: Sequence[str], width: int) -> Iterator[Line]:
+def _label_lines(label: str, lines: Sequence[str], width: int) -> Iterator[TextLine]:
     """Write lines behind a label, or below the label where there is little room."""
     indent = _indent(width)
     if indent < LED:
-        yield Line(label)
+        yield TextLine(label)
     for place, line in enumerate(lines):
-        yield Line(f"{label if place == 0 and indent == LED else '':{indent}}{line}")
+        yield TextLine(f"{label if place == 0 and indent == LED else '':{indent}}{line}")
 
 
 def _indent(width: int) -> int:
@@ -90,35 +90,35 @@ def _indent(width: int) -> int:
 def _fix(fix: Fix, width: int) -> Iterator[str]:
     """Write a change; the lines to be copied are never broken."""
     if fix.lines:
-        yield from wrapped(f"{fix.where}:", width)
+        yield from wrap(f"{fix.where}:", width)
         yield from (f"    {escape_control(line.expandtabs(4))}" for line in fix.lines)
-        yield from wrapped(fix.note, width)
+        yield from wrap(fix.note, width)
     else:
-        yield from wrapped(words.in_words(fix), width)
+        yield from wrap(words.in_words(fix), width)
 
 
-def _brief(found: Sequence[FindingGroup], width: int, *, each: bool) -> Iterator[Line]:
+def _brief(found: Sequence[FindingGroup], width: int, *, each: bool) -> Iterator[TextLine]:
     for verdict, text in words.brief(found, each=each):
         yield from _hanging(text, width, "dim" if verdict == ABSENT else "")
 
 
-def _checks(diagnosis: Diagnosis, width: int) -> Iterator[Line]:
+def _checks(diagnosis: Diagnosis, width: int) -> Iterator[TextLine]:
     """Write bad checks with what to do, notes, and the good ones in one line."""
     for state, text in words.checks(diagnosis):
         yield from _hanging(text, width, "red" if state == "bad" else "")
     yield from _text(words.good_checks(diagnosis), width)
 
 
-def _hanging(text: str, width: int, style: str) -> Iterator[Line]:
+def _hanging(text: str, width: int, style: str) -> Iterator[TextLine]:
     """Write an entry of a list: its first line stands out."""
-    for place, line in enumerate(wrapped(text, width - 2)):
-        yield Line(f"  {line}" if place else line, style)
+    for place, line in enumerate(wrap(text, width - 2)):
+        yield TextLine(f"  {line}" if place else line, style)
 
 
-def _command_lines(command: str, width: int) -> Iterator[Line]:
+def _command_lines(command: str, width: int) -> Iterator[TextLine]:
     """Write the command, which is copied, so that it is never broken."""
     command = escape_control(command)
     if LED + columns_of(command) <= width:
-        yield Line(f"{words.AGAIN:{LED}}{command}")
+        yield TextLine(f"{words.AGAIN:{LED}}{command}")
     else:
-        yield from (Line(words.AGAIN), Line(command))
+        yield from (TextLine(words.AGAIN), TextLine(command))

@@ -37,7 +37,7 @@ def draw(_summary: Summary, cell: Cell) -> Iterator[Chart]:
     ]
     heads = ("delivery", "since the call", "arrived", "95 % band")
     words = ". ".join(f"{NAMES[name]}: {_arrival_words(one)}" for name, one in curves.items()) + "."
-    caption = style.believed(CAPTION, cell)
+    caption = style.with_warning(CAPTION, cell)
     yield style.with_table("When it arrives", caption, words, _spec(curves, longest), heads, table)
 
 
@@ -69,17 +69,17 @@ def _spec(curves: dict[str, Ecdf], longest: float) -> style.Spec:
     scale = alt.Scale(domain=[0, longest / unit.ms], nice=False)
     x = alt.X("t:Q", title=f"{unit.name} since the call", axis=style.TICKS, scale=scale)
     y = alt.Y("share:Q", title="share of all trials", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1]))
-    color = style.by_delivery()
+    color = style.color_by_delivery()
     area = base.transform_calculate(low=f"max(0, datum.share - ({half}))", high=f"min(1, datum.share + ({half}))")
     shade = area.mark_area(interpolate="step-after", opacity=0.15).encode(
         x=x, y=alt.Y("low:Q", title="share of all trials"), y2="high:Q", color=color
     )
     marks = style.data(list(_medians(curves, unit))).mark_point(filled=True, size=90, opacity=1)
-    return style.finished(
+    return style.finish(
         alt.layer(
             shade,
             *(line.encode(x=x, y=y, color=color) for line in _lines(base)),
-            marks.encode(x=x, y=y, color=color, shape=style.shaped("delivery", style.COLORS)),
+            marks.encode(x=x, y=y, color=color, shape=style.shape_by("delivery", style.COLORS)),
         )
     )
 

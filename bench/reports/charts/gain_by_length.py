@@ -25,7 +25,7 @@ def draw(summary: Summary, cell: Cell) -> list[Chart]:
     claims = [claim for claim in summary.claims if claim.name == GAIN]
     parts = [(claim, part) for claim in claims for part in claim.parts if part.subject == cell.label]
     charts = [_chart(claim, part, "Sooner by length of the answer") for claim, part in parts]
-    return [chart._replace(caption=style.believed(chart.caption, cell)) for chart in charts if chart][:1]
+    return [chart._replace(caption=style.with_warning(chart.caption, cell)) for chart in charts if chart][:1]
 
 
 def claim_charts(claim: Claim) -> list[Chart]:
@@ -62,7 +62,7 @@ def _spec(points: Sequence[Point], band: tuple[float, float] | None) -> style.Sp
     line = base.mark_line(color=style.BLUE, strokeWidth=2.5, point=alt.OverlayMarkDef(color=style.BLUE))
     area = base.mark_area(opacity=0.25, color=style.BLUE)
     layers = [area.encode(x=x, y=alt.Y("low:Q", title=title), y2="high:Q"), line.encode(x=x, y=share)]
-    return style.finished(alt.layer(*(_claim_layers(*band) if band else []), *layers))
+    return style.finish(alt.layer(*(_claim_layers(*band) if band else []), *layers))
 
 
 def _claim_layers(low: float, high: float) -> list[alt.Chart]:

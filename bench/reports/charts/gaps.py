@@ -84,7 +84,7 @@ def draw(summary: Summary, cell: Cell) -> Iterator[Chart]:
     if gaps and gaps.n and (gaps.bins or gaps.same_read):
         rows = [(SAME, "", str(gaps.same_read))] if gaps.same_read else []
         rows += [(_ms(one.low), _ms(one.high), str(one.number)) for one in gaps.bins]
-        title, caption, heads = "How evenly it flows", style.believed(CAPTION, cell), ("from", "to below", "gaps")
+        title, caption, heads = "How evenly it flows", style.with_warning(CAPTION, cell), ("from", "to below", "gaps")
         yield style.with_table(title, caption, _words(gaps), _spec(gaps), heads, rows)
 
 
@@ -118,7 +118,7 @@ def _spec(gaps: Gaps) -> style.Spec:
     layers = [*_zones(left, right, x), known.encode(x=x, x2="high:Q", y=y, y2=alt.datum(0))]
     if gaps.same_read:
         layers += _same_read_bar({"low": left, "high": left * width**2, "number": gaps.same_read, "text": SAME}, x, y)
-    return style.finished(alt.layer(*layers))
+    return style.finish(alt.layer(*layers))
 
 
 def _zones(left: float, right: float, x: alt.X) -> list[alt.Chart]:

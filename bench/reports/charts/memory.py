@@ -54,9 +54,9 @@ def _spec(curves: Sequence[MemoryCurve]) -> style.Spec:
     fits = style.data([row for curve in curves for row in _line(curve)]).mark_line(strokeWidth=1.5)
     x = alt.X("tokens:Q", title="output tokens")
     y = alt.Y("kB:Q", title="peak above the base, kB")
-    color, shape = style.by_delivery(), style.shaped("delivery", style.COLORS)
-    dash = style.dashed("delivery", style.COLORS)
-    return style.finished(
+    color, shape = style.color_by_delivery(), style.shape_by("delivery", style.COLORS)
+    dash = style.dash_by("delivery", style.COLORS)
+    return style.finish(
         alt.layer(dots.encode(x=x, y=y, color=color, shape=shape), fits.encode(x=x, y=y, color=color, strokeDash=dash))
     )
 

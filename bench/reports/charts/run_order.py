@@ -77,7 +77,7 @@ def draw(summary: Summary, cell: Cell) -> Iterator[Chart]:
         return
     points = [order.points[place] for place in style.evenly(len(order.points), MOST_POINTS)]
     of = max(order.of, len(order.points))
-    caption = style.believed(CAPTION, cell)
+    caption = style.with_warning(CAPTION, cell)
     if of > len(points):
         caption += f" Drawn: {len(points)} of {of} trials."
     heads = ("trial", "started in the run", "delivery", "total")
@@ -108,10 +108,10 @@ def _spec(points: Sequence[RunPoint]) -> style.Spec:
     failed = [_row(point, top * 0.97) for point in points if point.total is None]
     x = alt.X("s:Q", title="seconds since the start of the run", scale=alt.Scale(zero=False), axis=style.TICKS)
     y = alt.Y("t:Q", title=f"total, {unit.name}", scale=alt.Scale(domain=[0, round(top, 4)], nice=False))
-    color, shape = style.by_delivery(), style.shaped("delivery", style.COLORS)
+    color, shape = style.color_by_delivery(), style.shape_by("delivery", style.COLORS)
     dots = style.data(rows).mark_point(filled=True, size=36, opacity=0.75)
     crosses = style.data(failed).mark_point(shape="M-1,-1L1,1M1,-1L-1,1", size=60, strokeWidth=2)
-    return style.finished(
+    return style.finish(
         alt.layer(dots.encode(x=x, y=y, color=color, shape=shape), crosses.encode(x=x, y=y, color=color))
     )
 

@@ -46,7 +46,7 @@ def spec(strips: Sequence[Strip], kinds: Sequence[Kind], x_of: XOf, line: float 
     there = [kind for kind in kinds if any(strip.kind == kind.name for strip in strips)]
     y = alt.Y("i:Q", axis=None, scale=alt.Scale(domain=[-0.75, len(strips) - 0.25], reverse=True, nice=False))
     legend = style.LEGEND if len(there) > 1 or len(kinds) > 1 else None
-    color = style.by("kind", [k.name for k in there], [k.color for k in there], legend)
+    color = style.color_by("kind", [k.name for k in there], [k.color for k in there], legend)
     shapes = style.names_to([k.name for k in there], [k.shape for k in there])
     shape = alt.Shape("kind:N", title=None, legend=legend, scale=shapes)
     base = style.data(rows)
@@ -61,4 +61,4 @@ def spec(strips: Sequence[Strip], kinds: Sequence[Kind], x_of: XOf, line: float 
     if line is not None:
         rule = style.data([{"x": line}]).mark_rule(color=style.GREY, strokeDash=[4, 3])
         layers.insert(0, rule.encode(x=x_of("x")))
-    return style.finished(alt.layer(*layers), FRAME + STRIP * len(strips))
+    return style.finish(alt.layer(*layers), FRAME + STRIP * len(strips))

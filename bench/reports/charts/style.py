@@ -63,7 +63,7 @@ def data(rows: Data) -> alt.Chart:
         return alt.Chart(alt.InlineData(values=tuple(dict(row) for row in rows)))  # a list would often be copied
 
 
-def by(field: str, names: Iterable[str], colors: Iterable[str], legend: alt.Legend | None = LEGEND) -> alt.Color:
+def color_by(field: str, names: Iterable[str], colors: Iterable[str], legend: alt.Legend | None = LEGEND) -> alt.Color:
     """Colour by the names in a field."""
     return alt.Color(f"{field}:N", title=None, scale=names_to(names, colors), legend=legend)
 
@@ -73,24 +73,24 @@ def names_to(names: Iterable[str], values: Iterable[Any]) -> alt.Scale:
     return alt.Scale(domain=list(names), range=list(values))
 
 
-def by_delivery(field: str = "delivery") -> alt.Color:
+def color_by_delivery(field: str = "delivery") -> alt.Color:
     """Colour of streamed and of blocking."""
-    return by(field, COLORS, COLORS.values())
+    return color_by(field, COLORS, COLORS.values())
 
 
-def dashed(field: str, names: Iterable[str]) -> alt.StrokeDash:
+def dash_by(field: str, names: Iterable[str]) -> alt.StrokeDash:
     """The same by dashes, for lines."""
     names = list(names)
     return alt.StrokeDash(f"{field}:N", title=None, legend=LEGEND, scale=names_to(names, DASHES[: len(names)]))
 
 
-def shaped(field: str, names: Iterable[str]) -> alt.Shape:
+def shape_by(field: str, names: Iterable[str]) -> alt.Shape:
     """The same by shapes, for points."""
     names = list(names)
     return alt.Shape(f"{field}:N", title=None, legend=LEGEND, scale=names_to(names, SHAPES[: len(names)]))
 
 
-def finished(chart: alt.Chart | alt.LayerChart | alt.FacetChart, height: int = HEIGHT) -> Spec:
+def finish(chart: alt.Chart | alt.LayerChart | alt.FacetChart, height: int = HEIGHT) -> Spec:
     """As wide as the page allows, without a background of its own; colours of text and axes come from the page.
 
     Only single and layered views can be that: those side by side or one above another have widths of their own.
@@ -129,7 +129,7 @@ def ordinal(n: int) -> str:
     return f"{n}{last}"
 
 
-def believed(caption: str, cell: Cell) -> str:
+def with_warning(caption: str, cell: Cell) -> str:
     """The caption; of a cell whose times may not be believed with the word for it (its part of the page says why)."""
     word = unfit(cell)
     return f"{caption} {word}: shown, but no evidence." if word else caption

@@ -177,18 +177,18 @@ def _spec(
     late = [_in_unit(point, unit, ends[1]) for point in known if point["late"]]
     never = [{"load": point["load"], "series": point["series"]} for point in points if math.isinf(point["y"])]
     base = style.data(fit)
-    shape = style.shaped("series", series)
+    shape = style.shape_by("series", series)
     layers = [
         *(_mark_layer(mark, unit, x, y) for mark in marks),
         style.data([row for row in fit if "low" in row])
         .mark_rule(strokeWidth=1.2)
         .encode(x=x, y=rule_y, y2="high:Q", color=color),
-        base.mark_line(strokeWidth=2).encode(x=x, y=y, color=color, strokeDash=style.dashed("series", series)),
+        base.mark_line(strokeWidth=2).encode(x=x, y=y, color=color, strokeDash=style.dash_by("series", series)),
         base.mark_point(filled=True, size=70, opacity=1).encode(x=x, y=y, color=color, shape=shape),
         style.data(late).mark_point(filled=False, size=70, stroke=style.GREY).encode(x=x, y=y, shape=shape),
         style.data(never).mark_point(shape="triangle-up", size=70).encode(x=x, y=alt.value(6), color=color),
     ]
-    return style.finished(alt.layer(*layers))
+    return style.finish(alt.layer(*layers))
 
 
 def _heights(point: dict[str, Any]) -> list[float]:
@@ -205,7 +205,7 @@ def _in_unit(point: dict[str, Any], unit: style.Unit, top: float) -> dict[str, A
 def _color(series: Sequence[str]) -> alt.Color:
     others = (style.BLUE, style.ORANGE, style.PURPLE, style.SKY)
     colors = [style.COLORS.get(name, other) for name, other in zip(series, others, strict=False)]
-    return style.by("series", series, colors)
+    return style.color_by("series", series, colors)
 
 
 def _x(points: Sequence[dict[str, Any]], loop: str, title: str) -> alt.X:

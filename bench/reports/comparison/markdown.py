@@ -25,14 +25,14 @@ def _lines(comparison: Comparison) -> Iterator[str]:
     yield ""
     yield from (f"> **Careful:** {text(mark)}\n" for mark in comparison.watermarks)
     yield from (text(words.sentence(comparison)), "")
-    shown = words.displayed(comparison).changes
+    shown = words.select_shown(comparison).changes
     yield from (f"| {' | '.join(words.HEADS)} |", "| --- | ---: | ---: | ---: | ---: | --- |")
     yield from (_row(change) for change in shown[:MOST_ROWS])
     yield ""
     if len(shown) > MOST_ROWS:
         yield f"… and {len(shown) - MOST_ROWS} more, in `compare.json`."
     found = words.counts(shown)
-    yield f"{words.counted(found)}; {words.by_chance(found)}. {words.capital(words.resolved(comparison))}."
+    yield f"{words.counts_text(found)}; {words.chance_text(found)}. {words.capital(words.resolution_text(comparison))}."
     yield ""
     yield from (f"- {text(line)}" for line in comparison.unmatched)
     yield from (f"- {text(line)}" for line in list(words.notes(shown))[:MOST_NOTES])

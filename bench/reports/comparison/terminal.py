@@ -36,31 +36,31 @@ def render_terminal(comparison: Comparison, width: int = WIDEST) -> str:
 
 def _lines(comparison: Comparison, width: int) -> Iterator[str]:
     for side, what in ((comparison.baseline, "baseline"), (comparison.current, "current")):
-        yield _clipped(f"{what:10}{side.name}: {side.detail}", width)
+        yield _cut(f"{what:10}{side.name}: {side.detail}", width)
     for mark in comparison.watermarks[:MOST_MARKS]:
-        yield from _led("CAREFUL", mark, width, most=2)
+        yield from _lead_paragraph("CAREFUL", mark, width, most=2)
     if more := len(comparison.watermarks) - MOST_MARKS:
         yield from [f"          … and {more} more: compare.md lists them"] if more > 0 else []
     yield ""
-    yield from _led("ANSWER", words.sentence(comparison), width, most=4)
+    yield from _lead_paragraph("ANSWER", words.sentence(comparison), width, most=4)
     yield ""
-    shown = words.displayed(comparison).changes
+    shown = words.select_shown(comparison).changes
     yield from _table(shown, width)
     found = words.counts(shown)
-    for line in (words.counted(found), words.by_chance(found), words.resolved(comparison)):
+    for line in (words.counts_text(found), words.chance_text(found), words.resolution_text(comparison)):
         yield from textwrap.wrap(line, width, max_lines=2, placeholder=" …")
     for line in comparison.unmatched[:MOST_UNMATCHED]:
-        yield _clipped(line, width)
+        yield _cut(line, width)
     if (more := len(comparison.unmatched) - MOST_UNMATCHED) > 0:
         yield f"… and {more} more cells that only one of them has"
 
 
-def _clipped(text: str, width: int) -> str:
+def _cut(text: str, width: int) -> str:
     """One line of it, its spaces as they are."""
     return text if len(text) <= width else f"{text[: width - 2].rstrip()} …"
 
 
-def _led(word: str, text: str, width: int, *, most: int) -> list[str]:
+def _lead_paragraph(word: str, text: str, width: int, *, most: int) -> list[str]:
     return textwrap.wrap(
         text, width, initial_indent=f"{word:10}", subsequent_indent=" " * 10, max_lines=most, placeholder=" …"
     )
@@ -68,7 +68,7 @@ def _led(word: str, text: str, width: int, *, most: int) -> list[str]:
 
 def _table(changes: tuple[Change, ...], width: int) -> Iterator[str]:
     """What differs, and the medians that the sentence is about."""
-    shown = [one for one in words.telling(changes) if words.is_leading(one) or outcome(one) not in SILENT]
+    shown = [one for one in words.most_telling(changes) if words.is_leading(one) or outcome(one) not in SILENT]
     rows = [(_texts(change), "") for change in shown[:MOST_ROWS]]
     if not rows:
         return
@@ -82,4 +82,4 @@ def _table(changes: tuple[Change, ...], width: int) -> Iterator[str]:
 
 def _texts(change: Change) -> list[str]:
     sides = (value(change.baseline), value(change.current))
-    return [words.name(change), *sides, words.change_text(change), _clipped(words.verdict(change), LONGEST)]
+    return [words.name(change), *sides, words.change_text(change), _cut(words.verdict(change), LONGEST)]

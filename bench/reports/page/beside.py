@@ -1,4 +1,4 @@
-"""Targets and models beside each other: which is fastest, and what changed against the baseline of the run."""
+"""Show targets and models beside each other: which is fastest, and what changed against the baseline of the run."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from bench.core.comparison import Change, Comparison, Ranked, Ranking
-from bench.core.row import Row
 from bench.core.summary import Summary
-from bench.reports.page.charts import Drawn, drawn
+from bench.reports.page.charts import PageChart, page_chart
 from bench.reports.page.compare import change_grid, forest
-from bench.reports.page.grid import Field, Grid, Head, Line, number, sort_number, text
+from bench.reports.page.grid import Grid, GridField, GridHead, GridLine, number, sort_number, text
 from bench.reports.tables import changes as words
 from bench.reports.tables.times import NONE, entry
 
@@ -18,66 +17,67 @@ METRICS = {"ttfu": "first useful", "total": "whole"}
 """What a ranking shows, streamed."""
 
 
-class Ranks(NamedTuple):
+class RankingPart(NamedTuple):
     """Which is fastest in one scenario."""
 
     ranking: Ranking
     grid: Grid
-    charts: list[Drawn]
+    charts: list[PageChart]
 
 
-class Beside(NamedTuple):
+class RunComparison(NamedTuple):
     """One side of the run beside its baseline."""
 
     comparison: Comparison
     sentence: str
     counted: str
     grid: Grid
-    charts: list[Drawn]
+    charts: list[PageChart]
 
 
-def ranks(summary: Summary) -> list[Ranks]:
-    """Which target or model is fastest, where there are several."""
+def rankings(summary: Summary) -> list[RankingPart]:
+    """Rank the targets or models, where there are several."""
     if not summary.rankings:
         return []
     from bench.reports.charts.ranking import ranking_chart  # noqa: PLC0415  (altair)
 
     shown = [(one, ranking_chart(one, summary)) for one in summary.rankings]
-    return [Ranks(one, _ranking_grid(summary, one), [drawn(chart)] if chart else []) for one, chart in shown]
+    return [RankingPart(one, _ranking_grid(summary, one), [page_chart(chart)] if chart else []) for one, chart in shown]
 
 
-def besides(summary: Summary) -> list[Beside]:
-    """The comparisons within the run, of the numbers that are shown of any comparison."""
-    return [_beside(words.displayed(one)) for one in summary.comparisons]
-
-
-def _beside(shown: Comparison) -> Beside:
-    counted = words.counted(words.counts(shown.changes))
-    return Beside(shown, words.sentence(shown), counted, change_grid(shown), forest(shown))
+def run_comparisons(summary: Summary) -> list[RunComparison]:
+    """Make a part for each comparison within the run."""
+    return [
+        RunComparison(
+            shown,
+            words.sentence(shown),
+            words.counts_text(words.counts(shown.changes)),
+            change_grid(shown),
+            forest(shown),
+        )
+        for shown in map(words.select_shown, summary.comparisons)
+    ]
 
 
 def _ranking_grid(summary: Summary, ranking: Ranking) -> Grid:
-    medians = [Head(name, "median, streamed") for name in METRICS.values()]
-    behind = [Head(f"{name} later", "than the fastest") for name in METRICS.values()]
-    lines = [Line([text(one.name), *_ranked(summary, one)]) for one in ranking.entries]
-    return Grid(f"Fastest in {ranking.label}", [Head("who", text=True), *medians, *behind], lines)
+    medians = [GridHead(name, "median, streamed") for name in METRICS.values()]
+    behind = [GridHead(f"{name} later", "than the fastest") for name in METRICS.values()]
+    lines = [GridLine([text(one.name), *_ranking_fields(summary, one)]) for one in ranking.entries]
+    return Grid(f"Fastest in {ranking.label}", [GridHead("who", text=True), *medians, *behind], lines)
 
 
-def _ranked(summary: Summary, one: Ranked) -> Iterator[Field]:
-    rows = {row.metric: row for row in summary.rows if _is_median(row, one)}
+def _ranking_fields(summary: Summary, one: Ranked) -> Iterator[GridField]:
+    wanted = (one.key, "streamed", "p50")
+    rows = {row.metric: row for row in summary.rows if (row.key, row.delivery, row.statistic) == wanted}
     yield from (number(entry(rows.get(metric))) for metric in METRICS)
     behind = {change.metric: change for change in one.behind}
     yield from (_later(behind.get(metric)) for metric in METRICS)
 
 
-def _is_median(row: Row, one: Ranked) -> bool:
-    return (row.key, row.delivery, row.statistic) == (one.key, "streamed", "p50")
-
-
-def _later(change: Change | None) -> Field:
-    """By how much, with its interval; why that is not known; of the fastest itself a dash, sorted as 0."""
+def _later(change: Change | None) -> GridField:
+    """Return by how much with its interval, or why that is not known; of the fastest itself a dash, sorted as 0."""
     if change is None:
-        return Field(NONE, sort="0")
+        return GridField(NONE, sort="0")
     if change.ratio is None:
-        return Field("n/a", change.note.removeprefix("n/a ").strip("()"))
-    return Field(words.change_text(change), f"n={change.n}, {change.method}", sort_number(change.ratio))
+        return GridField("n/a", change.note.removeprefix("n/a ").strip("()"))
+    return GridField(words.change_text(change), f"n={change.n}, {change.method}", sort_number(change.ratio))

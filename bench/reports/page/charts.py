@@ -1,4 +1,4 @@
-"""Charts on a page: each with its specification as JSON, and no more of them than the page has room for."""
+"""Put charts on a page: each with its specification as JSON, and no more of them than the page has room for."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ROUNDING = 6
 """Significant digits of a number in a picture: finer cannot be seen."""
 
 
-class Drawn(NamedTuple):
+class PageChart(NamedTuple):
     """A chart as the page draws it."""
 
     chart: Chart
@@ -32,35 +32,35 @@ class Drawn(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Bytes that it adds to the page, roughly."""
+        """Return roughly how many bytes the chart adds to the page."""
         table = sum(len(text.encode()) + 10 for row in self.chart.rows for text in row)
         words = len((2 * self.chart.alternative + self.chart.caption).encode())
         return len(self.spec) + table + words + FRAME
 
 
-def drawn(chart: Chart) -> Drawn:
-    """A chart, ready for the macro `charts` of `parts.html.j2`."""
+def page_chart(chart: Chart) -> PageChart:
+    """Prepare a chart for the macro `charts` of `parts.html.j2`."""
     height = chart.spec.get("height")
     pixels = int(height) if isinstance(height, int | float) else USUAL
-    return Drawn(chart, script_json(chart.spec), pixels > USUAL, pixels)
+    return PageChart(chart, script_json(chart.spec), pixels > USUAL, pixels)
 
 
 def script_json(value: object) -> str:
-    """JSON for a script element."""
-    return json.dumps(_rounded(value), separators=(",", ":"), sort_keys=True).replace("<", "\\u003c")
+    """Return JSON that cannot end a script element."""
+    return json.dumps(_round_numbers(value), separators=(",", ":"), sort_keys=True).replace("<", "\\u003c")
 
 
-def _rounded(value: object) -> object:
+def _round_numbers(value: object) -> object:
     if isinstance(value, float):
         return float(f"{value:.{_ROUNDING}g}")
     if isinstance(value, dict):
-        return {name: _rounded(member) for name, member in value.items()}
-    return [_rounded(member) for member in value] if isinstance(value, list | tuple) else value
+        return {name: _round_numbers(member) for name, member in value.items()}
+    return [_round_numbers(member) for member in value] if isinstance(value, list | tuple) else value
 
 
-def fitting(cells: Sequence[Sequence[Drawn]], room: int) -> list[list[Drawn]]:
-    """Of each cell's charts those there is room for: the first one of every cell, then the second ones, and so on."""
-    found: list[list[Drawn]] = [[] for _ in cells]
+def fitting(cells: Sequence[Sequence[PageChart]], room: int) -> list[list[PageChart]]:
+    """Choose the charts that fit into `room` bytes: the first of every cell, then the second ones, and so on."""
+    found: list[list[PageChart]] = [[] for _ in cells]
     for places in zip_longest(*cells):
         for place, one in enumerate(places):
             if one is None:

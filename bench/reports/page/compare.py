@@ -1,58 +1,67 @@
-"""`compare.html`: a comparison as one page that needs no network."""
+"""Write `compare.html`: a comparison as one page that needs no network."""
 
 from __future__ import annotations
 
 from bench.analysis.comparison.effects import outcome
 from bench.analysis.wording import interval, value
 from bench.core.comparison import Change, Comparison
-from bench.reports.page.charts import Drawn, drawn
+from bench.reports.page.charts import PageChart, page_chart
 from bench.reports.page.document import render_page
-from bench.reports.page.grid import Field, Grid, Head, Line, sort_number, text
+from bench.reports.page.grid import Grid, GridField, GridHead, GridLine, sort_number, text
 from bench.reports.tables import changes as words
 
 KINDS = {"worse": "bad", "better": "good"}
 
 
 def render_html(comparison: Comparison) -> str:
-    """What speaks against it, the answer, the picture, and the table, worst first."""
-    shown = words.displayed(comparison)
+    """Render what speaks against the comparison, the answer, the chart, and the table, worst first."""
+    shown = words.select_shown(comparison)
     found, charts = words.counts(shown.changes), forest(shown)
     return render_page(
         "compare.html.j2",
-        drawn=bool(charts),
+        with_vega=bool(charts),
         title=f"{comparison.current.name} against {comparison.baseline.name}",
         comparison=comparison,
         answer=words.sentence(comparison),
         charts=charts,
         changes=change_grid(shown),
-        counted=f"{words.counted(found)}; {words.by_chance(found)}",
-        resolved=words.capital(words.resolved(comparison)),
+        counted=f"{words.counts_text(found)}; {words.chance_text(found)}",
+        resolved=words.capital(words.resolution_text(comparison)),
         notes=list(words.notes(shown.changes)),
     )
 
 
-def forest(shown: Comparison) -> list[Drawn]:
-    """The plot of its ratios; none where there is no ratio."""
+def forest(shown: Comparison) -> list[PageChart]:
+    """Draw the ratios; no chart where there is no ratio."""
     from bench.reports.charts.forest import forest_chart  # noqa: PLC0415  (altair)
 
-    return [drawn(forest_chart(shown))] if any(change.ratio is not None for change in shown.changes) else []
+    return [page_chart(forest_chart(shown))] if any(change.ratio is not None for change in shown.changes) else []
 
 
 def change_grid(shown: Comparison) -> Grid:
-    """Every number shown, on both sides, and what became of it."""
-    named = [Head(name, text=True) for name in ("cell", "delivery", "metric")]
-    heads = [*named, Head("baseline"), Head("current"), Head("change", "95 %"), Head("n"), Head("verdict", text=True)]
+    """Tabulate every number shown, on both sides, with its change and verdict."""
+    named = [GridHead(name, text=True) for name in ("cell", "delivery", "metric")]
+    heads = [
+        *named,
+        GridHead("baseline"),
+        GridHead("current"),
+        GridHead("change", "95 %"),
+        GridHead("n"),
+        GridHead("verdict", text=True),
+    ]
     return Grid("What changed, worst first", heads, list(map(_line, shown.changes)))
 
 
-def _line(change: Change) -> Line:
+def _line(change: Change) -> GridLine:
     names = [text(change.label), text(change.delivery, kind=change.delivery), text(words.metric(change))]
-    sides = [Field(value(row), interval(row), sort_number(row.estimate)) for row in (change.baseline, change.current)]
+    sides = [
+        GridField(value(row), interval(row), sort_number(row.estimate)) for row in (change.baseline, change.current)
+    ]
     ratio = change.ratio if change.ratio is not None else change.difference
-    moved = Field(
+    moved = GridField(
         words.change_text(change),
         "paired" if change.method == "paired" else "",
         sort_number(ratio),
         KINDS.get(outcome(change), ""),
     )
-    return Line([*names, *sides, moved, Field(str(change.n), sort=str(change.n)), text(words.verdict(change))])
+    return GridLine([*names, *sides, moved, GridField(str(change.n), sort=str(change.n)), text(words.verdict(change))])

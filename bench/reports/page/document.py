@@ -1,4 +1,4 @@
-"""A page of one file: its templates, style and scripts, and the policy that allows nothing else."""
+"""Render a page of one file: its template, style and scripts, and the policy that allows nothing else."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 TEMPLATES = Path(__file__).parent.parent / "templates"
 
 
-def render_page(template: str, *, drawn: bool, **values: object) -> str:
-    """A template of `templates/` that extends `page.html.j2`, as a page without network.
+def render_page(template: str, *, with_vega: bool, **values: object) -> str:
+    """Render a template of `templates/` that extends `page.html.j2`, as a page without network.
 
-    `drawn`: it has charts, so that Vega belongs into it; else it is small. All values are escaped but specifications,
-    which `figures.script_json` makes harmless. Scripts are allowed by their hashes alone: nothing that came from a
+    `with_vega`: the page has charts, and needs the 900 kB that draw them. All values are escaped but specifications,
+    which `page.charts.script_json` makes harmless. Scripts are allowed by their hashes alone: nothing that came from a
     server can run.
     """
-    scripts = [*([vega()] if drawn else []), _text("page.js")]
+    scripts = [*([vega()] if with_vega else []), _text("page.js")]
     page = _environment().get_template(template)
     return page.render(style=_text("report.css"), scripts=scripts, policy=policy(scripts), **values)
 
@@ -38,7 +38,7 @@ def _environment() -> jinja2.Environment:
 
 @cache
 def vega() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script, out of a package that is installed."""
+    """Return Vega, Vega-Lite and Vega-Embed as one script, from the installed package vl-convert."""
     import vl_convert  # noqa: PLC0415
 
     bundle: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
@@ -46,7 +46,7 @@ def vega() -> str:
 
 
 def policy(scripts: list[str]) -> str:
-    """Content-Security-Policy: no network, and only these scripts."""
+    """Return a Content-Security-Policy that allows only these scripts, and no network."""
     hashes = [f"'sha256-{base64.b64encode(sha256(script.encode()).digest()).decode()}'" for script in scripts]
     rest = "style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
     return f"default-src 'none'; script-src {' '.join(hashes)}; {rest}"

@@ -1,4 +1,4 @@
-"""The small facts beside the verdict on the run: what a reader asks first before believing a number."""
+"""Make the facts beside the verdict on the run: what a reader asks first before believing a number."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from bench.analysis.wording import interval, value
 from bench.core.labels import WHOLE_RUN
-from bench.core.row import Row
 from bench.core.summary import Summary
 
 DELIVERIES = ("streamed", "blocking")
@@ -25,14 +24,14 @@ class Fact(NamedTuple):
 
 
 def facts(summary: Summary) -> Iterator[Fact]:
-    """Offered and failed, the run against itself, its drift, and what the instrument adds: as far as there is data."""
-    yield from _counted(summary)
-    yield from _checked(summary, "a call against itself", "aa", "hl", "A/A pairs; ideal: 0")
-    yield from _checked(summary, "drift over the run", "trend", "slope", "trials; ideal: 0")
-    yield from _floor(summary)
+    """Yield trials, failures, the run against itself, its drift, and what the instrument adds, where there are data."""
+    yield from _trial_facts(summary)
+    yield from _check_fact(summary, "a call against itself", "aa", "hl", "A/A pairs; ideal: 0")
+    yield from _check_fact(summary, "drift over the run", "trend", "slope", "trials; ideal: 0")
+    yield from _floor_fact(summary)
 
 
-def _counted(summary: Summary) -> Iterator[Fact]:
+def _trial_facts(summary: Summary) -> Iterator[Fact]:
     cells = {cell.key for cell in summary.cells}
     rows = [r for r in summary.rows if r.key in cells and (r.metric, r.statistic) == ("failures", "sum")]
     rows = [row for row in rows if row.delivery in DELIVERIES]
@@ -46,18 +45,15 @@ def _counted(summary: Summary) -> Iterator[Fact]:
     )
 
 
-def _checked(summary: Summary, name: str, metric: str, statistic: str, of: str) -> Iterator[Fact]:
-    row = next((row for row in summary.rows if _whole(row, metric, statistic)), None)
+def _check_fact(summary: Summary, name: str, metric: str, statistic: str, of: str) -> Iterator[Fact]:
+    wanted = (WHOLE_RUN, metric, statistic, "paired")
+    found = (row for row in summary.rows if (row.scenario, row.metric, row.statistic, row.delivery) == wanted)
+    row = next(found, None)
     if row and row.estimate is not None:
         yield Fact(name, value(row), f"{interval(row)} · {row.n:,} {of}")
 
 
-def _whole(row: Row, metric: str, statistic: str) -> bool:
-    found = (row.scenario, row.metric, row.statistic, row.delivery)
-    return found == (WHOLE_RUN, metric, statistic, "paired")
-
-
-def _floor(summary: Summary) -> Iterator[Fact]:
+def _floor_fact(summary: Summary) -> Iterator[Fact]:
     for cell in summary.cells:
         row = summary.floor(cell.key.load, "streamed", "floor_ttfu", client=cell.key.client)
         if row and row.estimate is not None:

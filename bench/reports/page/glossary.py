@@ -1,4 +1,4 @@
-"""What the words and the metrics of a report mean: of the metrics those that it has numbers of."""
+"""Explain the words of a report, and the metrics that it has numbers of."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ TERMS = (
 
 
 def terms(summary: Summary) -> Iterator[tuple[str, str]]:
-    """Words with their meaning; states of a cell only where one is in it."""
+    """Return words with their meaning; states of a cell only where a cell is in that state."""
     shown = {
         "SATURATED": any(cell.saturated for cell in summary.cells),
         "INVALID": any(cell.invalid for cell in summary.cells) or summary.trust.verdict == "INVALID",
@@ -42,7 +42,7 @@ def terms(summary: Summary) -> Iterator[tuple[str, str]]:
 
 
 def formulas(summary: Summary) -> Grid:
-    """The metrics of this report with unit and formula, in the order of the registry."""
+    """Tabulate the metrics of this report with unit and formula, in the order of the registry."""
     known = {row.metric for row in summary.rows} | {row.metric.split(".")[0] for row in summary.rows}
     rows = [(m.name, m.unit or "count", m.formula) for m in METRICS if m.name in known]
     return plain("Metrics and their formulas", ("metric", "unit", "formula"), rows, left=3)

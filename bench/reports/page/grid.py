@@ -1,4 +1,4 @@
-"""A table of the page: texts with what they are sorted by."""
+"""Make the tables of a page: texts with what they are sorted by."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from bench.reports.tables.times import Column, Entry
 
 
-class Head(NamedTuple):
+class GridHead(NamedTuple):
     """Head of a column."""
 
     top: str
@@ -18,11 +18,11 @@ class Head(NamedTuple):
 
     @property
     def title(self) -> str:
-        """The head in one line."""
+        """Return the head in one line."""
         return f"{self.top} {self.bottom}".strip()
 
 
-class Field(NamedTuple):
+class GridField(NamedTuple):
     """One field of a table."""
 
     main: str
@@ -37,10 +37,10 @@ class Field(NamedTuple):
     """A bar below it, from 0 to 1."""
 
 
-class Line(NamedTuple):
+class GridLine(NamedTuple):
     """One line of a table; the first field names it."""
 
-    fields: Sequence[Field]
+    fields: Sequence[GridField]
     unfit: bool = False
 
 
@@ -49,37 +49,37 @@ class Grid(NamedTuple):
 
     caption: str
     """What it is, for those who do not see where it stands."""
-    heads: Sequence[Head]
-    lines: Sequence[Line]
+    heads: Sequence[GridHead]
+    lines: Sequence[GridLine]
     sortable: bool = True
 
 
-def heads(named: Iterable[str], columns: Iterable[Column]) -> list[Head]:
-    """Columns of text, then of numbers."""
-    return [*(Head(name, text=True) for name in named), *(Head(*column) for column in columns)]
+def heads(named: Iterable[str], columns: Iterable[Column]) -> list[GridHead]:
+    """Make heads of text columns, then of number columns."""
+    return [*(GridHead(name, text=True) for name in named), *(GridHead(*column) for column in columns)]
 
 
-def text(value: str, *, link: str = "", kind: str = "") -> Field:
-    """A field that is sorted as it reads."""
-    return Field(value, sort=value, kind=kind, link=link)
+def text(value: str, *, link: str = "", kind: str = "") -> GridField:
+    """Make a field that is sorted as it reads."""
+    return GridField(value, sort=value, kind=kind, link=link)
 
 
-def delivery(name: str) -> Field:
-    """The delivery, with its colour."""
+def delivery(name: str) -> GridField:
+    """Make a field of a delivery, with its colour."""
     return text(name, kind=name)
 
 
-def number(entry: Entry) -> Field:
-    """A field that is sorted by its estimate."""
-    return Field(entry.main, entry.below, sort_number(entry.number))
+def number(entry: Entry) -> GridField:
+    """Make a field that is sorted by its estimate."""
+    return GridField(entry.main, entry.below, sort_number(entry.number))
 
 
 def sort_number(value: float | None) -> str:
-    """A number as a script reads it; empty without one."""
+    """Write a number as a script reads it; "" for None."""
     return "" if value is None else f"{value:.9g}".replace("inf", "Infinity")
 
 
 def plain(caption: str, names: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> Grid:
-    """A table of texts as they are, not to be sorted; the first `left` columns are words."""
-    shown = [Head(name, text=place < left) for place, name in enumerate(names)]
-    return Grid(caption, shown, [Line([Field(value) for value in row]) for row in rows], sortable=False)
+    """Make a table of texts that is not to be sorted; the first `left` columns are words."""
+    shown = [GridHead(name, text=place < left) for place, name in enumerate(names)]
+    return Grid(caption, shown, [GridLine([GridField(value) for value in row]) for row in rows], sortable=False)

@@ -1,4 +1,4 @@
-"""The tables of numbers: what streaming buys, what it costs, loads, clients, and what was recorded."""
+"""Make the page's tables of numbers: times, costs, loads, clients, and what was recorded."""
 
 from __future__ import annotations
 
@@ -7,8 +7,20 @@ from collections.abc import Iterator
 from bench.analysis.wording import NA
 from bench.core.metrics import QUANTILES
 from bench.core.summary import Cell, Summary
-from bench.reports.page.grid import Field, Grid, Head, Line, delivery, heads, number, plain, sort_number, text
-from bench.reports.tables import floors, recorded, sweep
+from bench.reports.page.grid import (
+    Grid,
+    GridField,
+    GridHead,
+    GridLine,
+    delivery,
+    heads,
+    number,
+    plain,
+    sort_number,
+    text,
+)
+from bench.reports.tables import recorded, sweep
+from bench.reports.tables.checks import FLOORS_HEADS, FLOORS_TITLE, floors
 from bench.reports.tables.times import (
     COST,
     TIME,
@@ -38,36 +50,36 @@ COSTS = (
 
 
 def anchor(cell: Cell) -> str:
-    """Where a cell's own part of the page is."""
+    """Return the anchor of a cell's part of the page."""
     return f"cell-{cell.number}"
 
 
 def time_grid(summary: Summary) -> Grid:
-    """A line for each cell: what streaming buys, and where a number is missing why."""
-    shown = [Line(list(_times(summary, cell)), bool(unfit(cell))) for cell in summary.cells]
-    named = [Head("scenario", text=True), Head("pairs")]
+    """Tabulate the times of each cell, and why a number is missing."""
+    shown = [GridLine(list(_times(summary, cell)), bool(unfit(cell))) for cell in summary.cells]
+    named = [GridHead("scenario", text=True), GridHead("pairs")]
     return Grid("Times streamed and blocking, by scenario", [*named, *heads([], TIME)], shown)
 
 
-def _times(summary: Summary, cell: Cell) -> Iterator[Field]:
+def _times(summary: Summary, cell: Cell) -> Iterator[GridField]:
     yield text(cell.label, link=anchor(cell))
-    yield Field(pairs_text(cell), sort=str(cell.pairs))
+    yield GridField(pairs_text(cell), sort=str(cell.pairs))
     for place, entry in enumerate(time_entries(summary, cell, LONGEST_REASON)):
-        bar = _saved(summary, cell) if place == SOONER and entry.number is not None else None
+        bar = _saved_share(summary, cell) if place == SOONER and entry.number is not None else None
         field = number(entry)
         yield field._replace(bar=bar, below=field.below.removeprefix(FEW))
 
 
-def _saved(summary: Summary, cell: Cell) -> float | None:
-    """Which part of the wait for the blocking answer streaming saves; None where it saves nothing."""
+def _saved_share(summary: Summary, cell: Cell) -> float | None:
+    """Return which part of the wait for the blocking answer streaming saves; None where it saves nothing."""
     row = summary.row(cell, "paired", "gain", "hl", "ratio")
     return row.estimate if row and row.estimate is not None and 0 < row.estimate <= 1 else None
 
 
 def cost_grid(summary: Summary) -> Grid:
-    """A line for each cell and delivery: what it costs."""
+    """Tabulate the costs of each cell and delivery."""
     lines = [
-        Line([text(cell.label, link=anchor(cell)), delivery(name), *_costs(summary, cell, name)], bool(unfit(cell)))
+        GridLine([text(cell.label, link=anchor(cell)), delivery(name), *_costs(summary, cell, name)], bool(unfit(cell)))
         for cell in summary.cells
         for name in cost_deliveries(summary, cell)
     ]
@@ -76,7 +88,7 @@ def cost_grid(summary: Summary) -> Grid:
     )
 
 
-def _costs(summary: Summary, cell: Cell, name: str) -> Iterator[Field]:
+def _costs(summary: Summary, cell: Cell, name: str) -> Iterator[GridField]:
     for shown, (metric, statistic) in zip(cost_texts(summary, cell, name), COSTS, strict=True):
         of_memory = metric.startswith("memory")
         row = summary.memory_row(cell, name, metric) if of_memory else summary.row(cell, name, metric, statistic)
@@ -84,39 +96,42 @@ def _costs(summary: Summary, cell: Cell, name: str) -> Iterator[Field]:
         known = row is not None and any(char.isdigit() for char in shown)
         why = NO_MEMORY if of_memory and shown == NA and not summary.memory else ""
         number_ = sort_number(row.estimate) if row and known else ""
-        yield Field(shown, why, number_, "bad" if bad else "")
+        yield GridField(shown, why, number_, "bad" if bad else "")
 
 
 def sweep_grid(found: sweep.Sweep) -> Grid:
-    """A line for each load and delivery."""
+    """Tabulate a sweep, a line for each load and delivery."""
     lines = [
-        Line([text(line.load), delivery(line.delivery), *map(number, line.entries)], line.unfit) for line in found.lines
+        GridLine([text(line.load), delivery(line.delivery), *map(number, line.entries)], line.unfit)
+        for line in found.lines
     ]
     return Grid(f"{found.label} under load", heads(("load", "delivery"), found.columns), lines, sortable=False)
 
 
-def sdk_grid(added: list[sweep.Added]) -> Grid:
-    """What the SDK adds: a line for each cell and delivery."""
-    lines = [Line([text(one.label), delivery(one.delivery), *map(number, one.entries)]) for one in added]
+def sdk_grid(added: list[sweep.SdkCost]) -> Grid:
+    """Tabulate what the SDK adds, a line for each cell and delivery."""
+    lines = [GridLine([text(one.label), delivery(one.delivery), *map(number, one.entries)]) for one in added]
     return Grid(sweep.TITLE_SDK, heads(("scenario", "delivery"), sweep.COLUMNS_SDK), lines, sortable=False)
 
 
 def recorded_grid(summary: Summary) -> Grid | None:
-    """What the scenarios recorded; None where they recorded nothing."""
-    found = list(recorded.recorded(summary))
-    names = [Head(name, text=name in {"scenario", "name"}) for name in recorded.HEADS]
-    lines = [Line([Field(line.cell.label), *map(Field, line.texts)], bool(unfit(line.cell))) for line in found]
+    """Tabulate what the scenarios recorded; None where they recorded nothing."""
+    found = list(recorded.recorded_lines(summary))
+    names = [GridHead(name, text=name in {"scenario", "name"}) for name in recorded.HEADS]
+    lines = [
+        GridLine([GridField(line.cell.label), *map(GridField, line.texts)], bool(unfit(line.cell))) for line in found
+    ]
     return Grid(recorded.TITLE, names, lines, sortable=False) if found else None
 
 
 def floor_grid(summary: Summary) -> Grid | None:
-    """What the instrument adds; None without a calibration."""
-    lines = [Line([Field(load), *map(number, entries)]) for load, entries in floors.floors(summary)]
-    names = [Head(name, text=place == 0) for place, name in enumerate(floors.HEADS)]
-    return Grid(floors.TITLE, names, lines, sortable=False) if lines else None
+    """Tabulate what the instrument adds; None without a calibration."""
+    lines = [GridLine([GridField(load), *map(number, entries)]) for load, entries in floors(summary)]
+    names = [GridHead(name, text=place == 0) for place, name in enumerate(FLOORS_HEADS)]
+    return Grid(FLOORS_TITLE, names, lines, sortable=False) if lines else None
 
 
 def quantile_grid(summary: Summary, cell: Cell) -> Grid:
-    """Every quantile of one cell."""
+    """Tabulate every quantile of one cell."""
     rows = ([*row[:4], *row.quantiles] for row in details(summary, cell))
     return plain(f"All quantiles of {cell.label}", ("metric", "delivery", "n", "failed", *QUANTILES), rows, left=2)

@@ -1,4 +1,4 @@
-"""A comparison in words: the same in every form of it."""
+"""Put a comparison in words, the same in every report."""
 
 from __future__ import annotations
 
@@ -57,17 +57,16 @@ class Counts(NamedTuple):
     unknown: int
 
 
-def displayed(comparison: Comparison) -> Comparison:
-    """With the numbers that are shown, worst first as before. Fractions are told in points: they have no ratio here."""
-    shown = filter(_primary, comparison.changes)
-    return replace(comparison, changes=tuple(_in_points(one) if in_points(one) else one for one in shown))
+def select_shown(comparison: Comparison) -> Comparison:
+    """Keep the changes that reports show, in their order. Fractions are told in points and lose their ratio."""
+    shown = filter(_is_shown, comparison.changes)
+    return replace(
+        comparison,
+        changes=tuple(replace(one, ratio=None, low=None, high=None) if in_points(one) else one for one in shown),
+    )
 
 
-def _in_points(change: Change) -> Change:
-    return replace(change, ratio=None, low=None, high=None)
-
-
-def _primary(change: Change) -> bool:
+def _is_shown(change: Change) -> bool:
     if change.metric == "ttfu" and change.delivery == "blocking":  # it is the total
         return False
     if change.baseline.estimate is None and change.current.estimate is None:
@@ -77,35 +76,35 @@ def _primary(change: Change) -> bool:
 
 
 def counts(changes: Sequence[Change]) -> Counts:
-    """Of these."""
+    """Count the changes by outcome."""
     found = [outcome(change) for change in changes]
     return Counts(*(sum(one == name for one in found) for name in Counts._fields))
 
 
-def counted(found: Counts) -> str:
-    """`2 worse, 1 better, 14 without a difference that can be seen`."""
+def counts_text(found: Counts) -> str:
+    """Return `2 worse, 1 better, 14 without a difference that can be seen`."""
     words = ("worse", "better", "changed", "without a difference that can be seen", "n/a")
     return ", ".join(f"{number} {word}" for number, word in zip(found, words, strict=True) if number) or "nothing"
 
 
-def by_chance(found: Counts) -> str:
-    """What the reader of many intervals should know."""
+def chance_text(found: Counts) -> str:
+    """Say how many numbers would look changed by chance."""
     told = sum(found) - found.unknown
     return f"of {told} numbers that did not change, about {math.ceil(told / 20)} would look changed by chance"
 
 
 def name(change: Change) -> str:
-    """`text ttft p50 streamed`."""
+    """Return the name of a change, as `text ttft p50 streamed`."""
     return f"{change.label} {metric(change)} {change.delivery}"
 
 
 def metric(change: Change) -> str:
-    """Metric and statistic; `hl`, the shift over pairs, goes without saying."""
+    """Return metric and statistic; `hl`, the shift over pairs, goes without saying."""
     return change.metric if change.statistic in {"hl", "slope", "rate"} else f"{change.metric} {change.statistic}"
 
 
 def change_text(change: Change) -> str:
-    """`+9.8 % [+7.1, +12.6]`, of fractions `+2.0 points […]`, where there is no ratio the difference; or `n/a`."""
+    """Return `+9.8 % [+7.1, +12.6]`, of fractions `+2.0 points […]`, without a ratio the difference; or `n/a`."""
     if in_points(change):
         return _points(change) if change.difference is not None else NA
     if change.ratio is not None:
@@ -131,7 +130,7 @@ def _points(change: Change) -> str:
 
 
 def verdict(change: Change) -> str:
-    """`slower`, `more (worse)`, `no difference seen (±3.1 %)`, `undecided (±12 %)`, or why there is none."""
+    """Return `slower`, `more (worse)`, `no difference seen (±3.1 %)`, `undecided (±12 %)`, or why there is none."""
     found, said = size(change), outcome(change)
     if found is None:
         return change.note or NA
@@ -148,28 +147,28 @@ def verdict(change: Change) -> str:
 
 
 def percent(x: float) -> str:
-    """`3.1 %`, `12 %`."""
+    """Return a fraction as `3.1 %` or `12 %`."""
     return f"{100 * x:.{1 if x < 0.1 else 0}f} %"
 
 
 def sentence(comparison: Comparison) -> str:
-    """The medians that matter most, of the cells that changed most; or that none of them can be seen to differ."""
+    """Say how the leading medians changed, of the cells that changed most; or that no difference was seen."""
     leads = [(change, words) for change in comparison.changes if (words := _lead(change))]
     if not comparison.changes:
         return "Nothing is compared: no cell is in both."
     told = [(change, words) for change, words in leads if outcome(change) in {"worse", "better"}]
     if not told:
-        return _no_difference([change for change, _ in leads], _failed(comparison))
+        return _no_difference([change for change, _ in leads], _failure_text(comparison))
     cells = list(dict.fromkeys(change.label for change, _ in told))
-    parts = [f"{cell}: {_of_cell([one for one in told if one[0].label == cell])}" for cell in cells[:MOST_CELLS]]
+    parts = [f"{cell}: {_cell_text([one for one in told if one[0].label == cell])}" for cell in cells[:MOST_CELLS]]
     more = [f"{len(cells) - MOST_CELLS} more cells differ"] if len(cells) > MOST_CELLS else []
-    return "; ".join([*parts, *more, *_unanswered([change for change, _ in leads]), *_failed(comparison)]) + "."
+    return "; ".join([*parts, *more, *_not_compared([change for change, _ in leads]), *_failure_text(comparison)]) + "."
 
 
 def _no_difference(leads: Sequence[Change], failed: Sequence[str]) -> str:
-    """That no median was seen to differ, and which of them could not be compared at all."""
+    """Say that no median was seen to differ, and which of them could not be compared at all."""
     known = [change for change in leads if size(change)]
-    more = "".join(f"; {text}" for text in (*_unanswered(leads), *failed))
+    more = "".join(f"; {text}" for text in (*_not_compared(leads), *failed))
     if not known:
         return f"No median of a first token or of a whole answer can be compared{more}."
     half = max(_half(size(change)) for change in known)
@@ -178,15 +177,15 @@ def _no_difference(leads: Sequence[Change], failed: Sequence[str]) -> str:
     return f"No difference seen in the medians {which}{smaller}{more}."
 
 
-def _unanswered(leads: Sequence[Change]) -> list[str]:
-    """The first median without a change, with its reason, and how many more there are."""
+def _not_compared(leads: Sequence[Change]) -> list[str]:
+    """Name the first median without a change, with its reason, and how many more there are."""
     found = [change for change in leads if not size(change)]
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
     return [f"not compared: {name(found[0])}{more}, {found[0].note.removeprefix('n/a ').strip('()')}"] if found else []
 
 
-def _failed(comparison: Comparison) -> list[str]:
-    """Where the share of failures changed: times alone would hide it."""
+def _failure_text(comparison: Comparison) -> list[str]:
+    """Say where the share of failures changed, which times alone would hide."""
     changes = [one for one in comparison.changes if (one.metric, one.statistic) == ("failures", "share")]
     told = [one for one in changes if outcome(one) in {"worse", "better"}]
     more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
@@ -198,40 +197,40 @@ def _half(found: tuple[float, float, float] | None) -> float:
 
 
 def _scale(change: Change) -> float:
-    """By what an interval is wider than that of equal sides: a ratio's grows with the ratio itself."""
+    """Return by what factor an interval is wider than that of equal sides: a ratio's grows with the ratio itself."""
     return 1.0 if change.ratio is None or in_points(change) else 1 + change.ratio
 
 
-def _from(change: Change) -> float:
-    """The smallest change that it could see of two equal sides, as a fraction."""
+def _smallest_visible(change: Change) -> float:
+    """Return the smallest change that two equal sides would have shown, as a fraction."""
     return _half(size(change)) / _scale(change)
 
 
 def _lead(change: Change) -> str:
-    """What its median is called; empty where the sentence is not about it."""
+    """Return the phrase for this median, or "" if the sentence does not use it."""
     names = {(metric, delivery): words for metric, delivery, words in LEADING}
     return names.get((change.metric, change.delivery), "") if change.statistic == "p50" else ""
 
 
 def is_leading(change: Change) -> bool:
-    """Is it a median that the sentence is about?"""
+    """Return True if the sentence is about this median."""
     return bool(_lead(change))
 
 
-def telling(changes: Sequence[Change]) -> list[Change]:
-    """For few lines: what differs, worst first; then the medians of the times, so that what was compared is seen."""
+def most_telling(changes: Sequence[Change]) -> list[Change]:
+    """Order for reports with few lines: differences first, worst first; then medians, which show what was compared."""
     told = [change for change in changes if outcome(change) in {"worse", "better", "changed"}]
     rest = [change for change in changes if outcome(change) in {"unclear", "unknown"}]
     return [*told, *filter(is_leading, rest), *(change for change in rest if not is_leading(change))]
 
 
-def _of_cell(told: Sequence[tuple[Change, str]]) -> str:
+def _cell_text(told: Sequence[tuple[Change, str]]) -> str:
     order = [words for *_, words in LEADING]
-    return ", ".join(_said(change, words) for change, words in sorted(told, key=lambda one: order.index(one[1])))
+    return ", ".join(_lead_text(change, words) for change, words in sorted(told, key=lambda one: order.index(one[1])))
 
 
-def _said(change: Change, words: str) -> str:
-    """`first token 9.8 % slower [7.1, 12.6]`: the direction is in the word."""
+def _lead_text(change: Change, words: str) -> str:
+    """Return `first token 9.8 % slower [7.1, 12.6]`: the direction is in the word."""
     text = change_text(change)
     number, _, ends = text.partition(" [")
     if number.startswith("×"):
@@ -239,13 +238,13 @@ def _said(change: Change, words: str) -> str:
     return f"{words} {number.lstrip('+-')} {verdict(change)} [{ends}"
 
 
-def resolved(comparison: Comparison, limit: float = SMALL) -> str:
-    """What the comparison is able to see of the median first token, and how many pairs another would take."""
+def resolution_text(comparison: Comparison, limit: float = SMALL) -> str:
+    """Say from which change on the median first token shows it, and how many pairs `limit` would take."""
     known = [one for one in comparison.changes if _lead(one) and size(one) and math.isfinite(_half(size(one)))]
     if not known:
         return "what it is able to see cannot be said: no median with an interval on both sides"
-    change = max(known, key=lambda one: (one.metric == "ttft", _from(one)))
-    half, need = _from(change), pairs_for(change, limit * _scale(change))
+    change = max(known, key=lambda one: (one.metric == "ttft", _smallest_visible(one)))
+    half, need = _smallest_visible(change), pairs_for(change, limit * _scale(change))
     told = f"sees changes of {name(change)} from ±{percent(half)} on (n={change.n})"
     if half <= limit or need is None:
         return told
@@ -253,7 +252,7 @@ def resolved(comparison: Comparison, limit: float = SMALL) -> str:
 
 
 def capital(sentence: str) -> str:
-    """With a large first letter."""
+    """Return the sentence with a capital first letter."""
     return sentence[:1].upper() + sentence[1:]
 
 
@@ -262,14 +261,14 @@ HEADS = ("", "baseline", "current", "change [95 %]", "n", "verdict")
 
 
 def fields(change: Change) -> list[str]:
-    """One line below `HEADS`."""
+    """Return the texts of a change under `HEADS`."""
     paired = " (paired)" if change.method == "paired" else ""
     sides = both(change.baseline), both(change.current)
     return [name(change), *sides, f"{change_text(change)}{paired}", str(change.n), verdict(change)]
 
 
 def notes(changes: Sequence[Change]) -> Iterator[str]:
-    """Reasons and remarks, each once, with what it is about."""
+    """Yield reasons and remarks, each once, with what it is about."""
     found: dict[str, list[Change]] = {}
     for change in changes:
         if change.note:

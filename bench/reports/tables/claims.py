@@ -1,4 +1,4 @@
-"""The claims put to the test, as text: the same words in the terminal, in Markdown and in HTML."""
+"""Put the claims and their verdicts in words, the same in the terminal, in Markdown and in HTML."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ UNTESTED = "NOT TESTABLE HERE"
 
 
 def lead(claim: Claim) -> ClaimPart | None:
-    """The part that decided: the first with the verdict of the whole."""
+    """Return the part that decided: the first with the verdict of the whole claim."""
     return next((part for part in claim.parts if part.verdict == claim.verdict), next(iter(claim.parts), None))
 
 
 def in_short(claim: Claim, room: int) -> list[str]:
-    """The statement; where it does not simply hold, in a second line of `room` characters the number, and why."""
+    """Return the statement and, unless the claim holds, a line of `room` characters with the number and the reason."""
     part, said = lead(claim), claim.statement.rstrip(".")
     if part is None:
         return [said]
@@ -27,7 +27,7 @@ def in_short(claim: Claim, room: int) -> list[str]:
 
 
 def in_a_line(claim: Claim, room: int) -> str:
-    """The statement, shortened where need be, and the number that decided behind it."""
+    """Return the statement, shortened to fit, with the number that decided behind it."""
     part, said = lead(claim), claim.statement.rstrip(".")
     if claim.verdict == "HOLDS" or part is None or not part.estimate:
         return said if part is None or not part.n else f"{said} (n={part.n})"
@@ -36,7 +36,7 @@ def in_a_line(claim: Claim, room: int) -> str:
 
 
 def _number(claim: Claim, part: ClaimPart) -> str:
-    """`text: +70.3 % [+69.9, +70.8], n=36`, the case only where there are several; empty without an estimate."""
+    """Return `text: +70.3 % [+69.9, +70.8], n=36`, the case only where there are several; "" without an estimate."""
     if not part.estimate:
         return ""
     case = f"{part.subject}: " if len(claim.parts) > 1 else ""
@@ -44,7 +44,7 @@ def _number(claim: Claim, part: ClaimPart) -> str:
 
 
 def _fitting(number: str, reason: str, room: int) -> str:
-    """The number and as many clauses of the reason as there is room for: the first ones say most."""
+    """Join the number and as many clauses of the reason as fit; the first ones say most."""
     first, *rest = [number, *reason.split("; ")] if number else reason.split("; ")
     line = textwrap.shorten(first, room, placeholder=" …")
     for clause in rest:
@@ -55,7 +55,7 @@ def _fitting(number: str, reason: str, room: int) -> str:
 
 
 def rows(claim: Claim) -> list[tuple[str, str, str, str, str, str]]:
-    """Texts under HEADS: a line for each part, and where there are several one for the whole above them."""
+    """Return the texts under HEADS: a line for each part, above several of them one for the whole claim."""
     if not claim.parts:
         return [(claim.statement, "", claim.verdict, "", "", "")]
     parts = [

@@ -1,4 +1,4 @@
-"""What the scenarios recorded of their own, side by side: the same table in the terminal, in Markdown and in HTML."""
+"""Tabulate what the scenarios recorded themselves, for the terminal, Markdown and HTML."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CAPTION = (
 )
 
 
-class Recorded(NamedTuple):
+class RecordedLine(NamedTuple):
     """One line of the table."""
 
     cell: Cell
@@ -32,26 +32,26 @@ class Recorded(NamedTuple):
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """Its texts under HEADS, without the first."""
+        """Return the texts under HEADS, without the first."""
         return self[1:]
 
 
-def recorded(summary: Summary) -> Iterator[Recorded]:
-    """Everything that was recorded, cell by cell; names with numbers in them in the order of those."""
+def recorded_lines(summary: Summary) -> Iterator[RecordedLine]:
+    """Yield everything that was recorded, cell by cell; names that differ in a number are sorted by the number."""
     found: dict[CellKey, dict[tuple[str, str], dict[str, Row]]] = {cell.key: {} for cell in summary.cells}
     for row in filter(_is_recorded, summary.rows):
         if row.key in found:
             found[row.key].setdefault((row.metric, row.unit), {})[row.delivery] = row
     for cell in summary.cells:
         if found[cell.key] and unfit(cell):
-            yield Recorded(cell, unfit(cell), NONE, NONE, NONE)
+            yield RecordedLine(cell, unfit(cell), NONE, NONE, NONE)
             continue
         for (name, _), rows in sorted(found[cell.key].items(), key=lambda line: natural(line[0][0])):
-            yield Recorded(cell, name, _text(rows.get("streamed")), _text(rows.get("blocking")), _n(rows))
+            yield RecordedLine(cell, name, _text(rows.get("streamed")), _text(rows.get("blocking")), _n(rows))
 
 
 def natural(name: str) -> list[tuple[int, str]]:
-    """A key to sort by: `turn2` before `turn10`."""
+    """Return a sort key that puts `turn2` before `turn10`."""
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
@@ -62,7 +62,7 @@ def _is_recorded(row: Row) -> bool:
 
 
 def _text(row: Row | None) -> str:
-    """Estimate and interval; why there is none; empty where nothing was recorded."""
+    """Return estimate and interval, or why there is none; "" where nothing was recorded."""
     if row is None:
         return ""
     return both(row) if row.estimate is not None else f"n/a ({reason(row)})"

@@ -1,4 +1,4 @@
-"""Load by load, and client beside client: the same two tables in the terminal, in Markdown and in HTML."""
+"""Tabulate loads, and what the SDK adds to client wire, for the terminal, Markdown and HTML."""
 
 from __future__ import annotations
 
@@ -27,6 +27,10 @@ COLUMNS = (
 SHED = Column("shed", "")
 """A column of its own where anything was shed."""
 LATE_CLIENT = "client late"
+LATE = "SATURATED: the client was late; "
+"""Before the note of a number whose client was late."""
+LOOPS = {"c": "closed", "rate": "open"}
+RATES = ("requests_per_s", "output_tokens_per_s")
 TITLE_SDK = "What the SDK adds"
 COLUMNS_SDK = (
     Column("first token", "later by"),
@@ -42,7 +46,7 @@ CAPTION_SDK = (
 )
 
 
-class Line(NamedTuple):
+class LoadLine(NamedTuple):
     """One load in one delivery."""
 
     load: str
@@ -57,17 +61,17 @@ class Sweep(NamedTuple):
 
     label: str
     columns: tuple[Column, ...]
-    lines: list[Line]
+    lines: list[LoadLine]
     knees: list[str]
 
 
 def sweeps(summary: Summary) -> list[Sweep]:
-    """A table for everything that ran under load, one at a time beside it; none for a run without load."""
+    """Make a table of all that ran under load, with one at a time beside it; none for a run without load."""
     return [_sweep(summary, cells) for cells in under_load(summary)]
 
 
 def under_load(summary: Summary) -> list[list[Cell]]:
-    """The cells of each sweep, by load."""
+    """Group the cells that differ in their load only, sorted by load; groups without load are left out."""
     groups: dict[object, list[Cell]] = {}
     for cell in summary.cells:
         groups.setdefault(cell.key._replace(load=""), []).append(cell)
@@ -79,14 +83,14 @@ def _sweep(summary: Summary, cells: list[Cell]) -> Sweep:
     parts = [(cell, name) for cell in cells for name in DELIVERIES if summary.row(cell, name, "failures", "sum")]
     shed = any(summary.row(cell, name, "failures.shed", "sum") for cell, name in parts)
     lines = [
-        Line(cell.key.load, name, list(_entries(summary, cell, name, shed=shed)), bool(unfit(cell)))
+        LoadLine(cell.key.load, name, list(_entries(summary, cell, name, shed=shed)), bool(unfit(cell)))
         for cell, name in parts
     ]
     return Sweep(label(cells[0]), (*COLUMNS, SHED) if shed else COLUMNS, lines, list(_knees(summary, cells[0])))
 
 
 def label(cell: Cell) -> str:
-    """As cells are called, without the load."""
+    """Return the cell's label without the load."""
     return cell.label.removesuffix(cell.key.load).strip()
 
 
@@ -106,12 +110,8 @@ def _entries(summary: Summary, cell: Cell, delivery: str, *, shed: bool) -> Iter
         yield Entry(value(summary.row(cell, delivery, "failures.shed", "sum")).replace("n/a", "0"))
 
 
-LOOPS = {"c": "closed", "rate": "open"}
-RATES = ("requests_per_s", "output_tokens_per_s")
-
-
 def _rate(row: Row | None) -> Entry:
-    """The unit stands in the head."""
+    """Return the entry without its unit, which stands in the head."""
     if row is None:
         return Entry(NONE)
     shown = entry(row)
@@ -119,7 +119,7 @@ def _rate(row: Row | None) -> Entry:
 
 
 def _knees(summary: Summary, cell: Cell) -> Iterator[str]:
-    """A line for each kind of load, and for each delivery where they differ."""
+    """Yield a line for each kind of load, and for each delivery where they differ."""
     mine = [knee for knee in summary.knees if knee.key._replace(load="") == cell.key._replace(load="")]
     loops = list(dict.fromkeys(knee.key.load for knee in mine))
     for loop in loops:
@@ -134,7 +134,7 @@ def _knees(summary: Summary, cell: Cell) -> Iterator[str]:
 
 
 def caption(summary: Summary) -> str:
-    """What the numbers under load are, as far as this run has them."""
+    """Explain the numbers under load that this run has."""
     loads = [parse_load(cell.key.load) for cell in summary.cells]
     limits = " and ".join(dict.fromkeys(slos(summary)))
     parts = ["Per second: what ended ok while the load was steady."]
@@ -152,15 +152,12 @@ def caption(summary: Summary) -> str:
 
 
 def slos(summary: Summary) -> Iterator[str]:
-    """The limits that goodput was counted under, as `ttft=500ms`; one may come several times."""
+    """Yield the limits that goodput was counted under, as `ttft=500ms`; a limit may come several times."""
     rows = (row for row in summary.rows if row.metric == "goodput" and row.estimate is not None)
     return (part for row in rows for part in row.note.split("; ")[0].removeprefix(LATE).split(" and ") if "=" in part)
 
 
-LATE = "SATURATED: the client was late; "
-
-
-class Added(NamedTuple):
+class SdkCost(NamedTuple):
     """What the SDK adds in one cell and delivery."""
 
     label: str
@@ -169,26 +166,23 @@ class Added(NamedTuple):
     """Under COLUMNS_SDK."""
 
 
-def added(summary: Summary) -> list[Added]:
-    """A line for each cell that both clients measured; none otherwise."""
+def sdk_costs(summary: Summary) -> list[SdkCost]:
+    """Make a line for each cell and delivery that both clients measured."""
     found = []
     for cell in (cell for cell in summary.cells if cell.key.client == "sdk"):
         for delivery in DELIVERIES:
             rows = [summary.row(cell, delivery, metric, "hl") for metric in ("sdk_ttft", "sdk_ttfu", "sdk_total")]
             if any(rows):
-                shown = [_added(row) for row in rows]
-                found.append(Added(_without_client(cell), delivery, [*shown, *_cpu(summary, cell, delivery)]))
+                shown = [_sdk_entry(row) for row in rows]
+                label = " ".join(word for word in cell.label.split(" ") if word != "sdk")
+                found.append(SdkCost(label, delivery, [*shown, *_cpu(summary, cell, delivery)]))
     return found
 
 
-def _added(row: Row | None) -> Entry:
+def _sdk_entry(row: Row | None) -> Entry:
     if row is None:
         return Entry(NONE)
     return Entry(LATE_CLIENT) if row.note.endswith(NO_DIFFERENCE) else entry(row)
-
-
-def _without_client(cell: Cell) -> str:
-    return " ".join(word for word in cell.label.split(" ") if word != "sdk")
 
 
 def _cpu(summary: Summary, cell: Cell, delivery: str) -> list[Entry]:

@@ -1,4 +1,4 @@
-"""The comparison table, as text cells: the same in the terminal, in Markdown and in HTML."""
+"""Make the texts of the tables of times and costs, the same in Markdown and in HTML."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Column(NamedTuple):
 
     @property
     def title(self) -> str:
-        """The head in one line."""
+        """Return the head in one line."""
         return f"{self.top}, {self.bottom}" if self.bottom else self.top
 
 
@@ -58,10 +58,6 @@ CAPTION = (
     "both are ok. In brackets the 95 % interval. Client memory: measured apart on sim, above what was there before the "
     "call, at the longest answer; Python's own blocks by tracemalloc, and the process (RSS)."
 )
-SHORT_CAPTION = (
-    "Medians of all offered trials (a failure is ∞); seen sooner, finish: shift over pairs with both ok; in brackets "
-    "the 95 % interval. Memory: measured apart, on sim. report.md says how."
-)
 DELIVERIES = ("streamed", "blocking")
 OF_THE_CLIENT = ("loop_lag", "send_lag")
 """Metrics of a cell's trials of both deliveries together."""
@@ -71,7 +67,7 @@ DETAILED = (*LATENCIES, "gap", "piece_gap", "itl", *PACES, "read_lag")
 
 
 def time_entries(summary: Summary, cell: Cell, longest: int = LONGEST_REASON) -> list[Entry]:
-    """The cell's entries under TIME; of numbers that may not be believed only the word for it.
+    """Return the cell's entries under TIME; of numbers that may not be believed only the word for it.
 
     `longest`: characters of a reason that there is room for.
     """
@@ -91,17 +87,17 @@ def time_entries(summary: Summary, cell: Cell, longest: int = LONGEST_REASON) ->
 
 
 def pairs_text(cell: Cell) -> str:
-    """How many pairs it has, where it may have any."""
+    """Return how many pairs the cell has, or a dash where it can have none."""
     return NONE if cell.unpaired else str(cell.pairs)
 
 
 def unfit(cell: Cell) -> str:
-    """The word for a cell whose numbers may not be believed; empty for any other."""
+    """Return SATURATED or INVALID for a cell whose numbers may not be believed, else ""."""
     return "SATURATED" if cell.saturated else "INVALID" if cell.invalid else ""
 
 
 def cost_texts(summary: Summary, cell: Cell, delivery: str) -> list[str]:
-    """The cell's texts under COST, for one delivery. What is counted stands in any cell, what is timed does not."""
+    """Return the cell's texts under COST, for one delivery. A cell that is unfit keeps its counts, not its times."""
     failed, *sums = [summary.row(cell, delivery, name, "sum") for name in ("failures", "attempts", "backoff")]
     return [
         f"{value(failed)} of {failed.n}" if failed else NA,
@@ -117,12 +113,12 @@ def _cpu(summary: Summary, cell: Cell) -> str:
 
 
 def _cost(row: Row | None) -> str:
-    """The number, or n/a; and why, where that is the scenario's own doing."""
+    """Return the number or n/a, with the reason where the scenario uses a client of its own."""
     return f"{NA}: own client" if reason(row) == "own client" else value(row)
 
 
 def _peaks(summary: Summary, cell: Cell, delivery: str) -> str:
-    """Both meters' peaks, the unit said once where it is the same; n/a once where both are."""
+    """Join both meters' peaks, the unit said once where both have it, and n/a once where both are."""
     texts = [value(summary.memory_row(cell, delivery, f"memory_peak{meter}")) for meter in ("", ".rss")]
     (first, _, unit), (_, _, other) = (text.partition(" ") for text in texts)
     if texts == [NA, NA]:
@@ -131,7 +127,7 @@ def _peaks(summary: Summary, cell: Cell, delivery: str) -> str:
 
 
 def cost_deliveries(summary: Summary, cell: Cell) -> list[str]:
-    """The deliveries that the cell has trials of."""
+    """Return the deliveries that the cell has trials of."""
     return [delivery for delivery in DELIVERIES if summary.row(cell, delivery, "failures", "sum")]
 
 
@@ -146,7 +142,7 @@ class Detail(NamedTuple):
 
 
 def details(summary: Summary, cell: Cell) -> Iterator[Detail]:
-    """What the tables leave out: every quantile of every metric, and what plugins recorded."""
+    """Yield what the tables leave out: every quantile of every metric, and what plugins recorded."""
     own = {row.metric for row in summary.rows if row.key == cell.key and row.metric not in BY_NAME}
     recorded = sorted(name for name in own if not name.startswith(PREFIXED))
     named = (*product((*DETAILED, *recorded), DELIVERIES), *product(OF_THE_CLIENT, ("paired",)))
@@ -164,14 +160,14 @@ def _quantile(row: Row | None) -> str:
 
 
 def entry(row: Row | None, longest: int = LONGEST_REASON) -> Entry:
-    """Estimate and interval; or n/a and why, where the reason is short."""
+    """Return estimate and interval; or n/a, with the reason where it is at most `longest` characters."""
     why = reason(row)
     below = interval(row) or (why if len(why) <= longest else "")
     return Entry(value(row), below, row.estimate if row else None)
 
 
 def footnotes(summary: Summary, cell: Cell) -> Iterator[str]:
-    """What the table has no room for: why a cell is invalid, its notes, long reasons, and trials left out."""
+    """Yield what the table has no room for: why a cell is invalid, its notes, long reasons, and trials left out."""
     if cell.invalid and cell.invalid not in summary.trust.sentence:
         yield f"INVALID: {cell.invalid}"
     if cell.unsupported:

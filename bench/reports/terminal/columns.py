@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from bench.core.terminal import escape_control
 from bench.reports.tables.times import Column
-from bench.reports.terminal.fit import Line
+from bench.reports.terminal.fit import TextLine
 
 GAP = "  "
 NARROWEST = 16
@@ -21,7 +21,7 @@ _FILLER = "\0"
 
 def table(
     columns: Sequence[Column], rows: Sequence[tuple[Sequence[str], str]], width: int, *, left: int = 1
-) -> tuple[list[Line], list[list[Line]]]:
+) -> tuple[list[TextLine], list[list[TextLine]]]:
     """Heads and rows (texts, style) as lines: names in the first `left` columns to the left, numbers to the right.
 
     The first column takes what the others leave, and folds. Where that is too narrow each row is a small paragraph.
@@ -31,39 +31,39 @@ def table(
     widths = [max(map(columns_of, column)) for column in zip(*heads, *texts, strict=True)]
     room = width - sum(widths[1:]) - len(GAP) * (len(widths) - 1)
     if room < min(widths[0], max(NARROWEST, *(columns_of(head[0]) for head in heads))):
-        head = [Line(clipped(columns[0].title, width), "bold")] if rows else []
-        return head, [stacked(columns, row, style, width) for row, (_, style) in zip(texts, rows, strict=True)]
+        head = [TextLine(clip(columns[0].title, width), "bold")] if rows else []
+        return head, [_stack_row(columns, row, style, width) for row, (_, style) in zip(texts, rows, strict=True)]
     widths[0] = min(widths[0], room)
-    head = [Line(_joined(texts, widths, left), "bold") for texts in heads if any(texts)]
+    head = [TextLine(_join(texts, widths, left), "bold") for texts in heads if any(texts)]
     return head, [_row(row, widths, left, style) for row, (_, style) in zip(texts, rows, strict=True)]
 
 
-def _row(texts: Sequence[str], widths: Sequence[int], left: int, style: str) -> list[Line]:
-    first, *rest = folded(texts[0], widths[0]).split("\n")
-    return [Line(_joined([first, *texts[1:]], widths, left), style), *(Line(part, style) for part in rest)]
+def _row(texts: Sequence[str], widths: Sequence[int], left: int, style: str) -> list[TextLine]:
+    first, *rest = fold(texts[0], widths[0]).split("\n")
+    return [TextLine(_join([first, *texts[1:]], widths, left), style), *(TextLine(part, style) for part in rest)]
 
 
-def _joined(texts: Sequence[str], widths: Sequence[int], left: int) -> str:
+def _join(texts: Sequence[str], widths: Sequence[int], left: int) -> str:
     gaps = [" " * (width - columns_of(text)) for text, width in zip(texts, widths, strict=True)]
     placed = (text + gap if i < left else gap + text for i, (text, gap) in enumerate(zip(texts, gaps, strict=True)))
     return GAP.join(placed).rstrip()
 
 
-def stacked(columns: Sequence[Column], texts: Sequence[str], style: str, width: int) -> list[Line]:
+def _stack_row(columns: Sequence[Column], texts: Sequence[str], style: str, width: int) -> list[TextLine]:
     """A row as a paragraph: its name, and below it each number behind its head."""
     named = "; ".join(
         f"{column.title.lstrip(', ')}: {text}" for column, text in zip(columns[1:], texts[1:], strict=True) if text
     )
-    lines = [*folded(texts[0], width - 2).split("\n"), *wrapped(named, width - 2)]
-    return [Line(line if place == 0 else f"  {line}", style) for place, line in enumerate(lines)]
+    lines = [*fold(texts[0], width - 2).split("\n"), *wrap(named, width - 2)]
+    return [TextLine(line if place == 0 else f"  {line}", style) for place, line in enumerate(lines)]
 
 
-def folded(name: str, longest: int) -> str:
+def fold(name: str, longest: int) -> str:
     """A long name on several lines, broken at a space or behind an underscore, and elsewhere only where it must be.
 
     Of more than four lines the middle is left out, and marked: its ends tell it from others.
     """
-    wide, lines = _widened(name), [""]
+    wide, lines = _with_fillers(name), [""]
     longest -= _FILLER in wide
     for part in re.findall(rf"[^_ ]{{1,{longest}}}_?|_|  *", wide):
         if lines[-1] and len(lines[-1]) + len(part) > longest:
@@ -73,35 +73,36 @@ def folded(name: str, longest: int) -> str:
     return "\n".join(line.replace(_FILLER, "").rstrip() for line in shown)
 
 
-def paragraph(text: str, width: int, *, most: int, lead: str = "", style: str = "") -> list[Line]:
+def paragraph(text: str, width: int, *, most: int, lead: str = "", style: str = "") -> list[TextLine]:
     """Text behind a word of up to 8 letters, in so many lines at most; what is left out is marked and in report.md."""
     indent = " " * 8 if lead else ""
-    lines = wrapped(text, width - len(indent)) or [""]
+    lines = wrap(text, width - len(indent)) or [""]
     if len(lines) > most:
-        last = shortened(" ".join(lines[most - 1 :]), width - len(indent), " … (report.md)")
+        last = _shorten(" ".join(lines[most - 1 :]), width - len(indent), " … (report.md)")
         lines = [*lines[: most - 1], last]
     return [
-        Line(f"{lead:8}{line}" if lead and place == 0 else f"{indent}{line}", style) for place, line in enumerate(lines)
+        TextLine(f"{lead:8}{line}" if lead and place == 0 else f"{indent}{line}", style)
+        for place, line in enumerate(lines)
     ]
 
 
-def clipped(text: str, width: int) -> str:
+def clip(text: str, width: int) -> str:
     """One line of it; where it is longer the mark says so."""
-    return text if columns_of(text) <= width else shortened(text, width, " …")
+    return text if columns_of(text) <= width else _shorten(text, width, " …")
 
 
-def wrapped(text: str, width: int) -> list[str]:
+def wrap(text: str, width: int) -> list[str]:
     """Lines that take no more columns than that."""
-    wide = _widened(escape_control(text, " "))
+    wide = _with_fillers(escape_control(text, " "))
     lines = textwrap.wrap(
         wide, width - (_FILLER in wide)
     )  # one less: a line may end between a character and its other half
     return [line.replace(_FILLER, "") for line in lines]
 
 
-def shortened(text: str, width: int, mark: str) -> str:
+def _shorten(text: str, width: int, mark: str) -> str:
     """As many words of it as have room with the mark behind them; of a single long one its beginning."""
-    first = (wrapped(text, width - columns_of(mark)) or [""])[0]
+    first = (wrap(text, width - columns_of(mark)) or [""])[0]
     return first + mark
 
 
@@ -113,6 +114,6 @@ def columns_of(text: str) -> int:
     return len(text) + wide - sum(unicodedata.category(char) in {"Mn", "Me", "Cf"} for char in text)
 
 
-def _widened(text: str) -> str:
+def _with_fillers(text: str) -> str:
     """As long as the columns that it takes: a wide character is followed by a filler."""
     return text if text.isascii() else "".join(char + _FILLER * (columns_of(char) == 2) for char in text)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 
-class Line(NamedTuple):
+class TextLine(NamedTuple):
     """One line of text, and how it looks where there are colours."""
 
     text: str
@@ -15,15 +15,15 @@ class Line(NamedTuple):
     """`bold`, `dim`, `green`, `yellow` or `red`; empty: plain."""
 
 
-class Section(NamedTuple):
+class TextSection(NamedTuple):
     """Some lines that belong together."""
 
     name: str
     """What its items are called, in the plural: `failures`."""
-    items: Sequence[Sequence[Line]]
+    items: Sequence[Sequence[TextLine]]
     """Lines that are shown together or not at all, the most important first."""
-    head: Sequence[Line] = ()
-    tail: Sequence[Line] = ()
+    head: Sequence[TextLine] = ()
+    tail: Sequence[TextLine] = ()
     """Below the items."""
     rank: int = 0
     """Of those with the lowest rank items are left out first."""
@@ -41,7 +41,7 @@ class Section(NamedTuple):
     """The file that has all of them."""
 
 
-def fit(sections: Sequence[Section], room: int, width: int = 100) -> list[Line]:
+def fit(sections: Sequence[TextSection], room: int, width: int = 100) -> list[TextLine]:
     """The lines of all sections, at most `room` where those to keep allow it.
 
     Items are left out from the section of the lowest rank, down to its least; then from the next; and where that is
@@ -56,36 +56,36 @@ def fit(sections: Sequence[Section], room: int, width: int = 100) -> list[Line]:
     return lines(sections, shown, width)
 
 
-def lines(sections: Sequence[Section], shown: Sequence[int], width: int) -> list[Line]:
+def lines(sections: Sequence[TextSection], shown: Sequence[int], width: int) -> list[TextLine]:
     """With so many items of each section; what is left out is counted, in its section or in a line for all."""
-    found: list[Line] = []
+    found: list[TextLine] = []
     for section, number in zip(sections, shown, strict=True):
         part = list(_lines(section, number, width))
-        found += [Line("")] if part and found and section.apart else []
+        found += [TextLine("")] if part and found and section.apart else []
         found += part
     gone = [one for one, number in zip(sections, shown, strict=True) if one.items and not number]
     if gone:
-        counts = ", ".join(_counted(len(one.items) + one.unlisted, one.name) for one in gone)
+        counts = ", ".join(_count_text(len(one.items) + one.unlisted, one.name) for one in gone)
         files = " and ".join(sorted({one.where for one in gone}, reverse=True))
-        found += _wrapped(f"not shown here: {counts}; {files} {'list' if ' and ' in files else 'lists'} them", width)
+        found += _wrap_line(f"not shown here: {counts}; {files} {'list' if ' and ' in files else 'lists'} them", width)
     return found
 
 
-def _wrapped(text: str, width: int) -> list[Line]:
-    return [Line(line) for line in textwrap.wrap(text, width)]
+def _wrap_line(text: str, width: int) -> list[TextLine]:
+    return [TextLine(line) for line in textwrap.wrap(text, width)]
 
 
-def _counted(number: int, name: str, more: str = "") -> str:
+def _count_text(number: int, name: str, more: str = "") -> str:
     """`3 more lines of loads`, `1 more line of loads`."""
     first, space, rest = name.partition(" ")
     return f"{number}{more} {first.removesuffix('s') if number == 1 else first}{space}{rest}"
 
 
-def _lines(section: Section, number: int, width: int) -> Iterator[Line]:
+def _lines(section: TextSection, number: int, width: int) -> Iterator[TextLine]:
     if section.items and not number:
         return
     yield from section.head
     yield from (line for item in section.items[:number] for line in item)
     if more := len(section.items) - number + section.unlisted:
-        yield from _wrapped(f"… and {_counted(more, section.name, ' more')}: {section.where} lists them", width)
+        yield from _wrap_line(f"… and {_count_text(more, section.name, ' more')}: {section.where} lists them", width)
     yield from section.tail

@@ -8,10 +8,10 @@ from bench.core.comparison import Comparison
 from bench.core.summary import Summary
 from bench.core.terminal import escape_control
 from bench.reports.terminal.columns import paragraph
-from bench.reports.terminal.fit import Line, fit
+from bench.reports.terminal.fit import TextLine, fit
 from bench.reports.terminal.sections import sections, title
 
-__all__ = ["render_terminal", "shown", "title"]
+__all__ = ["render_terminal", "styled_line", "title"]
 WIDEST = 100
 MOST_LINES = 40
 NARROWEST = 40
@@ -27,7 +27,7 @@ def render_terminal(
     where: str = "",
     compared: Sequence[Comparison] = (),
 ) -> str:
-    """Answer first, then the modes side by side, then what to know about them.
+    """Render the answer first, then the cells side by side, then what to know about them.
 
     `where`: the folder that has the whole report, for the last line. `compared`: with other runs.
     """
@@ -37,10 +37,10 @@ def render_terminal(
     lines = fit(sections(summary, compared, width, brief=False), MOST_LINES * 10, width)
     if len(lines) > room:
         lines = fit(sections(summary, compared, width, brief=True), room, width)
-    return "".join(f"{shown(line, color=color)}\n" for line in (*lines, *last))
+    return "".join(f"{styled_line(line, color=color)}\n" for line in (*lines, *last))
 
 
-def shown(line: Line, *, color: bool) -> str:
-    """As the terminal is told, with nothing in it that a server could tell it."""
+def styled_line(line: TextLine, *, color: bool) -> str:
+    """Return the line with its colours, without control characters that a server may have put in."""
     text = escape_control(line.text).rstrip()
     return f"\x1b[{STYLES[line.style]}m{text}\x1b[0m" if color and line.style and text else text

@@ -11,8 +11,8 @@ from bench.core.summary import Cell, Claim, Failure, Summary
 from bench.reports.tables import changes as words
 from bench.reports.tables import claims, recorded, sweep
 from bench.reports.tables.times import LONGEST_REASON, NONE, Column, cost_deliveries, footnotes, pairs_text, unfit
-from bench.reports.terminal.columns import clipped, paragraph, table
-from bench.reports.terminal.fit import Line, Section
+from bench.reports.terminal.columns import clip, paragraph, table
+from bench.reports.terminal.fit import TextLine, TextSection
 
 if TYPE_CHECKING:
     from bench.core.comparison import Change, Comparison
@@ -43,25 +43,25 @@ COSTS = (
 CAPTION = "Medians of all trials (a failure is ∞), in brackets the 95 % interval; memory: apart, on sim."
 
 
-def sections(summary: Summary, compared: Sequence[Comparison], width: int, *, brief: bool) -> list[Section]:
+def sections(summary: Summary, compared: Sequence[Comparison], width: int, *, brief: bool) -> list[TextSection]:
     """All that there is to show; `brief` where not all of it has room: shorter words, no captions."""
     found = [
-        _title(summary, width),
-        _trust(summary, width),
-        _modes(summary, width),
-        *_rankings(summary, width),
-        *_compared([*summary.comparisons, *compared], width),
-        _costs(summary, width),
-        *_loads(summary, width, brief=brief),
-        *_clients(summary, width, brief=brief),
-        _claims(summary, width, brief=brief),
-        _recorded(summary, width),
+        _title_section(summary, width),
+        _trust_section(summary, width),
+        _cell_section(summary, width),
+        *_ranking_section(summary, width),
+        *_comparison_sections([*summary.comparisons, *compared], width),
+        _cost_section(summary, width),
+        *_load_sections(summary, width, brief=brief),
+        *_client_section(summary, width, brief=brief),
+        _claim_section(summary, width, brief=brief),
+        _recorded_section(summary, width),
     ]
-    below = list(filter(_has_lines, _below(summary, width, brief=brief)))
+    below = list(filter(_has_lines, _note_sections(summary, width, brief=brief)))
     return [*filter(_has_lines, found), *(one._replace(apart=place == 0) for place, one in enumerate(below))]
 
 
-def _has_lines(section: Section) -> bool:
+def _has_lines(section: TextSection) -> bool:
     return bool(section.items or section.head)
 
 
@@ -73,47 +73,47 @@ def title(summary: Summary) -> str:
     return f"streambench {version}  run {run['run_id']}{named}  {run['created']}"
 
 
-def _title(summary: Summary, width: int) -> Section:
-    head = [Line(clipped(title(summary), width), "bold"), *paragraph(summary.headline, width, most=2, style="bold")]
-    return Section("title", (), head, keep=True)
+def _title_section(summary: Summary, width: int) -> TextSection:
+    head = [TextLine(clip(title(summary), width), "bold"), *paragraph(summary.headline, width, most=2, style="bold")]
+    return TextSection("title", (), head, keep=True)
 
 
-def _trust(summary: Summary, width: int) -> Section:
+def _trust_section(summary: Summary, width: int) -> TextSection:
     trust = summary.trust
     style = TRUST_STYLES[trust.verdict]
     said = paragraph(f"{trust.verdict}: {trust.sentence}", width, most=3, lead="TRUST", style=style)
-    return Section("trust", (), [*said, *paragraph(summary.answer, width, most=5, lead="ANSWER")], keep=True)
+    return TextSection("trust", (), [*said, *paragraph(summary.answer, width, most=5, lead="ANSWER")], keep=True)
 
 
-def _modes(summary: Summary, width: int) -> Section:
-    rows = [(_mode(summary, cell), "dim" if unfit(cell) else "") for cell in summary.cells]
+def _cell_section(summary: Summary, width: int) -> TextSection:
+    rows = [(_cell_texts(summary, cell), "dim" if unfit(cell) else "") for cell in summary.cells]
     head, items = table(MODES, rows, width)
     caption = [] if sweep.sweeps(summary) else paragraph(CAPTION, width, most=2, style="dim")
-    return Section("cells", items, head, caption, rank=12, least=6, most=MOST_CELLS)
+    return TextSection("cells", items, head, caption, rank=12, least=6, most=MOST_CELLS)
 
 
-def _mode(summary: Summary, cell: Cell) -> list[str]:
+def _cell_texts(summary: Summary, cell: Cell) -> list[str]:
     """The cell's texts under MODES; of numbers that may not be believed only the word for it."""
-    return [cell.label, pairs_text(cell), *_times(summary, cell), _failed(summary, cell)]
+    return [cell.label, pairs_text(cell), *_time_texts(summary, cell), _failed_text(summary, cell)]
 
 
-def _times(summary: Summary, cell: Cell) -> list[str]:
+def _time_texts(summary: Summary, cell: Cell) -> list[str]:
     if word := unfit(cell):
         return [word, NONE, NONE, NONE]
     if cell.unsupported:
         return [NA, NA, NA, NA]
-    useful = _number(summary.row(cell, "streamed", "ttfu", "p50"), interval=False)
+    useful = _number_text(summary.row(cell, "streamed", "ttfu", "p50"), interval=False)
     if cell.unpaired:
         return ["no blocking", useful, NONE, NONE]
-    whole = _number(summary.row(cell, "blocking", "total", "p50"), interval=False)
+    whole = _number_text(summary.row(cell, "blocking", "total", "p50"), interval=False)
     gain, overhead = (
         summary.row(cell, "paired", "gain", "hl", "ms"),
         summary.row(cell, "paired", "overhead", "hl", "ratio"),
     )
-    return [whole, useful, _number(gain), _number(overhead)]
+    return [whole, useful, _number_text(gain), _number_text(overhead)]
 
 
-def _number(row: Row | None, *, interval: bool = True) -> str:
+def _number_text(row: Row | None, *, interval: bool = True) -> str:
     """Estimate and interval; or n/a and why, where the reason is short."""
     why = reason(row)
     if row and row.estimate is not None:
@@ -121,7 +121,7 @@ def _number(row: Row | None, *, interval: bool = True) -> str:
     return f"{NA} ({why})" if row and why and len(why) <= LONGEST_REASON else NA
 
 
-def _failed(summary: Summary, cell: Cell) -> str:
+def _failed_text(summary: Summary, cell: Cell) -> str:
     """`0 / 1 of 36`: of each delivery, of how many that were offered."""
     rows = [summary.row(cell, delivery, "failures", "sum") for delivery in cost_deliveries(summary, cell)]
     known = [row for row in rows if row]
@@ -130,14 +130,16 @@ def _failed(summary: Summary, cell: Cell) -> str:
     return f"{' / '.join(map(value, known))} of {known[0].n}" if known else NA
 
 
-def _costs(summary: Summary, width: int) -> Section:
-    rows = [(_cost(summary, cell), "dim" if unfit(cell) else "") for cell in summary.cells if not cell.unsupported]
+def _cost_section(summary: Summary, width: int) -> TextSection:
+    rows = [
+        (_cost_texts(summary, cell), "dim" if unfit(cell) else "") for cell in summary.cells if not cell.unsupported
+    ]
     head, items = table(COSTS, rows, width)
     few = len(items) <= MOST_CELLS and not sweep.sweeps(summary)  # else others need the room
-    return Section("rows of costs", items, head, rank=4 if few else 2, least=int(few), most=MOST_CELLS)
+    return TextSection("rows of costs", items, head, rank=4 if few else 2, least=int(few), most=MOST_CELLS)
 
 
-def _cost(summary: Summary, cell: Cell) -> list[str]:
+def _cost_texts(summary: Summary, cell: Cell) -> list[str]:
     """The cell's texts under COSTS. What is counted stands in any cell, what is timed does not."""
     deliveries = cost_deliveries(summary, cell)
     counted = [[summary.row(cell, of, metric, "sum") for of in deliveries] for metric in ("attempts", "backoff")]
@@ -165,32 +167,32 @@ def _side_by_side(rows: Sequence[Row | None], *, unit: bool = True) -> str:
     return " / ".join(texts)
 
 
-def _rankings(summary: Summary, width: int) -> Iterator[Section]:
+def _ranking_section(summary: Summary, width: int) -> Iterator[TextSection]:
     """Which target or model is fastest, in a sentence for each scenario."""
     items = [paragraph(f"{one.label}: {one.sentence}", width, most=2) for one in summary.rankings]
-    yield Section("rankings", items, [Line("fastest", "bold")] if items else (), rank=11, least=2, most=6)
+    yield TextSection("rankings", items, [TextLine("fastest", "bold")] if items else (), rank=11, least=2, most=6)
 
 
-def _compared(comparisons: Sequence[Comparison], width: int) -> Iterator[Section]:
+def _comparison_sections(comparisons: Sequence[Comparison], width: int) -> Iterator[TextSection]:
     """What became worse by most, with what may explain it."""
     for one in comparisons:
         how = "pair by pair" if any(change.method == "paired" for change in one.changes) else "unpaired"
         how = how if one.kind == "within" else f"two runs, {how}"
-        head = [Line(clipped(f"{one.current.name} compared with {one.baseline.name} ({how})", width), "bold")]
+        head = [TextLine(clip(f"{one.current.name} compared with {one.baseline.name} ({how})", width), "bold")]
         head += [line for mark in one.watermarks[:2] for line in paragraph(f"caution: {mark}", width, most=1)]
         where = "report.md" if one.kind == "within" else "compare.md"
-        changes = words.telling(words.displayed(one).changes)
-        items = [[Line(clipped(_change(change), width))] for change in changes]
-        yield Section("changes", items, head, rank=10, least=2, most=6, where=where)
+        changes = words.most_telling(words.select_shown(one).changes)
+        items = [[TextLine(clip(_change_text(change), width))] for change in changes]
+        yield TextSection("changes", items, head, rank=10, least=2, most=6, where=where)
 
 
-def _change(change: Change) -> str:
+def _change_text(change: Change) -> str:
     """The number on both sides, what became of it with its interval, or why that cannot be said."""
     sides = f"{value(change.baseline)} → {value(change.current)}"
     return f"{words.name(change)}: {sides}, {words.change_text(change)}, n={change.n}: {words.verdict(change)}"
 
 
-def _loads(summary: Summary, width: int, *, brief: bool) -> Iterator[Section]:
+def _load_sections(summary: Summary, width: int, *, brief: bool) -> Iterator[TextSection]:
     """A table for each sweep, and its knee, which always stays."""
     shown = sweep.sweeps(summary)
     for one in shown:
@@ -200,21 +202,21 @@ def _loads(summary: Summary, width: int, *, brief: bool) -> Iterator[Section]:
         rows = [([line.load, line.delivery, *_mains(line.entries)], "dim" if line.unfit else "") for line in listed]
         head, items = table(columns, rows, width, left=2)
         more = len(one.lines) - len(listed)
-        yield Section("lines of loads", items, head, rank=8, least=2, most=12, unlisted=more)
+        yield TextSection("lines of loads", items, head, rank=8, least=2, most=12, unlisted=more)
         knees = [paragraph(said, width, most=2 if brief else 3) for said in one.knees]
-        yield Section("knees", knees, rank=13, least=2, apart=False)
+        yield TextSection("knees", knees, rank=13, least=2, apart=False)
     if shown:
         caption = paragraph(sweep.caption(summary), width, most=1 if brief else 4, style="dim")
-        yield Section("", (), caption, apart=False)
+        yield TextSection("", (), caption, apart=False)
 
 
 def _mains(entries: Sequence[Entry]) -> list[str]:
     return [entry.main for entry in entries]
 
 
-def _clients(summary: Summary, width: int, *, brief: bool) -> Iterator[Section]:
+def _client_section(summary: Summary, width: int, *, brief: bool) -> Iterator[TextSection]:
     """What the SDK adds to the lean client."""
-    added = sweep.added(summary)
+    added = sweep.sdk_costs(summary)
     columns = (Column(sweep.TITLE_SDK, ""), Column("", "delivery"), *sweep.COLUMNS_SDK)
     rows = []
     for one in added:  # the intervals stand below the numbers
@@ -223,57 +225,57 @@ def _clients(summary: Summary, width: int, *, brief: bool) -> Iterator[Section]:
     head, items = table(columns, rows, width, left=2) if rows else ([], [])
     pairs = [[*above, *below] for above, below in zip(items[::2], items[1::2], strict=True)]
     caption = [] if brief else paragraph(sweep.CAPTION_SDK, width, most=3, style="dim")
-    yield Section("lines of clients", pairs, head, caption if rows else (), rank=13, least=2, most=12)
+    yield TextSection("lines of clients", pairs, head, caption if rows else (), rank=13, least=2, most=12)
 
 
-def _claims(summary: Summary, width: int, *, brief: bool) -> Section:
+def _claim_section(summary: Summary, width: int, *, brief: bool) -> TextSection:
     """A line for each claim; a second one, where there is room, with the number that decided."""
     untested = [claim for claim in summary.claims if claim.verdict == claims.UNTESTED]
     folded = len(untested) if brief or len(untested) == len(summary.claims) else 0
     listed = [claim for claim in summary.claims if not (folded and claim in untested)]
     column = max((len(claim.verdict) for claim in listed), default=0) + 2
-    items = [_claim(claim, column, width, brief=brief) for claim in listed]
+    items = [_claim_lines(claim, column, width, brief=brief) for claim in listed]
     if folded:
         of = str(folded) if listed else "none"
         items.append(
             paragraph(f"{claims.UNTESTED}  {of} of the {len(summary.claims)}; report.md says why", width, most=2)
         )
-    return Section("claims", items, [Line("claims", "bold")] if items else (), rank=5, least=1, most=6)
+    return TextSection("claims", items, [TextLine("claims", "bold")] if items else (), rank=5, least=1, most=6)
 
 
-def _claim(claim: Claim, column: int, width: int, *, brief: bool) -> list[Line]:
+def _claim_lines(claim: Claim, column: int, width: int, *, brief: bool) -> list[TextLine]:
     room = width - column
     texts = [claims.in_a_line(claim, room)] if brief else claims.in_short(claim, room)
     verdicts = (claim.verdict, *[""] * len(texts))
-    return [Line(f"{word:{column}}{clipped(text, room)}") for word, text in zip(verdicts, texts, strict=False)]
+    return [TextLine(f"{word:{column}}{clip(text, room)}") for word, text in zip(verdicts, texts, strict=False)]
 
 
-def _recorded(summary: Summary, width: int) -> Section:
+def _recorded_section(summary: Summary, width: int) -> TextSection:
     """What scenarios and plugins recorded; the name of a cell stands at its first line."""
     rows, before = [], ""
-    for line in recorded.recorded(summary):
+    for line in recorded.recorded_lines(summary):
         label = line.cell.label
         rows.append((["" if label == before else label, *line.texts], ""))
         before = label
     columns = [Column(head, "") for head in ("recorded", *recorded.HEADS[1:])]
     head, items = table(columns, rows, width, left=2) if rows else ([], [])
-    return Section("recorded numbers", items, head, rank=1, most=12)
+    return TextSection("recorded numbers", items, head, rank=1, most=12)
 
 
-def _below(summary: Summary, width: int, *, brief: bool) -> Iterator[Section]:
+def _note_sections(summary: Summary, width: int, *, brief: bool) -> Iterator[TextSection]:
     """Notes on cells, failures, evidence, and what the run itself had to say."""
-    yield Section(
+    yield TextSection(
         "notes on cells", [paragraph(note, width, most=2) for note in _notes(summary)], rank=4, least=2, most=8
     )
-    failures = [paragraph(_failure(one), width, most=1 if brief else 2) for one in _telling(summary)]
-    yield Section("failures", failures, rank=3, least=1, most=3, apart=False, unlisted=summary.unlisted)
+    failures = [paragraph(_failure_text(one), width, most=1 if brief else 2) for one in _telling(summary)]
+    yield TextSection("failures", failures, rank=3, least=1, most=3, apart=False, unlisted=summary.unlisted)
     evidence = [line for line in summary.trust.lines if not line.startswith(ENDED)]
     ended = [line for line in summary.trust.lines if line.startswith(ENDED)]
     said = [paragraph(f"trust: {line}", width, most=2) for line in evidence]
-    yield Section("lines of evidence", said, rank=2, least=1, most=3, apart=False)
-    yield Section("", (), [x for line in ended for x in paragraph(f"trust: {line}", width, most=2)], apart=False)
+    yield TextSection("lines of evidence", said, rank=2, least=1, most=3, apart=False)
+    yield TextSection("", (), [x for line in ended for x in paragraph(f"trust: {line}", width, most=2)], apart=False)
     notes = [paragraph(f"note: {line}", width, most=2) for line in summary.notes]
-    yield Section("notes", notes, rank=0, least=1, most=2, apart=False)
+    yield TextSection("notes", notes, rank=0, least=1, most=2, apart=False)
 
 
 def _notes(summary: Summary) -> list[str]:
@@ -287,7 +289,7 @@ def _notes(summary: Summary) -> list[str]:
     return [f"{', '.join(labels) if len(labels) < 4 else f'{len(labels)} cells'}: {note}" for note, labels in ordered]
 
 
-def _failure(one: Failure) -> str:
+def _failure_text(one: Failure) -> str:
     return f"failed: trial {one.trial_id} {one.cell} {one.delivery}, {one.status}: {one.error[:LONGEST_ERROR]}"
 
 

@@ -29,9 +29,10 @@ from bench.reports.builtin import register_reporters
 from bench.reports.charts.built_in import chart_data
 from bench.reports.charts.ecdf import steps
 from bench.reports.data_files import render_csv, render_json
-from bench.reports.html import render_html, script_json
+from bench.reports.html import render_html
 from bench.reports.markdown import render_markdown
 from bench.reports.markdown import text as markdown_text
+from bench.reports.page.charts import script_json
 from bench.reports.tables.claims import in_short
 from bench.reports.terminal.report import render_terminal
 from tests.support.paths import ROOT

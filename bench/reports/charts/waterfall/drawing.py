@@ -49,7 +49,7 @@ def spec(pair: TrialPair, arrivals: Points, ticks: Sequence[Tick], read: Points)
     unit = style.unit_of(end)
     spans = list(bars(pair, strips, end))
     there = [name for name in KINDS.values() if any(bar["kind"] == name for bar in spans)]
-    color = style.by("kind", there, [COLORS[name] for name in there], LEGEND)
+    color = style.color_by("kind", there, [COLORS[name] for name in there], LEGEND)
     lines, known = list(_lines(pair, arrivals, most, end)), style.thin(read, end)
     x, y = _axes(end, most, strips, unit)
     layers = [
@@ -62,7 +62,7 @@ def spec(pair: TrialPair, arrivals: Points, ticks: Sequence[Tick], read: Points)
         *(layer.encode(x=x, y=y) for layer in _reader_layers(known, unit)),
         style.data([{"y": 0}]).mark_rule(color=style.GREY, opacity=0.6).encode(y=y),
     ]
-    return style.finished(alt.layer(*layers), (PLOT if most else 0) + STRIP * len(strips.names) + FRAME)
+    return style.finish(alt.layer(*layers), (PLOT if most else 0) + STRIP * len(strips.names) + FRAME)
 
 
 def axis_end(pair: TrialPair) -> float:

@@ -74,7 +74,7 @@ def _waterfall(pair: TrialPair, cell: Cell) -> Chart:
     read = read_along(text, lane.first_useful) if text and lane.first_useful is not None else None
     line = cut_at(read.points, axis_end(pair)) if read else []
     line = line if line and line[-1][1] >= LEAST_SEEN * arrivals[-1][1] else []
-    caption = style.believed("".join(_caption(pair, drawn=bool(arrivals), read=bool(line))), cell)
+    caption = style.with_warning("".join(_caption(pair, drawn=bool(arrivals), read=bool(line))), cell)
     drawing = spec(pair, arrivals, ticks, line)
     words = " ".join(_words(pair, ticks, read))
     return style.with_table(TITLES[pair.which], caption, words, drawing, HEADS, list(_table(pair, arrivals)))

@@ -170,7 +170,7 @@ def test_failures_stand_in_the_answer() -> None:
 def test_what_it_could_see_does_not_hang_on_what_it_saw(times: float) -> None:
     """The same scatter sees the same change, whether the current run was as fast, slower or faster."""
     current = replace(TTFT, estimate=100 * times, low=98 * times, high=102 * times)
-    assert "from ±2.8 % on" in words.resolved(compare(summary(TTFT), summary(current)))
+    assert "from ±2.8 % on" in words.resolution_text(compare(summary(TTFT), summary(current)))
 
 
 def test_another_idea_of_useful() -> None:

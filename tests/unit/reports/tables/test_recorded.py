@@ -15,8 +15,8 @@ from bench.records import journal as records
 from bench.records.journal import Journal, columns_of
 from bench.reports.html import render_html
 from bench.reports.markdown import render_markdown
-from bench.reports.tables.recorded import natural, recorded
-from bench.reports.terminal.columns import folded
+from bench.reports.tables.recorded import natural, recorded_lines
+from bench.reports.terminal.columns import fold
 from bench.reports.terminal.report import render_terminal
 from tests.support.synthetic import Truth, make_run
 
@@ -40,7 +40,7 @@ def run_with(folder: Path, numbers: dict[str, tuple[str, float]]) -> Summary:
 def test_what_was_recorded_is_in_every_report(tmp_path: Path) -> None:
     """Name, both deliveries and n, in the terminal, Markdown and HTML; turn 2 stands before turn 10."""
     summary = run_with(tmp_path, {"turn10.wait": ("ms", 9.0), "turn2.wait": ("ms", 1500.0), "rounds": ("requests", 3)})
-    lines = {line.name: line for line in recorded(summary)}
+    lines = {line.name: line for line in recorded_lines(summary)}
     assert list(lines) == ["mark.searched", "rounds", "turn2.wait", "turn10.wait"]
     assert lines["turn2.wait"].texts == ("turn2.wait", "1.50 s [1.50, 1.50]", "", "8")
     assert lines["rounds"].streamed == "3 requests [3, 3]"
@@ -51,13 +51,13 @@ def test_what_was_recorded_is_in_every_report(tmp_path: Path) -> None:
 
 def test_a_yes_or_no_is_a_share(tmp_path: Path) -> None:
     """Of a number with the unit `0 or 1` the share of yes is shown, for a median would hide the few."""
-    [line] = [line for line in recorded(run_with(tmp_path, {"resumed": ("0 or 1", 1)})) if line.name == "resumed"]
+    [line] = [line for line in recorded_lines(run_with(tmp_path, {"resumed": ("0 or 1", 1)})) if line.name == "resumed"]
     assert line.streamed == "100.0 % [63.1, 100.0]"
 
 
 def test_the_name_of_a_metric_of_ours_is_told_apart(tmp_path: Path) -> None:
     """A number recorded under such a name is shown as recorded, and neither hides the other."""
-    assert "recorded.total" in {line.name for line in recorded(run_with(tmp_path, {"total": ("ms", 7)}))}
+    assert "recorded.total" in {line.name for line in recorded_lines(run_with(tmp_path, {"total": ("ms", 7)}))}
 
 
 def test_the_terminal_shows_the_first_lines_only(tmp_path: Path) -> None:
@@ -75,13 +75,13 @@ def test_a_long_name_is_broken_where_its_words_end(tmp_path: Path) -> None:
     summary = run_with(tmp_path, {})
     assert f"\n{LONG}  " in render_terminal(summary, 100)
     assert f"\n{LONG}\n  pairs: 8; " in render_terminal(summary, 80)
-    assert folded(LONG, 20) == "chat_structured_\noutput"
+    assert fold(LONG, 20) == "chat_structured_\noutput"
 
 
 def test_only_a_word_without_an_end_is_broken_inside() -> None:
     """At the longest that is allowed."""
-    assert folded("x" * 25, 20) == "x" * 20 + "\n" + "x" * 5
-    assert folded("text tokens=100, 36 pairs", 20) == "text tokens=100, 36\npairs"
+    assert fold("x" * 25, 20) == "x" * 20 + "\n" + "x" * 5
+    assert fold("text tokens=100, 36 pairs", 20) == "text tokens=100, 36\npairs"
 
 
 def test_names_are_in_the_order_of_their_numbers() -> None:

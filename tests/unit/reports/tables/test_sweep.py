@@ -84,7 +84,7 @@ def test_one_at_a_time_has_neither_table(tmp_path: Path) -> None:
     """A run without load and with one client reads as before."""
     summary = build(make_run(tmp_path / "r", [Truth()]))
     assert not sweep.sweeps(summary)
-    assert not sweep.added(summary)
+    assert not sweep.sdk_costs(summary)
     assert "under load" not in render_terminal(summary)
     assert sweep.TITLE not in render_markdown(summary)
 
@@ -92,6 +92,6 @@ def test_one_at_a_time_has_neither_table(tmp_path: Path) -> None:
 def test_a_late_sdk_has_no_difference_and_blocking_no_first_token(tmp_path: Path) -> None:
     """Where one client was late the table says so; what a delivery does not have is a dash."""
     late = Loaded(load="rate=5", client="sdk", loop_lag_ms=30)
-    streamed, blocking = sweep.added(build(make_loaded(tmp_path / "r", [Loaded(load="rate=5"), late], requests=60)))
+    streamed, blocking = sweep.sdk_costs(build(make_loaded(tmp_path / "r", [Loaded(load="rate=5"), late], requests=60)))
     assert {entry.main for entry in streamed.entries[:3]} == {sweep.LATE_CLIENT}
     assert [entry.main for entry in blocking.entries[:2]] == ["–", sweep.LATE_CLIENT]

@@ -17,7 +17,7 @@ from bench.core.row import Row
 from bench.core.summary import Summary
 from bench.reports.tables.times import Column
 from bench.reports.terminal.columns import columns_of, paragraph, table
-from bench.reports.terminal.fit import Line, Section, fit
+from bench.reports.terminal.fit import TextLine, TextSection, fit
 from bench.reports.terminal.report import render_terminal
 from tests.support.loaded import Loaded, make_loaded
 from tests.support.synthetic import Truth, make_run
@@ -218,8 +218,8 @@ def test_failures_of_every_class_come_first(summary: Summary) -> None:
 
 sections = st.lists(
     st.builds(
-        lambda n, rank, least, most, apart: Section(
-            "parts", [[Line("x")]] * n, [Line("head")], rank=rank, least=least, most=most, apart=apart
+        lambda n, rank, least, most, apart: TextSection(
+            "parts", [[TextLine("x")]] * n, [TextLine("head")], rank=rank, least=least, most=most, apart=apart
         ),
         st.integers(1, 30),
         st.integers(0, 9),
@@ -232,7 +232,7 @@ sections = st.lists(
 
 
 @given(sections, st.integers(3, 60))
-def test_lines_shown_and_counted_make_all(found: Sequence[Section], room: int) -> None:
+def test_lines_shown_and_counted_make_all(found: Sequence[TextSection], room: int) -> None:
     """Whatever the sections: they fit, and no item is lost unsaid."""
     shown = [line.text for line in fit(found, room)]
     assert len(shown) <= room
@@ -244,7 +244,7 @@ def test_lines_shown_and_counted_make_all(found: Sequence[Section], room: int) -
 
 def test_the_lowest_rank_gives_way_first() -> None:
     """One section is cut to its least before the next gives anything."""
-    found = [Section(str(rank), [[Line(f"{rank}")]] * 5, rank=rank, least=2, apart=False) for rank in (2, 1)]
+    found = [TextSection(str(rank), [[TextLine(f"{rank}")]] * 5, rank=rank, least=2, apart=False) for rank in (2, 1)]
     assert [line.text[0] for line in fit(found, 8)] == ["2", "2", "2", "2", "2", "1", "1", "…"]
 
 
