@@ -20,11 +20,12 @@ from bench.core.messages import say
 from bench.core.summary import Summary
 from bench.records.find import find_run
 from bench.reports.anonymize import Aliases, hosts_stored
-from bench.reports.comparison.files import PAGE, write_comparison
 from bench.reports.comparison.json import as_value
 from bench.reports.comparison.terminal import WIDEST, render_terminal
+from bench.reports.files import open_page, write_comparison
 from bench.reports.output import Output
 
+PAGE = "compare.html"
 SEVERITY = (2, 1, 4, 0)
 """Exit codes of the gate, the one that tells most first."""
 
@@ -44,8 +45,6 @@ def compare_runs(refs: Sequence[str], reports: Path, output: Output, config_file
         sys.stdout.write(_json(comparisons))
     codes = list(_each(summaries[1:], comparisons, folders[1:], output))
     if output.open_html and pages:
-        from bench.reports.files import open_page  # noqa: PLC0415
-
         for page in pages:
             open_page(page)
     return next(code for code in SEVERITY if code in codes)
@@ -69,7 +68,7 @@ def _anonymous(summaries: Sequence[Summary], folders: Sequence[Path], output: Ou
     """All without the names of hosts, a host being called the same in all of them."""
     stored = [host for folder in folders for host in hosts_stored(folder.parent, folder, None)]
     named = [cell.host for summary in summaries for cell in summary.cells if not cell.simulated]
-    aliases = Aliases.of(summaries[-1], [*stored, *named])
+    aliases = Aliases.from_summary(summaries[-1], [*stored, *named])
     hidden = replace(output, fail_on=tuple(map(aliases.text, output.fail_on)))
     return list(map(aliases.in_summary, summaries)), hidden
 

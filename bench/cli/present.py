@@ -16,7 +16,7 @@ from bench.core.summary import Reporter, Summary
 from bench.core.terminal import to_devnull
 from bench.reports.anonymize import Aliases, hosts_stored
 from bench.reports.data_files import render_json
-from bench.reports.files import Export, check_output, render, write_exports, write_reports
+from bench.reports.files import Export, check_output, open_page, render, write_comparison, write_exports, write_reports
 from bench.reports.output import Output, baseline_of
 from bench.reports.terminal.report import WIDEST, render_terminal
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 from bench.analysis.comparison.runs import compare
 from bench.core.comparison import Comparison
 from bench.records.find import find_run
-from bench.reports.files import open_page
 
 PAGE = "report.html"
 
@@ -78,7 +77,7 @@ def _result(
     if output.as_json:
         return render_json(summary)
     for export in exports:
-        if export.printed:
+        if export.to_stdout:
             return render(export.reporter, summary)
     color = sys.stdout.isatty()
     width = shutil.get_terminal_size().columns if color else WIDEST
@@ -96,8 +95,6 @@ def _compared(run: Path, comparisons: Iterable[Comparison]) -> list[Path]:
     """The files of a comparison with a stored run, in the folder of this one."""
     if not comparisons:
         return []
-    from bench.reports.comparison.files import write_comparison  # noqa: PLC0415  (only where it is asked for)
-
     return [file for one in comparisons for file in write_comparison(run, one)]
 
 
@@ -109,7 +106,7 @@ def _anonymous(
     Last the run folder, as it may be shown.
     """
     stored = hosts_stored(run.parent, run, output.baseline)
-    aliases = Aliases.of(summary, stored)
+    aliases = Aliases.from_summary(summary, stored)
     hidden = aliases.in_summary(summary)
     conditions = tuple(map(aliases.text, output.fail_on))
     told = replace(output, fail_on=conditions)

@@ -1,4 +1,4 @@
-"""`--anonymize`: a summary without the names of hosts, so that its reports can be shown to others."""
+"""Take the names of hosts out of a summary (`--anonymize`), so that its reports can be shown to others."""
 
 from __future__ import annotations
 
@@ -64,14 +64,14 @@ class Aliases:
         self.text: Callable[[str], str] = lru_cache(4096)(self._text)
 
     @classmethod
-    def of(cls, summary: Summary, more: Iterable[str] = ()) -> Aliases:
-        """Of every host that a summary names, of `more`, and of this machine."""
+    def from_summary(cls, summary: Summary, more: Iterable[str] = ()) -> Aliases:
+        """Name every host in a summary, those in `more`, and this machine."""
         cells = [cell.host for cell in summary.cells if not cell.simulated]
         machine = [name for name in (platform.node(),) if name and name != "localhost"]
         return cls([host for host in (*cells, *more, *_hosts_in_texts(summary), *machine) if host.strip("[]. ")])
 
     def in_summary(self, summary: Summary) -> Summary:
-        """The summary without them, and with a note that says so."""
+        """Return the summary without host names, and with a note that says so."""
         manifest = {
             **summary.manifest,
             "command": [self._argument(str(a)) for a in summary.manifest.get("command", ())],
@@ -80,47 +80,47 @@ class Aliases:
         return replace(hidden, notes=(NOTE, *hidden.notes))
 
     def hide(self, value: Value) -> Value:
-        """A value of plain data without the names, in its keys too."""
-        return cast("Value", self._hidden(value))
+        """Return a value of plain data without the names, in its keys too."""
+        return cast("Value", self._hide(value))
 
-    def _hidden(self, value: object) -> object:
+    def _hide(self, value: object) -> object:
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, Mapping):
             return {
-                self._hidden(key): HIDDEN if str(key).endswith(UNTOLD) and member else self._hidden(member)
+                self._hide(key): HIDDEN if str(key).endswith(UNTOLD) and member else self._hide(member)
                 for key, member in value.items()
             }
         if isinstance(value, tuple) and hasattr(value, "_fields"):
             members = self._members(dict(zip(value._fields, value, strict=True)))
             return type(value)(**members)
         if isinstance(value, list | tuple):
-            parts = [self._hidden(part) for part in value]
+            parts = [self._hide(part) for part in value]
             return tuple(parts) if isinstance(value, tuple) else parts
         if is_dataclass(value) and not isinstance(value, type):
             return replace(value, **self._members({field.name: getattr(value, field.name) for field in fields(value)}))
         return value
 
     def _members(self, members: Mapping[str, object]) -> dict[str, Any]:
-        return {name: member if name in WORDS else self._hidden(member) for name, member in members.items()}
+        return {name: member if name in WORDS else self._hide(member) for name, member in members.items()}
 
     def _text(self, text: str) -> str:
         named = self._known.sub(lambda found: self._names[found[0].casefold()], text) if self._known else text
         return _HOMES.sub("~", self._home.sub("~", named) if self._home else named)
 
     def _argument(self, argument: str) -> str:
-        """Of the command line: a URL without its path, a file without its folders."""
+        """Shorten an argument of the command line: a URL without its path, a file without its folders."""
         return _FOLDERS.sub("…/", _WHOLE_URL.sub(r"\1/…", argument))
 
 
 def _bare(host: str) -> str:
-    """Without port and brackets."""
+    """Return the host without port and brackets."""
     found = re.fullmatch(r"\[([^\]]+)\](?::\d+)?|([^:]+):\d+", host)
     return (found[1] or found[2]) if found else host.strip("[]")
 
 
 def _forms(host: str) -> Iterator[str]:
-    """The host as it may be written, and the domains that it belongs to."""
+    """Yield the host as it may be written, and the domains that it belongs to."""
     labels = host.split(".")
     domains = [] if _is_address(host) else [".".join(labels[i:]) for i in range(1, len(labels) - 1)]
     for name in (host, *domains, *([f"[{host}]"] if ":" in host else [])):
@@ -136,24 +136,21 @@ def _is_address(host: str) -> bool:
 
 
 def _pattern(form: str) -> str:
-    """Anywhere, for a name with a dot or a colon; a single word only where it stands alone."""
+    """Match a name with a dot or a colon anywhere, a single word only where it stands alone."""
     if re.search(r"[.:%]", form):
         return re.escape(form)
     return rf"(?:(?<![A-Za-z0-9])|(?<=%[0-9A-Fa-f]{{2}})){re.escape(form)}(?![A-Za-z0-9])"
 
 
 def _hosts_in_texts(summary: Summary) -> Iterator[str]:
-    """Hosts of addresses in any text of a summary."""
-    for text in _texts(replace(summary, environment={}, manifest=_without_machine(summary.manifest))):
+    """Yield the hosts of addresses in any text of a summary."""
+    manifest = {name: value for name, value in summary.manifest.items() if name not in MACHINE}
+    for text in _texts(replace(summary, environment={}, manifest=manifest)):
         yield from (found[1] for found in _URL.finditer(text))
         yield from (found[0] for found in _IPV4.finditer(text) if _is_address(found[0]))
         yield from (found[1] for found in _IPV6.finditer(text) if _is_address(found[1]) and found[1] != "::")
         yield from (found[1] for found in _WITH_PORT.finditer(text) if found[2].lower() not in OF_FILES)
         yield from (found[1] for found in _PRIVATE.finditer(text))
-
-
-def _without_machine(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {name: value for name, value in manifest.items() if name not in MACHINE}
 
 
 def _texts(value: object) -> Iterator[str]:
@@ -171,7 +168,7 @@ def _texts(value: object) -> Iterator[str]:
 
 
 def hosts_stored(reports: Path, run: Path, baseline: str | None) -> Sequence[str]:
-    """Hosts that the plans of a run and of its baseline name."""
+    """Return the hosts that the plans of a run and of its baseline name."""
     from bench.records.find import find_run  # noqa: PLC0415  (imports this package's users)
 
     runs = [run] if baseline is None else [run, find_run(reports, baseline)]

@@ -1,24 +1,33 @@
-"""The built-in reporters, registered as any plugin would."""
+"""List the built-in report formats of a run and of a comparison. A new format is a file and a line here."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
+from bench.core.comparison import Comparison
 from bench.core.hookspecs import hookimpl
 from bench.core.summary import Reporter
-from bench.reports.data_files import render_csv, render_json
-from bench.reports.html import render_html
-from bench.reports.markdown import render_markdown
-from bench.reports.pytest_benchmark import render_pytest_benchmark
-from bench.reports.terminal.report import render_terminal
+from bench.reports import data_files, html, markdown, pytest_benchmark
+from bench.reports.comparison import json as compare_json
+from bench.reports.comparison import markdown as compare_markdown
+from bench.reports.page import compare as compare_html
+from bench.reports.terminal import report as terminal
 
 
 @hookimpl
 def register_reporters() -> Iterable[Reporter]:
-    """The table on the terminal, and the four files of a run folder."""
-    yield Reporter("terminal", None, render_terminal)
-    yield Reporter("markdown", "report.md", render_markdown)
-    yield Reporter("csv", "summary.csv", render_csv)
-    yield Reporter("json", "summary.json", render_json)
-    yield Reporter("html", "report.html", render_html)
-    yield Reporter("pytest-benchmark", "pytest-benchmark.json", render_pytest_benchmark, always=False)
+    """Yield the table on the terminal, and the files of a run folder, registered as any plugin would."""
+    yield Reporter("terminal", None, terminal.render_terminal)
+    yield Reporter("markdown", "report.md", markdown.render_markdown)
+    yield Reporter("csv", "summary.csv", data_files.render_csv)
+    yield Reporter("json", "summary.json", data_files.render_json)
+    yield Reporter("html", "report.html", html.render_html)
+    yield Reporter("pytest-benchmark", "pytest-benchmark.json", pytest_benchmark.render_pytest_benchmark, always=False)
+
+
+COMPARISON_FORMATS: Mapping[str, Callable[[Comparison], str | bytes]] = {
+    "compare.html": compare_html.render_html,
+    "compare.md": compare_markdown.render_markdown,
+    "compare.json": compare_json.render_json,
+}
+"""Files of a comparison in the folder of the current run, by name."""

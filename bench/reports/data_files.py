@@ -1,4 +1,4 @@
-"""`summary.csv` and `summary.json`: every number, for programs."""
+"""Write `summary.csv` and `summary.json`: every number, for programs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import io
 import math
 from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Any
 
 import orjson
 
@@ -18,11 +19,11 @@ CHANGE = (
     *("delivery", "metric", "unit", "statistic", "better", "method", "ratio", "low", "high"),
     *("difference", "difference_low", "difference_high", "n", "note"),
 )
-"""What `summary.json` says of a change, beside its cell: the numbers themselves are in its rows."""
+"""What `summary.json` says of a change, beside its cell: the numbers of both sides are in its rows."""
 
 
 def render_csv(summary: Summary) -> str:
-    """One line per number; empty where there is none, `inf` for infinity."""
+    """Write one line per number; empty where there is none, `inf` for infinity."""
     out = io.StringIO()
     writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -31,7 +32,7 @@ def render_csv(summary: Summary) -> str:
 
 
 def render_json(summary: Summary) -> bytes:
-    """The same numbers with the verdicts and the trust lines; infinity is the string "inf", missing is null."""
+    """Write the numbers with the verdicts and the trust lines; infinity is the string "inf", missing is null."""
     run = summary.manifest
     value = {
         **{name: run.get(name) for name in ("run_id", "name", "created", "ended", "schema_version")},
@@ -50,7 +51,7 @@ def render_json(summary: Summary) -> bytes:
         "outliers_unlisted": summary.outliers_unlisted,
         "rows": list(map(asdict, summary.rows)),
     }
-    return orjson.dumps(_json_value(value), option=orjson.OPT_INDENT_2) + b"\n"
+    return orjson.dumps(finite_json(value), option=orjson.OPT_INDENT_2) + b"\n"
 
 
 def _verdict(cell: Cell) -> dict[str, object]:
@@ -59,7 +60,7 @@ def _verdict(cell: Cell) -> dict[str, object]:
 
 
 def _ranking(ranking: Ranking) -> dict[str, object]:
-    """The fastest first; how far behind the others are stands in its sentence."""
+    """List the fastest first; how far behind the others are stands in the sentence."""
     entries = [{**entry.key._asdict(), "name": entry.name} for entry in ranking.entries]
     return {"label": ranking.label, "sentence": ranking.sentence, "entries": entries}
 
@@ -72,14 +73,12 @@ def _comparison(comparison: Comparison) -> dict[str, object]:
     return {"kind": comparison.kind, **sides, "changes": changes, "watermarks": comparison.watermarks}
 
 
-def _json_value(value: object) -> object:
-    """The value, its infinite numbers as text, however deep they lie."""
+def finite_json(value: Any) -> Any:
+    """Return the value with its infinite numbers as text, however deep they lie."""
     if isinstance(value, Mapping):
-        return {name: _json_value(member) for name, member in value.items()}
-    return [_json_value(member) for member in value] if isinstance(value, list | tuple) else _json_number(value)
-
-
-def _json_number(value: object) -> object:
+        return {name: finite_json(member) for name, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite_json(member) for member in value]
     if isinstance(value, float) and math.isinf(value):
         return "inf" if value > 0 else "-inf"
     return value

@@ -1,4 +1,4 @@
-"""From a run folder to its report files, and from what the user typed to the run folder."""
+"""Check which report files were asked for, and write them."""
 
 from __future__ import annotations
 
@@ -8,21 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from bench.core.comparison import Comparison
 from bench.core.errors import BenchError, unknown
 from bench.core.messages import say
 from bench.core.summary import Reporter, Summary
 from bench.records import journal as records
 from bench.records.write import write_whole
+from bench.reports.builtin import COMPARISON_FORMATS
 from bench.reports.output import Output
-
-
-def open_page(page: Path) -> None:
-    """Show it in the browser; where there is none, say where it is."""
-    if not page.is_file():
-        say(f"--open: there is no {page} in this run")
-    elif not webbrowser.open(page.resolve().as_uri()):
-        say(f"--open: no browser was found; open {page.resolve()} yourself")
-
 
 STDOUT = Path("-")
 OWN_FILES = (records.MANIFEST, records.PLAN, records.JOURNAL)
@@ -37,15 +30,15 @@ class Export(NamedTuple):
     """Where it goes; None: to its own file in the run folder. `-`: stdout."""
 
     @property
-    def printed(self) -> bool:
-        """Does it go to stdout?"""
+    def to_stdout(self) -> bool:
+        """True if the report is printed."""
         return self.file == STDOUT
 
 
 def check_output(reporters: Iterable[Reporter], output: Output) -> list[Export]:
-    """What is to be exported; BenchError for what cannot be: to be asked before a run sends anything."""
+    """Return what is to be exported. BenchError for what cannot be: call this before a run sends anything."""
     exports = check_exports(reporters, output.exports)
-    if output.as_json and any(export.printed for export in exports):
+    if output.as_json and any(export.to_stdout for export in exports):
         raise BenchError("--json and --export NAME=- both want stdout; leave one out, or name a file")
     if output.junit:
         check_no_record(f"--junit {output.junit}", output.junit)
@@ -53,21 +46,21 @@ def check_output(reporters: Iterable[Reporter], output: Output) -> list[Export]:
 
 
 def check_exports(reporters: Iterable[Reporter], exports: Sequence[str]) -> list[Export]:
-    """What `--export NAME[=FILE]` asks for. BenchError for an unknown name, and for a file that has no place."""
+    """Parse `--export NAME[=FILE]`. BenchError for an unknown name, and for a file that has no place."""
     known = {reporter.name: reporter for reporter in reporters}
     found = [_export(known, text) for text in exports]
-    by_filename([*filter(_is_always, known.values()), *_beside(found)])
-    if sum(export.printed for export in found) > 1:
+    by_filename([*(reporter for reporter in known.values() if reporter.always), *_exports_to_folder(found)])
+    if sum(export.to_stdout for export in found) > 1:
         raise BenchError("--export: only one report can go to stdout; give the others a file: NAME=FILE")
     _check_apart(found)
     return found
 
 
 def _check_apart(exports: Iterable[Export]) -> None:
-    """BenchError where two of them go to one file: the second would replace the first."""
+    """Raise BenchError where two exports go to one file: the second would replace the first."""
     taken: dict[Path, str] = {}
     for one in exports:
-        if one.file is None or one.printed:
+        if one.file is None or one.to_stdout:
             continue
         if (other := taken.setdefault(one.file.resolve(), one.reporter.name)) != one.reporter.name:
             raise BenchError(f"--export: {other} and {one.reporter.name} both go to {one.file}; give each its own file")
@@ -97,31 +90,28 @@ def _place(text: str, file: str) -> Path:
 
 
 def check_no_record(option: str, path: Path) -> None:
-    """BenchError where this would go over a record of a run: no report could be made of that run again."""
+    """Raise BenchError where `path` is a record of a run: no report could be made of that run again."""
     folder = path.resolve().parent
     if is_record(path.resolve().name) and (folder / records.MANIFEST).is_file():
         raise BenchError(f"{option}: {path.name} is a record of the run in {folder.name}; name another file")
 
 
 def is_record(name: str) -> bool:
-    """Is that the name of a file that the run itself writes?"""
+    """Return True if the run itself writes a file of this name."""
     key = name.casefold()  # on some disks Plan.json is plan.json
     return key in OWN_FILES or key.endswith((".parquet", ".part"))
 
 
-def _is_always(reporter: Reporter) -> bool:
-    return reporter.always
-
-
-def _beside(exports: Iterable[Export]) -> list[Reporter]:
-    """Those that are only written because they were named."""
-    named = {one.reporter.name: one.reporter for one in exports if one.file is None and not one.reporter.always}
-    return list(named.values())
+def _exports_to_folder(exports: Iterable[Export]) -> list[Reporter]:
+    """Return the reporters whose file is in the run folder only because it was named."""
+    return list(
+        {one.reporter.name: one.reporter for one in exports if one.file is None and not one.reporter.always}.values()
+    )
 
 
 def write_exports(exports: Iterable[Export], summary: Summary) -> list[Path]:
-    """Write those that have a file of their own choice; all are rendered before the first is written."""
-    texts = {one.file: render(one.reporter, summary) for one in exports if one.file and not one.printed}
+    """Write the exports whose file was named; all are rendered before the first is written."""
+    texts = {one.file: render(one.reporter, summary) for one in exports if one.file and not one.to_stdout}
     for path, text in texts.items():
         try:
             path.write_bytes(text)
@@ -133,8 +123,8 @@ def write_exports(exports: Iterable[Export], summary: Summary) -> list[Path]:
 def write_reports(
     run: Path, summary: Summary, reporters: Iterable[Reporter], exports: Iterable[Export] = ()
 ) -> list[Path]:
-    """Write into the run folder what is always written and what was named. All is rendered before it is written."""
-    chosen = [*filter(_is_always, reporters), *_beside(exports)]
+    """Write into the run folder what is always written and what was named; all is rendered before it is written."""
+    chosen = [*(reporter for reporter in reporters if reporter.always), *_exports_to_folder(exports)]
     texts = {run / name: render(reporter, summary) for name, reporter in by_filename(chosen).items()}
     try:
         write_whole(texts)
@@ -143,8 +133,23 @@ def write_reports(
     return list(texts)
 
 
+def write_comparison(folder: Path, comparison: Comparison) -> list[Path]:
+    """Write a comparison in every format into the folder of the current run. OSError where it is locked."""
+    texts = {folder / name: render(comparison) for name, render in COMPARISON_FORMATS.items()}
+    write_whole({file: text.encode() if isinstance(text, str) else text for file, text in texts.items()})
+    return list(texts)
+
+
+def open_page(page: Path) -> None:
+    """Open a page in the browser; where there is none, say where the page is."""
+    if not page.is_file():
+        say(f"--open: there is no {page} in this run")
+    elif not webbrowser.open(page.resolve().as_uri()):
+        say(f"--open: no browser was found; open {page.resolve()} yourself")
+
+
 def by_filename(reporters: Iterable[Reporter]) -> dict[str, Reporter]:
-    """Those that write a file. BenchError for one that would write elsewhere, or over a file that is not its own."""
+    """Return the reporters that write a file. BenchError for one that would write elsewhere, or over another's file."""
     found: dict[str, Reporter] = {}
     taken: dict[str, str] = {}
     for reporter in reporters:
@@ -162,7 +167,7 @@ def by_filename(reporters: Iterable[Reporter]) -> dict[str, Reporter]:
 
 
 def render(reporter: Reporter, summary: Summary) -> bytes:
-    """A reporter's text as bytes; what a plugin does wrong becomes one line that names it."""
+    """Render a report as bytes; a plugin's exception becomes a BenchError that names it."""
     try:
         text = reporter.render(summary)
     except Exception as error:

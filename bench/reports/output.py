@@ -1,4 +1,4 @@
-"""What the options say about the end of `bench run`, `bench report` and `bench compare`: files, form, and the gate."""
+"""Hold the options about the end of `bench run`, `bench report` and `bench compare`: files, form, and the gate."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ NAMES = frozenset(field.name for field in fields(Output))
 
 
 def output_from(options: Mapping[str, Any]) -> Output:
-    """Those of the options that are about the output."""
+    """Pick the options that are about the output."""
     return Output(**{name: value for name, value in options.items() if name in NAMES})
 
 
 def baseline_of(output: Output) -> Baseline | None:
-    """As the manifest has it: the target and the model that the others are compared with; None where neither is."""
-    with_baseline_path = {"target": output.baseline_target, "model": output.baseline_model}
-    return with_baseline_path if any(with_baseline_path.values()) else None
+    """Return the target and model to compare with, as the manifest has them; None where neither was named."""
+    names = {"target": output.baseline_target, "model": output.baseline_model}
+    return names if any(names.values()) else None
 
 
 def with_baseline_path(output: Output, out: Path) -> Output:
-    """The stored run of `--baseline` as a path: found now, so that `latest` is not the run that is about to begin."""
+    """Resolve `--baseline` to a path, before a run begins that would be `latest` itself."""
     return replace(output, baseline=str(find_run(out, output.baseline))) if output.baseline else output

@@ -1,4 +1,4 @@
-"""`pytest-benchmark.json`: the times of the ok trials in the form that pytest-benchmark stores and compares."""
+"""Write `pytest-benchmark.json`: the times of the ok trials as pytest-benchmark stores and compares them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import orjson
 
 from bench.core.row import Row
 from bench.core.summary import Cell, Ecdf, Summary
+from bench.reports.data_files import finite_json
 
 FORMAT = "5.1.0"
 """Version of pytest-benchmark whose format this is."""
@@ -18,7 +19,7 @@ Benchmark = dict[str, Any]
 
 
 def render_pytest_benchmark(summary: Summary) -> bytes:
-    """One benchmark for each cell and time; a cell that may not be believed has none, and `streambench` says why."""
+    """Write a benchmark of each cell and time; cells that may not be believed have none, and `streambench` says why."""
     value = {
         "machine_info": _machine(summary.environment),
         "commit_info": _commit(summary.environment),
@@ -36,13 +37,13 @@ def render_pytest_benchmark(summary: Summary) -> bytes:
 
 
 def _unfit(cell: Cell) -> str:
-    """Why nobody should compare its numbers: the file has no other place that `compare` would show."""
+    """Return why the cell's numbers should not be compared: the file has no place for it that `compare` would show."""
     reasons = {"INVALID": cell.invalid, "SATURATED": cell.saturated, "not measured": cell.unsupported}
     return "; ".join(f"{name}: {reason}" for name, reason in reasons.items() if reason)
 
 
 def _benchmarks(summary: Summary, cell: Cell) -> Iterator[Benchmark]:
-    """Those of which there was an ok trial."""
+    """Yield a benchmark for each time that an ok trial has."""
     streamed = {"ttft": cell.curves.get("ttft"), "ttfu": cell.first_useful, "total": cell.curves.get("total")}
     curves_of: dict[str, dict[str, Ecdf | None]] = {"streamed": streamed, "blocking": {"total": cell.blocking_total}}
     for delivery, curves in curves_of.items():
@@ -52,7 +53,7 @@ def _benchmarks(summary: Summary, cell: Cell) -> Iterator[Benchmark]:
 
 
 def _benchmark(cell: Cell, delivery: str, metric: str, curve: Ecdf, row: Row | None) -> Benchmark:
-    """The name is the same in every run of this cell, unlike its label: `compare` matches by it."""
+    """Make a benchmark whose name, unlike the cell's label, is the same in every run: `compare` matches by it."""
     key = cell.key._asdict() | {"delivery": delivery, "metric": metric}
     param = "-".join(filter(None, cell.key[1:]))
     name = f"{cell.key.scenario} {metric} {delivery}"
@@ -69,20 +70,16 @@ def _benchmark(cell: Cell, delivery: str, metric: str, curve: Ecdf, row: Row | N
 
 
 def _extra(curve: Ecdf, row: Row | None) -> dict[str, Any]:
-    """What the statistics cannot say: failed trials are in none of them, and the median has an interval."""
+    """Return what the statistics leave out: failed trials, and the interval of the median."""
     told = {"offered": curve.offered, "not in the statistics": curve.offered - len(curve.values)}
     if row is None:
         return told
-    of_all = {name: _number(getattr(row, name)) for name in ("estimate", "low", "high")}
+    of_all = finite_json({name: getattr(row, name) for name in ("estimate", "low", "high")})
     return told | {"p50 of all offered, ms": of_all, "failed": row.failed, "note": row.note}
 
 
-def _number(value: float | None) -> float | str | None:
-    return "inf" if value == float("inf") else value
-
-
 def stats(data: Sequence[float]) -> dict[str, Any]:
-    """pytest-benchmark's statistics of at least one time in s, `data` ascending."""
+    """Compute pytest-benchmark's statistics of at least one time in s, `data` ascending."""
     total, mean, spread = sum(data), fmean(data), stdev(data) if len(data) > 1 else 0
     q1, q3 = _quartiles(data)
     fence = 1.5 * (q3 - q1)
@@ -110,7 +107,7 @@ def stats(data: Sequence[float]) -> dict[str, Any]:
 
 
 def _quartiles(data: Sequence[float]) -> tuple[float, float]:
-    """The mean of the medians of the halves with and without the middle one; both are the same of an even number."""
+    """Return the means of the medians of the halves with and without the middle value."""
     half, rest = len(data) // 2, -(-len(data) // 2)
     if not half:
         return data[0], data[0]
@@ -118,12 +115,12 @@ def _quartiles(data: Sequence[float]) -> tuple[float, float]:
 
 
 def _number_outside(data: Sequence[float], low: float, high: float) -> int:
-    """How many are outside of both."""
+    """Count the values outside of `low` to `high`."""
     return bisect_left(data, low) + len(data) - bisect_right(data, high)
 
 
 def _machine(environment: Mapping[str, str]) -> dict[str, Any]:
-    """No host name: the manifest has none."""
+    """Describe the machine, without a host name."""
     names = ("platform", "cpus", "memory_gib", "python_build")
     found = {name: environment[name] for name in names if name in environment}
     cpu = {"brand_raw": environment.get("cpu_model", ""), "count": environment.get("cpus", "")}

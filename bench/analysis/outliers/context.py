@@ -1,4 +1,4 @@
-"""What was recorded while an outlier ran, and what is usual among the others of its cell."""
+"""Collect what was recorded while an outlier ran, and what is usual among the others of its cell."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PAUSES = ("gc_pause", "loop_lag")
 """Probes that tell for how long the client stood still."""
 
 
-class Far(NamedTuple):
+class FarTrial(NamedTuple):
     """An outlier, before its cause is looked for."""
 
     trial_id: int
@@ -31,11 +31,11 @@ class Far(NamedTuple):
 
     @property
     def excess(self) -> float:
-        """ms above the median."""
+        """Return how far the trial is above the median, in ms."""
         return self.ms - self.median
 
 
-class Trial(NamedTuple):
+class TrialTimes(NamedTuple):
     """Of `trials`; NaN where it is not known."""
 
     t_origin: float
@@ -44,7 +44,7 @@ class Trial(NamedTuple):
     output_tokens: float
 
 
-class Attempt(NamedTuple):
+class AttemptTimes(NamedTuple):
     """Of `attempts`; NaN where it is not known."""
 
     attempt: float
@@ -56,7 +56,7 @@ class Attempt(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Others:
+class UsualTrial:
     """What is usual among the ok trials of a cell and delivery."""
 
     retries: float
@@ -69,40 +69,40 @@ class Others:
 
 
 @dataclass(frozen=True)
-class Seen:
+class Context:
     """What was recorded of an outlier."""
 
-    far: Far
-    trial: Trial
-    attempts: Sequence[Attempt]
+    far: FarTrial
+    trial: TrialTimes
+    attempts: Sequence[AttemptTimes]
     """Those that had begun when it was over."""
-    others: Others
+    others: UsualTrial
     pauses: Mapping[str, float]
     """The longest of each kind that it met, in ms."""
 
 
-def seen(frames: RunFrames, listed: Sequence[Far]) -> Iterator[Seen]:
-    """Of each of them, in order."""
+def contexts(frames: RunFrames, listed: Sequence[FarTrial]) -> Iterator[Context]:
+    """Yield the context of each outlier, in order."""
     attempts, trial_ids = frames.tables["attempts"], [far.trial_id for far in listed]
     opened = attempts.loc[attempts["t_connect"].notna(), "trial_id"].dropna()
     arms = sorted({(far.cell, far.delivery) for far in listed})
-    others = {arm: _others(frames, *arm, opened) for arm in arms}
-    pauses = {cell: _pauses(frames.tables["probes"], cell) for cell, _ in arms}
+    others = {arm: _usual(frames, *arm, opened) for arm in arms}
+    pauses = {cell: _long_pauses(frames.tables["probes"], cell) for cell, _ in arms}
     tried = _attempts(attempts, trial_ids)
     trials = frames.trials.loc[trial_ids]
-    known = (Trial(*row) for row in _numbers(trials[list(Trial._fields)]))
+    known = (TrialTimes(*row) for row in _numbers(trials[list(TrialTimes._fields)]))
     for far, trial, worker in zip(listed, known, workers(trials), strict=True):
         end = trial.t_origin + far.ms * MS
-        met = _met(pauses[far.cell], worker, trial.t_origin, end)
+        met = _pauses_met(pauses[far.cell], worker, trial.t_origin, end)
         begun = [attempt for attempt in tried.get(far.trial_id, []) if not attempt.t_start >= end]
-        yield Seen(far, trial, begun, others[far.cell, far.delivery], met)
+        yield Context(far, trial, begun, others[far.cell, far.delivery], met)
 
 
-def _others(frames: RunFrames, cell: int, delivery: str, opened: pd.Series[int]) -> Others:
+def _usual(frames: RunFrames, cell: int, delivery: str, opened: pd.Series[int]) -> UsualTrial:
     mine = frames.trials[(frames.trials["cell"] == cell).fillna(value=False)]
     ok = mine[((mine["status"] == "ok") & (mine["delivery"] == delivery)).fillna(value=False)]
     begun = mine["t_origin"].to_numpy(dtype=np.float64, na_value=np.inf)
-    return Others(
+    return UsualTrial(
         retries=_median(ok["attempts"] - ok["requests"]),
         tokens=_median(ok["output_tokens"]),
         opened=float(ok.index.isin(opened).mean()),
@@ -114,12 +114,12 @@ def _median(values: pd.Series[float]) -> float:
     return float(values.dropna().astype("float64").median())
 
 
-def _attempts(attempts: pd.DataFrame, trial_ids: Sequence[int]) -> dict[int, list[Attempt]]:
-    """By trial, in order."""
+def _attempts(attempts: pd.DataFrame, trial_ids: Sequence[int]) -> dict[int, list[AttemptTimes]]:
+    """Return the attempts of each trial, in order."""
     mine = attempts[attempts["trial_id"].isin(trial_ids)].sort_values(["trial_id", "request", "attempt"])
-    found: dict[int, list[Attempt]] = {}
-    for trial_id, row in zip(mine["trial_id"].tolist(), _numbers(mine[list(Attempt._fields)]), strict=True):
-        found.setdefault(int(trial_id), []).append(Attempt(*row))
+    found: dict[int, list[AttemptTimes]] = {}
+    for trial_id, row in zip(mine["trial_id"].tolist(), _numbers(mine[list(AttemptTimes._fields)]), strict=True):
+        found.setdefault(int(trial_id), []).append(AttemptTimes(*row))
     return found
 
 
@@ -128,14 +128,14 @@ def _numbers(rows: pd.DataFrame) -> list[list[float]]:
     return numbers
 
 
-def _pauses(probes: pd.DataFrame, cell: int) -> pd.DataFrame:
-    """The long ones that were noted while this cell ran: most beats are in time."""
+def _long_pauses(probes: pd.DataFrame, cell: int) -> pd.DataFrame:
+    """Select the long pauses that were noted while this cell ran; most beats are in time."""
     long = probes["name"].isin(list(PAUSES)) & (probes["cell"] == cell) & (probes["value"] > LATE_MS)
     return probes[long.fillna(value=False)]
 
 
-def _met(pauses: pd.DataFrame, worker: str, start: float, end: float) -> Mapping[str, float]:
-    """Of each kind the longest part inside the trial (ns), in its own process; in ms."""
+def _pauses_met(pauses: pd.DataFrame, worker: str, start: float, end: float) -> Mapping[str, float]:
+    """Return of each kind the longest part inside the trial (`start` to `end`, ns), in its own process; in ms."""
     own = pauses[workers(pauses) == worker]
     over, lasted = (own[name].to_numpy(dtype=np.float64) for name in ("t", "value"))
     inside = (np.minimum(over, end) - np.maximum(over - lasted * MS, start)) / MS

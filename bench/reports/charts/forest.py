@@ -11,15 +11,15 @@ from bench.analysis.wording import both
 from bench.core.comparison import Change, Comparison
 from bench.reports.charts import style
 from bench.reports.charts.chart import Chart
-from bench.reports.charts.strips import Kind, Strip, spec
+from bench.reports.charts.strips import MarkKind, Strip, spec
 
 MOST_STRIPS = 40
 WORSE, BETTER, OTHER, UNCLEAR = "worse", "better", "changed", "not clear"
 KINDS = (
-    Kind(WORSE, style.VERMILION, "square"),
-    Kind(BETTER, style.GREEN, "triangle-up"),
-    Kind(OTHER, style.SKY, "diamond"),
-    Kind(UNCLEAR, style.GREY, "circle"),
+    MarkKind(WORSE, style.VERMILION, "square"),
+    MarkKind(BETTER, style.GREEN, "triangle-up"),
+    MarkKind(OTHER, style.SKY, "diamond"),
+    MarkKind(UNCLEAR, style.GREY, "circle"),
 )
 FURTHEST = 20.0
 """Ratios beyond this factor are drawn at the edge."""
@@ -35,7 +35,7 @@ CAPTION = (
 
 
 def forest_chart(comparison: Comparison) -> Chart:
-    """The changes that have a ratio, the first of them; in the table also those that have none, with the reason."""
+    """Draw the first changes that have a ratio; the table also has those without, with the reason."""
     known = [change for change in comparison.changes if change.ratio is not None]
     drawn, without = known[:MOST_STRIPS], len(comparison.changes) - len(known)
     caption = CAPTION.format(baseline=comparison.baseline.name)
@@ -56,7 +56,7 @@ def _goes_on(change: Change) -> bool:
 
 
 def verdict(change: Change) -> str:
-    """By the interval alone: better, worse, changed (where neither is), or not clear."""
+    """Return better, worse, changed (where neither is better), or not clear, by the interval alone."""
     if change.ratio is None or change.low is None or change.high is None or change.low <= 0 <= change.high:
         return UNCLEAR
     if change.better == "neither":
@@ -65,12 +65,12 @@ def verdict(change: Change) -> str:
 
 
 def name(change: Change) -> str:
-    """What the change is of."""
+    """Return what the change is of."""
     return " ".join(filter(None, (change.label, change.metric, change.statistic, change.delivery)))
 
 
 def ratio_text(change: Change) -> str:
-    """`+10.2 % [+8.1, +12.4]`, or why there is none."""
+    """Return `+10.2 % [+8.1, +12.4]`, or why there is no ratio."""
     if change.ratio is None:
         return f"n/a ({change.note})" if change.note else "n/a"
     return f"{style.percent(change.ratio, sign=True)} {_interval(change.low, change.high, 100.0)}".strip()
@@ -79,10 +79,10 @@ def ratio_text(change: Change) -> str:
 def _interval(low: float | None, high: float | None, times: float) -> str:
     if low is None or high is None:
         return ""
-    return f"[{_signed(low * times)}, {_signed(high * times)}]"
+    return f"[{_signed_number(low * times)}, {_signed_number(high * times)}]"
 
 
-def _signed(x: float) -> str:
+def _signed_number(x: float) -> str:
     if math.isinf(x):
         return "∞" if x > 0 else "-∞"
     return f"{x:+,.0f}" if abs(x) >= 1000 else f"{x:+.1f}"
@@ -93,7 +93,7 @@ def _difference(change: Change) -> str:
         return ""
     times, unit = (100.0, "%") if change.unit in {"share", "ratio"} else (1.0, change.unit)
     ends = _interval(change.difference_low, change.difference_high, times)
-    return " ".join(filter(None, (_signed(change.difference * times), unit, ends)))
+    return " ".join(filter(None, (_signed_number(change.difference * times), unit, ends)))
 
 
 def _row(change: Change) -> style.Row:
@@ -120,7 +120,7 @@ def _spec(changes: Sequence[Change]) -> style.Spec:
 
 
 def _domain(changes: Sequence[Change]) -> tuple[float, float]:
-    """As factors, with 1 inside, and a little room."""
+    """Return the ends of the axis as factors, with 1 inside and a little room."""
     ends = [
         1 + end
         for change in changes
@@ -134,7 +134,7 @@ def _domain(changes: Sequence[Change]) -> tuple[float, float]:
 
 
 def _labels(low: float, high: float) -> list[float]:
-    """Zero and the round percentages that are inside and not too near each other."""
+    """Return zero and the round percentages that are inside and not too near each other."""
     inside = [share for share in (*DOWN, *UP) if low <= 1 + share <= high]
     apart = math.log(high / low) / 9
     shown: list[float] = [0.0]

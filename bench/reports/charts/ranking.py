@@ -14,14 +14,14 @@ from bench.core.summary import Summary
 from bench.reports.charts import style
 from bench.reports.charts.chart import Chart
 from bench.reports.charts.forest import ratio_text
-from bench.reports.charts.strips import Kind, Strip, spec
+from bench.reports.charts.strips import MarkKind, Strip, spec
 
-KINDS = (Kind("streamed", style.BLUE, "circle"),)
+KINDS = (MarkKind("streamed", style.BLUE, "circle"),)
 CAPTION = "Median time to the first useful piece, streamed, with its 95 % interval, fastest first."
 
 
 def ranking_chart(ranking: Ranking, summary: Summary) -> Chart | None:
-    """None where fewer than two have a finite median."""
+    """Draw the medians of a ranking; None where fewer than two have a finite median."""
     found = [(entry, _median(entry, summary)) for entry in ranking.entries]
     known = [(entry, row) for entry, row in found if row and row.estimate is not None and math.isfinite(row.estimate)]
     if len(known) < 2:

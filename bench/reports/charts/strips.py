@@ -1,4 +1,4 @@
-"""One above another: a name, a number with its interval as a mark below. The names need no room beside the plot."""
+"""Draw numbers one above another: a name, and below it a mark with its interval. Names need no room at the side."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ class Strip(NamedTuple):
     kind: str
 
 
-class Kind(NamedTuple):
-    """How marks are drawn."""
+class MarkKind(NamedTuple):
+    """How the marks of a kind are drawn."""
 
     name: str
     color: str
     shape: str
 
 
-def spec(strips: Sequence[Strip], kinds: Sequence[Kind], x_of: XOf, line: float | None = None) -> style.Spec:
-    """As Vega-Lite, from above in the order given; `x_of`: the axis, for a field; `line`: where an upright one is."""
+def spec(strips: Sequence[Strip], kinds: Sequence[MarkKind], x_of: XOf, line: float | None = None) -> style.Spec:
+    """Return the specification, from above in the order given; `x_of` makes the axis of a field; `line` is upright."""
     rows = [
         {"i": i, "x": one.at, "low": one.low, "high": one.high, "kind": one.kind, "name": one.name, "text": one.text}
         for i, one in enumerate(strips)

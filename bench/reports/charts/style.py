@@ -1,4 +1,4 @@
-"""What all charts have in common: colours, shapes, units, text of numbers, and the data as a table."""
+"""Share what charts have in common: colours, shapes, units, text of numbers, and the data as a table."""
 
 from __future__ import annotations
 
@@ -43,55 +43,55 @@ class Unit(NamedTuple):
 
 
 def unit_of(longest_ms: float) -> Unit:
-    """Milliseconds, or seconds from 10 s on."""
+    """Return milliseconds, or seconds from 10 s on."""
     return Unit(1000.0, "s") if longest_ms > 10_000 else Unit(1.0, "ms")
 
 
 def time(ms: float) -> str:
-    """A time as text: `0.35 ms`, `120 ms`, `12.3 s`."""
+    """Write a time as `0.35 ms`, `120 ms` or `12.3 s`."""
     return f"{ms / 1000:.1f} s" if ms > 10_000 else milliseconds(ms)
 
 
 def percent(share: float, *, sign: bool = False) -> str:
-    """A fraction as text: `12.5 %`; with its sign `+12.5 %`."""
+    """Write a fraction as `12.5 %`, with its sign as `+12.5 %`."""
     return f"{100 * share:{'+' if sign else ''}.1f} %" if math.isfinite(share) else "∞" if share > 0 else "-∞"
 
 
 def data(rows: Data) -> alt.Chart:
-    """A chart of these rows, without a mark."""
+    """Make a chart of these rows, without a mark."""
     with debug_mode(False):  # else altair checks every row, which takes longer than all the rest
         return alt.Chart(alt.InlineData(values=tuple(dict(row) for row in rows)))  # a list would often be copied
 
 
 def color_by(field: str, names: Iterable[str], colors: Iterable[str], legend: alt.Legend | None = LEGEND) -> alt.Color:
-    """Colour by the names in a field."""
+    """Tell the names in a field apart by colour."""
     return alt.Color(f"{field}:N", title=None, scale=names_to(names, colors), legend=legend)
 
 
 def names_to(names: Iterable[str], values: Iterable[Any]) -> alt.Scale:
-    """The scale from names to colours, dashes or shapes."""
+    """Make the scale from names to colours, dashes or shapes."""
     return alt.Scale(domain=list(names), range=list(values))
 
 
 def color_by_delivery(field: str = "delivery") -> alt.Color:
-    """Colour of streamed and of blocking."""
+    """Tell streamed and blocking apart by colour."""
     return color_by(field, COLORS, COLORS.values())
 
 
 def dash_by(field: str, names: Iterable[str]) -> alt.StrokeDash:
-    """The same by dashes, for lines."""
+    """Tell the names in a field apart by dashes, for lines."""
     names = list(names)
     return alt.StrokeDash(f"{field}:N", title=None, legend=LEGEND, scale=names_to(names, DASHES[: len(names)]))
 
 
 def shape_by(field: str, names: Iterable[str]) -> alt.Shape:
-    """The same by shapes, for points."""
+    """Tell the names in a field apart by shapes, for points."""
     names = list(names)
     return alt.Shape(f"{field}:N", title=None, legend=LEGEND, scale=names_to(names, SHAPES[: len(names)]))
 
 
 def finish(chart: alt.Chart | alt.LayerChart | alt.FacetChart, height: int = HEIGHT) -> Spec:
-    """As wide as the page allows, without a background of its own; colours of text and axes come from the page.
+    """Return the specification, as wide as the page allows; background and colours of text come from the page.
 
     Only single and layered views can be that: those side by side or one above another have widths of their own.
     """
@@ -107,14 +107,14 @@ def finish(chart: alt.Chart | alt.LayerChart | alt.FacetChart, height: int = HEI
 def with_table(
     title: str, caption: str, alternative: str, spec: Spec, heads: Sequence[str], rows: Sequence[Row]
 ) -> Chart:
-    """The chart with its data as a table, of which the caption says what was left out."""
+    """Make the chart with its data as a table, of which the caption says what was left out."""
     every = max(1, math.ceil(len(rows) / MOST_ROWS))
     said = f" Table: every {ordinal(every)} of {len(rows)} rows." if every > 1 else ""
     return Chart(title, caption + said, alternative, spec, tuple(heads), tuple(rows[::every]))
 
 
 def log_values(low: float, high: float) -> list[float]:
-    """Round numbers for a log axis from one to the other: by decades; of few decades 1, 2 and 5 in each, or all."""
+    """Return round numbers for a log axis: by decades; of few decades 1, 2 and 5 in each, or all."""
     decades = [10.0**k for k in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)]
     for parts in ((1, 2, 5) if high / low < 1e4 else (1,), range(1, 10)):
         found = [decade * part for decade in decades for part in parts if low <= decade * part <= high]
@@ -124,25 +124,25 @@ def log_values(low: float, high: float) -> list[float]:
 
 
 def ordinal(n: int) -> str:
-    """`2nd`, `3rd`, `11th`."""
+    """Write a number as `2nd`, `3rd` or `11th`."""
     last = "th" if n % 100 in {11, 12, 13} else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
     return f"{n}{last}"
 
 
 def with_warning(caption: str, cell: Cell) -> str:
-    """The caption; of a cell whose times may not be believed with the word for it (its part of the page says why)."""
+    """Add a warning to the caption of a cell whose times may not be believed; the cell's part of the page says why."""
     word = unfit(cell)
     return f"{caption} {word}: shown, but no evidence." if word else caption
 
 
 def evenly(n: int, most: int) -> list[int]:
-    """At most so many indices of n, evenly spread, the first and the last among them."""
+    """Return at most `most` indices of n, evenly spread, the first and the last among them."""
     if n <= most:
         return list(range(n))
     return sorted({round(i * (n - 1) / (most - 1)) for i in range(most)})
 
 
 def thin(points: Sequence[tuple[float, float]], width: float) -> list[tuple[float, float]]:
-    """Of points in ascending x, the last one in each of `COLUMNS` parts of the width: more cannot be seen."""
+    """Keep of points in ascending x the last in each of `COLUMNS` parts of the width: more cannot be seen."""
     last = {int(point[0] * COLUMNS / width): point for point in points}
     return list(last.values())

@@ -1,10 +1,10 @@
-"""`compare.md`: a comparison where Markdown is read."""
+"""Write `compare.md`: a comparison where Markdown is read."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bench.core.comparison import Change, Comparison
+from bench.core.comparison import Comparison
 from bench.reports.markdown import text
 from bench.reports.tables import changes as words
 
@@ -13,7 +13,7 @@ MOST_NOTES = 30
 
 
 def render_markdown(comparison: Comparison) -> str:
-    """The same in full."""
+    """Write the comparison in Markdown, at most `MOST_ROWS` changes."""
     return "\n".join(_lines(comparison)) + "\n"
 
 
@@ -27,7 +27,7 @@ def _lines(comparison: Comparison) -> Iterator[str]:
     yield from (text(words.sentence(comparison)), "")
     shown = words.select_shown(comparison).changes
     yield from (f"| {' | '.join(words.HEADS)} |", "| --- | ---: | ---: | ---: | ---: | --- |")
-    yield from (_row(change) for change in shown[:MOST_ROWS])
+    yield from (f"| {' | '.join(map(text, words.fields(change)))} |" for change in shown[:MOST_ROWS])
     yield ""
     if len(shown) > MOST_ROWS:
         yield f"… and {len(shown) - MOST_ROWS} more, in `compare.json`."
@@ -36,7 +36,3 @@ def _lines(comparison: Comparison) -> Iterator[str]:
     yield ""
     yield from (f"- {text(line)}" for line in comparison.unmatched)
     yield from (f"- {text(line)}" for line in list(words.notes(shown))[:MOST_NOTES])
-
-
-def _row(change: Change) -> str:
-    return f"| {' | '.join(map(text, words.fields(change)))} |"

@@ -1,4 +1,4 @@
-"""A comparison on the terminal: at most 100 columns and 40 lines."""
+"""Write a comparison on the terminal, in at most 100 columns and 40 lines."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ HEADS = (
 
 
 def render_terminal(comparison: Comparison, width: int = WIDEST) -> str:
-    """Who with whom, what speaks against it, the answer, the numbers that differ, and what cannot be seen."""
+    """Write both sides, what speaks against comparing them, the answer, what differs, and what cannot be seen."""
     return "\n".join(escape_control(line).rstrip() for line in _lines(comparison, min(width, WIDEST))) + "\n"
 
 
@@ -56,7 +56,7 @@ def _lines(comparison: Comparison, width: int) -> Iterator[str]:
 
 
 def _cut(text: str, width: int) -> str:
-    """One line of it, its spaces as they are."""
+    """Cut the text to one line, its spaces as they are."""
     return text if len(text) <= width else f"{text[: width - 2].rstrip()} …"
 
 
@@ -67,7 +67,7 @@ def _lead_paragraph(word: str, text: str, width: int, *, most: int) -> list[str]
 
 
 def _table(changes: tuple[Change, ...], width: int) -> Iterator[str]:
-    """What differs, and the medians that the sentence is about."""
+    """Tabulate what differs, and the medians that the sentence is about."""
     shown = [one for one in words.most_telling(changes) if words.is_leading(one) or outcome(one) not in SILENT]
     rows = [(_texts(change), "") for change in shown[:MOST_ROWS]]
     if not rows:

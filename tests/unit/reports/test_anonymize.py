@@ -73,7 +73,7 @@ def planted(summary: Summary, host: str, said: str) -> Summary:
 def test_a_planted_host_is_in_no_output(host: str, form: str) -> None:
     """Whatever it is called and however it is written; the numbers stay, and each report says what was done."""
     summary = planted(real(), host, FORMS[form](host))
-    hidden = Aliases.of(summary).in_summary(summary)
+    hidden = Aliases.from_summary(summary).in_summary(summary)
     for render in (render_terminal, render_markdown, render_csv, lambda s: render_json(s).decode()):
         text = render(hidden)
         assert host.strip("[]").casefold() not in text.casefold()
@@ -86,7 +86,7 @@ def test_a_planted_host_is_in_no_output(host: str, form: str) -> None:
 def test_the_page_has_no_host_either() -> None:
     """HTML says what was done, and has neither host, nor the path of the URL, nor a folder, nor a proxy."""
     summary = planted(real(), "planted.host.example", "planted.host.example:9 refused")
-    page = render_html(Aliases.of(summary).in_summary(summary))
+    page = render_html(Aliases.from_summary(summary).in_summary(summary))
     assert "anonymized: " in page
     for secret in ("planted", "host.example", "teams/blue", "/srv/", "1.1 proxy"):
         assert secret not in page
@@ -104,14 +104,14 @@ def test_this_machine_and_its_user_are_hidden() -> None:
     """The name of the machine, and the home folder in whatever an error says."""
     said = f"File /home/ada/work/rag.py on {platform.node()}"
     summary = planted(real(), "planted.example", said)
-    (failure, *_) = Aliases.of(summary).in_summary(summary).failures
+    (failure, *_) = Aliases.from_summary(summary).in_summary(summary).failures
     assert failure.error.startswith("File ~/work/rag.py on host-")
 
 
 def test_words_of_ours_stay() -> None:
     """A host that is called like a metric leaves the metrics alone; a word within another is no host."""
     summary = planted(real(), "total", "total")
-    hidden = Aliases.of(summary).in_summary(summary)
+    hidden = Aliases.from_summary(summary).in_summary(summary)
     assert {row.metric for row in hidden.rows} == {row.metric for row in real().rows}
     assert Aliases(["gpu"]).text("gpu gpus") == "host-1 gpus"
 
@@ -120,7 +120,7 @@ def test_hosts_that_stand_in_no_address_are_hidden() -> None:
     """Of errors: an IPv6 address, a name with its port, a name of a private network; a line of a file stays."""
     said = "fe80::1%eth0, 2001:db8::99: via px.corp.example:31; no db.internal; rag.py:12 at 12:34:56, std::x, 5.0.1"
     summary = planted(real(), "planted.example", said)
-    (failure, *_) = Aliases.of(summary).in_summary(summary).failures
+    (failure, *_) = Aliases.from_summary(summary).in_summary(summary).failures
     assert re.sub("host-[0-9]+", "H", failure.error) == "H, H: via H:31; no H; rag.py:12 at 12:34:56, std::x, 5.0.1"
 
 
@@ -128,5 +128,7 @@ def test_no_folder_of_the_command_line_is_left() -> None:
     """Neither relative ones, nor another user's, nor those of Windows; a plain path of the project loses its folder."""
     summary = planted(real(), "planted.example", "")
     command = ["../../ada/x.py", "~ada/y.py", "C:\\work\\ada\\z.py", "--out=/srv/ada/reports", "./rag.py", "a/b"]
-    hidden = Aliases.of(summary).in_summary(replace(summary, manifest={**summary.manifest, "command": command}))
+    hidden = Aliases.from_summary(summary).in_summary(
+        replace(summary, manifest={**summary.manifest, "command": command})
+    )
     assert hidden.manifest["command"] == ["…/x.py", "…/y.py", "…/z.py", "--out=…/reports", "…/rag.py", "a/b"]

@@ -20,8 +20,8 @@ from bench.core.errors import BenchError
 from bench.core.metrics import METRICS, definitions
 from bench.core.row import CellKey, Row
 from bench.core.summary import Cell, Ecdf, Summary, Trust
-from bench.reports.comparison.files import write_comparison
 from bench.reports.comparison.terminal import render_terminal
+from bench.reports.files import write_comparison
 from bench.reports.tables import changes as words
 from tests.support.synthetic import Truth, make_run
 

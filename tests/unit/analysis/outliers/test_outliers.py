@@ -11,7 +11,7 @@ import pytest
 
 from bench.analysis.build import build
 from bench.analysis.outliers import outliers as fences
-from bench.analysis.outliers.outliers import MILD, SEVERE, beyond, outliers
+from bench.analysis.outliers.outliers import MILD, SEVERE, above_fence, outliers
 from bench.analysis.tables import load
 from bench.core.summary import Outlier
 from tests.support.synthetic import Truth, make_run
@@ -118,7 +118,7 @@ def test_few_trials_have_no_outliers(tmp_path: Path) -> None:
 def test_normal_samples_have_few() -> None:
     """Of a normal law 0.35 % lie beyond the inner fence and 1 in 850,000 beyond the outer one; only late ones count."""
     values = pd.Series(np.random.default_rng(3).normal(100, 10, 1000))
-    found = beyond(values, 0, "streamed", "total")
+    found = above_fence(values, 0, "streamed", "total")
     assert 0 < len(found) <= 12
     assert (found["ms"] > found["median"]).all()
     assert found["distance"].between(MILD, SEVERE).all()
@@ -126,7 +126,7 @@ def test_normal_samples_have_few() -> None:
 
 def test_without_a_scale_there_are_no_outliers() -> None:
     """Where most trials took equally long, nothing says how far is far."""
-    assert beyond(pd.Series([5.0] * 30 + [6.0]), 0, "streamed", "total").empty
+    assert above_fence(pd.Series([5.0] * 30 + [6.0]), 0, "streamed", "total").empty
 
 
 def test_a_long_list_is_cut_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
