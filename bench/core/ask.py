@@ -1,4 +1,4 @@
-"""From a scenario's prompt to a ready-made `Ask`: pure, and the same for every measuring process."""
+"""Make a ready-made `Ask` from a scenario's prompt, the same in every measuring process."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NOT_OF_THE_ROW = {"prompt", "messages", "shared_prefix", "output_tokens", "id", 
 
 
 def nonce_text(bits: int) -> str:
-    """64 random bits as the text that goes in front of a prompt's own text: always 18 characters."""
+    """Write 64 random bits as the text that goes in front of a prompt's own text: always 18 characters."""
     return f"[{bits & (2**64 - 1):016x}]"
 
 
@@ -54,7 +54,7 @@ def make_ask(
     params: BaseModel | None = None,
     sim: Sequence[Mapping[str, Any]] = (),
 ) -> Ask:
-    """One input, ready to be sent. `sim`: what the simulator shall answer, unless the prompt says it itself."""
+    """Make one input, ready to be sent. `sim`: what the simulator shall answer, unless the prompt says it itself."""
     row: dict[str, Any] = {"prompt": prompt} if isinstance(prompt, str) else dict(prompt)
     messages = with_nonce(_messages(row), nonce, part=_TEXT_PART[api], shared=row.get("shared_prefix", ""))
     tokens: int | None = row.get("output_tokens") or options.output_tokens
@@ -82,7 +82,7 @@ _TEXT_PART: Mapping[Api, str] = {"responses": "input_text", "chat": "text"}
 def with_nonce(
     messages: Sequence[Mapping[str, Any]], nonce: str, *, part: str = "input_text", shared: str = ""
 ) -> list[dict[str, Any]]:
-    """The messages with the nonce in front of the first: no prefix cache can know any of them.
+    """Put the nonce in front of the first message: no prefix cache can know any of them.
 
     `part` is the API's type for a part of text, for content that comes in parts. `shared`: text that other prompts have
     in front too; the nonce stands behind it, so that a cache can know this much and no more.
@@ -96,7 +96,7 @@ def with_nonce(
 
 
 def text_of(message: Mapping[str, Any]) -> str:
-    """The text of a message, also of one whose content comes in parts."""
+    """Return the text of a message, also of one whose content comes in parts."""
     content = message["content"]
     return content if isinstance(content, str) else "".join(str(part.get("text", "")) for part in content)
 
@@ -114,7 +114,7 @@ def _extras(
     *,
     length: str,
 ) -> dict[str, Any]:
-    """Length, temperature and body extras; for the simulator its control field instead of a cap on the length."""
+    """Return length, temperature and body extras; for the simulator its control field instead of a length."""
     extras: dict[str, Any] = {} if options.temperature is None else {"temperature": options.temperature}
     if target.extra_body:
         extras["extra_body"] = dict(target.extra_body)

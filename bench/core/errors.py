@@ -41,9 +41,9 @@ _FEW = 8
 
 
 def unknown(kind: str, name: str, known: Iterable[str], *, hint: str = "") -> BenchError:
-    """The error for a name that is not among the known ones.
+    """Make the error for a name that is not among the known ones, with the nearest name, or all if they are few.
 
-    It says the nearest name; where none is near, all names if they are few. `hint` says where to see them all.
+    `hint` says where to see them all.
     """
     names = sorted(set(known))
     near = get_close_matches(name, names, n=1)

@@ -1,6 +1,6 @@
-"""What Linux says of itself in files: how fast the processors may run, what this process may use, how long it waits.
+"""What Linux says of itself in files: how fast the processors may run, what this process may use, how long tasks wait.
 
-Elsewhere, and where a file is missing, there is no answer: None, or an empty mapping. `root` is for tests.
+Elsewhere, and where a file is missing, the answer is None or an empty mapping. `root` is for tests.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _UNLIMITED = 2**60
 
 
 def text(path: Path) -> str:
-    """A file's text; empty when it cannot be read."""
+    """Read a file's text; "" when it cannot be read."""
     try:
         return path.read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
@@ -24,18 +24,18 @@ def text(path: Path) -> str:
 
 
 def boot(root: Path = ROOT) -> str | None:
-    """What tells this start of this machine from every other; hashed, for it goes over the network."""
+    """Return what tells this start of this machine from every other; hashed, because it goes over the network."""
     found = text(root / "proc/sys/kernel/random/boot_id")
     return sha256(found.encode()).hexdigest()[:16] if found else None
 
 
 def governor(root: Path = ROOT) -> str | None:
-    """How the first processor chooses its frequency: `performance`, `powersave`, …"""
+    """Return how the first processor chooses its frequency: `performance`, `powersave` or another governor."""
     return text(root / _CPU / "cpu0/cpufreq/scaling_governor") or None
 
 
 def turbo(root: Path = ROOT) -> bool | None:
-    """May processors run above their nominal frequency?"""
+    """Return True if processors may run above their nominal frequency."""
     if off := text(root / _CPU / "intel_pstate/no_turbo"):
         return off == "0"
     boost = text(root / _CPU / "cpufreq/boost")
@@ -43,14 +43,14 @@ def turbo(root: Path = ROOT) -> bool | None:
 
 
 def limits(root: Path = ROOT) -> dict[str, float]:
-    """What the control groups of this process allow it: `cpus` and `memory_gib`, each only where there is a limit."""
+    """Return what the control groups allow this process: `cpus` and `memory_gib`, each only where there is a limit."""
     cpus, memory = min(_cpus(root), default=None), min(_memory(root), default=None)
     found = {"cpus": cpus, "memory_gib": None if memory is None else memory / 2**30}
     return {name: round(value, 2) for name, value in found.items() if value is not None}
 
 
 def _cpus(root: Path) -> Iterator[float]:
-    """The processor limit of each group, in whole processors."""
+    """Yield the processor limit of each group, in whole processors."""
     for group in _groups(root, "cpu"):
         quota, _, period = text(group / "cpu.max").partition(" ")
         quota, period = quota or text(group / "cpu.cfs_quota_us"), period or text(group / "cpu.cfs_period_us")
@@ -59,7 +59,7 @@ def _cpus(root: Path) -> Iterator[float]:
 
 
 def _memory(root: Path) -> Iterator[int]:
-    """The memory limit of each group, in bytes."""
+    """Yield the memory limit of each group, in bytes."""
     for group in _groups(root, "memory"):
         for name in ("memory.max", "memory.limit_in_bytes"):
             limit = text(group / name)
@@ -68,7 +68,7 @@ def _memory(root: Path) -> Iterator[int]:
 
 
 def _groups(root: Path, controller: str) -> Iterator[Path]:
-    """The folders of this process's control groups, of both versions, and of all groups around them."""
+    """Yield the folders of this process's control groups, of both versions, and of all groups around them."""
     top = root / "sys/fs/cgroup"
     for line in text(root / "proc/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
@@ -82,7 +82,7 @@ def _groups(root: Path, controller: str) -> Iterator[Path]:
 
 
 def pressure(root: Path = ROOT) -> dict[str, float]:
-    """Share of the last 10 s, in percent, in which some task waited for `cpu`, `memory` or `io`; where known."""
+    """Return the percentage of the last 10 s in which some task waited, for `cpu`, `memory` and `io` where known."""
     found = {}
     for name in ("cpu", "memory", "io"):
         some = text(root / "proc/pressure" / name).partition("\n")[0]

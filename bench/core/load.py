@@ -1,4 +1,4 @@
-"""How many trials run at a time, or how many begin in a second. Pure."""
+"""How many trials run at a time, or how many begin in a second."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class Load:
 
     @property
     def open_loop(self) -> bool:
-        """Does a trial begin when the schedule says so, whatever has become of the earlier ones?"""
+        """True where a trial begins when the schedule says so, regardless of the earlier ones."""
         return self.rate is not None
 
     @property
     def heavy(self) -> bool:
-        """Is a CPU needed for reading alone?"""
+        """True where reading alone needs a CPU."""
         return (self.rate or self.concurrency or 0) >= HEAVY
 
     @property
@@ -34,17 +34,17 @@ class Load:
 
     @property
     def place(self) -> tuple[bool, float]:
-        """To sort by: closed loop first, then by size."""
+        """A key to sort by: closed loop first, then by size."""
         return self.open_loop, self.rate if self.rate is not None else float(self.concurrency or 0)
 
 
 HEAVY = 32
-"""From so many at a time, or beginning in a second, decoding an answer would take the CPU from reading others."""
+"""From this many at a time, or in a second, on, decoding an answer would take the CPU from reading others."""
 ALONE = Load(concurrency=1)
 
 
 def parse_load(label: str) -> Load:
-    """The load with this label. Raises ValueError on any other text."""
+    """Parse the label of a load. Raises `ValueError` for any other text."""
     kind, _, number = label.partition("=")
     if kind == "c":
         return Load(concurrency=int(number))

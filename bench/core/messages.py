@@ -12,7 +12,7 @@ class Sink(Protocol):
     alive: bool
 
     def say(self, line: str) -> None:
-        """Show it."""
+        """Show a line."""
 
 
 _views: list[Sink] = []
@@ -20,7 +20,7 @@ _views: list[Sink] = []
 
 
 def say(line: str) -> None:
-    """A line on stderr; a live view moves down for it."""
+    """Print a line on stderr; a live view moves down for it."""
     if _views and _views[-1].alive:
         _views[-1].say(line)
         return

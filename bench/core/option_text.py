@@ -1,4 +1,4 @@
-"""Option texts that are made of parts (`5,10,20`): each part with its column, for errors that say where."""
+"""Split option texts that are made of parts (`5,10,20`), each part with its column, for errors that say where."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ class OptionPart:
     """The text that it is part of, as typed."""
 
     def wrong(self, what: str) -> BenchError:
-        """The error for this part: the option's text, the column, what is wrong and what to write instead."""
+        """Make the error for this part: the option's text, the column, what is wrong and what to write instead."""
         shown = self.whole if len(self.whole) <= _LONGEST else self.whole[: _LONGEST - 1] + "…"
         return BenchError(f"{shown!r}, column {self.column}: {what}")
 
     def number(self) -> float | None:
-        """The part as a decimal number without a sign; None where it is none. Infinite where it is too large."""
+        """Read the part as a decimal number without a sign; None where it is none, infinite where it is too large."""
         return float(self.text) if _PLAIN.fullmatch(self.text) else None
 
     def skip(self, length: int) -> OptionPart:
-        """What is left of it behind its first characters."""
+        """Return the part without its first characters."""
         return next(parts(self.text[length:], None, self.whole, self.column + length))
 
 
 def parts(text: str, separator: str | None, whole: str | None = None, column: int = 1) -> Iterator[OptionPart]:
-    """The stretches between the separators, empty ones too; `None`: the text is one.
+    """Yield the stretches between the separators, empty ones too; without a separator the text is one.
 
     `whole` and `column`: the option's text and the place in it, where `text` is only a part of that.
     """

@@ -1,4 +1,4 @@
-"""`-P NAME.key=a,b`: the parameters of scenarios, as pydantic models and as the text that names a cell. Pure."""
+"""`-P NAME.key=a,b`: the parameters of scenarios, as pydantic models and as the text that names a cell."""
 
 from __future__ import annotations
 
@@ -23,39 +23,40 @@ CLOSING = {"[": "]", "{": "}", "(": ")"}
 
 
 def chosen_params(options: Sequence[str], scenarios: Sequence[Scenario]) -> dict[str, list[str]]:
-    """By scenario, the parameters of each of its cells as `cell_text`: every combination of what `-P` says.
+    """Return by scenario the parameters of each of its cells as `cell_text`: every combination of what `-P` says.
 
-    Without parameters that is one empty text. BenchError names the option, and what is meant or allowed.
+    Without parameters that is one empty text. Raises `BenchError` with the option, and what is meant or allowed.
     """
     given = _parse_options(options)
     known = {scenario.name: scenario for scenario in scenarios}
     for name, keys in given.items():
         if name not in known:
-            raise unknown("scenario", name, known, hint=_not_chosen(name, keys))
+            hint = f"-P {name}.{next(iter(keys))}: it is none of those chosen; to run it, name it as well"
+            raise unknown("scenario", name, known, hint=hint)
         _check_keys(known[name], keys)
     return {scenario.name: list(_cells(scenario, given.get(scenario.name, {}))) for scenario in scenarios}
 
 
 def instance(scenario: Scenario, text: str) -> BaseModel | None:
-    """The parameters that `cell_text` wrote; with an empty text the defaults. None for a scenario that has none."""
+    """Parse what `cell_text` wrote; "" gives the defaults. Returns None for a scenario without parameters."""
     if scenario.params is None:
         return None
     return scenario.params.model_validate_json(text or "{}")
 
 
 def cell_text(params: BaseModel) -> str:
-    """All fields as compact JSON, sorted by name: the same parameters are the same text."""
+    """Write all fields as compact JSON, sorted by name: the same parameters are the same text."""
     fields = params.model_dump(mode="json", by_alias=True, round_trip=True)
     return json.dumps(fields, sort_keys=True, separators=(",", ":"))
 
 
 def default_text(scenario: Scenario) -> str:
-    """The defaults of a scenario's parameters as text; empty when it has none."""
+    """Return the defaults of a scenario's parameters as `cell_text`; "" for a scenario without parameters."""
     return cell_text(scenario.params()) if scenario.params else ""
 
 
 def field_defaults(model: type[BaseModel]) -> dict[str, Any]:
-    """The keys that may be set, and their defaults."""
+    """Return the keys that may be set, and their defaults."""
     return json.loads(cell_text(model()))  # type: ignore[no-any-return]
 
 
@@ -64,7 +65,7 @@ _PARTS = re.compile(r'"(?:[^"\\]|\\.)*(?:"|$)|\\.|.', re.DOTALL)
 
 
 def split_values(text: str) -> list[str]:
-    """Values between commas; a comma inside of brackets or quotes belongs to its value."""
+    """Split at commas; a comma inside of brackets or quotes belongs to its value."""
     values, depth, start = list[str](), list[str](), 0
     for part in _PARTS.finditer(text):
         if part[0] in CLOSING:
@@ -88,10 +89,6 @@ def _parse_options(options: Sequence[str]) -> ParamValues:
     return given
 
 
-def _not_chosen(name: str, keys: Mapping[str, object]) -> str:
-    return f"-P {name}.{next(iter(keys))}: it is none of those chosen; to run it, name it as well"
-
-
 def _check_keys(scenario: Scenario, keys: Mapping[str, object]) -> None:
     if scenario.params is None:
         raise BenchError(f"-P {scenario.name}.{next(iter(keys))}: scenario {scenario.name!r} has no parameters")
@@ -110,7 +107,7 @@ def _cells(scenario: Scenario, given: Mapping[str, Sequence[str]]) -> Iterator[s
 
 
 def _valid_text(scenario: Scenario, texts: Mapping[str, str]) -> str:
-    """One combination: each text is taken as JSON where that fits the field, else as the text itself."""
+    """Validate one combination: each text is taken as JSON where that fits the field, else as the text itself."""
     assert scenario.params is not None  # noqa: S101  (asked by the callers)
     first: ValidationError | None = None
     for values in product(*map(_readings, texts.values())):
@@ -132,7 +129,7 @@ def _readings(text: str) -> list[Any]:
 
 
 def _message(scenario: Scenario, texts: Mapping[str, str], error: ValidationError | None) -> str:
-    """pydantic's first complaint on one line, with the option that it is about."""
+    """Write pydantic's first complaint on one line, with the option that it is about."""
     problem = error.errors(include_url=False, include_context=False)[0] if error else {"loc": (), "msg": ""}
     loc = problem["loc"]
     key = str(loc[0]) if loc and str(loc[0]) in texts else None

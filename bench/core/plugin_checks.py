@@ -1,4 +1,4 @@
-"""Is what a plugin says of its scenarios and targets something that bench understands?"""
+"""Check that bench understands what a plugin says of its scenarios and targets; each raises `BenchError`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench.core.scenario import API_NAMES, NEEDS, Prompt, Scenario
 
 
 def check_declared(scenario: Scenario, where: str) -> None:
-    """Its name, needs, connection, parameters and scripts. BenchError that begins with `where`."""
+    """Check a scenario's name, needs, connection, parameters and scripts. The error begins with `where`."""
     if scenario.name == "all":
         raise BenchError(f"{where}: `bench run all` means every scenario; choose another name")
     check_words(scenario.needs, where, "needs", NEEDS)
@@ -23,19 +23,21 @@ def check_declared(scenario: Scenario, where: str) -> None:
             f"{where}: `setup` must be a function with @asynccontextmanager above it (@contextmanager for a plain one)"
         )
     _check_params(scenario, where)
-    _check_requests(scenario, where)
+    requests: object = scenario.requests  # plugins are seldom type-checked
+    if not callable(requests) and not (isinstance(requests, int) and requests >= 1):
+        raise BenchError(f"{where}: `requests` is a number from 1, or a function of the parameters that gives one")
     if scenario.sim:
         check_sim(scenario.sim, where)
     check_prompt_scripts(scenario.prompts, where)
 
 
 def check_lacks(words: Iterable[str], where: str) -> None:
-    """Are these what a target can lack: capabilities, or an API?"""
+    """Check that these are what a target can lack: capabilities, or an API."""
     check_words(words, where, "lacks", [*NEEDS, *API_NAMES])
 
 
 def check_words(words: Iterable[str], where: str, name: str, known: Collection[str]) -> None:
-    """Is each of these words known?"""
+    """Check that each of these words is known."""
     if isinstance(words, str):
         raise BenchError(f'{where}: `{name}` is a list: ["{words}"]')
     for word in words:
@@ -44,14 +46,14 @@ def check_words(words: Iterable[str], where: str, name: str, known: Collection[s
 
 
 def check_prompt_scripts(prompts: Iterable[Prompt], where: str) -> None:
-    """Is each prompt's `sim`, where it has one, a script?"""
+    """Check that each prompt's `sim`, where it has one, is a script."""
     for number, prompt in enumerate(prompts):
         if isinstance(prompt, Mapping) and "sim" in prompt:
             check_sim(prompt["sim"], f"{where}: prompt {number + 1}")
 
 
 def check_sim(sim: object, where: str) -> None:
-    """Is it a script that the simulator understands? The error names the turn and the key."""
+    """Check that the simulator understands a script. The error names the turn and the key."""
     from bench.core.script import Turn  # noqa: PLC0415  (most plugins have none)
 
     if not isinstance(sim, list | tuple) or not sim or not all(isinstance(turn, Mapping) for turn in sim):
@@ -63,12 +65,6 @@ def check_sim(sim: object, where: str) -> None:
             first = error.errors(include_url=False, include_context=False)[0]
             place = ".".join([f"sim[{number}]", *map(str, first["loc"])])
             raise BenchError(f"{where}: {place}: {first['msg']} (docs/simulator.md, Scripts)") from error
-
-
-def _check_requests(scenario: Scenario, where: str) -> None:
-    requests: object = scenario.requests  # plugins are seldom type-checked
-    if not callable(requests) and not (isinstance(requests, int) and requests >= 1):
-        raise BenchError(f"{where}: `requests` is a number from 1, or a function of the parameters that gives one")
 
 
 def _check_params(scenario: Scenario, where: str) -> None:

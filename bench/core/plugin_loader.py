@@ -1,4 +1,4 @@
-"""Finds, loads and checks plugins: entry points, the built-in folder, and files or folders the user names."""
+"""Find, load and check plugins: entry points, the built-in folder, and files or folders the user names."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ class Registry:
     manager: pluggy.PluginManager
 
     def plugin_targets(self) -> list[Target]:
-        """The targets, each saying which plugin it is from."""
+        """Return the targets, each saying which plugin it is from."""
         return [replace(target, source=found.source) for target, found in self.targets.values()]
 
 
 def builtin_folder() -> Path:
-    """`bench/plugins` in a wheel, `plugins` beside the package in a checkout and an editable install."""
+    """Return `bench/plugins` in a wheel, `plugins` beside the package in a checkout and an editable install."""
     package = Path(__file__).parent.parent
     inside = package / "plugins"
     return inside if inside.is_dir() else package.parent / "plugins"
@@ -82,7 +82,7 @@ def load(files: Sequence[Path] = (), folders: Sequence[Path] = ()) -> Registry:
 
 def _all_plugins(files: Sequence[Path], folders: Sequence[Path]) -> Iterable[LoadedPlugin]:
     yield from _from_entry_points()
-    yield _reporters()
+    yield LoadedPlugin(importlib.import_module(BUILT_IN), "built in (reporters)", None)
     named = [*sorted(builtin_folder().glob("*.py")), *files, *(f for folder in folders for f in _files_of(folder))]
     for path in dict.fromkeys(file.resolve() for file in named):
         built_in = path.parent == builtin_folder().resolve()
@@ -110,10 +110,6 @@ BUILT_IN = "bench.reports.builtin"
 """The built-in reporters, by name: no import of a room above this one."""
 
 
-def _reporters() -> LoadedPlugin:
-    return LoadedPlugin(importlib.import_module(BUILT_IN), "built in (reporters)", None)
-
-
 def load_file(path: Path) -> ModuleType:
     """Execute a plugin file under a name of its own: never importable by that name, never from the current folder.
 
@@ -138,7 +134,7 @@ def load_file(path: Path) -> ModuleType:
 
 
 def _describe(error: BaseException) -> str:
-    """The error and the innermost line it came from, on one line."""
+    """Write the error and the innermost line it came from, on one line."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
@@ -160,7 +156,7 @@ def _register(manager: pluggy.PluginManager, plugin: LoadedPlugin) -> LoadedPlug
 
 
 def _collect(manager: pluggy.PluginManager, found: Sequence[LoadedPlugin], hook: str) -> dict[str, Any]:
-    """What each plugin registers through one hook, by name, sorted. Two of one name are an error naming both."""
+    """Collect what each plugin registers through one hook, sorted by name. Two of one name are an error naming both."""
     kind = hook.removeprefix("register_")
     named: dict[str, tuple[Any, LoadedPlugin]] = {}
     for plugin in found:
@@ -183,7 +179,7 @@ def _call(manager: pluggy.PluginManager, plugin: LoadedPlugin, hook: str) -> lis
 
 
 def _check(item: object, kind: str, plugin: LoadedPlugin) -> None:
-    """Is it of the right type, and can the runner call it?"""
+    """Check that an item is of the right type, and that the runner can call it."""
     expected = {"scenarios": Scenario, "targets": Target, "reporters": Reporter}[kind]
     if not isinstance(item, expected):
         raise BenchError(f"plugin {plugin.source}: register_{kind} gave {item!r}; it must yield {expected.__name__}s")

@@ -40,12 +40,12 @@ Setup = Callable[[Any, "Ask"], AbstractAsyncContextManager[Any] | AbstractContex
 
 
 def is_useful(piece: object) -> bool:
-    """The default of `Scenario.useful`: text with a non-space character, or any other piece that is not None."""
+    """Accept text with a non-space character, or any other piece that is not None: the default of `Scenario.useful`."""
     return bool(piece.strip()) if isinstance(piece, str) else piece is not None
 
 
 def join(pieces: Sequence[Any]) -> Any:
-    """The default of `Scenario.assemble`: all text pieces in order."""
+    """Join all text pieces in order: the default of `Scenario.assemble`."""
     return "".join(pieces)
 
 
@@ -119,7 +119,7 @@ class Scenario:
         return self._says("Expect")
 
     def _says(self, word: str) -> str:
-        """That paragraph of the docstring, on one line."""
+        """Return the paragraph of the docstring that begins with a word, on one line."""
         found = re.search(_PARAGRAPH.format(word), self._doc, re.MULTILINE | re.DOTALL)
         return " ".join(found[1].split()) if found else ""
 
@@ -184,7 +184,7 @@ class Ask:
 
 
 def canonical(result: Any) -> bytes:
-    """A result as bytes that are equal when two deliveries gave the same answer.
+    """Return a result as bytes that are equal when two deliveries gave the same answer.
 
     Text as UTF-8, pydantic models and other values as JSON with sorted keys, anything else by `repr`.
     """
@@ -200,12 +200,12 @@ def canonical(result: Any) -> bytes:
 
 
 def is_sync(scenario: Scenario) -> bool:
-    """Is `streamed` a plain generator? Then both functions run in a thread, with the synchronous client."""
+    """Return True if `streamed` is a plain generator: both functions then run in a thread, with the sync client."""
     return inspect.isgeneratorfunction(scenario.streamed)
 
 
 def fault_of(scenario: Scenario) -> str | None:
-    """What is wrong with the kinds of the scenario's functions, in one line; None when nothing is."""
+    """Say in one line what is wrong with the kinds of the scenario's functions; None when nothing is."""
     sync = is_sync(scenario)
     if not sync and not inspect.isasyncgenfunction(scenario.streamed):
         return "`streamed` must be a generator: `async def`, or `def` for the synchronous client, with a `yield` in it"

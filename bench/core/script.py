@@ -1,4 +1,4 @@
-"""What a script says of one answer: `Scenario(sim=[...])`, `bench serve --script FILE`, and the conformance set.
+"""The format of scripted answers: `Scenario(sim=[...])`, `bench serve --script FILE`, and the conformance set.
 
 `Turn` is the one definition of the format; docs/simulator.md ("Scripts") is generated from it.
 """

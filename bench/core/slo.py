@@ -1,4 +1,4 @@
-"""`--slo ttft=500ms`: what an answer must keep to, so that it counts towards goodput. Pure."""
+"""`--slo ttft=500ms`: what an answer must keep to, so that it counts towards goodput."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Slo:
 
 
 def parse_slo(text: str) -> Slo:
-    """`ttft=500ms` → the limit. BenchError with the column for anything else."""
+    """Parse `ttft=500ms`. Raises `BenchError` with the column for anything else."""
     name, *rest = parts(text, "=")
     if len(rest) != 1:
         raise OptionPart(text.strip(), 1, text).wrong(f"no METRIC=LIMIT; write for instance {EXAMPLE}")
@@ -50,7 +50,7 @@ def parse_slo(text: str) -> Slo:
 
 
 def parse_slos(texts: Sequence[str]) -> tuple[Slo, ...]:
-    """All `--slo` of a run, in their order. BenchError where one is wrong, or two are about the same metric."""
+    """Parse all `--slo` of a run. Raises `BenchError` where one is wrong, or two are about the same metric."""
     slos = tuple(map(parse_slo, texts))
     seen: dict[str, Slo] = {}
     for slo in slos:
@@ -61,7 +61,7 @@ def parse_slos(texts: Sequence[str]) -> tuple[Slo, ...]:
 
 
 def _limit(part: OptionPart) -> tuple[float, str]:
-    """(ms, the limit without spaces) of a number with its unit."""
+    """Parse a number with its unit into ms, and into the limit without spaces."""
     unit = re.search(r"[^\W\d]*$", part.text)
     end = unit.start() if unit else len(part.text)
     number = OptionPart(part.text[:end].strip(), part.column, part.whole).number()

@@ -1,4 +1,4 @@
-"""What counts as a stall of a stream: one rule for the records and for the pictures. Pure."""
+"""What counts as a stall of a stream: one rule for the records and for the charts."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ STALL_TIMES = 5
 
 
 def stall_limit(usual: float) -> float:
-    """ns above which a gap is a stall in an answer with this median gap: 200 ms, or 50 ms and five times the median."""
+    """Return the ns above which a gap is a stall: 200 ms, or 50 ms and five times the median gap of the answer."""
     return min(STALL_NS, max(STALL_MIN_NS, STALL_TIMES * usual))
 
 
 def stalls(stamps: Sequence[int]) -> tuple[int, int]:
-    """(number, ns beyond the median gap) of the gaps over the limit."""
+    """Count the gaps over the limit, and the ns by which they exceed the median gap."""
     gaps = list(map(sub, stamps[1:], stamps))
     if not gaps:
         return 0, 0

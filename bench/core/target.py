@@ -43,7 +43,7 @@ class Target:
 
     @property
     def simulated(self) -> bool:
-        """Is this the embedded simulator?"""
+        """True for the embedded simulator."""
         return self.name == SIM
 
     @property
@@ -58,16 +58,14 @@ class Target:
 
     @property
     def free(self) -> bool:
-        """The simulator, or this machine's own loopback without a price: nothing is spent there.
-
-        With a price it is a gateway, to something that costs.
-        """
+        """True for the simulator, and for this machine's own loopback without a price: nothing is spent there."""
+        # with a price it is a gateway, to something that costs
         costs = self.price is not None and self.price.input + self.price.output > 0
         return self.simulated or (is_loopback(urlsplit(self.base_url or "").hostname or "") and not costs)
 
 
 def is_loopback(host: str) -> bool:
-    """Is this host name this machine?"""
+    """Return True if the host name means this machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -92,7 +90,7 @@ _SENSITIVE_HEADER = re.compile(r"auth|key|token|secret|cookie|password", re.IGNO
 
 
 def check_base_url(url: str, where: str) -> str:
-    """The URL without trailing slashes; an error unless it is http(s) with a host and nothing secret inside."""
+    """Return the URL without trailing slashes. Raises unless it is http(s) with a host and nothing secret inside."""
     try:
         parts = urlsplit(url.strip())
         sound = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
@@ -111,7 +109,7 @@ def check_base_url(url: str, where: str) -> str:
 
 
 def check_variable(name: str, where: str) -> str:
-    """The name of an environment variable. The text itself is never repeated: it may be a key."""
+    """Return the name of an environment variable. The error never repeats the text itself: it may be a key."""
     if not _VARIABLE_NAME.fullmatch(name):
         raise BenchError(
             f"{where}: not the name of an environment variable; export the key and give the variable's name "
@@ -121,7 +119,7 @@ def check_variable(name: str, where: str) -> str:
 
 
 def parse_header(text: str) -> tuple[str, str]:
-    """`Name: value` → (name, value); the value may say `${VARIABLE}`, which is looked up when it is sent."""
+    """Parse `Name: value`; the value may say `${VARIABLE}`, which is looked up when the header is sent."""
     name, colon, value = text.partition(":")
     if not colon or not _HEADER_NAME.fullmatch(name.strip()):
         raise BenchError("-H/--header: expected 'Name: value'")
@@ -129,7 +127,7 @@ def parse_header(text: str) -> tuple[str, str]:
 
 
 def check_header(name: str, value: str, where: str) -> tuple[str, str]:
-    """The header as (name, value) when it can be sent and its placeholders name variables."""
+    """Return (name, value). Raises unless the header can be sent and its placeholders name variables."""
     if not _HEADER_NAME.fullmatch(name):
         raise BenchError(f"{where}: {name!r} is not the name of a header")
     if _UNSENDABLE.search(value):
@@ -141,12 +139,12 @@ def check_header(name: str, value: str, where: str) -> tuple[str, str]:
 
 
 def is_sensitive(name: str) -> bool:
-    """Does a header of this name usually carry a secret?"""
+    """Return True if a header of this name usually carries a secret."""
     return bool(_SENSITIVE_HEADER.search(name))
 
 
 def key_for(target: Target, environ: Mapping[str, str]) -> str:
-    """The key to send to a target: what its variable holds, or a dummy where it names none."""
+    """Return the key to send to a target: what its variable holds, or a dummy where it names none."""
     if target.api_key_env is None:
         return DUMMY_KEY
     advice = "export it, or name another variable with --api-key-env"
@@ -154,12 +152,12 @@ def key_for(target: Target, environ: Mapping[str, str]) -> str:
 
 
 def expanded_headers(target: Target, environ: Mapping[str, str]) -> dict[str, str]:
-    """The target's headers with every `${VARIABLE}` replaced by what it holds: to be sent, never stored."""
+    """Replace every `${VARIABLE}` in the target's headers by what it holds: to be sent, never stored."""
     return {_spelling(name): _expand(name, value, target, environ) for name, value in target.headers.items()}
 
 
 def secrets_of(target: Target, environ: Mapping[str, str]) -> set[str]:
-    """All that may be secret about a target: its key, the values of its headers and of the variables they name."""
+    """Return all that may be secret about a target: its key, the values of its headers and of their variables."""
     variables = {match[1] for value in target.headers.values() for match in _PLACEHOLDER.finditer(value)}
     key = set() if target.api_key_env is None else {key_for(target, environ)}
     return key | set(expanded_headers(target, environ).values()) | {environ[name] for name in variables}

@@ -1,4 +1,4 @@
-"""Text files that users give: read whole, as UTF-8, each error with its place."""
+"""Read text files that users give as UTF-8, each error with its place."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from bench.core.errors import BenchError
 
 
 def read_text(path: Path) -> str:
-    """The file's text without a byte-order mark, line ends as they are."""
+    """Read a file's text, without a byte-order mark, line ends as they are."""
     try:
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:

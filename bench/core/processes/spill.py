@@ -59,7 +59,7 @@ class Spill:
         return b"".join(parts)
 
     def close(self) -> None:
-        """The file is gone with this."""
+        """Close the file, which removes it."""
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -75,7 +75,7 @@ class Spill:
         return self._file.fileno()
 
     def _room(self, length: int) -> int:
-        """The offset of a free place of this size, else the end of the file."""
+        """Return the offset of a free place of this size, else the end of the file."""
         size_class = _size_class(length)
         if self._free[size_class]:
             return self._free[size_class].pop()
