@@ -8,11 +8,12 @@ PIP := $(PY) pip --quiet --disable-pip-version-check
 TORCH := .venv-torch
 LITELLM := .venv-litellm
 PYTHONS := $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11)
-# Two passes: tests that time nothing share the processors, then those marked alone run one after the other.
-# Where ARGS leaves one pass without a test (pytest exits with 5), the other decides.
-TEST := $(PY) pytest
-SIDE := --numprocesses logical --maxprocesses 4 --dist loadfile
+# Three passes: tests that time nothing share the processors; those marked paced mostly wait, four at a time; those
+# marked alone run one after the other. Where ARGS leaves a pass without a test (pytest exits with 5), the others decide.
 NONE := $(if $(ARGS),|| test $$? -eq 5)
+SHARED := --pass shared --numprocesses logical --maxprocesses 4 --dist loadfile
+PACED := --pass paced --numprocesses 4 --dist worksteal
+ALONE := --pass alone
 FIT := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 
 .PHONY: run test test-all coverage check bench sample transformers litellm clean help
@@ -21,18 +22,20 @@ run: $(VENV)/.run  ## bench run: measure the embedded simulator and show the rep
 	@$(PY) bench run $(ARGS)
 
 test: check  ## formatter, linter, types and every test that is not slow
-	@$(TEST) $(SIDE) -m "not slow and not alone" $(ARGS) $(NONE)
-	@$(TEST) -m "not slow and alone" $(ARGS) $(NONE)
+	@$(PY) pytest $(SHARED) -m "not slow" $(ARGS) $(NONE)
+	@$(PY) pytest $(ALONE) --pass paced -m "not slow" $(ARGS) $(NONE)
 	@echo 'Left out: the slow tests. All of them: make test-all'
 
 test-all: check  ## the same with every test; those that need node, nginx, LiteLLM or transformers skip without it
-	@$(TEST) $(SIDE) -m "not alone" $(ARGS) $(NONE)
-	@$(TEST) -m "alone" $(ARGS) $(NONE)
+	@$(PY) pytest $(SHARED) $(ARGS) $(NONE)
+	@$(PY) pytest $(PACED) $(ARGS) $(NONE)
+	@$(PY) pytest $(ALONE) $(ARGS) $(NONE)
 
-coverage: $(VENV)/.dev  ## lines of bench/ and plugins/ that any test runs, in all processes; build/coverage/index.html
-	@$(PY) coverage erase
-	@$(PY) coverage run -m pytest $(SIDE) -m "not alone" $(ARGS) $(NONE)
-	@$(PY) coverage run -m pytest -m "alone" $(ARGS) $(NONE)
+coverage: $(VENV)/.dev  ## lines of bench/ and plugins/ that tests run, in whatever process: build/coverage/index.html
+	@rm -rf build/coverage && mkdir -p build/coverage
+	@$(PY) coverage run -m pytest $(SHARED) $(ARGS) $(NONE)
+	@$(PY) coverage run -m pytest $(PACED) $(ARGS) $(NONE)
+	@$(PY) coverage run -m pytest $(ALONE) $(ARGS) $(NONE)
 	@$(PY) coverage combine --quiet
 	@$(PY) coverage html --quiet --directory build/coverage
 	@$(PY) coverage report
@@ -44,7 +47,7 @@ check: $(VENV)/.dev  ## formatter, linter, imports between the rooms, and types 
 	@$(PY) mypy
 
 bench: $(VENV)/.dev  ## how fast the hot paths are (pytest-benchmark)
-	@$(TEST) tests/benchmarks --benchmark-enable --benchmark-only $(ARGS)
+	@$(PY) pytest tests/benchmarks --benchmark-enable --benchmark-only $(ARGS)
 
 sample: $(VENV)/.run  ## make reports/sample anew
 	@rm -rf build/sample

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import hypothesis
 import pytest
@@ -19,9 +19,29 @@ PROXIES = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
 OLDEST_NODE = (20, 15)
 """aimock's."""
 
+PASSES = ("alone", "paced", "shared")
+"""One test at a time; several that mostly wait; as many as there are processors."""
+
 # On a busy machine an example can take longer than hypothesis' 200 ms; that says nothing about the code.
 hypothesis.settings.register_profile("no deadline", deadline=None)
 hypothesis.settings.load_profile("no deadline")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the Makefile run the tests in passes, on top of whatever -m and -k choose."""
+    parser.addoption("--pass", action="append", dest="passes", choices=PASSES, help="Only the tests of this pass.")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the tests of the passes asked for."""
+    passes: Sequence[str] = config.getoption("passes") or PASSES
+    config.hook.pytest_deselected(items=[item for item in items if pass_of(item) not in passes])
+    items[:] = [item for item in items if pass_of(item) in passes]
+
+
+def pass_of(item: pytest.Item) -> str:
+    """Name the pass of a test: by its mark, or `shared`."""
+    return next((name for name in PASSES if item.get_closest_marker(name)), "shared")
 
 
 @pytest.fixture(scope="session", autouse=True)

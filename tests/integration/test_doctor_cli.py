@@ -20,7 +20,7 @@ from tests.support.parts.redelivery import redelivered
 from tests.support.parts.ways import WAYS
 from tests.support.scripted import Answer, Request, Script, json_response, response, scripted, sse
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.paced
 
 SECRET = "sk-planted-0123456789"
 SHORT = ("--api", "responses", "--mode", "text", "--output-tokens", "64", "--model", "sim-1")

@@ -25,7 +25,7 @@ from tests.support.parts.reading import body_for, read
 from tests.support.parts.redelivery import redelivered
 from tests.support.parts.ways import BROKEN, LUMPS, STREAMING, WAYS
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.paced
 
 TEXT = ("--api", "responses", "--mode", "text")
 """For what has nothing to do with the API or the mode."""

@@ -17,7 +17,7 @@ from tests.support.parts.reading import Reading, body_for, read
 from tests.support.parts.redelivery import redelivered
 from tests.support.parts.ways import BROKEN, LUMPS, STREAMING, WAYS
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.paced
 
 APIS = ("responses", "chat")
 TOKENS = 64

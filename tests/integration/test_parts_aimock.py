@@ -13,7 +13,7 @@ from bench.doctor.requests import APIS, MODES, Manner, Question, body_of
 from tests.support.aimock import aimock, install
 from tests.support.parts.reading import read
 
-pytestmark = [pytest.mark.slow, pytest.mark.node, pytest.mark.alone]
+pytestmark = [pytest.mark.slow, pytest.mark.node, pytest.mark.paced]
 
 
 @pytest.fixture(scope="module")

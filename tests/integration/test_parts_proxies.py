@@ -20,7 +20,7 @@ from tests.support.parts.redelivery import redelivered
 from tests.support.parts.ways import WAYS
 from tests.support.scripted import json_response, scripted
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.paced
 
 TOKENS = 96
 GENERATED_MS = 120 + 5 * TOKENS
