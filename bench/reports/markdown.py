@@ -1,4 +1,4 @@
-"""`report.md`: the report where Markdown is read. Below 60 KB, which is what a pull request's comment takes."""
+"""Write `report.md`, below 60 KB, which is what a pull request's comment takes."""
 
 from __future__ import annotations
 
@@ -37,10 +37,11 @@ MOST_PARTS = 12
 MOST_DETAILS = 20
 """Cells shown in full; the numbers of all are in `summary.csv`."""
 LONGEST_ERROR = 200
+Rows = Iterable[Sequence[str | Entry]]
 
 
 def render_markdown(summary: Summary) -> str:
-    """The report, with as many cells in full as fit."""
+    """Render the report, with as many cells in full as fit."""
     report = ""
     for in_full in (MOST_DETAILS, MOST_DETAILS // 4, 0):
         report = "\n".join(_lines(summary, in_full)) + "\n"
@@ -54,170 +55,140 @@ def _lines(summary: Summary, in_full: int) -> Iterator[str]:
     yield f"# streambench: {text(str(run.get('name') or run['run_id']))}"
     yield from ("", f"**{text(summary.headline)}**", "")
     yield from (f"**{summary.trust.verdict}:** {text(summary.trust.sentence)}", "", text(summary.answer), "")
-    yield from _time_table(summary)
-    yield from _cost_table(summary)
-    if len(summary.cells) > MOST_CELLS:
-        yield f"… and {len(summary.cells) - MOST_CELLS} more cells, in `summary.csv`. "
+    shown = summary.cells[:MOST_CELLS]
+    times: Rows = ([cell.label, pairs_text(cell), *time_entries(summary, cell)] for cell in shown)
+    yield from _table(["scenario", "pairs", *(column.title for column in TIME)], times)
+    costs: Rows = (
+        [cell.label, delivery, *cost_texts(summary, cell, delivery)]
+        for cell in shown
+        for delivery in cost_deliveries(summary, cell)
+    )
+    yield from _table(["scenario", "delivery", *(column.title for column in COST)], costs, left=2)
+    yield from _more_line(len(summary.cells) - MOST_CELLS, " cells, in `summary.csv`. ", blank=False)
     yield from (CAPTION, "")
     yield from _section("Which is fastest", (f"- **{text(r.label)}**: {text(r.sentence)}" for r in summary.rankings))
     yield from _comparisons(summary)
-    yield from _load_tables(summary)
-    yield from _claim_table(summary)
-    yield from _recorded_lines(summary)
-    yield from _section("Can it be trusted?", (f"- {text(line)}" for line in (*summary.trust.lines, *summary.notes)))
-    yield from _floor_table(summary)
-    shown = summary.cells[:MOST_CELLS]
-    yield from _section("Notes", (f"- {_name(cell)}: {text(n)}" for cell in shown for n in footnotes(summary, cell)))
-    yield from _failure_table(summary.failures, summary.unlisted)
+    yield from _loads(summary)
+    yield from _claims(summary)
+    yield from _recorded_table(summary)
+    yield from _list("Can it be trusted?", (*summary.trust.lines, *summary.notes))
+    if lines := list(floors(summary)):
+        yield from (f"## {FLOORS_TITLE}", "", *_table(FLOORS_HEADS, ([load, *entries] for load, entries in lines)))
+        yield from (FLOORS_CAPTION, "")
+    notes = (f"- **{text(cell.label)}**: {text(note)}" for cell in shown for note in footnotes(summary, cell))
+    yield from _section("Notes", notes)
+    yield from _failures(summary.failures, summary.unlisted)
     for cell in summary.cells[:in_full]:
         yield from _details(summary, cell)
-    yield from _section(
-        "Environment", (f"- {text(name)}: {text(value)}" for name, value in summary.environment.items())
-    )
-    yield from ("## Reproduce", "", "```", " ".join(map(_argument, run["command"])), "```")
+    yield from _list("Environment", (f"{name}: {value}" for name, value in summary.environment.items()))
+    command = (shlex.quote(str(part)).replace("`", "'").replace("\n", " ") for part in run["command"])
+    yield from ("## Reproduce", "", "```", " ".join(command), "```")
 
 
 def text(value: str) -> str:
-    """Plain text on one line: nothing in it is taken for Markdown or HTML."""
+    """Escape plain text to one line in which nothing is taken for Markdown or HTML."""
     escaped = re.sub(r"([\\`*|#])", r"\\\1", " ".join(value.split())).replace("](", "]\\(")
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _argument(value: object) -> str:
-    return shlex.quote(str(value)).replace("`", "'").replace("\n", " ")
-
-
-def _name(cell: Cell) -> str:
-    return f"**{text(cell.label)}**"
-
-
 def _section(title: str, lines: Iterable[str]) -> Iterator[str]:
-    """A heading and its lines; nothing at all without lines."""
-    found = list(lines)
-    if found:
+    """Yield a heading and its lines; nothing at all without lines."""
+    if found := list(lines):
         yield from (f"## {title}", "", *found, "")
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> Iterator[str]:
+def _list(title: str, texts: Iterable[str]) -> Iterator[str]:
+    return _section(title, (f"- {text(line)}" for line in texts))
+
+
+def _more_line(number: int, what: str, *, blank: bool = True) -> Iterator[str]:
+    """Say how many more there are elsewhere, if any."""
+    if number > 0:
+        yield from (f"… and {number} more{what}", *([""] if blank else []))
+
+
+def _table(heads: Sequence[str], rows: Rows, left: int = 1) -> Iterator[str]:
+    """Yield a table; texts are escaped, the numbers of entries are ours."""
     yield f"| {' | '.join(heads)} |"
     yield "| " + " | ".join("---" if i < left else "---:" for i in range(len(heads))) + " |"
     for row in rows:
-        yield f"| {' | '.join(row)} |"
+        yield f"| {' | '.join(map(_field, row))} |"
     yield ""
 
 
-def _time_table(summary: Summary) -> Iterator[str]:
-    heads = ["scenario", "pairs", *(column.title for column in TIME)]
-    rows = ([text(c.label), pairs_text(c), *map(_entry, time_entries(summary, c))] for c in summary.cells[:MOST_CELLS])
-    return _table(heads, rows)
-
-
-def _entry(entry: Entry) -> str:
-    return f"{entry.main}<br>{text(entry.below)}" if entry.below else entry.main
-
-
-def _cost_table(summary: Summary) -> Iterator[str]:
-    heads = ["scenario", "delivery", *(column.title for column in COST)]
-    rows = (
-        [text(cell.label), delivery, *map(text, cost_texts(summary, cell, delivery))]
-        for cell in summary.cells[:MOST_CELLS]
-        for delivery in cost_deliveries(summary, cell)
-    )
-    return _table(heads, rows, left=2)
+def _field(value: str | Entry) -> str:
+    if isinstance(value, str):
+        return text(value)
+    return f"{value.main}<br>{text(value.below)}" if value.below else value.main
 
 
 def _comparisons(summary: Summary) -> Iterator[str]:
-    """The other targets or models beside the one that is their baseline."""
+    """Compare the other targets or models with the one that is their baseline."""
     for one in map(words.select_shown, summary.comparisons[:MOST_COMPARED]):
         yield from (f"## {text(one.current.name)} against {text(one.baseline.name)}, within this run", "")
         yield from (text(words.sentence(one)), "")
-        rows = (list(map(text, words.fields(change))) for change in one.changes[:MOST_CHANGES])
-        yield from _table(words.HEADS, rows)
-        said = [
-            *one.watermarks,
-            *one.unmatched,
-            words.chance_text(words.counts(one.changes)),
-            words.resolution_text(one),
-        ]
+        yield from _table(words.HEADS, map(words.fields, one.changes[:MOST_CHANGES]))
+        said = [*one.watermarks, *one.unmatched]
+        said += [words.chance_text(words.counts(one.changes)), words.resolution_text(one)]
         yield from (*(f"- {text(line)}" for line in said), "")
-    if (more := len(summary.comparisons) - MOST_COMPARED) > 0:
-        yield from (f"… and {more} more comparisons, in `summary.json`.", "")
+    yield from _more_line(len(summary.comparisons) - MOST_COMPARED, " comparisons, in `summary.json`.")
 
 
-def _load_tables(summary: Summary) -> Iterator[str]:
-    """Load by load, and client beside client, where the run has several."""
-    shown = sweep.sweeps(summary)
-    if shown:
+def _loads(summary: Summary) -> Iterator[str]:
+    """Tabulate loads, and what the SDK adds, where the run has several loads or clients."""
+    if shown := sweep.sweeps(summary):
         yield from (f"## {sweep.TITLE}", "")
-    for found in shown[:MOST_CELLS]:
-        yield from (f"**{text(found.label)}**", "")
-        heads = ["load", "delivery", *(column.title for column in found.columns)]
-        rows = ([line.load, line.delivery, *map(_entry, line.entries)] for line in found.lines)
-        yield from _table(heads, rows, left=2)
-        yield from (*(f"- {text(line)}" for line in found.knees), "")
-    if shown:
+        for found in shown[:MOST_CELLS]:
+            yield from (f"**{text(found.label)}**", "")
+            heads = ["load", "delivery", *(column.title for column in found.columns)]
+            yield from _table(heads, ([line.load, line.delivery, *line.entries] for line in found.lines), left=2)
+            yield from (*(f"- {text(line)}" for line in found.knees), "")
         yield from (text(sweep.caption(summary)), "")
-    if clients := sweep.sdk_costs(summary):
-        yield from (f"## {sweep.TITLE_SDK}", "")
-        rows = ([text(one.label), one.delivery, *map(_entry, one.entries)] for one in clients[:MOST_CELLS])
-        yield from _table(["scenario", "delivery", *(c.title for c in sweep.COLUMNS_SDK)], rows, left=2)
-        yield from (sweep.CAPTION_SDK, "")
+    if costs := sweep.sdk_costs(summary):
+        heads = ["scenario", "delivery", *(column.title for column in sweep.COLUMNS_SDK)]
+        rows: Rows = ([one.label, one.delivery, *one.entries] for one in costs[:MOST_CELLS])
+        yield from (f"## {sweep.TITLE_SDK}", "", *_table(heads, rows, left=2), sweep.CAPTION_SDK, "")
 
 
-def _claim_table(summary: Summary) -> Iterator[str]:
+def _claims(summary: Summary) -> Iterator[str]:
     if not summary.claims:
         return
-    yield from (f"## {claims.TITLE}", "")
-    parts = {claim.name: claims.rows(claim) for claim in summary.claims}
-    rows = (map(text, row) for lines in parts.values() for row in lines[: MOST_PARTS + 1])
-    yield from _table(claims.HEADS, map(list, rows), left=len(claims.HEADS))
-    if more := sum(max(len(lines) - MOST_PARTS - 1, 0) for lines in parts.values()):
-        yield from (f"… and {more} more, in `summary.json`.", "")
+    parts = [claims.rows(claim) for claim in summary.claims]
+    rows = (row for lines in parts for row in lines[: MOST_PARTS + 1])
+    yield from (f"## {claims.TITLE}", "", *_table(claims.HEADS, rows, left=len(claims.HEADS)))
+    yield from _more_line(sum(max(len(lines) - MOST_PARTS - 1, 0) for lines in parts), ", in `summary.json`.")
     yield from ("<details><summary>How each was tested</summary>", "")
     yield from (f"- **{text(claim.statement)}** {text(claim.test)}" for claim in summary.claims)
     yield from ("", "</details>", "")
 
 
-def _floor_table(summary: Summary) -> Iterator[str]:
-    if lines := list(floors(summary)):
-        yield from (f"## {FLOORS_TITLE}", "")
-        yield from _table(FLOORS_HEADS, ([text(load), *map(_entry, entries)] for load, entries in lines))
-        yield from (FLOORS_CAPTION, "")
+def _recorded_table(summary: Summary) -> Iterator[str]:
+    if lines := list(recorded.recorded_lines(summary)):
+        rows = ([line.cell.label, *line.texts] for line in lines[:MOST_RECORDED])
+        yield from (f"## {recorded.TITLE}", "", *_table(recorded.HEADS, rows, left=2))
+        yield from _more_line(len(lines) - MOST_RECORDED, ", in `summary.csv`. ", blank=False)
+        yield from (recorded.CAPTION, "")
 
 
-def _recorded_lines(summary: Summary) -> Iterator[str]:
-    lines = list(recorded.recorded_lines(summary))
-    if not lines:
-        return
-    yield from (f"## {recorded.TITLE}", "")
-    rows = ([text(line.cell.label), *map(text, line.texts)] for line in lines[:MOST_RECORDED])
-    yield from _table(recorded.HEADS, rows, left=2)
-    if len(lines) > MOST_RECORDED:
-        yield f"… and {len(lines) - MOST_RECORDED} more, in `summary.csv`. "
-    yield from (recorded.CAPTION, "")
-
-
-def _failure_table(failures: Sequence[Failure], unlisted: int) -> Iterator[str]:
-    if not failures:
-        return
-    yield from ("## Failures", "")
-    heads = ["trial", "cell", "delivery", "class", "client id", "server id", "what happened"]
-    yield from _table(heads, (_failure(f) for f in failures[:MOST_FAILURES]), left=len(heads))
-    if more := len(failures[MOST_FAILURES:]) + unlisted:
-        yield from (f"… and {more} more, in `trials.parquet`.", "")
-
-
-def _failure(f: Failure) -> list[str]:
-    parts = (f.cell, f.delivery, f.status, f.client_id, f.server_id, f.error[:LONGEST_ERROR])
-    return [str(f.trial_id), *map(text, parts)]
+def _failures(failures: Sequence[Failure], unlisted: int) -> Iterator[str]:
+    if failures:
+        heads = ["trial", "cell", "delivery", "class", "client id", "server id", "what happened"]
+        rows = (
+            [str(f.trial_id), f.cell, f.delivery, f.status, f.client_id, f.server_id, f.error[:LONGEST_ERROR]]
+            for f in failures[:MOST_FAILURES]
+        )
+        yield from ("## Failures", "", *_table(heads, rows, left=len(heads)))
+        yield from _more_line(len(failures[MOST_FAILURES:]) + unlisted, ", in `trials.parquet`.")
 
 
 def _details(summary: Summary, cell: Cell) -> Iterator[str]:
-    """Everything that the tables leave out, folded."""
+    """Write everything that the tables leave out, folded."""
     yield from (f"<details><summary>{text(cell.label)}: all quantiles</summary>", "")
     yield from (f"{text(cell.description)} First useful: {text(cell.useful)}", "", text(cell.verdict), "")
     heads = ["metric", "delivery", "n", "failed", *QUANTILES]
-    rows = ([f"`{text(d.metric)}`", d.delivery, d.n, d.failed, *map(text, d.quantiles)] for d in details(summary, cell))
+    rows: Rows = (
+        [Entry(f"`{text(d.metric)}`"), d.delivery, d.n, d.failed, *d.quantiles] for d in details(summary, cell)
+    )
     yield from _table(heads, rows, left=2)
     if lines := list(checks(summary, cell)):
         yield from (*(f"- {text(line)}" for line in lines), "")

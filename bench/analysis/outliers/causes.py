@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from bench.analysis.checks.guard import LATE_MS
-from bench.analysis.outliers.context import AttemptTimes, Context, FarTrial, contexts
+from bench.analysis.outliers.context import AttemptTimes, FarTrial, OutlierContext, outlier_contexts
 from bench.analysis.per_trial import MS
 from bench.analysis.tables import RunFrames
 
@@ -23,10 +23,10 @@ PAUSE_TEXTS = {"gc_pause": "garbage collection took {}", "loop_lag": "the event 
 
 def causes(frames: RunFrames, listed: Sequence[FarTrial]) -> Mapping[FarTrial, str]:
     """Return what was seen with each, joined by commas; "" where nothing was."""
-    return {one.far: ", ".join(_causes(one)) for one in contexts(frames, listed)}
+    return {one.far: ", ".join(_causes(one)) for one in outlier_contexts(frames, listed)}
 
 
-def _causes(one: Context) -> Iterator[str]:
+def _causes(one: OutlierContext) -> Iterator[str]:
     if one.far.trial_id == one.others.first:
         yield "the first trial of its cell"
     late = (one.trial.t_call - one.trial.t_origin) / MS  # open loop: a trial counts from its time in the schedule
@@ -45,7 +45,7 @@ def _causes(one: Context) -> Iterator[str]:
             yield f"a longer answer ({tokens:.0f} tokens, median {usual:.3g})"
 
 
-def _matters(one: Context, ms: float, least: float = 0.0) -> bool:
+def _matters(one: OutlierContext, ms: float, least: float = 0.0) -> bool:
     """Return True if `ms` is a good part of what the trial took more than others; False for NaN."""
     return ms > max(least, MATTERS * one.far.excess)
 
@@ -54,7 +54,7 @@ def _ms(value: float) -> str:
     return f"{value:.0f} ms" if value >= 100 else f"{value:.3g} ms"
 
 
-def _retries(one: Context) -> Iterator[str]:
+def _retries(one: OutlierContext) -> Iterator[str]:
     number = sum(attempt.attempt > 0 for attempt in one.attempts)
     both = pairwise(one.attempts)
     waited = sum((later.t_start - earlier.t_end) / MS for earlier, later in both if later.attempt > 0)

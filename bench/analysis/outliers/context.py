@@ -69,7 +69,7 @@ class UsualTrial:
 
 
 @dataclass(frozen=True)
-class Context:
+class OutlierContext:
     """What was recorded of an outlier."""
 
     far: FarTrial
@@ -81,7 +81,7 @@ class Context:
     """The longest of each kind that it met, in ms."""
 
 
-def contexts(frames: RunFrames, listed: Sequence[FarTrial]) -> Iterator[Context]:
+def outlier_contexts(frames: RunFrames, listed: Sequence[FarTrial]) -> Iterator[OutlierContext]:
     """Yield the context of each outlier, in order."""
     attempts, trial_ids = frames.tables["attempts"], [far.trial_id for far in listed]
     opened = attempts.loc[attempts["t_connect"].notna(), "trial_id"].dropna()
@@ -95,7 +95,7 @@ def contexts(frames: RunFrames, listed: Sequence[FarTrial]) -> Iterator[Context]
         end = trial.t_origin + far.ms * MS
         met = _pauses_met(pauses[far.cell], worker, trial.t_origin, end)
         begun = [attempt for attempt in tried.get(far.trial_id, []) if not attempt.t_start >= end]
-        yield Context(far, trial, begun, others[far.cell, far.delivery], met)
+        yield OutlierContext(far, trial, begun, others[far.cell, far.delivery], met)
 
 
 def _usual(frames: RunFrames, cell: int, delivery: str, opened: pd.Series[int]) -> UsualTrial:

@@ -1,4 +1,4 @@
-"""Plain tables and paragraphs of a given width."""
+"""Lay out plain tables and paragraphs of a given width."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FILLER = "\0"
 def table(
     columns: Sequence[Column], rows: Sequence[tuple[Sequence[str], str]], width: int, *, left: int = 1
 ) -> tuple[list[TextLine], list[list[TextLine]]]:
-    """Heads and rows (texts, style) as lines: names in the first `left` columns to the left, numbers to the right.
+    """Lay out heads and rows (texts, style): names in the first `left` columns to the left, numbers to the right.
 
     The first column takes what the others leave, and folds. Where that is too narrow each row is a small paragraph.
     """
@@ -50,7 +50,7 @@ def _join(texts: Sequence[str], widths: Sequence[int], left: int) -> str:
 
 
 def _stack_row(columns: Sequence[Column], texts: Sequence[str], style: str, width: int) -> list[TextLine]:
-    """A row as a paragraph: its name, and below it each number behind its head."""
+    """Lay out a row as a paragraph: its name, and below it each number behind its head."""
     named = "; ".join(
         f"{column.title.lstrip(', ')}: {text}" for column, text in zip(columns[1:], texts[1:], strict=True) if text
     )
@@ -59,7 +59,7 @@ def _stack_row(columns: Sequence[Column], texts: Sequence[str], style: str, widt
 
 
 def fold(name: str, longest: int) -> str:
-    """A long name on several lines, broken at a space or behind an underscore, and elsewhere only where it must be.
+    """Break a long name at spaces or behind underscores, elsewhere only where no such break fits.
 
     Of more than four lines the middle is left out, and marked: its ends tell it from others.
     """
@@ -74,7 +74,7 @@ def fold(name: str, longest: int) -> str:
 
 
 def paragraph(text: str, width: int, *, most: int, lead: str = "", style: str = "") -> list[TextLine]:
-    """Text behind a word of up to 8 letters, in so many lines at most; what is left out is marked and in report.md."""
+    """Lay out text behind a lead of up to 8 letters in at most `most` lines, with a mark where text is left out."""
     indent = " " * 8 if lead else ""
     lines = wrap(text, width - len(indent)) or [""]
     if len(lines) > most:
@@ -87,27 +87,25 @@ def paragraph(text: str, width: int, *, most: int, lead: str = "", style: str = 
 
 
 def clip(text: str, width: int) -> str:
-    """One line of it; where it is longer the mark says so."""
+    """Cut the text to one line, with a mark where some is left out."""
     return text if columns_of(text) <= width else _shorten(text, width, " …")
 
 
 def wrap(text: str, width: int) -> list[str]:
-    """Lines that take no more columns than that."""
+    """Break the text into lines of at most `width` columns."""
     wide = _with_fillers(escape_control(text, " "))
-    lines = textwrap.wrap(
-        wide, width - (_FILLER in wide)
-    )  # one less: a line may end between a character and its other half
+    lines = textwrap.wrap(wide, width - (_FILLER in wide))  # a line may end between a character and its filler
     return [line.replace(_FILLER, "") for line in lines]
 
 
 def _shorten(text: str, width: int, mark: str) -> str:
-    """As many words of it as have room with the mark behind them; of a single long one its beginning."""
+    """Keep as many words as fit with the mark behind them; of a single long word its beginning."""
     first = (wrap(text, width - columns_of(mark)) or [""])[0]
     return first + mark
 
 
 def columns_of(text: str) -> int:
-    """How many columns of a terminal it takes: a Chinese character two, an accent of its own none."""
+    """Count the columns that a text takes: a Chinese character takes two, a combining accent none."""
     if text.isascii():
         return len(text)
     wide = sum(unicodedata.east_asian_width(char) in "WF" for char in text)
@@ -115,5 +113,5 @@ def columns_of(text: str) -> int:
 
 
 def _with_fillers(text: str) -> str:
-    """As long as the columns that it takes: a wide character is followed by a filler."""
+    """Make the text as long as its columns: a wide character is followed by a filler."""
     return text if text.isascii() else "".join(char + _FILLER * (columns_of(char) == 2) for char in text)

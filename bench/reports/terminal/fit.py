@@ -1,4 +1,4 @@
-"""A report of few lines: sections give up their less important lines until all fit, and say how many they gave up."""
+"""Fit a report into few lines: sections give up their less important lines, and say how many."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class TextSection(NamedTuple):
 
 
 def fit(sections: Sequence[TextSection], room: int, width: int = 100) -> list[TextLine]:
-    """The lines of all sections, at most `room` where those to keep allow it.
+    """Return the lines of all sections, at most `room` where those to keep allow it.
 
     Items are left out from the section of the lowest rank, down to its least; then from the next; and where that is
     not enough, in the same order, whole sections.
@@ -57,7 +57,7 @@ def fit(sections: Sequence[TextSection], room: int, width: int = 100) -> list[Te
 
 
 def lines(sections: Sequence[TextSection], shown: Sequence[int], width: int) -> list[TextLine]:
-    """With so many items of each section; what is left out is counted, in its section or in a line for all."""
+    """Return `shown` items of each section; what is left out is counted, in its section or in a line for all."""
     found: list[TextLine] = []
     for section, number in zip(sections, shown, strict=True):
         part = list(_lines(section, number, width))
@@ -76,7 +76,7 @@ def _wrap_line(text: str, width: int) -> list[TextLine]:
 
 
 def _count_text(number: int, name: str, more: str = "") -> str:
-    """`3 more lines of loads`, `1 more line of loads`."""
+    """Return `3 more lines of loads` or `1 more line of loads`."""
     first, space, rest = name.partition(" ")
     return f"{number}{more} {first.removesuffix('s') if number == 1 else first}{space}{rest}"
 

@@ -1,4 +1,4 @@
-"""The report on the terminal: at most 100 columns and 40 lines, plain when piped."""
+"""Write the report for a terminal: at most 100 columns and 40 lines, plain when piped."""
 
 from __future__ import annotations
 

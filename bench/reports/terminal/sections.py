@@ -1,4 +1,4 @@
-"""What the terminal shows of a summary, section by section, and what of it may be left out first."""
+"""Make the sections of the terminal report, and say what of each may be left out first."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bench.analysis.wording import NA, both, reason, value
 from bench.core.row import Row
-from bench.core.summary import Cell, Claim, Failure, Summary
+from bench.core.summary import Cell, Failure, Summary
 from bench.reports.tables import changes as words
 from bench.reports.tables import claims, recorded, sweep
 from bench.reports.tables.times import LONGEST_REASON, NONE, Column, cost_deliveries, footnotes, pairs_text, unfit
@@ -16,7 +16,6 @@ from bench.reports.terminal.fit import TextLine, TextSection
 
 if TYPE_CHECKING:
     from bench.core.comparison import Change, Comparison
-    from bench.reports.tables.times import Entry
 
 TRUST_STYLES = {"VALID": "green", "CAUTION": "yellow", "INVALID": "red", "UNCHECKED": "bold"}
 ENDED = "ended:"
@@ -44,29 +43,26 @@ CAPTION = "Medians of all trials (a failure is ∞), in brackets the 95 % interv
 
 
 def sections(summary: Summary, compared: Sequence[Comparison], width: int, *, brief: bool) -> list[TextSection]:
-    """All that there is to show; `brief` where not all of it has room: shorter words, no captions."""
+    """Make all sections; `brief` where not all of them have room: shorter words, no captions."""
     found = [
         _title_section(summary, width),
         _trust_section(summary, width),
         _cell_section(summary, width),
-        *_ranking_section(summary, width),
+        _ranking_section(summary, width),
         *_comparison_sections([*summary.comparisons, *compared], width),
         _cost_section(summary, width),
         *_load_sections(summary, width, brief=brief),
-        *_client_section(summary, width, brief=brief),
+        _client_section(summary, width, brief=brief),
         _claim_section(summary, width, brief=brief),
         _recorded_section(summary, width),
     ]
-    below = list(filter(_has_lines, _note_sections(summary, width, brief=brief)))
-    return [*filter(_has_lines, found), *(one._replace(apart=place == 0) for place, one in enumerate(below))]
-
-
-def _has_lines(section: TextSection) -> bool:
-    return bool(section.items or section.head)
+    below = [one for one in _note_sections(summary, width, brief=brief) if one.items or one.head]
+    above = [one for one in found if one.items or one.head]
+    return [*above, *(one._replace(apart=place == 0) for place, one in enumerate(below))]
 
 
 def title(summary: Summary) -> str:
-    """Version, run and time."""
+    """Return version, run and time in one line."""
     run = summary.manifest
     version = run["versions"].get("streambench", "")
     named = f" ({run['name']})" if run.get("name") else ""
@@ -86,18 +82,20 @@ def _trust_section(summary: Summary, width: int) -> TextSection:
 
 
 def _cell_section(summary: Summary, width: int) -> TextSection:
-    rows = [(_cell_texts(summary, cell), "dim" if unfit(cell) else "") for cell in summary.cells]
+    rows = [
+        (
+            [cell.label, pairs_text(cell), *_time_texts(summary, cell), _failed_text(summary, cell)],
+            "dim" if unfit(cell) else "",
+        )
+        for cell in summary.cells
+    ]
     head, items = table(MODES, rows, width)
     caption = [] if sweep.sweeps(summary) else paragraph(CAPTION, width, most=2, style="dim")
     return TextSection("cells", items, head, caption, rank=12, least=6, most=MOST_CELLS)
 
 
-def _cell_texts(summary: Summary, cell: Cell) -> list[str]:
-    """The cell's texts under MODES; of numbers that may not be believed only the word for it."""
-    return [cell.label, pairs_text(cell), *_time_texts(summary, cell), _failed_text(summary, cell)]
-
-
 def _time_texts(summary: Summary, cell: Cell) -> list[str]:
+    """Return four times under MODES; of numbers that may not be believed only the word for it."""
     if word := unfit(cell):
         return [word, NONE, NONE, NONE]
     if cell.unsupported:
@@ -106,15 +104,13 @@ def _time_texts(summary: Summary, cell: Cell) -> list[str]:
     if cell.unpaired:
         return ["no blocking", useful, NONE, NONE]
     whole = _number_text(summary.row(cell, "blocking", "total", "p50"), interval=False)
-    gain, overhead = (
-        summary.row(cell, "paired", "gain", "hl", "ms"),
-        summary.row(cell, "paired", "overhead", "hl", "ratio"),
-    )
+    gain = summary.row(cell, "paired", "gain", "hl", "ms")
+    overhead = summary.row(cell, "paired", "overhead", "hl", "ratio")
     return [whole, useful, _number_text(gain), _number_text(overhead)]
 
 
 def _number_text(row: Row | None, *, interval: bool = True) -> str:
-    """Estimate and interval; or n/a and why, where the reason is short."""
+    """Return estimate and interval; or n/a, and the reason where it is short."""
     why = reason(row)
     if row and row.estimate is not None:
         return both(row) if interval else value(row)
@@ -122,7 +118,7 @@ def _number_text(row: Row | None, *, interval: bool = True) -> str:
 
 
 def _failed_text(summary: Summary, cell: Cell) -> str:
-    """`0 / 1 of 36`: of each delivery, of how many that were offered."""
+    """Return the failures of each delivery and the trials offered, as `0 / 1 of 36`."""
     rows = [summary.row(cell, delivery, "failures", "sum") for delivery in cost_deliveries(summary, cell)]
     known = [row for row in rows if row]
     if len({row.n for row in known}) > 1:
@@ -140,7 +136,7 @@ def _cost_section(summary: Summary, width: int) -> TextSection:
 
 
 def _cost_texts(summary: Summary, cell: Cell) -> list[str]:
-    """The cell's texts under COSTS. What is counted stands in any cell, what is timed does not."""
+    """Return the cell's texts under COSTS. A cell that is unfit keeps its counts, not its times."""
     deliveries = cost_deliveries(summary, cell)
     counted = [[summary.row(cell, of, metric, "sum") for of in deliveries] for metric in ("attempts", "backoff")]
     memory = [[summary.memory_row(cell, of, f"memory_{what}.rss") for of in deliveries] for what in ("peak", "slope")]
@@ -157,7 +153,7 @@ def _cost_texts(summary: Summary, cell: Cell) -> list[str]:
 
 
 def _side_by_side(rows: Sequence[Row | None], *, unit: bool = True) -> str:
-    """`36 / 38`, `78 / 414 kB`; n/a once where all are, and why where that is the scenario's own doing."""
+    """Return `36 / 38` or `78 / 414 kB`; n/a once where all are, and why where the scenario has its own client."""
     texts = [f"{NA}: own" if reason(row) == "own client" else value(row, unit=unit) for row in rows]
     if len(set(texts)) <= 1:
         return texts[0] if texts and (len(texts) == 1 or NA in texts[0]) else " / ".join(texts)
@@ -167,14 +163,14 @@ def _side_by_side(rows: Sequence[Row | None], *, unit: bool = True) -> str:
     return " / ".join(texts)
 
 
-def _ranking_section(summary: Summary, width: int) -> Iterator[TextSection]:
-    """Which target or model is fastest, in a sentence for each scenario."""
+def _ranking_section(summary: Summary, width: int) -> TextSection:
+    """Say which target or model is fastest, in a sentence for each scenario."""
     items = [paragraph(f"{one.label}: {one.sentence}", width, most=2) for one in summary.rankings]
-    yield TextSection("rankings", items, [TextLine("fastest", "bold")] if items else (), rank=11, least=2, most=6)
+    return TextSection("rankings", items, [TextLine("fastest", "bold")] if items else (), rank=11, least=2, most=6)
 
 
 def _comparison_sections(comparisons: Sequence[Comparison], width: int) -> Iterator[TextSection]:
-    """What became worse by most, with what may explain it."""
+    """Show what became worse by most, with what may explain the change."""
     for one in comparisons:
         how = "pair by pair" if any(change.method == "paired" for change in one.changes) else "unpaired"
         how = how if one.kind == "within" else f"two runs, {how}"
@@ -182,24 +178,26 @@ def _comparison_sections(comparisons: Sequence[Comparison], width: int) -> Itera
         head += [line for mark in one.watermarks[:2] for line in paragraph(f"caution: {mark}", width, most=1)]
         where = "report.md" if one.kind == "within" else "compare.md"
         changes = words.most_telling(words.select_shown(one).changes)
-        items = [[TextLine(clip(_change_text(change), width))] for change in changes]
+        items = [[TextLine(clip(f"{_change_text(change)}: {words.verdict(change)}", width))] for change in changes]
         yield TextSection("changes", items, head, rank=10, least=2, most=6, where=where)
 
 
 def _change_text(change: Change) -> str:
-    """The number on both sides, what became of it with its interval, or why that cannot be said."""
     sides = f"{value(change.baseline)} → {value(change.current)}"
-    return f"{words.name(change)}: {sides}, {words.change_text(change)}, n={change.n}: {words.verdict(change)}"
+    return f"{words.name(change)}: {sides}, {words.change_text(change)}, n={change.n}"
 
 
 def _load_sections(summary: Summary, width: int, *, brief: bool) -> Iterator[TextSection]:
-    """A table for each sweep, and its knee, which always stays."""
+    """Tabulate each sweep, with its knee, which always stays."""
     shown = sweep.sweeps(summary)
     for one in shown:
         columns = (Column(f"{sweep.TITLE.lower()}:", one.label), Column("", "delivery"), *one.columns)
         streamed = [line for line in one.lines if line.delivery == "streamed"]
         listed = streamed if brief and streamed else one.lines
-        rows = [([line.load, line.delivery, *_mains(line.entries)], "dim" if line.unfit else "") for line in listed]
+        rows = [
+            ([line.load, line.delivery, *(entry.main for entry in line.entries)], "dim" if line.unfit else "")
+            for line in listed
+        ]
         head, items = table(columns, rows, width, left=2)
         more = len(one.lines) - len(listed)
         yield TextSection("lines of loads", items, head, rank=8, least=2, most=12, unlisted=more)
@@ -210,31 +208,32 @@ def _load_sections(summary: Summary, width: int, *, brief: bool) -> Iterator[Tex
         yield TextSection("", (), caption, apart=False)
 
 
-def _mains(entries: Sequence[Entry]) -> list[str]:
-    return [entry.main for entry in entries]
-
-
-def _client_section(summary: Summary, width: int, *, brief: bool) -> Iterator[TextSection]:
-    """What the SDK adds to the lean client."""
-    added = sweep.sdk_costs(summary)
+def _client_section(summary: Summary, width: int, *, brief: bool) -> TextSection:
+    """Tabulate what the SDK adds to client wire."""
     columns = (Column(sweep.TITLE_SDK, ""), Column("", "delivery"), *sweep.COLUMNS_SDK)
     rows = []
-    for one in added:  # the intervals stand below the numbers
+    for one in sweep.sdk_costs(summary):  # the intervals stand below the numbers
         rows.append(([one.label, one.delivery, *(entry.main for entry in one.entries)], ""))
         rows.append((["", "", *(entry.below for entry in one.entries)], ""))
     head, items = table(columns, rows, width, left=2) if rows else ([], [])
     pairs = [[*above, *below] for above, below in zip(items[::2], items[1::2], strict=True)]
     caption = [] if brief else paragraph(sweep.CAPTION_SDK, width, most=3, style="dim")
-    yield TextSection("lines of clients", pairs, head, caption if rows else (), rank=13, least=2, most=12)
+    return TextSection("lines of clients", pairs, head, caption if rows else (), rank=13, least=2, most=12)
 
 
 def _claim_section(summary: Summary, width: int, *, brief: bool) -> TextSection:
-    """A line for each claim; a second one, where there is room, with the number that decided."""
+    """Write a line for each claim, and where there is room a second one with the number that decided."""
     untested = [claim for claim in summary.claims if claim.verdict == claims.UNTESTED]
     folded = len(untested) if brief or len(untested) == len(summary.claims) else 0
     listed = [claim for claim in summary.claims if not (folded and claim in untested)]
     column = max((len(claim.verdict) for claim in listed), default=0) + 2
-    items = [_claim_lines(claim, column, width, brief=brief) for claim in listed]
+    room = width - column
+    items = []
+    for claim in listed:
+        texts = [claims.in_a_line(claim, room)] if brief else claims.in_short(claim, room)
+        verdicts = (claim.verdict, *[""] * len(texts))
+        both_texts = zip(verdicts, texts, strict=False)
+        items.append([TextLine(f"{verdict:{column}}{clip(text, room)}") for verdict, text in both_texts])
     if folded:
         of = str(folded) if listed else "none"
         items.append(
@@ -243,15 +242,8 @@ def _claim_section(summary: Summary, width: int, *, brief: bool) -> TextSection:
     return TextSection("claims", items, [TextLine("claims", "bold")] if items else (), rank=5, least=1, most=6)
 
 
-def _claim_lines(claim: Claim, column: int, width: int, *, brief: bool) -> list[TextLine]:
-    room = width - column
-    texts = [claims.in_a_line(claim, room)] if brief else claims.in_short(claim, room)
-    verdicts = (claim.verdict, *[""] * len(texts))
-    return [TextLine(f"{word:{column}}{clip(text, room)}") for word, text in zip(verdicts, texts, strict=False)]
-
-
 def _recorded_section(summary: Summary, width: int) -> TextSection:
-    """What scenarios and plugins recorded; the name of a cell stands at its first line."""
+    """Tabulate what scenarios and plugins recorded; the name of a cell stands at its first line."""
     rows, before = [], ""
     for line in recorded.recorded_lines(summary):
         label = line.cell.label
@@ -263,11 +255,15 @@ def _recorded_section(summary: Summary, width: int) -> TextSection:
 
 
 def _note_sections(summary: Summary, width: int, *, brief: bool) -> Iterator[TextSection]:
-    """Notes on cells, failures, evidence, and what the run itself had to say."""
+    """Yield notes on cells, failures, evidence, and what the run itself had to say."""
     yield TextSection(
         "notes on cells", [paragraph(note, width, most=2) for note in _notes(summary)], rank=4, least=2, most=8
     )
-    failures = [paragraph(_failure_text(one), width, most=1 if brief else 2) for one in _telling(summary)]
+    first = {one.status: one for one in reversed(summary.failures)}
+    failures = [  # the first of each class in front
+        paragraph(f"failed: {_failure_text(one)}", width, most=1 if brief else 2)
+        for one in sorted(summary.failures, key=lambda one: one is not first[one.status])
+    ]
     yield TextSection("failures", failures, rank=3, least=1, most=3, apart=False, unlisted=summary.unlisted)
     evidence = [line for line in summary.trust.lines if not line.startswith(ENDED)]
     ended = [line for line in summary.trust.lines if line.startswith(ENDED)]
@@ -279,7 +275,7 @@ def _note_sections(summary: Summary, width: int, *, brief: bool) -> Iterator[Tex
 
 
 def _notes(summary: Summary) -> list[str]:
-    """Each note once, with the cells that it is about; what makes numbers unusable first."""
+    """Return each note once, with the cells that it is about; what makes numbers unusable comes first."""
     cells: dict[str, list[str]] = {}
     for cell in summary.cells:
         for note in footnotes(summary, cell):
@@ -290,10 +286,4 @@ def _notes(summary: Summary) -> list[str]:
 
 
 def _failure_text(one: Failure) -> str:
-    return f"failed: trial {one.trial_id} {one.cell} {one.delivery}, {one.status}: {one.error[:LONGEST_ERROR]}"
-
-
-def _telling(summary: Summary) -> list[Failure]:
-    """Failures, the first of each class in front."""
-    first = {one.status: one for one in reversed(summary.failures)}
-    return sorted(summary.failures, key=lambda one: one is not first[one.status])
+    return f"trial {one.trial_id} {one.cell} {one.delivery}, {one.status}: {one.error[:LONGEST_ERROR]}"
