@@ -1,9 +1,9 @@
-"""Was the client itself in time? Probes of the event loop, the collector and the machine, taken while cells run.
+"""Probe the client itself while cells run: the event loop, the garbage collector and the machine.
 
-A heartbeat is due every 10 ms; by how much it comes late is what any read would have been late by, whatever held the
-loop up: the SDK's work, the scenario's code, the collector, or another process on the same CPU. An idle loop is up to
-1 ms late, as the system's timers are in ms. After a long pause the missed beats are not made up for: the analysis
-knows when they were due. What this costs is in docs/statistics.md.
+A heartbeat is due every 10 ms. Its lateness is the lateness of any read at that time, regardless of what blocked the
+loop: the SDK's work, the scenario's code, the collector, or another process on the same CPU. An idle loop is up to 1 ms
+late, because the system's timers have milliseconds. Beats missed in a long pause are not repeated: the analysis knows
+when they were due. docs/statistics.md says what the probes cost.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from typing import Any, Self
 from bench.records.schema import BEAT_NS
 
 SHORT_GC_NS = 1_000_000
-"""A shorter pause of the collector is not kept."""
+"""Shorter pauses of the collector are not kept."""
 RECENT = 1000
-"""Beats that are kept for whoever watches the run."""
+"""Number of latest beats kept for the live view."""
 MACHINE_EVERY_NS = 1_000_000_000
-"""The machine is asked no more often than this, and only between trials."""
+"""Shortest time between two readings of the machine, which are taken only between trials."""
 
 
 class Guard:
-    """Probes while it is entered, within groups only."""
+    """Takes probes between `begin` and `end` of a group. Use it as an async context manager."""
 
     def __init__(self) -> None:
         self._cell: int | None = None
@@ -37,23 +37,23 @@ class Guard:
         self._lags: deque[float] = deque(maxlen=RECENT)
 
     async def __aenter__(self) -> Self:
-        gc.callbacks.append(self._collected)
+        gc.callbacks.append(self._watch_gc)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """No more probes."""
-        gc.callbacks.remove(self._collected)
+        """Stop all probes."""
+        gc.callbacks.remove(self._watch_gc)
         self.end()
 
     def begin(self, cell: int) -> None:
-        """A group of this cell's trials starts."""
+        """Start probing a group of this cell's trials."""
         self._cell = cell
         self._ask_machine()
         self._due = perf_counter_ns() + BEAT_NS
         self._timer = asyncio.get_running_loop().call_later(BEAT_NS / 1e9, self._beat)
 
     def end(self) -> list[dict[str, Any]]:
-        """It has ended: rows of the table `probes`, times in raw `perf_counter_ns`."""
+        """Stop probing; return the rows of the table `probes`, times in raw `perf_counter_ns`."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -64,18 +64,18 @@ class Guard:
         return self.take()
 
     def take(self) -> list[dict[str, Any]]:
-        """The rows so far, given once: a group may last for hours."""
+        """Return the rows since the last call: a group may last for hours."""
         rows, self._rows = self._rows, []
         return rows
 
     def lags_since(self) -> list[float]:
-        """How late the beats since the last such question were, in ms: the latest of them."""
+        """Return how late the beats since the last call were, in ms; at most the latest `RECENT`."""
         lags = list(self._lags)
         self._lags.clear()
         return lags
 
-    def heard(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Probes of a guard in another process, which are no rows of this one."""
+    def add_lags(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Add the loop lags of a guard in another process to those that `lags_since` returns."""
         self._lags.extend(row["value"] for row in rows if row["name"] == "loop_lag")
 
     def _beat(self) -> None:
@@ -89,7 +89,7 @@ class Guard:
         self._note(now, "loop_lag", lag)
         self._lags.append(lag / 1e6)
 
-    def _collected(self, phase: str, _info: dict[str, int]) -> None:
+    def _watch_gc(self, phase: str, _info: dict[str, int]) -> None:
         now = perf_counter_ns()
         if phase == "start":
             self._gc_start = now
@@ -97,7 +97,7 @@ class Guard:
             self._note(now, "gc_pause", now - self._gc_start)
 
     def _ask_machine(self) -> None:
-        """What the system has counted since it started, where it counts."""
+        """Read the system's counters, where it has them."""
         now = perf_counter_ns()
         if now - self._machine_at >= MACHINE_EVERY_NS:
             self._machine_at = now
@@ -110,7 +110,7 @@ class Guard:
 
 
 def cpu_times() -> dict[str, int]:
-    """`cpu_time`: ns of all CPUs together, idle or not; `steal`: those that other guests of the host took."""
+    """Return `cpu_time` (ns of all CPUs, idle or not) and `steal` (ns taken by other guests of the host)."""
     fields = _read("/proc/stat").partition("\n")[0].split()[1:9]
     if len(fields) < 8:
         return {}
@@ -120,14 +120,14 @@ def cpu_times() -> dict[str, int]:
 
 
 def pressure() -> dict[str, int]:
-    """`pressure`: ns in which at least one process waited for a CPU."""
+    """Return `pressure`: ns in which at least one process waited for a CPU."""
     some = _read("/proc/pressure/cpu").partition("\n")[0]
     total = some.partition("total=")[2]
     return {"pressure": int(total) * 1000} if total else {}
 
 
 def _read(path: str) -> str:
-    """The file, or nothing where there is none."""
+    """Return the text of a file, or "" if there is none."""
     try:
         with open(path, encoding="ascii") as file:  # noqa: PTH123  (a third of pathlib's time)
             return file.read()

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pluggy
 
 from bench.clients.guard import Guard
-from bench.clients.sdk.sync_tap import SyncTapTransport
-from bench.clients.sdk.tap import TapTransport
+from bench.clients.sdk.tap import SyncTapTransport, TapTransport
 from bench.core.ask import Options
 from bench.core.scenario import Endpoint, Prompt, Scenario, is_sync
 from bench.core.target import Target
@@ -26,7 +25,7 @@ from bench.run.stopping.stopping import Stopping
 
 if TYPE_CHECKING:
     from bench.clients.wire.client import WireClient
-    from bench.clients.wire.process import GroupSpent, Shooter
+    from bench.clients.wire.process import GroupCost, Shooter
 
 
 DEADLINE_S = 30.0
@@ -152,7 +151,7 @@ class Running:
     """Of a deferred group: the load generator, which sends its requests and reads the answers."""
     outstanding: Outstanding = field(default_factory=Outstanding)
     """Of a deferred group: its trials whose answers are not complete yet."""
-    ending: asyncio.Task[GroupSpent] | None = None
+    ending: asyncio.Task[GroupCost] | None = None
     """Of a deferred group that was aborted."""
 
     @property
@@ -165,7 +164,7 @@ class Running:
         if self.shooter is not None:
             self.shooter.close()
 
-    def abort(self) -> asyncio.Task[GroupSpent] | None:
+    def abort(self) -> asyncio.Task[GroupCost] | None:
         """End the group in the load generator, once; None if none is used.
 
         Until the task is done, the load generator may still report trials that it has just sent.

@@ -144,7 +144,7 @@ async def _run_in_shooter(running: Running, units: Iterator[Unit], carry: Carry,
         raise
     finally:
         spent = await (running.ending or shooter.end())
-        context.guard.heard(spent.probes)
+        context.guard.add_lags(spent.probes)
         _write_probes(running, spent.probes, context)
     return {"cpu_ns": spent.cpu_ns, "wall_ns": spent.wall_ns}
 

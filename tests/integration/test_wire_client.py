@@ -19,10 +19,10 @@ import pytest
 
 from bench import Ask, Scenario, Target
 from bench.clients.decode.decode import decode
+from bench.clients.sdk.attempt_log import current_trial, recording_paused
 from bench.clients.sdk.client import sdk_client
-from bench.clients.sdk.tap import current_trial, unmeasured
 from bench.clients.wire.client import WireClient
-from bench.clients.wire.errors import NotDeferred, NotOffered
+from bench.clients.wire.errors import MissingFeature, NeedsLive
 from bench.clients.wire.process import Pace, Shooter
 from bench.core.ask import Options, make_ask, nonce_text
 from bench.core.errors import BenchError
@@ -198,7 +198,7 @@ def test_what_is_sent_is_what_the_sdk_sends() -> None:
     extra = {"extra_headers": {"X-A": "1"}, "extra_query": {"q": "a b"}, "extra_body": {"top_k": 3, "model": "n"}}
 
     async def call(client: Any) -> None:
-        with unmeasured():
+        with recording_paused():
             await client.responses.create(**arguments, **extra, stream=False)
 
     async def both(url: str) -> None:
@@ -413,7 +413,7 @@ def test_what_cannot_be_deferred_is_said(streamed: Any, says: str, simulator: st
     """A second request, or a stream that is left early, ends a deferred trial with what to do; live, both work."""
     scenario = Scenario("odd", streamed)
     ended = bench.run(by_wire(simulator, scenario, "streamed", bench.shooter))
-    assert isinstance(ended.trial.error, NotDeferred)
+    assert isinstance(ended.trial.error, NeedsLive)
     assert "'odd'" in str(ended.trial.error)
     assert says in str(ended.trial.error)
     assert "live=True" in str(ended.trial.error)
@@ -474,7 +474,7 @@ def test_what_is_not_offered_is_said(use: Callable[[Any], Any], what: str, bench
     ended = bench.run(
         by_wire("http://127.0.0.1:9/v1", replace(TEXT, name="wants", blocking=blocking), "blocking", None)
     )
-    assert isinstance(ended.trial.error, NotOffered)
+    assert isinstance(ended.trial.error, MissingFeature)
     assert f"scenario 'wants' uses {what}, " in str(ended.trial.error)
     assert "--client sdk" in str(ended.trial.error)
 
@@ -491,11 +491,11 @@ def test_an_argument_that_the_sdk_does_not_take_is_refused(bench: Bench) -> None
 
 
 def test_requests_of_no_trial_are_orphans(simulator: str) -> None:
-    """Outside of a trial a request is an orphan; of `unmeasured` ones nothing is kept."""
+    """Outside of a trial a request is an orphan; of those in `recording_paused` nothing is kept."""
 
     async def go() -> tuple[int, int]:
         async with WireClient(simulator, key="key", headers={}, deadline_s=5) as client:
-            with unmeasured():
+            with recording_paused():
                 await client.responses.create(model="sim-1", input="Hi")
             before = len(client.orphans)
             await client.responses.create(model="sim-1", input="Hi")

@@ -21,9 +21,10 @@ import numpy as np
 import openai
 
 from bench.clients.decode.decode import decode
-from bench.clients.sdk.pools import Pools
-from bench.clients.sdk.sockets import TapBackend, current_attempt
-from bench.clients.sdk.tap import KEEPALIVE_S, MAX_CONNECTIONS, TapTransport, current_trial
+from bench.clients.sdk.attempt_log import current_trial
+from bench.clients.sdk.connection import current_attempt
+from bench.clients.sdk.sockets import TapBackend
+from bench.clients.sdk.tap import KEEPALIVE_S, MAX_CONNECTIONS, Pools, TapTransport
 from bench.core.trial import Trial
 from bench.simulator.process import running
 from bench.simulator.truth import read_truth

@@ -1,8 +1,7 @@
-"""What a chunk of Chat Completions means for the clock. Pure.
+"""Read chunks of Chat Completions: kind and length of their delta, finish reason and usage.
 
-One chunk may do several things at once: bring a delta, finish the answer, carry usage. Of a chunk with deltas of
-several kinds the visible one counts, because that is what the user gets. With `n` above 1 the choice of index 0 is
-read; the others start no clock and end nothing.
+One chunk may bring a delta, finish the answer and carry usage. If a chunk has deltas of several kinds, the visible one
+counts, because the user sees it. With `n` above 1 only the choice of index 0 is read.
 """
 
 from __future__ import annotations
@@ -13,17 +12,17 @@ from typing import Any
 from bench.clients.decode.responses_events import Kind, Meaning, Usage, error_message, length, read_usage
 
 TYPE = "chat."
-"""With the kind after it, the type of a chunk in the records: chunks of this API have none of their own."""
+"""Prefix of a chunk's type in the records, before its kind: chunks of this API have no type of their own."""
 _USAGE = ("prompt_tokens", "completion_tokens")
 _COMPLETED = frozenset({"stop", "tool_calls", "function_call", "eos", "eos_token", "end_turn", "stop_sequence"})
 _INCOMPLETE: Mapping[str, str] = {"length": "max_output_tokens", "max_tokens": "max_output_tokens"}
 _NOT_YET = frozenset({"", "null"})
-"""What some servers send as `finish_reason` until there is one."""
+"""Values that some servers send as `finish_reason` until there is one."""
 _made = tuple.__new__
 
 
 def read_chat_chunk(data: Mapping[str, Any]) -> Meaning:
-    """A chunk of a stream. Never raises on a mapping, whatever is in it."""
+    """Read a chunk of a stream. Never raises, whatever is in the mapping."""
     if data.get("error") or data.get("object") == "error":
         return Meaning("error", f"{TYPE}error", status="error", message=error_message(data))
     usage = data.get("usage")
@@ -36,7 +35,7 @@ def read_chat_chunk(data: Mapping[str, Any]) -> Meaning:
 
 
 def read_chat_completion(body: Mapping[str, Any]) -> tuple[str | None, str | None, Usage | None]:
-    """Status (as of a Response: `incomplete:REASON`), error message and usage of a blocking answer."""
+    """Return status (as of a Response: `incomplete:REASON`), error message and usage of a blocking answer."""
     if body.get("error") or body.get("object") == "error":
         return None, error_message(body), None
     status = _status(_first_choice(body))
@@ -52,7 +51,7 @@ def _first_choice(data: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _delta(delta: object) -> tuple[Kind, int]:
-    """Kind and length of what a delta brings; a role or a tool's name alone brings nothing."""
+    """Return kind and length of a delta; a role or a tool's name alone has length 0."""
     if not isinstance(delta, dict):
         return "other", 0
     content, audio = length(delta.get("content")), delta.get("audio")
@@ -70,7 +69,7 @@ def _delta(delta: object) -> tuple[Kind, int]:
 
 
 def _arguments(delta: Mapping[str, Any]) -> int:
-    """Length of the arguments in a delta, of all calls, and of the one call of the old form."""
+    """Return the length of the arguments in a delta: of all tool calls, and of the old `function_call`."""
     calls = delta.get("tool_calls")
     parts = [call for call in calls if isinstance(call, Mapping)] if isinstance(calls, list) else []
     bodies = [part.get(form) for part in parts for form in ("function", "custom")]
@@ -82,7 +81,7 @@ def _lengths(mapping: object, *keys: str) -> int:
 
 
 def _status(choice: Mapping[str, Any]) -> str | None:
-    """A finish reason in the words of the Responses API. One that is not known is no success."""
+    """Return the Responses API's status for a finish reason. An unknown reason is `incomplete`."""
     reason = choice.get("finish_reason")
     if not isinstance(reason, str) or reason in _NOT_YET:
         return None

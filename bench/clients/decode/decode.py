@@ -1,6 +1,6 @@
-"""From the socket reads of one attempt to its events, each with the stamp of the read that completed it. Pure.
+"""Decode the socket reads of an attempt into events, each with the stamp of the read that completed it.
 
-Runs after the trial, never while one is timed.
+This runs after the trial, never while a trial is timed.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from bench.clients.decode.sse import SseParser
 from bench.clients.decode.websocket import is_websocket, messages
 
 CHAT_PATH = "/chat/completions"
-"""How the path of a Chat Completions request ends."""
+"""Last part of the path of a Chat Completions request."""
 UNFINISHED = "the body ends inside an event"
-"""No fault of the server's where the client left."""
+"""Not the server's fault if the client left."""
 CONFIRMED = ("background", "previous_response_id")
-"""Parameters that a server which does what they ask repeats in its Response; without that, it passed them over."""
+"""Parameters that a server repeats in its Response if it supports them."""
 
 
 class Event(NamedTuple):
@@ -38,46 +38,45 @@ class Event(NamedTuple):
 
 @dataclass(slots=True)
 class Answer:
-    """All that one attempt brought."""
+    """Everything that an attempt received."""
 
     events: list[Event] = field(default_factory=list)
     pings: int = 0
     done: bool = False
-    """`[DONE]` came."""
+    """`[DONE]` was received."""
     terminal: str | None = None
-    """`completed`, `failed`, `incomplete:REASON`, `error`; null: it never came. Of Chat the finish reason, as these."""
+    """`completed`, `failed`, `incomplete:REASON`, `error`, also for Chat's finish reasons; None: never received."""
     message: str | None = None
     usage: Usage | None = None
     malformed: str | None = None
-    """What is wrong with the body, where something is."""
+    """What is wrong with the body."""
     is_stream: bool = False
-    """It was read as an event stream."""
+    """True if it was read as an event stream."""
     is_response: bool = False
-    """It is one JSON body with the `output` of a Response, or the `choices` of a chat completion."""
+    """True for a JSON body with the `output` of a Response, or the `choices` of a chat completion."""
     chat: bool = False
-    """It is read as Chat Completions, by the path of the request; else as Responses."""
+    """True if it was read as Chat Completions, by the path of the request; else as Responses."""
     id: str | None = None
-    """Of its Response object."""
+    """Id of its Response object."""
     confirmed: set[str] = field(default_factory=set)
-    """Those of `CONFIRMED` that its Response object has a value for."""
+    """The parameters of `CONFIRMED` for which its Response object has a value."""
 
 
 AT_ONCE = 128
-"""Reads whose events are found together: quicker than one by one, and little memory."""
+"""Number of reads whose events are found together: faster than one by one, with little memory."""
 DELTA_KINDS = frozenset({"content", "reasoning", "refusal", "tool_args"})
 DONE, BROKEN = object(), object()
-"""What stands for `[DONE]` and for an event that is no JSON, where the values of events are given."""
+"""Stand for `[DONE]` and for an event that is not JSON among the values of events."""
 _made = tuple.__new__
-"""A named tuple without the call of its `__new__`, which takes longer than all else that is done with it here."""
+"""Makes a named tuple without calling its `__new__`, which would take most of the time here."""
 
 
 def decode(
     reads: Sequence[tuple[int, bytes]], headers: Mapping[str, str], *, asked_stream: bool, path: str = ""
 ) -> Answer:
-    """Read what came over the socket: `reads` are (time in ns, bytes), `headers` those of the response, lower case.
+    """Decode an attempt: `reads` are (time in ns, bytes), `headers` the response's in lower case, `path` the request's.
 
-    `path` is the request's, which tells the API.
-    Where a stream was asked for, a missing or odd content type is read as one, as the SDK does; JSON and HTML are not.
+    If a stream was requested, any content type but JSON and HTML is read as a stream, as the SDK does.
     """
     decoder = Decoder(headers, asked_stream=asked_stream, path=path)
     if is_websocket(headers):
@@ -86,45 +85,44 @@ def decode(
 
 
 class Decoder:
-    """The same, event by event. The answer is complete after `end`."""
+    """Decodes an attempt event by event. The answer is complete after `end`."""
 
     def __init__(self, headers: Mapping[str, str], *, asked_stream: bool, path: str = "", unpacks: bool = True) -> None:
-        """`unpacks`: a compressed body is no fault."""
+        """`unpacks`: accept a compressed body."""
         kind = headers.get("content-type", "").lower()
         other = "json" in kind or "html" in kind
         is_stream = kind.startswith("text/event-stream") or (asked_stream and not other)
         self.answer = Answer(is_stream=is_stream, chat=path.endswith(CHAT_PATH))
         self.value: Any = None
-        """The JSON value of an answer that is no stream, after `end`."""
+        """JSON value of an answer that is not a stream, after `end`."""
         self.failure: ValueError | None = None
-        """What JSON said of an event, or a body, that is none; the latest."""
+        """Latest error of an event, or a body, that is not JSON."""
         self._read = read_chat_chunk if self.answer.chat else read_responses_event
         self._http, self._sse, self._body = Http(), SseParser(), list[bytes]()
         self.t = 0
-        """Time of the read that completed the event given last."""
+        """Time of the read that completed the latest event."""
         self._number = self._t_taken = 0
         self._found: Iterator[tuple[int, int, bytes]] | None = None
-        """Time, read and data of events that were read, as far as they were not given yet."""
+        """Time, read and data of events that were found and not given yet."""
         self._unpack: Callable[[bytes], bytes] | None = None
         self._broken = False
         self._error: Exception | None = None
-        """What is wrong behind those."""
+        """Error after those events."""
         try:
             self._unpack = unpacker(headers.get("content-encoding", "identity"), unpacks=unpacks)
         except ValueError as error:
             self._fail(error)
 
     def decode(self, reads: Sequence[tuple[int, bytes]]) -> Answer:
-        """All of them, to the end."""
+        """Decode all reads and end the answer."""
         for _ in self.values(reads):
             pass
         return self.end()
 
     def values(self, reads: Sequence[tuple[int, bytes]]) -> Iterator[Any]:
-        """The JSON value of each event, when it is asked for; DONE and BROKEN stand for what is none.
+        """Yield the JSON value of each event; DONE and BROKEN stand for events without one.
 
-        `reads` are all there are so far; those that were taken before are passed over. An event is in the answer once
-        it has been given.
+        `reads` are all reads so far; those of earlier calls are skipped. An event is in the answer once it was yielded.
         """
         note, read, loads = self.answer.events.append, self._read, orjson.loads
         while self._take(reads):
@@ -142,7 +140,7 @@ class Decoder:
             self._found = None
 
     def _take(self, reads: Sequence[tuple[int, bytes]]) -> bool:
-        """Find the events of some more reads, unless some are left that were not given. False: no read is left."""
+        """Find the events of some more reads, unless found events are left. Return False if no read is left."""
         if self._found is not None:
             return True
         self.t = self._t_taken or self.t
@@ -162,7 +160,7 @@ class Decoder:
         return True
 
     def _bodies(self, reads: Sequence[tuple[int, bytes]]) -> list[bytes]:
-        """What the reads brought of the body, up to one that cannot be read."""
+        """Return the parts of the body in these reads, up to the first read that cannot be decoded."""
         http, unpack, bodies = self._http.feed, self._unpack, list[bytes]()
         try:
             for _, data in reads:
@@ -172,11 +170,11 @@ class Decoder:
         return bodies
 
     def end(self) -> Answer:
-        """No further read comes."""
+        """End the answer: there are no more reads."""
         answer = self.answer
         if answer.is_stream:
             answer.pings = self._sse.pings
-            if not self._broken and self._sse.unfinished and answer.terminal is None:
+            if not self._broken and self._sse.is_unfinished and answer.terminal is None:
                 answer.malformed = answer.malformed or UNFINISHED
         elif not self._broken:
             self._end_body(self.body)
@@ -184,11 +182,11 @@ class Decoder:
 
     @property
     def body(self) -> bytes:
-        """What is no stream, as far as it was read."""
+        """Body of an answer that is not a stream, as far as it was read."""
         return b"".join(self._body)
 
     def websocket(self, reads: Sequence[tuple[int, bytes]]) -> Answer:
-        """All reads of a WebSocket. Each message is an event, as it would stand in a stream."""
+        """Decode all reads of a WebSocket. Each message is an event."""
         self.answer.is_stream = True
         try:
             for message in messages(reads):
@@ -205,7 +203,7 @@ class Decoder:
         self.answer.malformed = self.answer.malformed or f"{type(error).__name__}: {error}"
 
     def _look(self, meaning: Meaning, value: Any) -> None:
-        """What an event says of the answer as a whole."""
+        """Record what an event says about the whole answer."""
         answer = self.answer
         if meaning.status is not None and answer.terminal is None:
             answer.terminal, answer.message = meaning.status, meaning.message
@@ -226,7 +224,7 @@ class Decoder:
             return self._odd(data)
 
     def _odd(self, data: bytes) -> Any:
-        """The value of an event that orjson does not take: DONE, BROKEN, or what only the SDK's JSON reads."""
+        """Return the value of an event that orjson refuses: DONE, BROKEN, or what only the SDK's JSON accepts."""
         if data.startswith(b"[DONE]"):
             self.answer.done = True
             return DONE
@@ -245,7 +243,7 @@ class Decoder:
         self.answer.malformed = self.answer.malformed or f"event {len(self.answer.events)} {what}"
 
     def _end_body(self, body: bytes) -> None:
-        """A blocking answer, or an error body: the status, message and usage of the object in it."""
+        """Read status, message and usage of a blocking answer or an error body."""
         answer = self.answer
         try:
             value = self.value = _json(body)
@@ -272,7 +270,7 @@ def _note_response(answer: Answer, response: object) -> None:
 
 
 def _json(data: bytes) -> Any:
-    """JSON as the SDK reads it: what strict orjson refuses (half a surrogate pair, NaN) is no fault of the stream."""
+    """Parse JSON as the SDK does, which accepts more than orjson (half a surrogate pair, NaN)."""
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError:
@@ -280,7 +278,7 @@ def _json(data: bytes) -> Any:
 
 
 class Http:
-    """HTTP/1.1 framing: chunks and lengths off, interim (1xx) answers passed over."""
+    """Removes HTTP/1.1 framing: heads, chunks, and interim (1xx) answers."""
 
     def __init__(self) -> None:
         self.complete = False
@@ -289,7 +287,7 @@ class Http:
         self._parser = httptools.HttpResponseParser(self)
 
     def feed(self, data: bytes) -> bytes:
-        """The body bytes that the read brought."""
+        """Return the body bytes in a read."""
         parts = self._parts
         if self.complete:
             return b""
@@ -305,7 +303,7 @@ class Http:
 
 
 def unpacker(encoding: str, *, unpacks: bool) -> Callable[[bytes], bytes] | None:
-    """None: there is nothing to unpack."""
+    """Return a function that unpacks the body, or None if it is not compressed."""
     if encoding in {"", "identity"}:
         return None
     if not unpacks:

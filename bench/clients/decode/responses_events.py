@@ -1,8 +1,7 @@
-"""What an event of the Responses API means for the clock: its kind, the length of its delta, its usage. Pure.
+"""Read events of the Responses API: kind, length of the delta, status and usage.
 
-`kind` is what TTFT is about: `content`, `reasoning`, `refusal` and `tool_args` carry something of the answer when
-`chars` is above 0; `item` is an item that came complete without deltas and counts as its first token; everything else
-never starts a clock.
+TTFT depends on `kind`: `content`, `reasoning`, `refusal` and `tool_args` carry a part of the answer if `chars` is above
+0; `item` is an item that arrived complete without deltas and counts as its first token; no other kind is a token.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ _WHOLES: Mapping[str, tuple[Kind, str]] = {
     "response.reasoning_text.done": ("reasoning", "text"),
     "response.reasoning_summary_text.done": ("reasoning", "text"),
 }
-"""Events that repeat what the deltas said. Where there were no deltas, they are what the user gets."""
+"""Events that repeat the deltas. If there were no deltas, they are what the user gets."""
 _INT64 = 2**63
 _LIFECYCLE = frozenset({"response.created", "response.queued", "response.in_progress"})
 _TERMINAL = frozenset({"response.completed", "response.failed", "response.incomplete", "error"})
@@ -41,7 +40,7 @@ _made = tuple.__new__
 
 
 class Usage(NamedTuple):
-    """Token counts as the server gave them; None where it gave none."""
+    """Token counts as the server sent them; None if it sent none."""
 
     input: int | None = None
     cached: int | None = None
@@ -50,24 +49,24 @@ class Usage(NamedTuple):
 
 
 class Meaning(NamedTuple):
-    """One event, read."""
+    """The meaning of one event."""
 
     kind: Kind
     type: str
     chars: int = 0
     sequence_number: int | None = None
     whole: bool = False
-    """It carries a complete text rather than a delta: a first token only if no delta of its kind came before; the
-    whole answer of a terminal event only if nothing visible did."""
+    """True for a complete text instead of a delta: a first token only if no delta of its kind came before; for a
+    terminal event, only if nothing visible came before."""
     status: str | None = None
-    """For a terminal event: `completed`, `failed`, `incomplete:REASON` or `error`."""
+    """Of a terminal event: `completed`, `failed`, `incomplete:REASON` or `error`."""
     message: str | None = None
-    """What a failed or error event says."""
+    """Message of a failed or error event."""
     usage: Usage | None = None
 
 
 def read_responses_event(data: Mapping[str, Any]) -> Meaning:
-    """An event of the Responses API. Never raises on a mapping, whatever is in it."""
+    """Read an event of the Responses API. Never raises, whatever is in the mapping."""
     type_, number = data.get("type"), data.get("sequence_number")
     if type(number) is not int or not -_INT64 < number < _INT64:
         number = None
@@ -88,12 +87,12 @@ def read_responses_event(data: Mapping[str, Any]) -> Meaning:
 
 
 def length(value: object) -> int:
-    """Characters of a text; 0 for anything else."""
+    """Return the characters of a text; 0 for anything else."""
     return len(value) if isinstance(value, str) else 0
 
 
 def _item(item: object) -> tuple[Kind, int]:
-    """What is already complete in an item, where a server sends no deltas: a message's text, or a call's arguments.
+    """Return kind and length of what is already complete in an item: a message's text, or a call's arguments.
 
     `{}` stands for arguments that are still to come.
     """
@@ -122,12 +121,12 @@ def _terminal(data: Mapping[str, Any], type_: str, number: int | None) -> Meanin
 
 
 def _visible_chars(output: object) -> int:
-    """Length of all that stands in the output of a whole answer, where a server sends it nowhere else."""
+    """Return the length of everything in the output of a complete answer."""
     return sum(_item(item)[1] for item in output) if isinstance(output, list) else 0
 
 
 def read_response(response: Mapping[str, Any]) -> tuple[str | None, str | None, Usage | None]:
-    """Status (`incomplete:REASON` where there is one), error message and usage of a Response object."""
+    """Return status (`incomplete:REASON` if there is a reason), error message and usage of a Response object."""
     status = response.get("status")
     details, error = response.get("incomplete_details"), response.get("error")
     if status == "incomplete" and isinstance(details, Mapping) and details.get("reason"):
@@ -138,7 +137,7 @@ def read_response(response: Mapping[str, Any]) -> tuple[str | None, str | None, 
 
 
 def error_message(data: Mapping[str, Any]) -> str:
-    """What an error says: `{"error": {…}}`, `{"error": "…"}`, or flat."""
+    """Return the message of an error: `{"error": {…}}`, `{"error": "…"}`, or flat."""
     error = data.get("error")
     if isinstance(error, str) and error:
         return error
@@ -151,7 +150,7 @@ def _message(error: Mapping[str, Any]) -> str:
 
 
 def read_usage(usage: object, given: str, made: str) -> Usage | None:
-    """Token counts, by their names in the API; all zero says nothing (some servers send it so) and is missing."""
+    """Return the token counts, by their names in the API; None if all are zero, as some servers send unknown counts."""
     if not isinstance(usage, Mapping):
         return None
     found = Usage(

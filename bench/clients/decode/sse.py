@@ -1,4 +1,4 @@
-"""Server-sent events out of bytes, as the HTML standard frames them (section 9.2.6): pure and incremental."""
+"""Parse server-sent events incrementally, as the HTML standard frames them (section 9.2.6)."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from operator import add
 
 _BOM = b"\xef\xbb\xbf"
 _FEW = 4
-"""Chunks that are quicker read one by one."""
+"""Fewer chunks than this are faster to read one by one."""
 
 
 @dataclass(slots=True)
 class SseParser:
-    """Feed it body bytes in any cut; it gives each event's data when its blank line has come.
+    """Takes body bytes cut anywhere, and returns each event's data once its blank line has come.
 
-    Comment lines (pings) are counted, not given. `event:`, `id:` and `retry:` are passed over: OpenAI's events carry
-    their type in the data. What stands after the last blank line is no event, as the standard says.
+    Comment lines (pings) are counted, not returned. `event:`, `id:` and `retry:` are skipped, because OpenAI's events
+    carry their type in the data. Bytes after the last blank line are not an event, as the standard says.
     """
 
     pings: int = 0
@@ -27,10 +27,10 @@ class SseParser:
     _started: bool = False
     _skip_lf: bool = False
     _clean: bool = False
-    """No event is begun, and a byte-order mark cannot come any more."""
+    """No event is open, and a byte-order mark cannot come any more."""
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """The data of every event that this chunk completed, in order."""
+        """Return the data of every event that this chunk completes, in order."""
         odd = b"\r" in chunk
         if self._clean and not odd and chunk.startswith(b"event:"):
             lines = chunk.split(b"\n")
@@ -41,9 +41,9 @@ class SseParser:
         return found
 
     def feed_all(self, chunks: Sequence[bytes]) -> tuple[list[int], list[bytes]]:
-        """The same for several chunks: for each event the place of the chunk that completed it, and its data.
+        """Return for each event the index of the chunk that completes it, and its data.
 
-        Many at once take half the time, where all their events are alike.
+        Many chunks at once take half the time if all their events have the same lines.
         """
         places, found = list[int](), list[bytes]()
         untried = len(chunks) >= _FEW
@@ -63,8 +63,8 @@ class SseParser:
         return places, found
 
     @property
-    def unfinished(self) -> bool:
-        """Is there part of an event that was never completed?"""
+    def is_unfinished(self) -> bool:
+        """True if a part of an event was never completed."""
         return bool(self._data or self._buffer)
 
     def _events(self, lines: Iterable[bytes]) -> list[bytes]:
@@ -88,7 +88,7 @@ class SseParser:
             self._data.append(value.removeprefix(b" "))
 
     def _split(self, chunk: bytes) -> list[bytes]:
-        """Whole lines, where all of them end with LF."""
+        """Return whole lines of a chunk in which all lines end with LF."""
         *lines, rest = chunk.split(b"\n")
         if lines and self._buffer:
             lines[0] = bytes(self._buffer) + lines[0]
@@ -97,7 +97,7 @@ class SseParser:
         return lines
 
     def _lines(self, chunk: bytes) -> Iterator[bytes]:
-        """Whole lines without their ends: LF, CR or CRLF, the last of which may come in two chunks."""
+        """Yield whole lines without their ends: LF, CR or CRLF, the last of which may come in two chunks."""
         if self._skip_lf and chunk:
             chunk, self._skip_lf = chunk.removeprefix(b"\n"), False
         if not chunk:
@@ -117,7 +117,7 @@ class SseParser:
 
 
 def _alike(text: bytes) -> tuple[list[int], list[bytes]] | None:
-    """Sizes and data of the events, where each is `event: …`, `data: …`, or `data: …` alone; None: not all are so."""
+    """Return sizes and data of events that are all `event: …` and `data: …`, or all `data: …`; None for others."""
     every = 3 if text.startswith(b"event:") else 2
     *lines, _ = text.split(b"\n")
     if not lines or len(lines) % every or b"\r" in text or any(lines[every - 1 :: every]):
@@ -134,7 +134,7 @@ def _all_begin(lines: list[bytes], first: bytes) -> bool:
 
 
 def _places(sizes: list[int], chunks: Sequence[bytes], first: int) -> list[int]:
-    """The place of the chunk in which each event ends; the first event begins where `chunks` do."""
+    """Return the index of the chunk in which each event ends; the first event begins with the first chunk."""
     if list(map(len, filter(None, chunks))) == sizes:  # one in each
         return [place for place, chunk in enumerate(chunks, first) if chunk]
     reaches = list(accumulate(map(len, chunks)))

@@ -1,4 +1,4 @@
-"""From the socket reads of a WebSocket exchange to its messages, each with the stamp of the read that completed it."""
+"""Decode the socket reads of a WebSocket exchange into messages, each with the stamp of the read that completed it."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from typing import NamedTuple
 HEAD_END = b"\r\n\r\n"
 
 
-class Message(NamedTuple):
-    """One message of the server, its fragments joined."""
+class WebSocketMessage(NamedTuple):
+    """A message of the server, its fragments joined."""
 
     t_read: int
-    """Nanoseconds: the read that brought its last byte."""
+    """Time in ns of the read that brought its last byte."""
     read: int
     """Number of that read."""
     data: bytes
 
 
 def is_websocket(headers: Mapping[str, str]) -> bool:
-    """Was the handshake taken? A refusal is ordinary HTTP, even where it says `upgrade: websocket`."""
+    """Return True if the handshake was accepted. A refusal is ordinary HTTP, even with `upgrade: websocket`."""
     return "sec-websocket-accept" in headers
 
 
 def without_head(reads: Sequence[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
-    """The reads from the first frame on: without the answer to the handshake."""
+    """Return the reads from the first frame on, without the answer to the handshake."""
     whole = b"".join(data for _, data in reads)
     surplus = whole.index(HEAD_END) + len(HEAD_END)
     rest = []
@@ -35,10 +35,10 @@ def without_head(reads: Sequence[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
     return rest
 
 
-def messages(reads: Sequence[tuple[int, bytes]]) -> Iterator[Message]:
-    """The text and binary messages in reads that begin with a frame; control frames are passed over.
+def messages(reads: Sequence[tuple[int, bytes]]) -> Iterator[WebSocketMessage]:
+    """Yield the text and binary messages in reads that begin with a frame; control frames are skipped.
 
-    Raises ValueError for bytes that are no frames.
+    Raises ValueError for bytes that are not frames.
     """
     from websockets.client import ClientProtocol  # noqa: PLC0415  (an extra: who has a WebSocket's bytes has it)
     from websockets.frames import DATA_OPCODES, Frame  # noqa: PLC0415
@@ -54,7 +54,7 @@ def messages(reads: Sequence[tuple[int, bytes]]) -> Iterator[Message]:
                 continue
             parts.append(bytes(frame.data))
             if frame.fin:
-                yield Message(time, number, b"".join(parts))
+                yield WebSocketMessage(time, number, b"".join(parts))
                 parts.clear()
         if protocol.parser_exc is not None:
             raise ValueError(f"no WebSocket frame: {protocol.parser_exc}")

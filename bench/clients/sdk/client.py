@@ -1,4 +1,4 @@
-"""Client `sdk`: the official SDK as an app has it, one pool per target, every attempt through the tap."""
+"""Make the client `sdk`: the official SDK as an app uses it, with every attempt recorded by the tap."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 import openai
 
-from bench.clients.sdk.sync_tap import SyncTapTransport
-from bench.clients.sdk.tap import Ledger, TapTransport
+from bench.clients.sdk.attempt_log import AttemptLog
+from bench.clients.sdk.tap import SyncTapTransport, TapTransport
 
 if TYPE_CHECKING:
     from openai.resources.responses import AsyncResponses
 
 _ENCODINGS = {"Accept-Encoding": "gzip, deflate"}
-"""What decode.py can read."""
+"""The encodings that `decode` can unpack."""
 
 
 def sdk_client(
@@ -29,10 +29,10 @@ def sdk_client(
     own_environment: bool,
     direct: bool = False,
 ) -> tuple[openai.AsyncOpenAI, TapTransport]:
-    """An SDK client whose sockets are stamped, and its tap.
+    """Return an SDK client whose reads are stamped, and its tap.
 
-    `own_environment`: this is OpenAI itself, so OPENAI_ORG_ID, OPENAI_CUSTOM_HEADERS and their like apply. The SDK
-    would send them to any server. `direct`: past any proxy.
+    `own_environment`: this is OpenAI itself, so OPENAI_ORG_ID, OPENAI_CUSTOM_HEADERS and the like apply. The SDK would
+    send them to any server. `direct`: use no proxy.
     """
     tap = TapTransport(base_url, direct=direct)
     with _openai_environment(visible=own_environment):
@@ -48,7 +48,7 @@ def sdk_client(
 
 def sync_client(
     base_url: str,
-    ledger: Ledger,
+    log: AttemptLog,
     *,
     key: str,
     headers: Mapping[str, str],
@@ -56,11 +56,11 @@ def sync_client(
     own_environment: bool,
     direct: bool = False,
 ) -> tuple[openai.OpenAI, SyncTapTransport]:
-    """The same for synchronous scenarios, with a connection pool of its own; threads may share it.
+    """Return a client for synchronous scenarios, which threads may share, and its tap.
 
-    `ledger`: the tap of the target's other client, in which these attempts are noted as well.
+    `log`: the tap of the target's asynchronous client, which records these attempts too.
     """
-    tap = SyncTapTransport(base_url, ledger, direct=direct)
+    tap = SyncTapTransport(base_url, log, direct=direct)
     with _openai_environment(visible=own_environment):
         client = openai.OpenAI(
             base_url=base_url,
@@ -73,7 +73,7 @@ def sync_client(
 
 
 def _client_class(tap: TapTransport, *, direct: bool) -> type[openai.AsyncOpenAI]:
-    """The SDK's client, whose `responses.connect` is measured too: that call does not pass the transport."""
+    """Return the SDK's client class with a measured `responses.connect`, which does not pass the transport."""
 
     class Client(openai.AsyncOpenAI):
         @cached_property

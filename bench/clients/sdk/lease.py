@@ -1,4 +1,4 @@
-"""How a call that runs in a thread is ended from outside: a thread cannot be cancelled, its sockets can be cut."""
+"""End a call that runs in a thread: a thread cannot be cancelled, but its sockets can be cut."""
 
 from __future__ import annotations
 
@@ -10,42 +10,42 @@ class Cut(BaseException):
     """The call was ended from outside. No Exception, as `asyncio.CancelledError` is none: retries must not catch it."""
 
 
-class Leased(Protocol):
+class CuttableConnection(Protocol):
     """A connection that a lease can cut."""
 
     lease: Lease | None
 
-    def shut(self) -> None: ...
+    def shut_down(self) -> None: ...
 
 
 class Lease:
-    """The connections that one call uses at the moment."""
+    """The connections that one call uses now."""
 
     def __init__(self) -> None:
         self.over = False
-        self._connections: set[Leased] = set()
+        self._connections: set[CuttableConnection] = set()
 
-    def take(self, connection: Leased) -> None:
-        """From now on the connection serves this call, and no other."""
+    def take(self, connection: CuttableConnection) -> None:
+        """Reserve the connection for this call."""
         if connection.lease is not None and connection.lease is not self:
             connection.lease.drop(connection)
         connection.lease = self
         self._connections.add(connection)
         self.check()  # last: a cut that came just before did not find this connection
 
-    def drop(self, connection: Leased) -> None:
-        """It is closed, or serves another call."""
+    def drop(self, connection: CuttableConnection) -> None:
+        """Release the connection: it is closed, or serves another call."""
         self._connections.discard(connection)
 
     def cut(self) -> None:
-        """From any thread: whatever waits on a connection of this call, and whatever it begins, raises `Cut`."""
+        """Make the call raise `Cut`, now if it waits on a connection, else when it next uses one. From any thread."""
         self.over = True
         for connection in tuple(self._connections):
             if connection.lease is self:
-                connection.shut()
+                connection.shut_down()
 
     def check(self) -> None:
-        """Raise `Cut` if that has happened."""
+        """Raise `Cut` if the call was cut."""
         if self.over:
             raise Cut("ended from outside")
 

@@ -1,9 +1,8 @@
-"""Sockets that stamp: a network backend for httpcore2 whose every read is timed as the event loop delivers it.
+"""A network backend for httpcore2 that stamps every read at the moment when the event loop delivers it.
 
-httpcore2 pulls: its own backend hands over data when the consumer asks, which under load is after everything else on
-the loop had its turn. Here `data_received` stamps, so that a stamp is the moment of the socket read and what the
-consumer adds after it can be told apart. A loop that is saturated reads late all the same: no stamp in it can be
-trusted then (docs/architecture.md has the figures).
+httpcore2's own backend pulls: it hands over data when the consumer asks, which under load is after everything else on
+the loop had its turn. Here `data_received` stamps, so the delay that the consumer adds is not in the stamp. A saturated
+loop still reads late, and no stamp in it can be trusted then (docs/architecture.md has the numbers).
 """
 
 from __future__ import annotations
@@ -12,29 +11,30 @@ import asyncio
 import ssl
 from collections import deque
 from collections.abc import Awaitable, Iterable
-from contextvars import ContextVar
 from time import perf_counter_ns
 from typing import Any, TypeVar
 
 import httpcore2
 
-from bench.clients.connection_numbers import numbers
-from bench.core.trial import Attempt
+from bench.clients.sdk.connection import (
+    NETWORK_ERRORS,
+    StampedConnection,
+    connect_stamps,
+    core_error,
+    current_attempt,
+    stamp_tls,
+)
 
-current_attempt: ContextVar[Attempt | None] = ContextVar("current_attempt", default=None)
-"""Set by the transport in the task that sends; connecting and writing happen inside that call and in its context."""
 HIGH_WATER = 1 << 20
 """Bytes waiting for a slow consumer above which the socket is left unread, as any asyncio stream would."""
 T = TypeVar("T")
 
 
-class _Protocol(asyncio.Protocol):
-    """Received bytes in a queue, each read with its stamp kept in the attempt that the connection now serves."""
+class _Protocol(StampedConnection, asyncio.Protocol):
+    """Queues received bytes, and keeps each read with its stamp in the attempt that the connection serves."""
 
     def __init__(self) -> None:
-        self.attempt: Attempt | None = None
-        self.number = next(numbers)
-        self.used = False
+        super().__init__()
         self.chunks: deque[bytes] = deque()
         self.waiting = 0
         self.closed: BaseException | bool = False
@@ -74,7 +74,7 @@ class _Protocol(asyncio.Protocol):
         self._writable.set()
 
     async def read(self, max_bytes: int) -> bytes:
-        """The next chunk, b"" at the end; an error of the connection is raised after the data before it."""
+        """Return the next chunk, b"" at the end. Raises an error of the connection after the data before it."""
         while not self.chunks:
             if isinstance(self.closed, BaseException):
                 raise self.closed
@@ -101,29 +101,21 @@ class _Protocol(asyncio.Protocol):
 
 
 class TapStream(httpcore2.AsyncNetworkStream):
-    """One connection. Errors are httpcore2's own, so that the SDK sees what it would see without us."""
+    """One connection. It raises httpcore2's own errors, so the SDK sees what it would see without the tap."""
 
     def __init__(self, protocol: _Protocol) -> None:
         self._protocol = protocol
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return await _mapped(self._protocol.read(max_bytes), timeout, httpcore2.ReadTimeout, httpcore2.ReadError)
+        return await _await_within(self._protocol.read(max_bytes), timeout, "Read")
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._serve(current_attempt.get())
-        await _mapped(self._protocol.write(buffer), timeout, httpcore2.WriteTimeout, httpcore2.WriteError)
-        if self._protocol.attempt is not None:
-            self._protocol.attempt.t_sent = perf_counter_ns()
-
-    def _serve(self, attempt: Attempt | None) -> None:
-        """Reads from now on belong to this attempt. What a proxy said while the tunnel was set up is not its answer."""
-        if attempt is not None and attempt is not self._protocol.attempt:
-            attempt.connection, attempt.reused = self._protocol.number, self._protocol.used
-            attempt.reads.clear()
-        self._protocol.attempt, self._protocol.used = attempt, True
+        self._protocol.serve(current_attempt.get())
+        await _await_within(self._protocol.write(buffer), timeout, "Write")
+        self._protocol.stamp_sent()
 
     async def aclose(self) -> None:
-        """At once, as httpcore2's own backend does: a farewell of TLS waits for the server's, beyond the loop's end."""
+        """Close at once, as httpcore2's own backend does: a TLS goodbye would wait for the server's."""
         if self._protocol.transport is not None:
             self._protocol.transport.abort()
 
@@ -137,12 +129,11 @@ class TapStream(httpcore2.AsyncNetworkStream):
             ssl_context,
             server_hostname=server_hostname,
         )
-        transport = await _mapped(upgrade, timeout, httpcore2.ConnectTimeout, httpcore2.ConnectError)
+        transport = await _await_within(upgrade, timeout, "Connect")
         if transport is None:
             raise httpcore2.ConnectError("connection lost during the TLS handshake")
         protocol.connection_made(transport)
-        if attempt := current_attempt.get():
-            attempt.t_tls = perf_counter_ns()
+        stamp_tls()
         return TapStream(protocol)
 
     def get_extra_info(self, info: str) -> Any:
@@ -164,19 +155,15 @@ class TapBackend(httpcore2.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
-        attempt = current_attempt.get()
-        if attempt is not None:
-            attempt.t_connect = perf_counter_ns()
-        connecting = asyncio.get_running_loop().create_connection(
-            _Protocol,
-            host,
-            port,
-            local_addr=(local_address, 0) if local_address else None,
-            happy_eyeballs_delay=0.25,
-        )
-        transport, protocol = await _mapped(connecting, timeout, httpcore2.ConnectTimeout, httpcore2.ConnectError)
-        if attempt is not None:
-            attempt.t_connected = perf_counter_ns()
+        with connect_stamps():
+            connecting = asyncio.get_running_loop().create_connection(
+                _Protocol,
+                host,
+                port,
+                local_addr=(local_address, 0) if local_address else None,
+                happy_eyeballs_delay=0.25,
+            )
+            transport, protocol = await _await_within(connecting, timeout, "Connect")
         for option in socket_options or ():
             transport.get_extra_info("socket").setsockopt(*option)
         return TapStream(protocol)
@@ -185,11 +172,11 @@ class TapBackend(httpcore2.AsyncNetworkBackend):
         await asyncio.sleep(seconds)
 
 
-async def _mapped(awaitable: Awaitable[T], timeout: float | None, late: type[Exception], failed: type[Exception]) -> T:
-    """Await within the time-out; time-outs and connection errors become the given httpcore2 exceptions."""
+async def _await_within(awaitable: Awaitable[T], timeout: float | None, operation: str) -> T:
+    """Await within the time-out. Raises httpcore2's exceptions of this operation."""
     scope = asyncio.timeout(timeout)
     try:
         async with scope:
             return await awaitable
-    except (OSError, ssl.SSLError, EOFError) as error:  # a TimeoutError is an OSError, the kernel's own ETIMEDOUT too
-        raise (late if scope.expired() else failed)(str(error)) from error
+    except NETWORK_ERRORS as error:
+        raise core_error(operation, error, late=scope.expired()) from error

@@ -1,6 +1,6 @@
-"""Sockets that stamp, for the synchronous client: each read is timed as soon as it has returned.
+"""A network backend for the synchronous client that stamps each read as soon as it has returned.
 
-What a thread has to wait for Python's lock after a read is in the stamp; `net` says what an event loop adds instead.
+The time that a thread waits for Python's lock after a read is in the stamp.
 """
 
 from __future__ import annotations
@@ -15,20 +15,23 @@ from typing import Any
 
 import httpcore2
 
-from bench.clients.connection_numbers import numbers
+from bench.clients.sdk.connection import (
+    NETWORK_ERRORS,
+    StampedConnection,
+    connect_stamps,
+    core_error,
+    current_attempt,
+    stamp_tls,
+)
 from bench.clients.sdk.lease import Lease, current_lease
-from bench.clients.sdk.sockets import current_attempt
-from bench.core.trial import Attempt
 
 
-class SyncTapStream(httpcore2.NetworkStream):
-    """One connection. Errors are httpcore2's own, so that the SDK sees what it would see without us."""
+class SyncTapStream(StampedConnection, httpcore2.NetworkStream):
+    """One connection. It raises httpcore2's own errors, so the SDK sees what it would see without the tap."""
 
     def __init__(self, sock: socket.socket) -> None:
+        super().__init__()
         self._sock = sock
-        self._number = next(numbers)
-        self._attempt: Attempt | None = None
-        self._used = False
         self.lease: Lease | None = None
         try:
             _take(self)
@@ -37,36 +40,28 @@ class SyncTapStream(httpcore2.NetworkStream):
             raise
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        with _mapped(httpcore2.ReadTimeout, httpcore2.ReadError):
+        with _core_errors("Read"):
             self._sock.settimeout(timeout)
             data = self._sock.recv(max_bytes)
             now = perf_counter_ns()
         if self.lease is not None:
             self.lease.check()  # a socket that was cut looks like one that the server has closed
-        if data and self._attempt is not None:
-            self._attempt.reads.append((now, data))
+        if data and self.attempt is not None:
+            self.attempt.reads.append((now, data))
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._serve(current_attempt.get())
-        with _mapped(httpcore2.WriteTimeout, httpcore2.WriteError):
+        _take(self)
+        self.serve(current_attempt.get())
+        with _core_errors("Write"):
             self._sock.settimeout(timeout)
             self._sock.sendall(buffer)
-        if self._attempt is not None:
-            self._attempt.t_sent = perf_counter_ns()
+        self.stamp_sent()
 
-    def _serve(self, attempt: Attempt | None) -> None:
-        """Reads from now on belong to this attempt. What a proxy said while the tunnel was set up is not its answer."""
-        _take(self)
-        if attempt is not None and attempt is not self._attempt:
-            attempt.connection, attempt.reused = self._number, self._used
-            attempt.reads.clear()
-        self._attempt, self._used = attempt, True
-
-    def shut(self) -> None:
-        """End it while another thread reads: that one wakes up. Past TLS, whose own way would break its reader."""
+    def shut_down(self) -> None:
+        """Shut the socket down while another thread reads, which wakes that thread up."""
         try:
-            socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
+            socket.socket.shutdown(self._sock, socket.SHUT_RDWR)  # TLS's own way would break the reader
         except OSError:
             return  # closed by then
 
@@ -79,14 +74,13 @@ class SyncTapStream(httpcore2.NetworkStream):
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore2.NetworkStream:
         try:
-            with _mapped(httpcore2.ConnectTimeout, httpcore2.ConnectError):
+            with _core_errors("Connect"):
                 self._sock.settimeout(timeout)
                 upgraded = ssl_context.wrap_socket(self._sock, server_hostname=server_hostname)
         except BaseException:
             self.close()
             raise
-        if attempt := current_attempt.get():
-            attempt.t_tls = perf_counter_ns()
+        stamp_tls()
         if self.lease is not None:
             self.lease.drop(self)
         return SyncTapStream(upgraded)
@@ -101,7 +95,7 @@ class SyncTapStream(httpcore2.NetworkStream):
 
 
 class SyncTapBackend(httpcore2.NetworkBackend):
-    """Connects, one address after the other as Python's own clients do, stamping the connect."""
+    """Connects, trying one address after the other as Python's own clients do, and stamps the connect."""
 
     def connect_tcp(
         self,
@@ -111,14 +105,9 @@ class SyncTapBackend(httpcore2.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore2.NetworkStream:
-        attempt = current_attempt.get()
-        if attempt is not None:
-            attempt.t_connect = perf_counter_ns()
         source = (local_address, 0) if local_address else None
-        with _mapped(httpcore2.ConnectTimeout, httpcore2.ConnectError):
+        with connect_stamps(), _core_errors("Connect"):
             sock = socket.create_connection((host, port), timeout, source_address=source)
-        if attempt is not None:
-            attempt.t_connected = perf_counter_ns()
         for option in ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), *(socket_options or ())):
             sock.setsockopt(*option)
         return SyncTapStream(sock)
@@ -130,7 +119,7 @@ def _take(stream: SyncTapStream) -> None:
 
 
 def _is_readable(sock: socket.socket) -> bool:
-    """Is there something to read, or has it been closed?"""
+    """Return True if there is something to read, or the socket is closed."""
     if sock.fileno() < 0:
         return True
     if not hasattr(select, "poll"):  # Windows
@@ -141,11 +130,11 @@ def _is_readable(sock: socket.socket) -> bool:
 
 
 @contextmanager
-def _mapped(late: type[Exception], failed: type[Exception]) -> Iterator[None]:
-    """Time-outs and connection errors become the given httpcore2 exceptions; those of a cut connection, `Cut`."""
+def _core_errors(operation: str) -> Iterator[None]:
+    """Raise httpcore2's exceptions of this operation, or `Cut` if the connection was cut from outside."""
     try:
         yield
-    except (OSError, ssl.SSLError, EOFError) as error:
+    except NETWORK_ERRORS as error:
         if lease := current_lease.get():
             lease.check()
-        raise (late if isinstance(error, TimeoutError) else failed)(str(error)) from error
+        raise core_error(operation, error, late=isinstance(error, TimeoutError)) from error

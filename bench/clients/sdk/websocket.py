@@ -1,7 +1,7 @@
-"""A WebSocket connection that stamps: one attempt for each `response.create` that is sent on it.
+"""A WebSocket connection that stamps its reads: one attempt for each `response.create` that is sent on it.
 
-Needs the package `websockets`, so it is imported only where a scenario connects. As in `net`, `data_received` stamps,
-and the bytes are decoded after the trial.
+It needs the package `websockets`, so it is imported only where a scenario connects. As in `sockets`, `data_received`
+stamps, and the bytes are decoded after the trial.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from websockets.typing import Data
 
 from bench.clients.connection_numbers import numbers
 from bench.clients.decode.websocket import is_websocket, without_head
-from bench.clients.sdk.tap import ended, name_of
+from bench.clients.sdk.tap import error_text, record_end
 from bench.core.trial import Attempt
 
 _ASKS = re.compile(r'"type"\s*:\s*"response\.create"')
@@ -30,21 +30,21 @@ _ORDERLY = {1000, 1001, 1005}
 """Close codes: done, going away, none given."""
 
 
-class Line(Protocol):
-    """What one `connect()` of a scenario opened: the source of its attempts."""
+class Session(Protocol):
+    """One `connect()` of a scenario: the source of its attempts."""
 
-    def connected(self) -> Attempt: ...
+    def record_connection(self) -> Attempt: ...
     def begin(self) -> Attempt: ...
     def is_own(self, attempt: Attempt) -> bool: ...
 
 
 class TapConnection(ClientConnection):
-    """Notes handshake, requests, reads and the end; behaves as the library's own."""
+    """The library's connection, which also records handshake, requests, reads and the end."""
 
-    def __init__(self, *args: Any, line: Line, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, session: Session, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._line = line
-        self._attempt = line.connected()
+        self._session = session
+        self._attempt = session.record_connection()
         self._id = self._attempt.client_id
         self._number = self._attempt.connection = next(numbers)
         self._requests = 0
@@ -62,9 +62,9 @@ class TapConnection(ClientConnection):
         try:
             await super().handshake(headers, user_agent_header)
         finally:
-            self._answered()
+            self._record_handshake()
 
-    def _answered(self) -> None:
+    def _record_handshake(self) -> None:
         if self.response is None:
             return
         attempt = self._attempt
@@ -88,18 +88,18 @@ class TapConnection(ClientConnection):
         try:
             await super().send(message, text)
         except Exception as error:
-            self._attempt.error = name_of(error)
-            ended(self._attempt, whole=False)
+            self._attempt.error = error_text(error)
+            record_end(self._attempt, whole=False)
             raise
         self._attempt.t_sent = perf_counter_ns()
 
     def _begin(self) -> None:
-        """The attempt of the request that is about to be sent: the handshake's, if this trial made it, or a new one."""
+        """Begin the attempt of the next request: the handshake's own if this trial made it, else a new one."""
         last = self._attempt
-        if last.t_sent is not None or not self._line.is_own(last):
+        if last.t_sent is not None or not self._session.is_own(last):
             if last.t_end is None:
-                ended(last, whole=False)
-            attempt = self._attempt = self._line.begin()
+                record_end(last, whole=False)
+            attempt = self._attempt = self._session.begin()
             attempt.connection, attempt.reused = self._number, True
             attempt.status, attempt.http_version, attempt.headers = last.status, last.http_version, last.headers
             attempt.client_id = f"{self._id}.{self._requests}" if self._requests else self._id
@@ -108,34 +108,34 @@ class TapConnection(ClientConnection):
     async def recv(self, decode: bool | None = None) -> Data:  # type: ignore[override]  # its overloads say no more
         message = await super().recv(decode)
         if self._attempt.t_end is None and _is_end(message):
-            ended(self._attempt, whole=True)
+            record_end(self._attempt, whole=True)
         return message
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
-        self._over(lost=False)
+        self._record_end(lost=False)
         await super().close(code, reason)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._over(exc, lost=True)
+        self._record_end(exc, lost=True)
         super().connection_lost(exc)
 
-    def _over(self, error: Exception | None = None, *, lost: bool) -> None:
-        """No more is read: the scenario closes an open connection early, or the server has ended it, well or badly."""
+    def _record_end(self, error: Exception | None = None, *, lost: bool) -> None:
+        """Record the end of the open attempt. `lost`: the server ended the connection, not the scenario."""
         attempt, farewell = self._attempt, self.protocol.close_rcvd
         if attempt.t_end is not None:
             return
         if farewell is None and not lost:
-            ended(attempt, whole=False)
+            record_end(attempt, whole=False)
             return
         if farewell is None:
-            attempt.error = name_of(error) if error else "the connection ended without a close frame"
+            attempt.error = error_text(error) if error else "the connection ended without a close frame"
         elif farewell.code not in _ORDERLY:  # what happens to the socket after a farewell is no news
             attempt.error = f"closed with {farewell.code} {farewell.reason}".rstrip()
-        ended(attempt, whole=True)
+        record_end(attempt, whole=True)
 
 
 def _is_end(message: Data) -> bool:
-    """Is it the event that ends an answer?"""
+    """Return True for the event that ends an answer."""
     if isinstance(message, str):
         return _ENDS_TEXT.search(message, 0, _FRONT) is not None
     return _ENDS_BYTES.search(message, 0, _FRONT) is not None

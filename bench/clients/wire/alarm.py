@@ -1,6 +1,6 @@
-"""Callbacks at a moment of `perf_counter_ns`, to some 0.1 ms where the system has timers that can be read (Linux).
+"""Call back at a moment of `perf_counter_ns`, to about 0.1 ms on systems with timers that can be read (Linux).
 
-An event loop's own timers are in milliseconds: a schedule kept by them is half a millisecond late in the mean.
+An event loop's own timers have milliseconds: a schedule kept by them is half a millisecond late on average.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SPEC = struct.Struct("@llll")
 
 
 class Alarm:
-    """Belongs to one event loop."""
+    """Calls functions when they are due. An alarm belongs to one event loop."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -34,18 +34,18 @@ class Alarm:
         if self._fd is not None:
             self._loop.add_reader(self._fd, self._ring)
 
-    def at(self, t: int, callback: Callable[[], None]) -> None:
-        """Call it then; at once, in the next turn of the loop, where that is over. Of equal moments in order."""
+    def call_at(self, t: int, callback: Callable[[], None]) -> None:
+        """Call the function at `t`, or in the next turn of the loop if `t` is over. Equal times keep their order."""
         heappush(self._heap, (t, next(self._order), callback))
         if self._heap[0][0] == t:
             self._set()
 
     def clear(self) -> None:
-        """Nothing is due any more."""
+        """Drop all calls that are due."""
         self._heap.clear()
 
     def close(self) -> None:
-        """No more calls."""
+        """Drop all calls and close the timer."""
         self.clear()
         if self._timer is not None:
             self._timer.cancel()
@@ -67,7 +67,7 @@ class Alarm:
             self._set()
 
     def _set(self) -> None:
-        """The next call is for the first of the heap."""
+        """Set the timer for the first call of the heap."""
         t = self._heap[0][0]
         if self._fd is None:
             if self._timer is not None:
@@ -84,7 +84,7 @@ def _libc() -> Any:
 
 
 def _new_timer() -> int | None:
-    """A timer of the system as a file descriptor; None where there is none."""
+    """Return the file descriptor of a system timer, or None if the system has none."""
     if not sys.platform.startswith("linux") or _SPEC.size != 32:
         return None
     try:

@@ -1,7 +1,7 @@
-"""One end of the socket between parent and shooter: messages out without waiting, messages in as they come.
+"""One end of the socket between parent and load generator: send frames without waiting, receive them as they come.
 
-What the other end is too slow to take stays here, in order, in memory and then in a file; nothing is lost, and the
-loop is never held up by it.
+Frames that the other end is too slow to take wait here in order, in memory and then in a file. Nothing is lost, and
+the event loop is never blocked.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from bench.core.processes.frames import Frame, FrameReader
 from bench.core.processes.spill import Held, Spill
 
 BACKLOG = 8 << 20
-"""Bytes that wait in memory for the other end."""
+"""Bytes that may wait in memory for the other end."""
 BUFFER = 4 << 20
-"""Asked of the kernel for the socket; it may give less."""
+"""Bytes of send buffer to ask the kernel for; it may give less."""
 _READ = 1 << 18
 _READS_AT_ONCE = 16
-"""After so many reads everything else on the loop has its turn."""
+"""After this many reads everything else on the loop has its turn."""
 _LONG = 1 << 16
-"""One turn of the loop can read many MB."""
+"""Bytes that are sent at once, without waiting for the end of the loop's turn."""
 _PARTS = 1000
-"""The kernel takes 1024 in one call."""
+"""Buffers sent in one call; the kernel takes 1024."""
 
 
 class Kind(IntEnum):
@@ -45,7 +45,7 @@ class Kind(IntEnum):
 
 
 class Channel:
-    """Belongs to one event loop."""
+    """Sends and receives frames. A channel belongs to one event loop."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Channel:
         on_message: Callable[[Frame], None],
         on_closed: Callable[[OSError | None], None],
     ) -> None:
-        """`on_closed`: the other end is gone; or, with an error, what it did not take yet cannot be kept."""
+        """`on_closed`: called when the other end is gone or, with an error, when waiting frames find no room."""
         self._socket, self._on_message, self._on_closed = sock, on_message, on_closed
         self._loop = asyncio.get_running_loop()
         self._reader, self._spill = FrameReader(), Spill(BACKLOG)
@@ -67,7 +67,7 @@ class Channel:
         self._loop.add_reader(sock, self._readable)
 
     def post(self, parts: list[bytes]) -> None:
-        """Send a message, as `encode` made it, with others of this turn of the loop or, if it is long, at once."""
+        """Send the parts of a frame together with others of this turn of the loop; at once if they are long."""
         if not self._parts and self._open:
             self._loop.call_soon(self._flush)
         self._parts += parts
@@ -76,7 +76,7 @@ class Channel:
             self._flush()
 
     def close(self) -> None:
-        """Nothing more in or out; what was not sent is dropped."""
+        """Close the socket and drop what was not sent."""
         if self._open:
             self._open = False
             self._loop.remove_reader(self._socket)
@@ -86,7 +86,7 @@ class Channel:
 
     @property
     def backlog_in_file(self) -> int:
-        """Bytes of the temporary file, free places included; 0: memory was enough so far."""
+        """Return the size of the temporary file in bytes; 0 if memory was enough so far."""
         return self._spill.file_bytes
 
     def _flush(self) -> None:
@@ -112,7 +112,7 @@ class Channel:
             self._on_closed(error)
 
     def _writable(self) -> None:
-        """Send what waits, a piece in each turn."""
+        """Send what waits, one piece in each turn of the loop."""
         if not self._unsent and self._backlog:
             self._unsent = memoryview(self._spill.take(self._backlog.popleft()))
         self._unsent = self._unsent[self._send([self._unsent]) :]
@@ -120,7 +120,7 @@ class Channel:
             self._loop.remove_writer(self._socket)
 
     def _send(self, parts: list[bytes] | list[memoryview]) -> int:
-        """How many bytes the kernel took."""
+        """Return the number of bytes that the kernel took."""
         try:
             return self._socket.sendmsg(parts)
         except (BlockingIOError, InterruptedError):

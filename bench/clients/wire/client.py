@@ -1,7 +1,8 @@
 """The client `wire`: `responses.create` and `chat.completions.create` over connections that stamp each read.
 
-A deferred trial's request is sent and read by the shooter, another process, and the scenario goes on over its events
-once it is complete; a live one's is sent and read in this process. One attempt, HTTP/1.1, no proxy.
+The request of a deferred trial is sent and read by the load generator, another process; the scenario goes through the
+events once the answer is complete. The request of a live trial is sent and read in this process. Each request is one
+attempt over HTTP/1.1 without a proxy.
 """
 
 from __future__ import annotations
@@ -13,19 +14,19 @@ from time import perf_counter_ns
 from typing import Any, Self
 
 from bench.clients.decode.decode import CHAT_PATH
-from bench.clients.sdk.tap import current_trial, is_measured
+from bench.clients.sdk.attempt_log import current_trial, is_recording
 from bench.clients.wire.errors import check_direct, not_deferred, not_offered
 from bench.clients.wire.pool import Pool
 from bench.clients.wire.process import Shooter, ShooterLost
 from bench.clients.wire.request import Address, Call, arguments_of, make_call
-from bench.clients.wire.stream import Complete, Exchange, Replay, Stream, Underway, begun, whole
+from bench.clients.wire.stream import Complete, Exchange, Replay, Stream, Underway, await_headers, whole_answer
 from bench.core.trial import Attempt, Shed, Trial
 
 RESPONSES_PATH = "/responses"
 
 
 class WireClient:
-    """What a scenario's functions are given, and the ledger of its attempts.
+    """The client that a scenario's functions get, and the log of their attempts.
 
     The runner calls `attach` before a deferred trial's function is entered and `forget` after every trial.
     """
@@ -41,9 +42,9 @@ class WireClient:
         shooter: Shooter | None = None,
         deadline_s: float,
     ) -> None:
-        """`own_environment`: this is OpenAI itself, so OPENAI_ORG_ID and its like apply. `direct`: past any proxy.
+        """`own_environment`: this is OpenAI itself, so OPENAI_ORG_ID and the like apply. `direct`: use no proxy.
 
-        Without a shooter every trial is live. Raises `BenchError` where a proxy would be in the way.
+        Without a `shooter` every trial is live. Raises `BenchError` if the environment asks for a proxy.
         """
         if not direct:
             check_direct(base_url)
@@ -54,9 +55,9 @@ class WireClient:
         self._address = Address(base_url, key, {**(_openai_headers() if own_environment else {}), **headers})
         self._pool: Pool | None = None
         self._replays: dict[int, Replay] = {}
-        """By trial: of those that are deferred."""
+        """By trial id, for deferred trials."""
         self._live: dict[int, list[Underway]] = {}
-        """By trial: what it has begun."""
+        """By trial id, for live trials."""
         self.responses = _Route(self, "responses", RESPONSES_PATH)
         self.chat = _Offers("chat", completions=_Route(self, "chat.completions", CHAT_PATH))
 
@@ -70,19 +71,19 @@ class WireClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close this process' own connections; the shooter's are its own affair."""
+        """Close this process's own connections; the load generator closes its own."""
         if self._pool is not None:
             await self._pool.aclose()
 
     def attach(self, trial: Trial) -> None:
-        """Before the function of a deferred trial is entered: from now on its clock is that of the answer's reads."""
+        """Make a deferred trial's clock follow the reads of its answer. Called before its function is entered."""
         replay = self._replays[trial.trial_id] = Replay(trial)
         trial.clock = replay.now
 
     def forget(self, trial: Trial) -> None:
-        """The trial is over: what is sent from now on is none of it, and what it left running ends.
+        """End the trial: cancel what it left running, and record none of its later requests.
 
-        Of a deferred trial the times become true ones, and its `error` is what it must not have swallowed.
+        Of a deferred trial the times become true ones, and an error that it swallowed becomes its `error`.
         """
         trial.over = True
         for underway in self._live.pop(trial.trial_id, ()):
@@ -92,14 +93,14 @@ class WireClient:
             replay.settle()
 
     async def close_cold(self, trial: Trial) -> None:
-        """Nothing: a connection that only one exchange may use ends with it."""
+        """Do nothing: a cold connection ends with its exchange."""
 
     async def create(self, call: Call) -> Any:
-        """Send it: the answer, or its stream. Raises what the SDK raises."""
+        """Send the call; return the answer, or its stream. Raises what the SDK raises."""
         trial = current_trial.get()
         if trial is not None and trial.over:  # something that the scenario left running
             trial = None
-        attempt = self._noted(call, trial)
+        attempt = self._new_attempt(call, trial)
         request = self._address.request(call, attempt.client_id)
         replay = self._replays.get(trial.trial_id) if trial else None
         if trial is None or replay is None or self.shooter is None:
@@ -110,8 +111,8 @@ class WireClient:
             raise replay.fault
         return await self._deferred_answer(trial, replay, request, attempt)
 
-    def _noted(self, call: Call, trial: Trial | None) -> Attempt:
-        """A new attempt, in its trial or among the orphans."""
+    def _new_attempt(self, call: Call, trial: Trial | None) -> Attempt:
+        """Record a new attempt in its trial, or among the orphans."""
         attempts = trial.attempts if trial else self.orphans
         attempt = Attempt(
             request=len(attempts) if trial else 0,
@@ -124,7 +125,7 @@ class WireClient:
             sent=call.body,
             t_start=perf_counter_ns(),
         )
-        if is_measured():
+        if is_recording():
             attempts.append(attempt)
         return attempt
 
@@ -159,9 +160,9 @@ class WireClient:
         if self._pool is None:
             self._pool = Pool(self._address.server)
         exchange = Underway(attempt)
-        cold = trial is not None and trial.cold and is_measured()
+        cold = trial is not None and trial.cold and is_recording()
         exchange.handle = self._pool.exchange(
-            request, attempt, deadline_ns=None, cold=cold, on_read=exchange.wake, on_end=exchange.over
+            request, attempt, deadline_ns=None, cold=cold, on_read=exchange.wake, on_end=exchange.end
         )
         if trial is not None:
             self._live.setdefault(trial.trial_id, []).append(exchange)
@@ -172,14 +173,14 @@ class WireClient:
             raise
 
     async def _answer(self, exchange: Exchange) -> Any:
-        await begun(exchange, self._address.url)
+        await await_headers(exchange, self._address.url)
         if exchange.attempt.asked_stream:
             return Stream(exchange, self._address.url)
-        return await whole(exchange, self._address.url)
+        return await whole_answer(exchange, self._address.url)
 
 
 class _Offers:
-    """A place of the client where only some of what the SDK has is offered."""
+    """A namespace of the client with only some of the SDK's attributes."""
 
     def __init__(self, place: str, **offered: Any) -> None:
         self._place = place
@@ -190,25 +191,25 @@ class _Offers:
 
 
 class _Route(_Offers):
-    """A place with a `create`."""
+    """A namespace with a `create`."""
 
     def __init__(self, client: WireClient, place: str, path: str) -> None:
         super().__init__(place)
         self._client, self._end = client, path
 
     async def create(self, **arguments: Any) -> Any:
-        """As the SDK's; of its options `timeout` is not offered, the deadline of the trial holds."""
+        """Do what the SDK's `create` does. `timeout` is not supported: the trial's deadline holds."""
         path = self._client._address.path + self._end
         return await self._client.create(make_call(path, arguments_of(chat=self._end == CHAT_PATH), arguments))
 
 
 def _missing(place: str, name: str) -> Exception:
-    """What is raised for an attribute that is not there; `__…__` are Python's own questions."""
+    """Return the exception for a missing attribute; names with `_` are Python's own lookups."""
     return AttributeError(name) if name.startswith("_") else not_offered(place)
 
 
 def _openai_headers() -> dict[str, str]:
-    """What the SDK takes from the environment for OpenAI itself, beside the key."""
+    """Return the headers that the SDK takes from the environment for OpenAI itself, except the key."""
     named = {"openai-organization": "OPENAI_ORG_ID", "openai-project": "OPENAI_PROJECT_ID"}
     lines = (line.partition(":") for line in os.environ.get("OPENAI_CUSTOM_HEADERS", "").split("\n"))
     own = {name.strip(): value.strip() for name, colon, value in lines if colon}

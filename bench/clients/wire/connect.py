@@ -1,4 +1,4 @@
-"""A new connection: name, TCP and TLS, each stamped in the attempt that needs it."""
+"""Open a connection: resolve the name, connect TCP and TLS, and stamp each step in the attempt."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from bench.clients.wire.connection import Connection
 from bench.core.trial import Attempt
 
 HEAD_START_S = 0.25
-"""An address has this long before the next one is tried beside it (RFC 8305)."""
+"""Head start of an address before the next one is tried beside it (RFC 8305)."""
 Address = tuple[int, Any]
 """Family, and the address as `connect` takes it."""
 
 
 async def connect(host: str, port: int, *, tls: bool, attempt: Attempt, new: Callable[[], Connection]) -> Connection:
-    """Open it. Raises `OSError` (also `ssl.SSLError`, `socket.gaierror`) saying what failed."""
+    """Open a connection. Raises `OSError` (also `ssl.SSLError`, `socket.gaierror`) that says what failed."""
     loop = asyncio.get_running_loop()
     attempt.t_connect = perf_counter_ns()
     sock = await _first(await _addresses(host, port))
@@ -40,26 +40,26 @@ async def connect(host: str, port: int, *, tls: bool, attempt: Attempt, new: Cal
             transport.abort()
             raise
         assert upgraded is not None  # noqa: S101  (for the type checker)
-        connection.encrypted(upgraded)
+        connection.use_tls(upgraded)
         attempt.t_tls = perf_counter_ns()
     return connection
 
 
 def _context() -> ssl.SSLContext:
-    """Verifies; trusts what the system does, or `SSL_CERT_FILE` and `SSL_CERT_DIR`."""
+    """Return a context that verifies against the system's certificates, or `SSL_CERT_FILE` and `SSL_CERT_DIR`."""
     return _new_context(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
 
 
 @lru_cache(maxsize=4)
 def _new_context(_file: str | None, _folder: str | None) -> ssl.SSLContext:
-    """Reading all certificates takes some 20 ms: once for each trust that the environment asks for."""
+    """Read the certificates, which takes about 20 ms, once for each setting of the environment."""
     context = ssl.create_default_context()
     context.set_alpn_protocols(["http/1.1"])
     return context
 
 
 async def _addresses(host: str, port: int) -> list[Address]:
-    """Of the host, families in turn, the resolver's first choice first."""
+    """Resolve the host; IPv4 and IPv6 alternate, the resolver's first choice first."""
     try:  # a literal address needs no resolver, and no thread
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except socket.gaierror:
@@ -70,7 +70,7 @@ async def _addresses(host: str, port: int) -> list[Address]:
 
 
 async def _first(addresses: list[Address]) -> socket.socket:
-    """A socket to the first address that answers; they are tried in order, each with a head start."""
+    """Return a socket to the first address that answers. Addresses are tried in order, each with a head start."""
     queue, pending, failed = deque(addresses), set[asyncio.Task[socket.socket]](), list[BaseException]()
     try:
         while queue or pending:
@@ -92,7 +92,7 @@ async def _first(addresses: list[Address]) -> socket.socket:
 
 
 def _close(task: asyncio.Task[socket.socket]) -> None:
-    """Another address was faster."""
+    """Close the socket of an address that was slower."""
     if not task.cancelled() and task.exception() is None:
         task.result().close()
 

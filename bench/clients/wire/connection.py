@@ -1,7 +1,7 @@
-"""One HTTP/1.1 connection that stamps each read and keeps its bytes.
+"""An HTTP/1.1 connection that stamps each read and keeps its bytes.
 
-The read buffer is one for all connections of a pool: asyncio's own reading allocates 256 KB for every read, which is
-half of its cost. The parser only looks for the end of the answer and its headers.
+All connections of a pool share one read buffer: asyncio's own reading allocates 256 KB for every read, which is half of
+its cost. The parser only looks for the headers and the end of the answer.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from bench.clients.connection_numbers import numbers
 from bench.core.trial import Attempt
 
 READ_SIZE = 1 << 16
-"""A larger one is filled by a fast server again and again before another connection has its turn."""
+"""Bytes. A fast server fills a larger buffer again and again before another connection has its turn."""
 READ_COST = 420
-"""Bytes that one kept read takes besides its own."""
+"""Bytes of memory that a kept read takes besides its data."""
 NO_ANSWER = "RemoteProtocolError: the server closed the connection without an answer"
 CUT = "RemoteProtocolError: the server closed the connection inside of its answer"
 UPGRADED = "RemoteProtocolError: the server went over to another protocol, which nobody has asked for"
 
 
 class Connection(asyncio.BufferedProtocol):
-    """Serves one attempt after the other."""
+    """A connection that serves one attempt after the other."""
 
     def __init__(self, buffer: memoryview, on_lost: Callable[[Connection], None]) -> None:
-        """`on_lost`: it is closed, or must not be used again."""
+        """`on_lost`: called when the connection is closed, or must not be used again."""
         self.number = next(numbers)
         self.idle_since = 0
         self.transport: Any = None
@@ -53,10 +53,10 @@ class Connection(asyncio.BufferedProtocol):
         every: int,
         on_end: Callable[[str | None], None],
     ) -> None:
-        """Send the request; reads from now on belong to the attempt.
+        """Send the request, and keep reads in the attempt from now on.
 
-        `on_read` is called once reads of more than `every` bytes of memory were kept since its last call; `on_end` is
-        given what went wrong, or None.
+        `on_read` is called whenever the reads kept since its last call take more than `every` bytes of memory.
+        `on_end` gets the error text, or None.
         """
         attempt.connection, attempt.reused, self._used = self.number, self._used, True
         self._attempt, self._on_read, self._on_end = attempt, on_read, on_end
@@ -68,19 +68,19 @@ class Connection(asyncio.BufferedProtocol):
         self.transport.write(request)
         self._note_sent(attempt)
 
-    def encrypted(self, transport: asyncio.Transport) -> None:
-        """From now on it is spoken to through this transport, which stands on the one it was made with."""
+    def use_tls(self, transport: asyncio.Transport) -> None:
+        """Use this TLS transport, which stands on the transport of the connection."""
         self._below, self.transport = self.transport, transport
 
     def stop(self) -> None:
-        """Close it at once; the attempt that it serves ends without `on_end`."""
+        """Close the connection at once; its attempt ends without `on_end`."""
         self._release()
         if self.transport is not None:
             self.transport.abort()
 
     @property
     def reusable(self) -> bool:
-        """May another request be sent on it?"""
+        """True if another request can be sent on the connection."""
         return not (self._surplus or self._unsent or self.transport.is_closing())
 
     # what asyncio calls
@@ -93,11 +93,11 @@ class Connection(asyncio.BufferedProtocol):
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """The hot path: a stamp, the bytes, and the parser's look at where the answer ends."""
+        """Stamp and keep a read, and look for the end of the answer. This is the hot path."""
         now = self._now = perf_counter_ns()
         data = self._buffer[:nbytes].tobytes()
         if self._feed is None:
-            self._unasked()
+            self._drop()
             return
         self._attempt.reads.append((now, data))  # type: ignore[union-attr]
         try:
@@ -107,7 +107,7 @@ class Connection(asyncio.BufferedProtocol):
             self._end(UPGRADED)
             self.transport.abort()
         except httptools.HttpParserError as error:
-            self._broken(error)
+            self._end_on_bad_http(error)
         self._room -= nbytes + READ_COST
         if self._room < 0 and self._on_read is not None:
             self._room = self._every
@@ -151,7 +151,7 @@ class Connection(asyncio.BufferedProtocol):
             return
         attempt.status, attempt.t_headers = status, self._now
         attempt.http_version = f"HTTP/{self._parser.get_http_version()}"
-        attempt.headers = joined(self._answer_headers)
+        attempt.headers = join_headers(self._answer_headers)
         chunked = "chunked" in attempt.headers.get("transfer-encoding", "").lower()
         self._to_eof = not chunked and "content-length" not in attempt.headers
 
@@ -164,7 +164,7 @@ class Connection(asyncio.BufferedProtocol):
         self._whole = True
 
     def _note_sent(self, attempt: Attempt) -> None:
-        """Stamp it if the kernel has all of the request. A TLS transport does not say when that comes: ask again."""
+        """Stamp the attempt once the kernel has all of the request. A TLS transport must be polled for that."""
         if self._attempt is not attempt or self._unsent or attempt.t_sent is not None:
             return
         if self._below is not None and self._below.get_write_buffer_size():
@@ -182,31 +182,31 @@ class Connection(asyncio.BufferedProtocol):
             on_end(error)
 
     def _idle(self) -> str:
-        """How long it had been idle, where that may be why nothing was answered. Not sent again: it may have come."""
+        """Return how long the connection was idle, if that may be why there is no answer."""
         attempt = self._attempt
         if attempt is None or attempt.reads or not attempt.reused:
             return ""
         return f" (kept alive, idle for {(attempt.t_start - self.idle_since) / 1e9:.3g} s)"
 
     def _release(self) -> None:
-        """No reference to the attempt, and no cycle with the parser: no collector runs while a group does."""
+        """Drop the attempt and the cycle with the parser: no collector runs while a group does."""
         self._attempt = self._parser = self._feed = self._on_read = self._on_end = None
 
-    def _broken(self, error: Exception) -> None:
-        """What came is no HTTP; after a whole answer it is only no connection for another."""
+    def _end_on_bad_http(self, error: Exception) -> None:
+        """End on bytes that are not HTTP. After a whole answer they only make the connection unusable."""
         self._surplus = True
         if not self._whole:
             self._end(f"RemoteProtocolError: {error}")
             self.transport.abort()
 
-    def _unasked(self) -> None:
-        """Bytes that answer no request: whoever sends them has lost count."""
+    def _drop(self) -> None:
+        """Drop the connection: its server sent bytes that answer no request."""
         self._on_lost(self)
         self.transport.abort()
 
 
-def joined(pairs: list[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Headers by lower-case name; of several with one name the values, with commas between."""
+def join_headers(pairs: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Return headers by lower-case name; values of the same name are joined with commas."""
     found: dict[str, str] = {}
     for raw_name, raw in pairs:
         name, text = raw_name.decode("latin-1").lower(), raw.decode("latin-1")

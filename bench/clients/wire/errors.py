@@ -1,4 +1,4 @@
-"""What `wire` raises: the SDK's own exceptions for what servers do, its own for what it does not offer."""
+"""The exceptions of the client `wire`: the SDK's own for server errors, two more for what `wire` cannot do."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import openai
 import orjson
 
 from bench.clients.decode.decode import Answer
-from bench.clients.sdk.tap import current_trial, proxy_for
+from bench.clients.sdk.attempt_log import current_trial
+from bench.clients.sdk.tap import proxy_for
 from bench.core.errors import BenchError
 from bench.core.trial import Attempt, Deadline
 
 DEADLINE = "(--deadline)"
-"""How the error of an attempt ends that the trial's deadline has ended."""
+"""Last words of an attempt's error if the trial's deadline ended it."""
 _BY_STATUS: dict[int, type[openai.APIStatusError]] = {
     400: openai.BadRequestError,
     401: openai.AuthenticationError,
@@ -26,38 +27,38 @@ _BY_STATUS: dict[int, type[openai.APIStatusError]] = {
 }
 
 
-class NotOffered(BenchError):
-    """The scenario wants something of the client that `wire` has not."""
+class MissingFeature(BenchError):
+    """The scenario uses a part of the SDK's client that `wire` does not have."""
 
 
-class NotDeferred(BenchError):
-    """The scenario does something that cannot be done with the events of an answer that is complete already."""
+class NeedsLive(BenchError):
+    """The scenario does something that needs the events while they arrive, not after the answer is complete."""
 
 
 def check_direct(base_url: str) -> None:
-    """`BenchError` where the environment's proxy would be in the way."""
+    """Raise `BenchError` if the environment's proxy applies to this URL."""
     if proxy_for(base_url):
         raise BenchError("the client wire goes through no proxy: add the host to NO_PROXY, or run with --client sdk")
 
 
-def not_offered(what: str, scenario: str | None = None) -> NotOffered:
-    """The line for the user; without a scenario's name, the one of the trial that runs."""
+def not_offered(what: str, scenario: str | None = None) -> MissingFeature:
+    """Return the error for a missing feature; `scenario` defaults to the one of the running trial."""
     trial = current_trial.get()
     name = scenario or (trial.scenario if trial else None)
     who = f"scenario {name!r}" if name else "a request outside of a trial"
-    return NotOffered(f"{who} uses {what}, which the client wire does not offer: run it with --client sdk")
+    return MissingFeature(f"{who} uses {what}, which the client wire does not offer: run it with --client sdk")
 
 
-def not_deferred(scenario: str, does: str) -> NotDeferred:
-    """The line for the user. `does`: as it reads after the scenario's name."""
-    return NotDeferred(
+def not_deferred(scenario: str, does: str) -> NeedsLive:
+    """Return the error for a scenario that needs `live=True`. `does`: the words after the scenario's name."""
+    return NeedsLive(
         f"scenario {scenario!r} {does}: say live=True in its Scenario(…), so that the client wire decodes each event "
         "as it is awaited"
     )
 
 
 def exchange_error(attempt: Attempt, request: httpx2.Request) -> Exception:
-    """The exception that the SDK raises where an exchange failed as the attempt's `error` says, with its cause."""
+    """Return the SDK's exception, with its cause, for the `error` of a failed attempt."""
     name, _, text = (attempt.error or "").partition(": ")
     if text.endswith(DEADLINE):
         return Deadline(text)
@@ -72,10 +73,10 @@ def exchange_error(attempt: Attempt, request: httpx2.Request) -> Exception:
 
 
 def status_error(response: httpx2.Response, body: bytes) -> openai.APIStatusError:
-    """The exception of an HTTP status, as the SDK makes it."""
+    """Return the exception of an HTTP status, as the SDK makes it."""
     status = response.status_code
     kind = _BY_STATUS.get(status, openai.InternalServerError if status >= 500 else openai.APIStatusError)
-    said = _said(body)
+    said = _error_body(body)
     if isinstance(said, dict):
         said = said.get("error", said)
     message = said.get("message") if isinstance(said, dict) else None
@@ -83,7 +84,7 @@ def status_error(response: httpx2.Response, body: bytes) -> openai.APIStatusErro
     return kind(text, response=response, body=said)
 
 
-def _said(body: bytes) -> Any:
+def _error_body(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except ValueError:
@@ -91,7 +92,7 @@ def _said(body: bytes) -> Any:
 
 
 def event_error(value: dict[str, Any], request: httpx2.Request) -> openai.APIError:
-    """The exception of an event that has an `error`, as the SDK makes it."""
+    """Return the exception of an event with an `error`, as the SDK makes it."""
     error = value["error"]
     message = error.get("message") if isinstance(error, dict) else None
     if not isinstance(message, str) or not message:
@@ -100,5 +101,5 @@ def event_error(value: dict[str, Any], request: httpx2.Request) -> openai.APIErr
 
 
 def unreadable(answer: Answer, response: httpx2.Response) -> openai.APIResponseValidationError:
-    """The exception of an answer that nothing can be read of."""
+    """Return the exception of an answer that cannot be read."""
     return openai.APIResponseValidationError(response=response, body=None, message=answer.malformed)

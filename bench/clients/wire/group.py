@@ -1,4 +1,4 @@
-"""When the requests of a group are begun: closed loop by slots, open loop by the schedule."""
+"""Start the requests of a group: by free slots (closed loop) or by a schedule (open loop)."""
 
 from __future__ import annotations
 
@@ -13,56 +13,56 @@ from bench.clients.wire.alarm import Alarm
 
 @dataclass(frozen=True)
 class Pace:
-    """How a group's requests are begun."""
+    """The pace at which a group's requests start."""
 
     slots: int | None = None
-    """Closed loop: so many at a time."""
+    """Closed loop: number of concurrent requests."""
     cap: int | None = None
-    """Open loop (`slots` None): a request that would be one more in flight than this is shed."""
+    """Open loop (`slots` None): a request is shed if this many are in flight."""
     ramp_ns: int = 0
     """Closed loop: slot i begins after i/slots of it."""
 
 
-class Planned(Protocol):
-    """A request that is to be begun."""
+class PlannedRequest(Protocol):
+    """A request that waits for its start."""
 
     due: int | None
-    """Open loop: ns after the group's start."""
+    """Open loop: ns from the group's start."""
 
     def begin(self, t_origin: int) -> None:
-        """Send it."""
+        """Send the request."""
 
     def shed(self, t_origin: int) -> None:
-        """It was due, and is not sent: too many are in flight."""
+        """Report that the request is not sent: too many are in flight."""
 
     def drop(self) -> None:
-        """It was not begun, and will not be."""
+        """Report that the request will not be sent."""
 
 
 class Group:
-    """The requests of one cell that run together. `on_end` is called once no more will come and all have ended."""
+    """The requests of one cell that run together. `on_end` is called once the group is closed and all have ended."""
 
     def __init__(self, pace: Pace, t_group: int, alarm: Alarm, on_end: Callable[[], None]) -> None:
         self.t_group = t_group
         self._pace, self._alarm, self._on_end = pace, alarm, on_end
-        self._queue: deque[Planned] = deque()
-        self._scheduled: set[Planned] = set()
+        self._queue: deque[PlannedRequest] = deque()
+        self._scheduled: set[PlannedRequest] = set()
         self._in_flight = self._free = 0
         self._closing = False
         for slot in range(pace.slots or 0):
             self._free_at(t_group + pace.ramp_ns * slot // (pace.slots or 1))
 
-    def add(self, planned: Planned) -> None:
-        """One more request."""
+    def add(self, planned: PlannedRequest) -> None:
+        """Add a request."""
         if self._pace.slots is None:
             self._scheduled.add(planned)
-            self._alarm.at(self._due(planned), lambda: self._now_due(planned))
+            self._alarm.call_at(self._due(planned), lambda: self._now_due(planned))
         else:
             self._queue.append(planned)
             self._take()
 
-    def ended(self) -> None:
-        """One that was begun has ended: its slot takes the next."""
+    def request_ended(self) -> None:
+        """Free the slot of a request that has ended."""
         self._in_flight -= 1
         if self._pace.slots is not None:
             self._free += 1
@@ -70,12 +70,12 @@ class Group:
         self._end_if_all()
 
     def close(self) -> None:
-        """No more will come."""
+        """Close the group: no more requests will be added."""
         self._closing = True
         self._end_if_all()
 
     def drop_waiting(self) -> None:
-        """Begin no more of those that wait."""
+        """Drop the requests that have not started."""
         self._alarm.clear()
         waiting = [*self._queue, *self._scheduled]
         self._queue.clear()
@@ -84,11 +84,11 @@ class Group:
             planned.drop()
         self._end_if_all()
 
-    def _due(self, planned: Planned) -> int:
+    def _due(self, planned: PlannedRequest) -> int:
         return self.t_group + (planned.due or 0)
 
-    def _now_due(self, planned: Planned) -> None:
-        """Whatever the earlier ones do; what came too late to be on time counts from when it was due all the same."""
+    def _now_due(self, planned: PlannedRequest) -> None:
+        """Start or shed a request that is due. A request that was added late still counts from its due time."""
         self._scheduled.discard(planned)
         if self._pace.cap is not None and self._in_flight >= self._pace.cap:
             planned.shed(self._due(planned))
@@ -98,11 +98,11 @@ class Group:
             planned.begin(self._due(planned))
 
     def _free_at(self, t: int) -> None:
-        """A slot of the ramp opens."""
+        """Open a slot of the ramp at `t`."""
         if t <= self.t_group:
             self._free += 1
         else:
-            self._alarm.at(t, self._open_slot)
+            self._alarm.call_at(t, self._open_slot)
 
     def _open_slot(self) -> None:
         self._free += 1

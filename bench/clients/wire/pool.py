@@ -1,6 +1,6 @@
-"""Keep-alive connections of one server, and one exchange at a time on each: a request's bytes out, an attempt filled.
+"""Keep-alive connections of one server, with one exchange at a time on each: send a request, fill its attempt.
 
-Errors are named as httpx2 names them, so that a failed attempt is of the same class whichever client made it.
+Errors have httpx2's names, so a failed attempt has the same class for both clients.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from bench.clients.wire.connection import READ_SIZE, Connection
 from bench.core.trial import Attempt
 
 KEEPALIVE_NS = 600_000_000_000
-"""A connection that was idle for longer is not used again."""
+"""A connection that was idle for longer is closed."""
 
 
 @dataclass(frozen=True)
 class Server:
-    """Where requests go."""
+    """The server that gets the requests."""
 
     host: str
     port: int
@@ -29,7 +29,7 @@ class Server:
 
 
 class Pool:
-    """Connections to one server, as many as there are exchanges. Belongs to one event loop."""
+    """Connections to one server, one for each concurrent exchange. A pool belongs to one event loop."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
@@ -48,10 +48,10 @@ class Pool:
         on_end: Callable[[], None],
         every: int = 0,
     ) -> Handle:
-        """Send the request and read the answer to its end into the attempt; ends exactly once, with `on_end`.
+        """Send the request and read the whole answer into the attempt; call `on_end` once at the end.
 
-        `deadline_ns`: on `perf_counter_ns`. `cold`: on a connection of its own. `on_read` is called after a read is
-        kept, after each one or when reads of `every` bytes of memory have come; neither is called before this returns.
+        `deadline_ns`: on `perf_counter_ns`. `cold`: use a new connection and close it. `on_read` is called after each
+        read, or whenever the kept reads take another `every` bytes. Neither is called before this returns.
         """
         attempt.t_start = perf_counter_ns()
         handle = Handle(self, request, attempt, on_read, every, on_end, keep=not cold)
@@ -66,25 +66,20 @@ class Pool:
         return handle
 
     async def aclose(self) -> None:
-        """Close every connection; what is under way is cancelled."""
+        """Cancel all exchanges and close every connection."""
         for handle in tuple(self._handles):
             handle.cancel()
         while self._idle:
             self._idle.pop().stop()
         await asyncio.sleep(0)  # the transports' farewells
 
-    @property
-    def idle(self) -> int:
-        """Connections that wait for a request."""
-        return len(self._idle)
-
     async def connection(self, attempt: Attempt) -> Connection:
-        """A new one."""
+        """Open a new connection."""
         server = self.server
         return await connect(server.host, server.port, tls=server.tls, attempt=attempt, new=self._new)
 
-    def done(self, handle: Handle, connection: Connection | None, *, keep: bool) -> None:
-        """An exchange has ended; its connection waits for the next one, or is closed."""
+    def exchange_ended(self, handle: Handle, connection: Connection | None, *, keep: bool) -> None:
+        """Keep or close the connection of an exchange that has ended."""
         self._handles.discard(handle)
         if connection is None:
             return
@@ -95,15 +90,15 @@ class Pool:
             connection.stop()
 
     def _new(self) -> Connection:
-        return Connection(self._buffer, self._lost)
+        return Connection(self._buffer, self._forget)
 
-    def _lost(self, connection: Connection) -> None:
-        """It must not be used again."""
+    def _forget(self, connection: Connection) -> None:
+        """Stop using a connection that is closed."""
         if connection in self._idle:
             self._idle.remove(connection)
 
     def _take(self) -> Connection | None:
-        """The idle connection that was used last, if it is still good."""
+        """Return the idle connection that was used last, if it is still good."""
         while self._idle:
             connection = self._idle.pop()
             fresh = perf_counter_ns() - connection.idle_since < KEEPALIVE_NS
@@ -114,7 +109,7 @@ class Pool:
 
 
 class Handle:
-    """An exchange on its way."""
+    """An exchange that is under way."""
 
     def __init__(
         self,
@@ -135,23 +130,23 @@ class Handle:
         self._over = False
 
     def cancel(self) -> None:
-        """End it now, closed by the client; nothing happens where it has ended."""
+        """End the exchange as closed by the client, unless it has ended."""
         if not self._over:
             self._attempt.closed_early = True
             self._give_up(None)
 
     def limit(self, deadline_ns: int) -> None:
-        """It may last until then."""
+        """End the exchange at this time on `perf_counter_ns`."""
         seconds = (deadline_ns - self._attempt.t_start) / 1e9
         late = f"ReadTimeout: not done after {seconds:.3g} s (--deadline)"
         self._timer = asyncio.get_running_loop().call_later(max(0.0, seconds), self._give_up, late)
 
     def open(self) -> None:
-        """On a new connection."""
+        """Start the exchange on a new connection."""
         self._opening = asyncio.get_running_loop().create_task(self._open())
 
     def use(self, connection: Connection) -> None:
-        """On this connection."""
+        """Start the exchange on this connection."""
         self._connection = connection
         connection.serve(self._request, self._attempt, self._on_read, self._every, self._end)
 
@@ -168,7 +163,7 @@ class Handle:
             self.use(connection)
 
     def _give_up(self, error: str | None) -> None:
-        """The client ends it: too late, or not wanted any more."""
+        """End the exchange from this side, at its deadline or when cancelled."""
         self._keep = False
         self._attempt.t_end = perf_counter_ns()
         if self._opening is not None:
@@ -184,12 +179,12 @@ class Handle:
         self._attempt.error = error
         self._opening = self._timer = None  # no cycles: no collector runs while a group does
         connection, self._connection = self._connection, None
-        self._pool.done(self, connection, keep=self._keep and error is None)
+        self._pool.exchange_ended(self, connection, keep=self._keep and error is None)
         self._on_end()
 
 
 def _has_news(connection: Connection) -> bool:
-    """Is there something to read on an idle connection? Its end, mostly, which the loop has not seen yet."""
+    """Return True if an idle connection has something to read: mostly its end, which the loop has not seen yet."""
     poll = select.poll()
     poll.register(connection.transport.get_extra_info("socket").fileno(), select.POLLIN)
     return bool(poll.poll(0))

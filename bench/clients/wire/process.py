@@ -1,7 +1,7 @@
-"""The shooter as its parent sees it: a process that is started, given requests, and gives the reads back.
+"""The load generator process as its parent sees it: start it, give it requests, take their reads back.
 
-Reads are kept as they come, packed, in memory up to `KEEP` and beyond it in a temporary file; they become Python
-objects when their trial goes on, one trial in each turn of the loop, so that what comes in is always taken in between.
+Reads are kept packed, in memory up to `KEEP` and beyond it in a temporary file. They become Python objects when their
+trial goes on, one trial in each turn of the loop, so the socket is always read in between.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from bench.core.processes.frames import Frame, encode, unpack
 from bench.core.processes.spill import Held, Spill
 from bench.core.trial import Attempt, Interruption, TrialLost
 
-__all__ = ["GroupSpent", "Pace", "Server", "Shooter", "ShooterLost", "Shot"]
+__all__ = ["GroupCost", "Pace", "Server", "Shooter", "ShooterLost", "Shot"]
 KEEP = 16 << 20
-"""Bytes of reads that wait in memory to be decoded."""
+"""Bytes of reads that may wait in memory to be decoded."""
 MOST_HELD = 2000
-"""Answers that wait to be decoded until their group was read; each takes some 10 KB beside its reads."""
+"""Answers that may wait for the end of their group; each takes about 10 KB beside its reads."""
 LONGEST_HELD_S = 10.0
 _START_S = 30.0
 SHOOTER = "bench.clients.wire.shooter"
 
 
 class ShooterLost(TrialLost):
-    """The process that sends and reads is gone; the message says which, and how it ended."""
+    """The load generator is gone; the message says which process, and how it ended."""
 
 
 @dataclass(frozen=True)
-class GroupSpent:
-    """What a group cost the shooter."""
+class GroupCost:
+    """The resources that a group took in the load generator."""
 
     cpu_ns: int
     wall_ns: int
@@ -51,7 +51,7 @@ class GroupSpent:
 
 
 class Shot:
-    """One request, on its way."""
+    """A request that was handed to the load generator."""
 
     def __init__(
         self,
@@ -63,21 +63,21 @@ class Shot:
         self.attempt = attempt
         """Complete once `wait` has returned."""
         self.t_origin = 0
-        """When a slot took it (closed loop) or when it was due (open loop); 0: not yet."""
+        """Time when a slot took it (closed loop) or when it was due (open loop); 0: not yet."""
         self.shed = False
-        """It was due while the cap was in flight, and never sent: nothing of the attempt is filled in."""
+        """True if it was due while the cap was in flight: it was never sent, and the attempt is empty."""
         self.interrupted = False
-        """It had not ended when `Shooter.cancel` was called."""
+        """True if it had not ended when `Shooter.cancel` was called."""
         self.t_read = 0
-        """When the parent heard of its end."""
+        """Time when the parent received its end."""
         self._on_fired, self._on_read, self._spill = on_fired, on_read, spill
         self._held: list[tuple[int, Held]] = []
         self._over = asyncio.get_running_loop().create_future()
 
     async def wait(self) -> None:
-        """Until it was read completely, failed, or was shed.
+        """Wait until the answer is complete, has failed, or was shed.
 
-        Raises `ShooterLost`, `Interrupted` after `cancel`, and what `on_fired` has raised.
+        Raises `ShooterLost`, `Interruption` after `cancel`, and what `on_fired` raised.
         """
         try:
             await self._over
@@ -90,8 +90,8 @@ class Shot:
 
     # what the shooter says of it
 
-    def fired(self, t_origin: int) -> None:
-        """It has been begun, or shed."""
+    def record_start(self, t_origin: int) -> None:
+        """Record the origin: the request was started, or shed."""
         self.t_origin = t_origin
         if self._on_fired is not None:
             try:
@@ -100,39 +100,39 @@ class Shot:
                 _fail(self._over, error)
 
     def keep(self, message: Frame) -> None:
-        """Some of its reads."""
+        """Keep some of the reads."""
         if message.reads and not self._over.done():
             self._held.append((message.reads, self._spill.put(message.data)))
 
     def read(self) -> None:
-        """It is complete, and is still to be decoded."""
+        """Record that the answer is complete; it is still to be decoded."""
         self.t_read = perf_counter_ns()
         if self._on_read is not None:
             self._on_read()
 
     def release(self) -> None:
-        """Whoever waits goes on."""
+        """Let the waiting trial go on."""
         if not self._over.done():
             self._over.set_result(None)
 
     def drop(self) -> None:
-        """It was not begun, and will not be."""
+        """Record that the request will not be sent."""
         self.interrupted = True
         self.release()
 
     def lose(self, error: ShooterLost) -> None:
-        """Nothing more will come of it."""
+        """Fail: nothing more will arrive."""
         _fail(self._over, error)
 
 
 class Shooter:
-    """The process. Use it as an async context manager."""
+    """The load generator process. Use it as an async context manager."""
 
     def __init__(self, child: SocketChild) -> None:
-        """Use `start`."""
+        """Use `start` instead."""
         self.pid = child.pid
         self.t_group = 0
-        """Start of the group, in `perf_counter_ns`: due times count from it."""
+        """Start of the group on `perf_counter_ns`: due times count from it."""
         self._child = child
         self._spill = Spill(KEEP)
         self._shots: dict[int, Shot] = {}
@@ -144,16 +144,16 @@ class Shooter:
         self._lost: ShooterLost | None = None
         self._losing: asyncio.Task[None] | None = None
         self._ending = self._held = self._releasing = False
-        self._channel = Channel(child.sock, self._message, self._gone)
+        self._channel = Channel(child.sock, self._message, self._socket_ended)
 
     @classmethod
     async def start(cls) -> Shooter:
-        """A process of its own that ends with this one. Raises `BenchError` where it does not come up."""
+        """Start the process, which ends with this one. Raises `BenchError` if it does not come up."""
         shooter = cls(SocketChild(SHOOTER))
         shooter._expect(Kind.READY)
         try:
             async with asyncio.timeout(_START_S):
-                await shooter._heard(Kind.READY)
+                await shooter._receive(Kind.READY)
         except (ShooterLost, TimeoutError) as error:
             await shooter.aclose()
             raise BenchError(f"the process that sends and reads did not start: {str(error) or 'no word'}") from error
@@ -166,7 +166,7 @@ class Shooter:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """End it, whatever it does."""
+        """End the process, whatever it does."""
         self._channel.close()
         if self._losing is not None:
             await self._losing
@@ -176,17 +176,17 @@ class Shooter:
         self._spill.close()
 
     async def begin(self, pace: Pace, cell: int, *, hold: bool = False) -> None:
-        """A group of this cell's trials starts. Raises `ShooterLost`.
+        """Start a group of this cell's trials. Raises `ShooterLost`.
 
-        `hold`: whoever waits for an answer goes on after `close`. Decoding takes a CPU that the server or the shooter
-        may want just then. More than `MOST_HELD` answers, or one for longer than `LONGEST_HELD_S`, are not held.
+        `hold`: trials go on with their answers only after `close`, because decoding takes a CPU that the server or the
+        load generator may need. At most `MOST_HELD` answers are held, none for longer than `LONGEST_HELD_S`.
         """
         self._held = hold
         self._expect(Kind.BEGUN)
         self._expect(Kind.SPENT)
         self._ending = False
         self._post(Kind.BEGIN, meta={**asdict(pace), "cell": cell})
-        self.t_group = (await self._heard(Kind.BEGUN)).meta["t_group"]
+        self.t_group = (await self._receive(Kind.BEGUN)).meta["t_group"]
 
     def fire(
         self,
@@ -200,10 +200,10 @@ class Shooter:
         on_fired: Callable[[int], None] | None,
         on_read: Callable[[], None] | None = None,
     ) -> Shot:
-        """Hand in a request: begun when a slot is free (`due` None) or `due` ns after the group's start.
+        """Hand in a request, to start when a slot is free (`due` None) or `due` ns after the group's start.
 
-        `on_fired` is called with the origin once it has been begun, or shed; `on_read` once its answer is complete.
-        After `close` or `cancel` it is dropped.
+        `on_fired` is called with the origin once the request is started or shed; `on_read` once its answer is complete.
+        After `close` or `cancel` the request is dropped.
         """
         shot = Shot(attempt, self._spill, on_fired, on_read)
         if self._lost is not None:
@@ -219,27 +219,27 @@ class Shooter:
         return shot
 
     def close(self) -> None:
-        """No more of this group will be handed in; what is held goes on."""
+        """Close the group to new requests, and release held answers."""
         if not self._ending:
             self._post(Kind.END)
             self._ending = True
         self._let_go()
 
-    async def end(self) -> GroupSpent:
-        """`close`, and wait until all of the group has ended. Raises `ShooterLost`.
+    async def end(self) -> GroupCost:
+        """Close the group and wait until all of it has ended. Raises `ShooterLost`.
 
-        Cancelled while it waits, it may be called again.
+        It may be called again if it was cancelled.
         """
         self.close()
-        spent = (await self._heard(Kind.SPENT)).meta
+        spent = (await self._receive(Kind.SPENT)).meta
         probes = [row for rows in self._probes for row in orjson.loads(rows)]
         self._probes.clear()
-        return GroupSpent(**spent, probes=probes)
+        return GroupCost(**spent, probes=probes)
 
     def cancel(self) -> None:
-        """Whatever is in flight ends now, closed by the client; what was not begun is dropped; what is held goes on.
+        """Close the group, end what is in flight as closed by the client, and drop what has not started.
 
-        The group takes no more, as after `close`.
+        Held answers are released.
         """
         for shot in self._shots.values():
             shot.interrupted = True
@@ -250,35 +250,35 @@ class Shooter:
         self._channel.post(encode(kind, number, meta, data=data))
 
     def _expect(self, kind: Kind) -> None:
-        """A message of this kind will come."""
+        """Expect a frame of this kind."""
         self._expected[kind] = asyncio.get_running_loop().create_future()
         if self._lost is not None:
             _fail(self._expected[kind], self._lost)
 
-    async def _heard(self, kind: Kind) -> Frame:
-        """The message of this kind that was expected."""
+    async def _receive(self, kind: Kind) -> Frame:
+        """Wait for the expected frame of this kind."""
         return await asyncio.shield(self._expected[kind])
 
     def _message(self, message: Frame) -> None:
         try:
             self._take(message)
         except OSError as error:
-            self._gone(error)
+            self._socket_ended(error)
 
     def _take(self, message: Frame) -> None:
         match message.kind:
             case Kind.READS:
                 self._shots[message.number].keep(message)
             case Kind.FIRED:
-                self._shots[message.number].fired(message.meta["t_origin"])
+                self._shots[message.number].record_start(message.meta["t_origin"])
             case Kind.DONE:
-                self._done(self._shots.pop(message.number), message)
+                self._complete_shot(self._shots.pop(message.number), message)
             case Kind.PROBES:
                 self._probes.append(message.json)
             case _:
                 self._expected[message.kind].set_result(message)
 
-    def _done(self, shot: Shot, message: Frame) -> None:
+    def _complete_shot(self, shot: Shot, message: Frame) -> None:
         measured = message.meta
         if measured.get("dropped"):
             shot.drop()
@@ -310,20 +310,20 @@ class Shooter:
         return len(self._complete) > MOST_HELD or age > LONGEST_HELD_S * 1e9
 
     def _release(self) -> None:
-        """One in each turn of the loop: decoding many at once would leave the socket unread meanwhile."""
+        """Release one answer in each turn of the loop: decoding many at once would leave the socket unread."""
         self._releasing = False
         if self._complete:
             self._complete.popleft().release()
         self._go_on()
 
     def _connection(self, number: int) -> int:
-        """The shooter counts its connections too: no two of a run have one number."""
+        """Return this run's number for a connection that the load generator numbered itself."""
         if number not in self._connections:
             self._connections[number] = next(numbers)
         return self._connections[number]
 
-    def _gone(self, error: OSError | None) -> None:
-        """The socket has ended: so has the process, or will. Or there is no room for what comes."""
+    def _socket_ended(self, error: OSError | None) -> None:
+        """Handle the end of the socket, and so of the process; or, with an error, that there is no room for reads."""
         self._channel.close()
         if error is not None:
             self._lose(ShooterLost(f"what process {self.pid} reads cannot be kept in the temporary folder: {error}"))
@@ -348,7 +348,7 @@ class Shooter:
 
 
 def _fail(future: asyncio.Future[Any], error: Exception) -> None:
-    """Whoever waits for it is told; it is no news when nobody does."""
+    """Fail a future, without a warning if nothing waits for it."""
     if not future.done():
         future.set_exception(error)
         future.exception()

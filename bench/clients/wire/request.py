@@ -1,4 +1,4 @@
-"""From the arguments of `create` to the bytes of an HTTP request. Pure."""
+"""Turn the arguments of `create` into the bytes of an HTTP request."""
 
 from __future__ import annotations
 
@@ -19,53 +19,53 @@ from bench.clients.wire.errors import not_offered
 from bench.clients.wire.pool import Server
 
 _OWN = ("extra_headers", "extra_query", "extra_body", "timeout")
-"""Arguments that are not of the body."""
+"""Arguments that are not part of the body."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """One call of `create`, ready to be sent."""
+    """A call of `create`, ready to send."""
 
     path: str
-    """With the query."""
+    """Path with query."""
     body: bytes
     stream: bool
     headers: Mapping[str, str]
-    """Of this call, over all others."""
+    """Headers of this call, which replace all others."""
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where requests go and what goes with each of them."""
+    """The target's address, key and headers."""
 
     base_url: str
     key: str
     headers: Mapping[str, str]
-    """The target's; they stand above those of every request."""
+    """Headers of the target, which replace those of every request."""
     accept_encoding: str = "identity"
-    """Anything else compresses what is read, so that its times are the compressor's too."""
+    """Anything else compresses the answer, and its times would include the compressor's."""
 
     @cached_property
     def server(self) -> Server:
-        """Host and port of it."""
+        """Host, port and TLS of the base URL."""
         url = urlsplit(self.base_url)
         tls = url.scheme == "https"
         return Server(host=url.hostname or "", port=url.port or (443 if tls else 80), tls=tls)
 
     @cached_property
     def path(self) -> str:
-        """What stands in front of every path."""
+        """Path of the base URL, which every path begins with."""
         return urlsplit(self.base_url).path.rstrip("/")
 
     @property
     def url(self) -> str:
-        """Scheme, host and port."""
+        """Scheme, host and port of the base URL."""
         url = urlsplit(self.base_url)
         return f"{url.scheme}://{url.netloc}"
 
     def request(self, call: Call, client_id: str) -> bytes:
-        """The whole request. `client_id` goes with it as a header, so that the server's log can be matched."""
-        static = self._stream if call.stream else self._whole
+        """Return the bytes of a request. `client_id` is sent as a header, so the server's log can be matched."""
+        static = self._stream_headers if call.stream else self._blocking_headers
         own = {**static, **_lower(call.headers)} if call.headers else static
         lines = [f"POST {call.path} HTTP/1.1", *(f"{name}: {value}" for name, value in own.items())]
         lines += [f"x-client-request-id: {client_id}", f"x-request-id: {client_id}"]
@@ -73,11 +73,11 @@ class Address:
         return "\r\n".join(lines).encode("latin-1") + call.body
 
     @cached_property
-    def _stream(self) -> dict[str, str]:
+    def _stream_headers(self) -> dict[str, str]:
         return self._headers("text/event-stream")
 
     @cached_property
-    def _whole(self) -> dict[str, str]:
+    def _blocking_headers(self) -> dict[str, str]:
         return self._headers("application/json")
 
     def _headers(self, accept: str) -> dict[str, str]:
@@ -93,9 +93,9 @@ class Address:
 
 
 def make_call(path: str, known: frozenset[str], arguments: Mapping[str, Any]) -> Call:
-    """The request of `create(**arguments)`. `known`: the names that the SDK's method takes.
+    """Return the call of `create(**arguments)`. `known`: the arguments that the SDK's method takes.
 
-    Raises TypeError for an argument that the SDK does not take, and `NotOffered` for a timeout.
+    Raises TypeError for an unknown argument, and `MissingFeature` for a timeout.
     """
     if unknown := arguments.keys() - known:
         raise TypeError(f"create() got an unexpected keyword argument {min(unknown)!r}")
@@ -115,7 +115,7 @@ def make_call(path: str, known: frozenset[str], arguments: Mapping[str, Any]) ->
 
 @cache
 def arguments_of(*, chat: bool) -> frozenset[str]:
-    """The names of what the SDK's `create` takes."""
+    """Return the argument names of the SDK's `create`."""
     from openai.resources.chat.completions import AsyncCompletions  # noqa: PLC0415  (lazy in the SDK itself)
     from openai.resources.responses import AsyncResponses  # noqa: PLC0415
 
@@ -124,7 +124,7 @@ def arguments_of(*, chat: bool) -> frozenset[str]:
 
 
 def to_json(value: Any) -> bytes:
-    """A body as JSON; what orjson does not take (half a surrogate pair) as the SDK writes it."""
+    """Return a body as JSON. What orjson refuses (half a surrogate pair) is written as the SDK writes it."""
     try:
         return orjson.dumps(value, default=_plain)
     except (TypeError, ValueError):

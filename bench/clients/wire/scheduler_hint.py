@@ -1,7 +1,7 @@
 """Ask the kernel for short turns on the CPU, and so for early ones: a read that waits for a CPU is stamped late.
 
-Linux 6.12 and later give a task that asks for short slices its turn sooner and no more time in all; older kernels take
-the request without effect. On two busy cores this halved the median error of the stamps.
+Linux 6.12 and later give a task with short slices its turn sooner, and no more time in total. Older kernels take the
+request without effect. On two busy cores this halved the median error of the stamps.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ _SCHED_SETATTR = {"x86_64": 314, "aarch64": 274}
 _ATTRIBUTES = struct.Struct("=IIQiIQQQII")
 """Size, policy, flags, nice, priority, slice (ns), and four that only other policies use."""
 _SLICE_NS = 100_000
-"""The shortest there is."""
+"""The shortest slice that the kernel gives."""
 
 
 def take_short_turns() -> bool:
-    """Of this thread, from now on. Did the system take it?"""
+    """Ask for this thread; return True if the system took the request."""
     call = _SCHED_SETATTR.get(platform.machine())
     if not sys.platform.startswith("linux") or call is None:
         return False

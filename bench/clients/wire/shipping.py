@@ -1,4 +1,4 @@
-"""How reads leave the shooter: per attempt, a few at a time, so that no lump of work ever holds the loop up."""
+"""Send reads from the load generator a few at a time, so that no lump of work ever blocks the loop."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from math import ceil
 from typing import Protocol
 
 ROOM = 32 << 10
-"""Bytes that an attempt may keep, what each read costs included, before they are shipped: 47 reads of 270 bytes."""
+"""Bytes of memory that an attempt's reads may take before they are sent: 47 reads of 270 bytes."""
 _ALL_WITHIN_S = 0.45
-"""Twice this can pass between two visits, when many have just begun."""
+"""Twice this can pass between two visits when many attempts have just begun."""
 _TICK_S = 0.01
 
 
 class Keeping(Protocol):
-    """Something that keeps reads."""
+    """An attempt that keeps reads."""
 
     number: int
 
     def ship(self) -> None:
-        """Send what is kept, if anything is."""
+        """Send the kept reads, if there are any."""
 
 
 class Sweeper:
-    """Visits all that are open within a second, each at its turn: what comes slowly is shipped too."""
+    """Visits every open attempt within a second, one after the other, so that slow reads are sent too."""
 
     def __init__(self, every_second: Callable[[], None]) -> None:
         self._open: dict[int, Keeping] = {}
@@ -33,19 +33,19 @@ class Sweeper:
         self._slept = 0.0
 
     def add(self, keeping: Keeping) -> None:
-        """It is open now."""
+        """Start shipping this attempt's reads."""
         self._open[keeping.number] = keeping
 
     def remove(self, keeping: Keeping) -> None:
-        """It has ended."""
+        """Stop shipping this attempt's reads."""
         self._open.pop(keeping.number, None)
 
     def start(self) -> None:
-        """Visit until `stop`."""
+        """Start the visits."""
         self._sleep(_ALL_WITHIN_S)
 
     def stop(self) -> None:
-        """No more visits."""
+        """Stop the visits."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -1,7 +1,9 @@
-"""The process that sends, reads and stamps, and does nothing else: `python -m bench.clients.wire.shooter FD`.
+"""The load generator: send requests, read answers, stamp reads, and nothing else.
 
-It decodes no event and writes no record. What it reads goes to the process that started it, over the socket FD, and it
-ends with that process.
+    python -m bench.clients.wire.shooter FD
+
+It decodes no event and writes no record. Its reads go over the socket FD to the process that started it, and it ends
+with that process.
 """
 
 from __future__ import annotations
@@ -26,17 +28,17 @@ from bench.core.processes.frames import Frame, encode
 from bench.core.trial import Attempt
 
 LEAD_NS = 50_000_000
-"""An open-loop group starts this long after it was asked for, so that its first requests are here in time."""
+"""An open-loop group starts this long after the order, so that its first requests arrive in time."""
 MEASURED = (
     "t_start", "t_connect", "t_connected", "t_tls", "connection", "reused", "t_sent", "t_headers", "t_end",
     "status", "http_version", "headers", "closed_early", "error",
 )  # fmt: skip
-"""Of an attempt: what is known only here."""
+"""Fields of an attempt that only this process knows."""
 
 
 @dataclass(slots=True, eq=False)
 class Round:
-    """One request, from the moment it was handed in to its end."""
+    """A request from its arrival to its end."""
 
     service: Service
     number: int
@@ -50,7 +52,7 @@ class Round:
     reads: int = 0
 
     def begin(self, t_origin: int) -> None:
-        """Send it."""
+        """Send the request."""
         self.handle = self.service.pool(self.server).exchange(
             self.request,
             self.attempt,
@@ -61,44 +63,44 @@ class Round:
             on_end=self.end,
         )
         self.request = b""
-        self.service.begun(self, t_origin)
+        self.service.round_begun(self, t_origin)
 
     def ship(self) -> None:
-        """Send what is kept, if anything is."""
+        """Send the kept reads, if there are any."""
         if self.attempt.reads:
             self.service.post(Kind.READS, self.number, reads=self.attempt.reads)
             self.forget_reads()
 
     def end(self) -> None:
-        """The exchange has ended."""
+        """Report the end of the exchange."""
         measured = {name: getattr(self.attempt, name) for name in MEASURED}
         self.service.post(Kind.DONE, self.number, measured, reads=self.attempt.reads)
         self.forget_reads()
         self.handle = None
-        self.service.ended(self)
+        self.service.round_ended(self)
 
     def shed(self, t_origin: int) -> None:
-        """It was due, and is not sent: too many are in flight."""
+        """Report that the request is not sent: too many are in flight."""
         self.service.post(Kind.FIRED, self.number, {"t_origin": t_origin})
         self.service.post(Kind.DONE, self.number, {"shed": True})
 
     def drop(self) -> None:
-        """It was not begun, and will not be."""
+        """Report that the request will not be sent."""
         self.service.post(Kind.DONE, self.number, {"dropped": True})
 
     def forget_reads(self) -> None:
-        """They have been shipped."""
+        """Drop the reads that were sent."""
         self.reads += len(self.attempt.reads)
         self.attempt.reads.clear()
 
 
 class Service:
-    """Does what the messages say."""
+    """Carries out the parent's orders."""
 
     def __init__(self, sock: socket.socket, guard: Guard) -> None:
         self.over = asyncio.get_running_loop().create_future()
         self._channel = Channel(sock, self._message, self._stop)
-        asyncio.get_running_loop().set_exception_handler(self._failed)
+        asyncio.get_running_loop().set_exception_handler(self._callback_failed)
         self._guard = guard
         self._alarm, self._sweeper = Alarm(), Sweeper(self._probes)
         self._pools: dict[Server, Pool] = {}
@@ -108,31 +110,31 @@ class Service:
         self.post(Kind.READY)
 
     def post(self, kind: Kind, number: int = 0, meta: Any = None, *, reads: Any = ()) -> None:
-        """Tell the parent."""
+        """Send a frame to the parent."""
         self._channel.post(encode(kind, number, meta, reads=reads))
 
     def pool(self, server: Server) -> Pool:
-        """The connections to that server."""
+        """Return the connections to a server."""
         if server not in self._pools:
             self._pools[server] = Pool(server)
         return self._pools[server]
 
-    def begun(self, planned: Round, t_origin: int) -> None:
-        """It is on its way."""
+    def round_begun(self, planned: Round, t_origin: int) -> None:
+        """Record and report that a request has started."""
         self._open[planned.number] = planned
         self._sweeper.add(planned)
         self.post(Kind.FIRED, planned.number, {"t_origin": t_origin})
 
-    def ended(self, planned: Round) -> None:
-        """It has ended."""
+    def round_ended(self, planned: Round) -> None:
+        """Record that a request has ended."""
         self._reads += planned.reads
         self._sweeper.remove(planned)
         del self._open[planned.number]
         if self._group is not None:
-            self._group.ended()
+            self._group.request_ended()
 
     def _stop(self, error: BaseException | None) -> None:
-        """Nobody listens any more, or what was read cannot be kept."""
+        """Stop: the parent is gone or, with an error, reads cannot be kept."""
         if self.over.done():
             return
         if error is None:
@@ -140,8 +142,8 @@ class Service:
         else:
             self.over.set_exception(error)
 
-    def _failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """A callback of ours that fails must end the process: the parent would wait for ever, or get half the reads."""
+    def _callback_failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """End the process if one of its callbacks fails: the parent would wait forever, or get half the reads."""
         if context.get("handle") is not None and context.get("exception") is not None:
             self._stop(context["exception"])
         else:
@@ -171,17 +173,17 @@ class Service:
         self._reads = 0
         self._t_wall, self._t_cpu = perf_counter_ns(), process_time_ns()
         t_group = self._t_wall + (LEAD_NS if pace.slots is None else 0)
-        self._group = Group(pace, t_group, self._alarm, self._spent)
+        self._group = Group(pace, t_group, self._alarm, self._end_group)
         self._guard.begin(meta["cell"])
         self._sweeper.start()
         self.post(Kind.BEGUN, meta={"t_group": t_group})
 
     def _probes(self) -> None:
-        """What the guard has seen, so that a long group does not fill the memory."""
+        """Send the guard's probes, so that a long group does not fill the memory."""
         self.post(Kind.PROBES, meta=self._guard.take())
 
-    def _spent(self) -> None:
-        """All of the group has ended."""
+    def _end_group(self) -> None:
+        """Report the end of the group and what it cost."""
         self._group = None
         self._sweeper.stop()
         self.post(Kind.PROBES, meta=self._guard.end())
@@ -198,7 +200,7 @@ class Service:
                 planned.handle.cancel()
 
     async def aclose(self) -> None:
-        """Nobody listens any more."""
+        """Close timers and connections."""
         self._alarm.close()
         self._sweeper.stop()
         for pool in self._pools.values():
@@ -214,7 +216,7 @@ async def serve(fd: int) -> None:
 
 
 def main() -> None:
-    """Ctrl-C in the terminal is the parent's affair; the parent tells."""
+    """Serve the socket whose descriptor is the only argument. Ctrl-C is ignored: the parent cancels."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     take_short_turns()
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
@@ -222,7 +224,7 @@ def main() -> None:
 
 
 def loop_factory() -> Any:
-    """uvloop where it is installed; None: asyncio's own."""
+    """Return uvloop's loop factory if it is installed, else None for asyncio's own."""
     try:
         import uvloop  # noqa: PLC0415  (an extra)
     except ImportError:

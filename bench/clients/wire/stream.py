@@ -1,4 +1,4 @@
-"""Answers as a scenario reads them: over reads that are complete (deferred), or that come as it awaits them (live)."""
+"""Answers as a scenario reads them: from complete reads (deferred), or as they arrive (live)."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from bench.clients.wire.pool import Handle
 from bench.core.trial import Attempt, Trial
 
 DRAIN_S = 0.1
-"""Longest wait for the end of a body after its `[DONE]`, so that the connection can be used again: the SDK's own."""
+"""Longest wait for the end of a body after `[DONE]`, so that the connection can be reused; the SDK's value."""
 
 
 class Clock(Protocol):
-    """What is told of the time that an answer's events have."""
+    """A clock that follows the events of an answer."""
 
-    def at(self, stamp: int) -> None: ...
+    def advance(self, stamp: int) -> None: ...
     def follow(self, decoder: Decoder) -> None: ...
 
 
@@ -32,31 +32,31 @@ class Exchange(Protocol):
 
     attempt: Attempt
     ended: bool
-    """No further read will come."""
+    """True once no further read will come."""
 
     @property
     def clock(self) -> Clock:
-        """Of the trial."""
+        """The trial's clock."""
 
-    async def more(self) -> None:
-        """Until there is a further read, or the end."""
+    async def next_read(self) -> None:
+        """Wait for a further read, or the end."""
 
     def leave(self) -> None:
-        """Read no further."""
+        """Stop reading."""
 
 
 class Replay:
-    """The clock of a deferred trial: it stands at the read that completed what the scenario was given last.
+    """The clock of a deferred trial: it shows the time of the read that completed the scenario's latest event.
 
-    A scenario may have read the clock before its request was begun by the other process. Its times then count from the
-    trial's provisional origin, and are put right at the end.
+    A scenario may read the clock before the load generator starts its request. Its times then count from the trial's
+    provisional origin, and are corrected at the end.
     """
 
     def __init__(self, trial: Trial) -> None:
         self.trial = trial
         self.begun = False
         self.fault: BaseException | None = None
-        """What the trial ends with, even if the scenario has swallowed it."""
+        """Error that the trial ends with, even if the scenario swallowed it."""
         self.stream: Stream | None = None
         self._start = perf_counter_ns()
         self._asked = False
@@ -64,7 +64,7 @@ class Replay:
         self._now = self._shift = self._origin = 0
 
     def now(self) -> int:
-        """The scenario's time."""
+        """Return the scenario's time."""
         if self._decoder is not None:
             return self._decoder.t + self._shift
         if self.begun:
@@ -73,23 +73,23 @@ class Replay:
         return self.trial.t_origin or self._start
 
     def begin(self, origin: int) -> None:
-        """The request was begun at that time."""
+        """Record when the request was started."""
         if self._asked:
             self._shift = (self.trial.t_origin or self._start) - origin
         else:
             self.trial.t_origin = origin
         self.begun, self._origin, self._now = True, origin, origin
 
-    def at(self, stamp: int) -> None:
-        """The scenario goes on at that time."""
+    def advance(self, stamp: int) -> None:
+        """Set the scenario's time."""
         self._now, self._decoder = stamp, None
 
     def follow(self, decoder: Decoder) -> None:
-        """From now on its time is that of the event it was given last."""
+        """Follow the time of the event that the decoder gave last."""
         decoder.t, self._decoder = self._now, decoder
 
     def settle(self) -> None:
-        """The trial is over: its times become true ones, and it ends with what must not be passed over."""
+        """End the trial: correct its times, and set the error that it must end with."""
         trial = self.trial
         if not self.begun and trial.t_intend is not None:
             self.begin(trial.t_intend)  # it made no request: it was to begin then all the same
@@ -97,7 +97,7 @@ class Replay:
             trial.t_origin, trial.t_end = self._origin, self.now() - self._shift
         if self._shift:
             trial.pieces = [(time - self._shift, piece) for time, piece in trial.pieces]
-        if self.stream and not self.stream.finished and trial.error is None:
+        if self.stream and not self.stream.is_finished and trial.error is None:
             self.fault = left_early(trial)
         if self.fault and not isinstance(trial.error, asyncio.CancelledError):
             trial.error = self.fault
@@ -106,40 +106,40 @@ class Replay:
 
 
 class RealTime:
-    """The clock of a live answer needs no telling."""
+    """The clock of a live answer, which runs by itself."""
 
-    def at(self, stamp: int) -> None:
-        """Nothing."""
+    def advance(self, stamp: int) -> None:
+        """Do nothing."""
 
     def follow(self, decoder: Decoder) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 class Complete:
-    """A deferred exchange: it has ended."""
+    """A deferred exchange, which has ended."""
 
     ended = True
 
     def __init__(self, attempt: Attempt, clock: Replay) -> None:
         self.attempt, self.clock = attempt, clock
 
-    async def more(self) -> None:
-        """Never called: there is no more."""
+    async def next_read(self) -> None:
+        """Do nothing: all reads are there."""
 
     def leave(self) -> None:
-        """Raises `NotDeferred`: who leaves early would have cut the answer short."""
-        if self.clock.stream and not self.clock.stream.finished:
+        """Raise `NeedsLive` if the stream was left early: a live scenario would have cut the answer short."""
+        if self.clock.stream and not self.clock.stream.is_finished:
             self.clock.fault = left_early(self.clock.trial)
             raise self.clock.fault
 
 
 def left_early(trial: Trial) -> Exception:
-    """What a deferred scenario gets that leaves its stream."""
+    """Return the error of a deferred scenario that leaves its stream."""
     return not_deferred(trial.scenario, "leaves its stream early")
 
 
 class Underway:
-    """A live exchange: reads come while the scenario waits."""
+    """A live exchange: reads arrive while the scenario waits."""
 
     clock = RealTime()
 
@@ -149,17 +149,17 @@ class Underway:
         self._waiting: asyncio.Future[None] | None = None
 
     def wake(self) -> None:
-        """A read came."""
+        """Wake the scenario: a read has arrived."""
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
 
-    def over(self) -> None:
-        """The exchange has ended."""
+    def end(self) -> None:
+        """Wake the scenario: the exchange has ended."""
         self.ended = True
         self.wake()
 
-    async def more(self) -> None:
-        """Until there is a further read, or the end."""
+    async def next_read(self) -> None:
+        """Wait for a further read, or the end."""
         if self.ended:
             return
         self._waiting = asyncio.get_running_loop().create_future()
@@ -169,38 +169,38 @@ class Underway:
             self._waiting = None
 
     def leave(self) -> None:
-        """Read no further: the connection is closed."""
+        """Stop reading and close the connection."""
         if self.handle is not None:
             self.handle.cancel()
 
 
-async def begun(exchange: Exchange, url: str) -> None:
-    """Until the head of the answer is there. Raises what the SDK raises for a failure before, and for a bad status."""
+async def await_headers(exchange: Exchange, url: str) -> None:
+    """Wait for the headers. Raises what the SDK raises for an earlier failure and for a bad status."""
     attempt = exchange.attempt
     while attempt.status is None and not exchange.ended:
-        await exchange.more()
+        await exchange.next_read()
     if attempt.status is not None and attempt.status < 300:
-        exchange.clock.at(attempt.t_headers or 0)
+        exchange.clock.advance(attempt.t_headers or 0)
         return
     while not exchange.ended:
-        await exchange.more()
-    exchange.clock.at(attempt.t_end or 0)
+        await exchange.next_read()
+    exchange.clock.advance(attempt.t_end or 0)
     if attempt.error or attempt.status is None:
         raise exchange_error(attempt, request_of(attempt, url))
     raise status_error(response_of(attempt, url), _body(attempt))
 
 
-async def whole(exchange: Exchange, url: str) -> Any:
-    """The answer of a blocking call, once it is complete, as the SDK gives it."""
+async def whole_answer(exchange: Exchange, url: str) -> Any:
+    """Return the answer of a blocking call once it is complete, as the SDK gives it."""
     attempt = exchange.attempt
     while not exchange.ended:
-        await exchange.more()
-    exchange.clock.at(attempt.reads[-1][0] if attempt.reads and not attempt.error else attempt.t_end or 0)
+        await exchange.next_read()
+    exchange.clock.advance(attempt.reads[-1][0] if attempt.reads and not attempt.error else attempt.t_end or 0)
     decoder = _decoder(attempt)
     answer = attempt.answer = decoder.decode(attempt.reads)
     if attempt.error:
         raise exchange_error(attempt, request_of(attempt, url))
-    if _compressed(attempt):
+    if _is_compressed(attempt):
         raise unreadable(answer, response_of(attempt, url))
     if decoder.value is None:  # the SDK gives a body that is no JSON as it is, unless it is called JSON
         return _text(attempt, decoder)
@@ -211,7 +211,7 @@ async def whole(exchange: Exchange, url: str) -> Any:
 
 
 class Stream:
-    """The events of a streamed answer, with the surface of the SDK's `AsyncStream`."""
+    """The events of a streamed answer, with the interface of the SDK's `AsyncStream`."""
 
     def __init__(self, exchange: Exchange, url: str) -> None:
         self._exchange, self._url = exchange, url
@@ -222,12 +222,12 @@ class Stream:
 
     @property
     def response(self) -> httpx2.Response:
-        """Status and headers."""
+        """Status and headers of the answer."""
         return response_of(self._exchange.attempt, self._url)
 
     @property
-    def finished(self) -> bool:
-        """Was the answer given to its end? Behind its terminal event nothing is missing."""
+    def is_finished(self) -> bool:
+        """True if the scenario got all of the answer: nothing is missing after its terminal event."""
         answer = self._decoder.answer
         return self._read_all or self._failed or answer.terminal is not None or answer.done
 
@@ -247,14 +247,14 @@ class Stream:
             self._exchange.leave()
 
     async def close(self) -> None:
-        """Read no further. Nothing happens once the end was read."""
+        """Stop reading, unless the end was read."""
         if not self._read_all:
             self._exchange.leave()
 
     async def _events(self) -> AsyncIterator[Any]:
         exchange, decoder = self._exchange, self._decoder
         attempt, make = exchange.attempt, event_maker(chat=decoder.answer.chat)
-        if _compressed(attempt):
+        if _is_compressed(attempt):
             self._fail()
             attempt.answer = decoder.answer
             raise unreadable(decoder.answer, self.response)
@@ -269,14 +269,14 @@ class Stream:
                     yield self._odd(value)
             if exchange.ended:
                 break
-            await exchange.more()
+            await exchange.next_read()
         self._end()
         if attempt.error:
-            exchange.clock.at(attempt.t_end or 0)
+            exchange.clock.advance(attempt.t_end or 0)
             raise exchange_error(attempt, request_of(attempt, self._url))
 
     def _odd(self, value: Any) -> Any:
-        """What the SDK gives or raises for an event that is not as usual."""
+        """Return or raise what the SDK does for an unusual event."""
         if value is BROKEN and self._decoder.failure:
             self._fail()
             raise self._decoder.failure
@@ -286,18 +286,18 @@ class Stream:
         return value
 
     def _fail(self) -> None:
-        """An exception ends the events: the rest is left, as the SDK does."""
+        """End the events with an exception and leave the rest, as the SDK does."""
         self._failed = True
         if not self._exchange.ended:
             self._exchange.leave()
 
     async def _drain(self) -> None:
-        """Behind `[DONE]`: nothing is given any more, but the body is read to its end."""
+        """Read the body to its end after `[DONE]`; no more events are given."""
         exchange = self._exchange
         try:
             async with asyncio.timeout(DRAIN_S):
                 while not exchange.ended:
-                    await exchange.more()
+                    await exchange.next_read()
         except TimeoutError:
             exchange.leave()
         self._end()
@@ -311,12 +311,12 @@ def _decoder(attempt: Attempt) -> Decoder:
     return Decoder(attempt.headers, asked_stream=attempt.asked_stream, path=attempt.path, unpacks=False)
 
 
-def _compressed(attempt: Attempt) -> bool:
+def _is_compressed(attempt: Attempt) -> bool:
     return attempt.headers.get("content-encoding", "identity") not in {"", "identity"}
 
 
 def _text(attempt: Attempt, decoder: Decoder) -> Any:
-    """A body that gives no value: null, or what is no JSON."""
+    """Return a body that has no JSON value: None for null, else its text."""
     body = _body(attempt)
     if decoder.failure is None:
         return None
@@ -332,12 +332,12 @@ def _body(attempt: Attempt) -> bytes:
 
 
 def request_of(attempt: Attempt, url: str) -> httpx2.Request:
-    """The request as an exception of the SDK's carries it."""
+    """Return the request as the SDK's exceptions carry it."""
     return httpx2.Request(attempt.method, url + attempt.path)
 
 
 def response_of(attempt: Attempt, url: str) -> httpx2.Response:
-    """Status, headers and body so far, as an exception of the SDK's carries them."""
+    """Return status, headers and body so far, as the SDK's exceptions carry them."""
     headers = {name: value for name, value in attempt.headers.items() if name != "content-encoding"}
     return httpx2.Response(
         attempt.status or 0, headers=headers, content=_body(attempt), request=request_of(attempt, url)

@@ -1,4 +1,4 @@
-"""Bytes kept until they are wanted: in memory up to a limit, beyond it in a temporary file that has no name."""
+"""Keep bytes until they are needed: in memory up to a limit, beyond it in a temporary file without a name."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import IO
 
 _SMALLEST = 12
-"""Places in the file are of 2^12 bytes, 2^13, … so that a place that was left serves the next of about its size."""
+"""Places in the file have 2^12 bytes, 2^13, … so that a free place fits the next bytes of about its size."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where in the file."""
+    """A place in the file."""
 
     offset: int
     length: int
@@ -24,10 +24,10 @@ Held = bytes | Place
 
 
 class Spill:
-    """What was put is taken once, in any order."""
+    """Bytes that are put, and taken once each, in any order."""
 
     def __init__(self, limit: int) -> None:
-        """`limit`: bytes in memory."""
+        """`limit`: most bytes to keep in memory."""
         self.limit = limit
         self.in_memory = 0
         self._file: IO[bytes] | None = None
@@ -35,7 +35,7 @@ class Spill:
         self._free: defaultdict[int, list[int]] = defaultdict(list)
 
     def put(self, blob: bytes) -> Held:
-        """Keep it. Raises `OSError` where the disk is full."""
+        """Keep the bytes. Raises `OSError` if the disk is full."""
         if self.in_memory + len(blob) <= self.limit:
             self.in_memory += len(blob)
             return blob
@@ -47,7 +47,7 @@ class Spill:
         return place
 
     def take(self, held: Held) -> bytes:
-        """Give it back; its place is free then."""
+        """Return the bytes and free their place."""
         if isinstance(held, bytes):
             self.in_memory -= len(held)
             return held
@@ -66,7 +66,7 @@ class Spill:
 
     @property
     def file_bytes(self) -> int:
-        """Size of the file, free places included."""
+        """Size of the file in bytes, free places included."""
         return self._end
 
     def _fd(self) -> int:

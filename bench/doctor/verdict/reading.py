@@ -257,7 +257,7 @@ def _reads(attempt: Attempt, deltas: Sequence[Event], origin: int) -> list[Read]
         except zlib.error:
             break
         if body and number >= deltas[0].read:
-            found.append(Read((time - origin) / 1e6, len(body), counts[number], events.unfinished))
+            found.append(Read((time - origin) / 1e6, len(body), counts[number], events.is_unfinished))
     return found
 
 

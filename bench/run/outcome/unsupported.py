@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from bench.clients.wire.errors import NotOffered
+from bench.clients.wire.errors import MissingFeature
 from bench.core.trial import WEBSOCKET, SetupFault, Trial
 from bench.run.outcome.exceptions import status_of
 from bench.run.outcome.judge import Exchange, Outcome, passed_over, wire_problem
@@ -33,7 +33,7 @@ def refusal(trial: Trial, exchanges: Sequence[Exchange], outcome: Outcome) -> Re
     """How the server refused what this trial asked for last (`HTTP 400: …`), or passed it over."""
     if outcome.status == "ok":
         return Refusal()
-    if isinstance(trial.error, NotOffered):
+    if isinstance(trial.error, MissingFeature):
         return Refusal(_line(str(trial.error)), alone=True)
     if isinstance(trial.error, SetupFault):  # its requests are not kept
         cause = trial.error.__cause__ or trial.error

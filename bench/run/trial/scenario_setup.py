@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager, asyn
 from dataclasses import replace
 from typing import Any
 
-from bench.clients.sdk.tap import unmeasured
+from bench.clients.sdk.attempt_log import recording_paused
 from bench.core.errors import BenchError
 from bench.core.scenario import Ask, Scenario
 from bench.core.trial import Deadline, SetupFault
@@ -24,14 +24,14 @@ async def scenario_setup(scenario: Scenario, client: Any, ask: Ask, seconds: flo
     if scenario.setup is None:
         yield ask
         return
-    with _faults(), unmeasured():
+    with _faults(), recording_paused():
         async with _deadline("setup", seconds):
             manager = _as_async(scenario.setup(client, ask))
             resource = await manager.__aenter__()
     try:
         yield replace(ask, resource=resource)
     finally:
-        with _faults(), unmeasured():
+        with _faults(), recording_paused():
             async with _deadline("leaving setup", seconds):
                 await manager.__aexit__(None, None, None)
 

@@ -10,7 +10,7 @@ from time import perf_counter_ns, process_time_ns
 from typing import Any
 
 from bench.clients.decode.decode import decode
-from bench.clients.sdk.tap import current_trial
+from bench.clients.sdk.attempt_log import current_trial
 from bench.core.ask import make_ask
 from bench.core.errors import BenchError
 from bench.core.params import instance

@@ -9,7 +9,7 @@ from pathlib import Path
 from time import perf_counter_ns
 from typing import Any, Literal
 
-from bench.clients.sdk.tap import current_trial
+from bench.clients.sdk.attempt_log import current_trial
 from bench.core.ask import make_ask, nonce_text
 from bench.core.params import instance
 from bench.core.scenario import Ask, Scenario

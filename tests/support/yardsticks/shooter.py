@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from bench.clients.wire.process import GroupSpent, Pace, Server, Shooter
+from bench.clients.wire.process import GroupCost, Pace, Server, Shooter
 from bench.core.trial import Attempt
 from tests.support.yardsticks.processes import most_memory
 from tests.support.yardsticks.reader import DELTA, body_for
@@ -36,7 +36,7 @@ async def measure(base_url: str, control: str, streams: int, requests: int) -> d
 
 async def _group(
     shooter: Shooter, base_url: str, control: str, streams: int, client_ids: list[str]
-) -> tuple[GroupSpent, dict[str, int]]:
+) -> tuple[GroupCost, dict[str, int]]:
     """All of them, so many at a time."""
     url, first = urlsplit(base_url), dict[str, int]()
     server = Server(str(url.hostname), int(url.port or 80), tls=False)

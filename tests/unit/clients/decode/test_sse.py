@@ -51,9 +51,9 @@ def test_an_event_without_its_blank_line_is_none() -> None:
     """What stands after the last blank line was never completed, and is told apart from a clean end."""
     parser = SseParser()
     assert list(parser.feed(b"data: a\n\ndata: half")) == [b"a"]
-    assert parser.unfinished
+    assert parser.is_unfinished
     assert list(parser.feed(b"\n\n")) == [b"half"]
-    assert not parser.unfinished
+    assert not parser.is_unfinished
 
 
 def test_a_byte_order_mark_is_no_text() -> None:
@@ -83,4 +83,4 @@ def test_chunks_together_give_what_they_give_one_by_one(
         first, rest = several.feed_all(chunks[:half]), several.feed_all(chunks[half:])
         found = [*zip(*first, strict=True), *((half + place, data) for place, data in zip(*rest, strict=True))]
         assert found == expected
-        assert (several.pings, several.unfinished) == (single.pings, single.unfinished)
+        assert (several.pings, several.is_unfinished) == (single.pings, single.is_unfinished)

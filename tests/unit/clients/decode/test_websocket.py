@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from websockets.frames import OP_CONT, OP_PING, OP_TEXT, Frame
 
 from bench.clients.decode.decode import decode
-from bench.clients.decode.websocket import Message, messages, without_head
+from bench.clients.decode.websocket import WebSocketMessage, messages, without_head
 from bench.core.errors import RunInvalid
 from bench.core.load import ALONE
 from bench.core.scenario import Ask, Scenario
@@ -55,7 +55,7 @@ def test_fragments_are_one_message_and_pings_are_none() -> None:
     """A message in two fragments with a ping between them is one message, stamped with its last fragment."""
     first = Frame(OP_TEXT, b'{"a":', fin=False).serialize(mask=False)
     ping, last = Frame(OP_PING, b"x").serialize(mask=False), Frame(OP_CONT, b"1}").serialize(mask=False)
-    assert list(messages([(10, first), (20, ping), (30, last)])) == [Message(30, 2, b'{"a":1}')]
+    assert list(messages([(10, first), (20, ping), (30, last)])) == [WebSocketMessage(30, 2, b'{"a":1}')]
 
 
 @given(st.lists(st.integers(0, 200)))

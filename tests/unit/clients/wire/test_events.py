@@ -12,7 +12,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from openai.types.responses import Response, ResponseOutputMessage, ResponseStreamEvent
 from pydantic import BaseModel, TypeAdapter
 
-from bench.clients.wire.errors import NotOffered
+from bench.clients.wire.errors import MissingFeature
 from bench.clients.wire.events import answer_of, event_maker
 from bench.clients.wire.request import Address, arguments_of, make_call, to_json
 from tests.support import events as e
@@ -141,7 +141,7 @@ def test_extras_of_a_call() -> None:
     known = arguments_of(chat=True)
     call = make_call("/p", known, {"model": "m", "extra_body": {"model": "n", "stream": True}, "extra_query": {"a": 1}})
     assert (orjson.loads(call.body), call.path, call.stream) == ({"model": "n", "stream": True}, "/p?a=1", True)
-    with pytest.raises(NotOffered, match="timeout"):
+    with pytest.raises(MissingFeature, match="timeout"):
         make_call("/p", known, {"timeout": 3})
 
 
