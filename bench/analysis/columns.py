@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from bench.records.schema import TABLES
 
 if TYPE_CHECKING:
-    from bench.records.parquet import Stored
+    from bench.records.parquet import StoredTables
 
 MOST_EVENTS = 2_000_000
 """Events looked at. Of a run with more, those of a seeded sample of the trials: memory stays the same."""
@@ -55,7 +55,7 @@ def columns(name: str) -> list[str]:
     return [column.name for column in TABLES[name] if column.name not in UNREAD.get(name, ())]
 
 
-def frame_of(name: str, stored: Stored) -> pd.DataFrame:
+def frame_of(name: str, stored: StoredTables) -> pd.DataFrame:
     """A table whole, as a frame. A few columns at a time, so that it is never there in both forms."""
     names = columns(name)
     groups = [names[i : i + COLUMNS_AT_ONCE] for i in range(0, len(names), COLUMNS_AT_ONCE)]
@@ -105,7 +105,7 @@ def _sizes(trials: pd.DataFrame) -> NDArray[np.float64]:
     return sizes
 
 
-def of_trials(name: str, stored: Stored, trials: pd.Index[int], most: int = MOST_EVENTS) -> pd.DataFrame:
+def of_trials(name: str, stored: StoredTables, trials: pd.Index[int], most: int = MOST_EVENTS) -> pd.DataFrame:
     """The rows of these trials; of a table of at most so many all rows."""
     if stored.count(name) <= most:
         return frame_of(name, stored)
@@ -113,7 +113,7 @@ def of_trials(name: str, stored: Stored, trials: pd.Index[int], most: int = MOST
     return _gathered(name, stored, lambda part: part.filter(pc.is_in(part["trial_id"], value_set=numbers)))
 
 
-def truth_of(stored: Stored, client_ids: pd.Series[str], most: int = MOST_EVENTS) -> pd.DataFrame:
+def truth_of(stored: StoredTables, client_ids: pd.Series[str], most: int = MOST_EVENTS) -> pd.DataFrame:
     """The simulator's log of these requests; of the others, where it is longer, their first frame without its time.
 
     That is enough to count answers by, and too little for a send time that would be a wrong one.
@@ -132,6 +132,6 @@ def truth_of(stored: Stored, client_ids: pd.Series[str], most: int = MOST_EVENTS
     return _gathered("truth", stored, shortened)
 
 
-def _gathered(name: str, stored: Stored, kept: Callable[[pa.Table], pa.Table]) -> pd.DataFrame:
+def _gathered(name: str, stored: StoredTables, kept: Callable[[pa.Table], pa.Table]) -> pd.DataFrame:
     """What is kept of each part of a table that is never held whole."""
     return to_frame(name, pa.concat_tables([kept(part) for part in stored.parts(name, columns(name))]))

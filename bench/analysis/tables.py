@@ -17,7 +17,7 @@ from bench.records import journal as records
 from bench.records.schema import TABLES, TRIAL_STATUS
 
 if TYPE_CHECKING:
-    from bench.records.parquet import Stored
+    from bench.records.parquet import StoredTables
 
 MEASURE = "measure"
 MANIFEST_SHAPE: Mapping[str, type | UnionType] = {
@@ -84,7 +84,7 @@ def load(run: Path) -> RunFrames:
     check_shape(run / records.PLAN, plan, PLAN_SHAPE)
     for cell in plan["cells"]:
         check_shape(run / records.PLAN, cell, CELL_SHAPE, "cells: ")
-    with records.opened(run) as stored:
+    with records.open_tables(run) as stored:
         trials = _offered(run, plan, stored)
         looked = trials.index[trials["stored"]]
         of = {phase: trials[trials["phase"] == phase] for phase in (MEASURE, "aa", "calibrate", "warmup", "ramp")}
@@ -95,7 +95,7 @@ def load(run: Path) -> RunFrames:
     return RunFrames(manifest, plan, cells, of[MEASURE], *checks, tables, of["ramp"])
 
 
-def _offered(run: Path, plan: Mapping[str, Any], stored: Stored) -> pd.DataFrame:
+def _offered(run: Path, plan: Mapping[str, Any], stored: StoredTables) -> pd.DataFrame:
     """The offered trials; `stored`: their events will be looked at."""
     rows, starts = frame_of("trials", stored), frame_of("starts", stored)
     trials = account(run, starts, rows, planned(run, plan))
@@ -104,7 +104,7 @@ def _offered(run: Path, plan: Mapping[str, Any], stored: Stored) -> pd.DataFrame
     return trials.assign(stored=looked_at(trials, events, int(plan["seed"])))
 
 
-def _tables(stored: Stored, looked: pd.Index[int]) -> dict[str, pd.DataFrame]:
+def _tables(stored: StoredTables, looked: pd.Index[int]) -> dict[str, pd.DataFrame]:
     """The other tables, with the events of these trials."""
     apart = {"starts", "trials", "truth", *OF_EVENTS}
     tables = {name: frame_of(name, stored) for name in TABLES if name not in apart}

@@ -1,1 +1,1 @@
-"""Store a run, and find it again."""
+"""Store runs, and find them again."""

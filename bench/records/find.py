@@ -11,12 +11,12 @@ from bench.core.errors import BenchError, unknown
 from bench.records import journal as records
 
 NOT_A_RUN = "sample"
-"""The committed example in reports/."""
+"""Folder of the committed example in reports/."""
 _LATEST = re.compile(r"latest(?:~(\d+))?")
 
 
 def find_run(reports_dir: Path, ref: str) -> Path:
-    """The run folder that is meant by a path, a run id or the unique start of one, `latest`, `latest~1`, or a name."""
+    """Return the run folder for a path, a run id or its unique start, `latest`, `latest~1`, or a name."""
     if (Path(ref) / records.MANIFEST).is_file():
         return Path(ref)
     runs = list_runs(reports_dir)
@@ -28,7 +28,7 @@ def find_run(reports_dir: Path, ref: str) -> Path:
 
 
 def list_runs(reports_dir: Path) -> dict[Path, Mapping[str, Any]]:
-    """Run folders and their manifests, oldest first. A folder whose manifest cannot be read is no run here."""
+    """Return run folders and their manifests, oldest first. Folders with an unreadable manifest are skipped."""
     found: dict[Path, Mapping[str, Any]] = {}
     for path in sorted(reports_dir.glob(f"*/{records.MANIFEST}")):
         if path.parent.name != NOT_A_RUN:
@@ -46,7 +46,7 @@ def _back(runs: Mapping[Path, Mapping[str, Any]], steps: int, ref: str) -> Path:
 
 
 def _by_name(runs: Mapping[Path, Mapping[str, Any]], ref: str) -> Path:
-    """By id, then by name (the newest that has it), then by the start of an id."""
+    """Find a run by its id, then by its name (the newest of that name), then by the start of its id."""
     for key in ("run_id", "name"):
         if named := [path for path, manifest in runs.items() if manifest.get(key) == ref]:
             return named[-1]

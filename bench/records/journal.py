@@ -1,8 +1,8 @@
-"""How a run is stored and read back: the journal while it runs, Parquet when it has ended, one reader for both.
+"""Store a run and read it back: a journal during the run, Parquet files after it, one reader for both.
 
-During a run every finished trial becomes one line of `journal.jsonl` (all its tables at once, flushed), so a killed
-run loses only the trials in flight and no trial is ever half there. At the end the journal becomes one Parquet file
-per table and goes. Where there is a journal, it is the truth; Parquet files beside it were not finished.
+During a run every finished trial becomes one line of `journal.jsonl` with the rows of all its tables, so a killed run
+loses only the trials in flight, and no trial is stored in part. At the end the journal becomes one Parquet file per
+table and is removed. If there is a journal, it is the truth: Parquet files beside it are unfinished.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from bench.records.schema import SCHEMA_VERSION, TABLES
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from bench.records.parquet import Stored
+    from bench.records.parquet import StoredTables
 
 JOURNAL = "journal.jsonl"
 MANIFEST = "manifest.json"
@@ -32,7 +32,7 @@ Rows = dict[str, dict[str, list[Any]]]
 
 
 def columns_of(table: str, records: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    """Row dicts → columns, every column of the table present."""
+    """Turn rows into columns; every column of the table is present."""
     if len(records) == 1:
         value = records[0].get
         return {name: [value(name)] for name in _NAMES[table]}
@@ -40,17 +40,17 @@ def columns_of(table: str, records: Sequence[Mapping[str, Any]]) -> dict[str, li
 
 
 class Journal:
-    """The run's append-only log: one JSON line for each thing that was finished, handed to the kernel at once."""
+    """The run's append-only log: one JSON line for each finished trial, handed to the kernel at once."""
 
     def __init__(self, run: Path) -> None:
         self._file = (run / JOURNAL).open("ab", buffering=0)
 
     def write(self, rows: Rows) -> None:
-        """Append the rows as one line. A killed process leaves at most the last line cut."""
+        """Append the rows as one line. A killed process leaves at most its last line cut."""
         self.append(orjson.dumps(rows) + b"\n")
 
     def append(self, lines: bytes) -> None:
-        """Append whole lines that were made already, line ends included."""
+        """Append whole lines, line ends included. Raises `BenchError` if the disk is full."""
         rest = memoryview(lines)
         try:
             while rest:  # in all but odd cases one call
@@ -66,7 +66,7 @@ class Journal:
 
 
 def read_journal(run: Path) -> Iterator[Rows]:
-    """The lines of a journal. A cut last line is left out; any other unreadable line is an error."""
+    """Yield the lines of a journal without a cut last one. Raises `BenchError` for any other unreadable line."""
     with (run / JOURNAL).open("rb") as lines:
         for number, line in enumerate(lines, 1):
             if not line.endswith(b"\n"):
@@ -80,33 +80,33 @@ def read_journal(run: Path) -> Iterator[Rows]:
 
 
 def journal_rows(run: Path, table: str) -> list[dict[str, Any]]:
-    """All rows of one table of a journal, without Arrow: for the few rows of a trial or two."""
+    """Return all rows of a table in a journal, without loading Arrow: for the few rows of a trial or two."""
     parts = [columns for rows in read_journal(run) if (columns := rows.get(table))]
     return [dict(zip(part, values, strict=True)) for part in parts for values in zip(*part.values(), strict=True)]
 
 
 def read(run: Path) -> dict[str, pa.Table]:
-    """Every table of a run, empty ones included, from the journal or from Parquet."""
-    with opened(run) as stored:
+    """Read every table of a run, empty ones included, from the journal or from Parquet."""
+    with open_tables(run) as stored:
         return {name: stored.table(name) for name in TABLES}
 
 
 @contextmanager
-def opened(run: Path) -> Iterator[Stored]:
-    """The tables of a run, to be read one by one. A journal is read as the Parquet files that it would become."""
-    from bench.records.parquet import Stored, write  # noqa: PLC0415  (pyarrow: not in the measuring process)
+def open_tables(run: Path) -> Iterator[StoredTables]:
+    """Open the tables of a run, to read them one by one. A journal is first turned into temporary Parquet files."""
+    from bench.records.parquet import StoredTables, write  # noqa: PLC0415  (pyarrow: not in the measuring process)
 
     if not (run / JOURNAL).exists():
-        yield Stored(run)
+        yield StoredTables(run)
         return
     with TemporaryDirectory(prefix="bench-") as folder:
         write(read_journal(run), Path(folder))
-        yield Stored(Path(folder))
+        yield StoredTables(Path(folder))
 
 
 def finish(run: Path) -> None:
     """Turn the journal into Parquet files and remove it. Interrupted at any point, the run stays readable."""
-    from bench.records.parquet import write  # noqa: PLC0415
+    from bench.records.parquet import write  # noqa: PLC0415  (pyarrow: not in the measuring process)
 
     parts = {name: run / f"{name}.parquet.part" for name in TABLES}
     try:
@@ -120,7 +120,7 @@ def finish(run: Path) -> None:
 
 
 def read_manifest(run: Path) -> dict[str, Any]:
-    """The manifest of a run folder whose schema this version reads."""
+    """Read the manifest of a run folder. Raises `BenchError` if this version cannot read its schema."""
     manifest = read_json(run / MANIFEST)
     found = str(manifest.get("schema_version", "none"))
     if found.partition(".")[0] != SCHEMA_VERSION.partition(".")[0]:
@@ -132,7 +132,7 @@ def read_manifest(run: Path) -> dict[str, Any]:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file of a run folder."""
+    """Read a JSON object from a file of a run folder. Raises `BenchError` if there is none."""
     try:
         value = orjson.loads(path.read_bytes())
     except FileNotFoundError as error:
@@ -145,7 +145,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write JSON with sorted keys, whole or not at all."""
+    """Write JSON with sorted keys, completely or not at all."""
     part = path.with_suffix(path.suffix + ".part")
     part.write_bytes(
         orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_SERIALIZE_NUMPY)

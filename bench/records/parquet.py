@@ -1,6 +1,6 @@
-"""The tables of a run as Parquet: written from journal lines in bounded memory, read back column by column.
+"""Write the tables of a run as Parquet from journal lines, in bounded memory; read them back column by column.
 
-It imports pyarrow, so the measuring process does not import it.
+This module imports pyarrow, so the measuring process must not import it.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from bench.core.errors import BenchError
 from bench.records.schema import TABLES, Column
 
 PENDING_ROWS = 10_000
-"""Rows of a table kept as Python objects, until they become an Arrow batch. One journal line may bring more."""
+"""Rows of a table kept as Python objects until they become an Arrow batch. One journal line may bring more."""
 GROUP_VALUES = 2_000_000
-"""Values of a table kept as Arrow batches, until they become a row group: 16 MB of numbers."""
+"""Values of a table kept as Arrow batches until they become a row group: 16 MB of numbers."""
 PART_ROWS = 500_000
-"""Rows read at a time where a table is not wanted whole."""
+"""Rows per part when a table is read in parts."""
 Rows = Mapping[str, Mapping[str, Sequence[Any]]]
 """Rows of several tables, by column."""
 
 
 def arrow_schema(table: str) -> pa.Schema:
-    """The Arrow schema of one of the tables."""
+    """Return the Arrow schema of a table."""
     return pa.schema([pa.field(c.name, _TYPES[c.type], metadata=_metadata(c)) for c in TABLES[table]])
 
 
@@ -49,7 +49,7 @@ def _metadata(column: Column) -> dict[str, str]:
 def write(lines: Iterable[Rows], folder: Path, *, suffix: str = "") -> None:
     """Write every table, empty ones too, to `TABLE.parquet` + suffix, in one pass over the lines.
 
-    The memory does not grow with the number of lines. BenchError where a line is of another shape, or the disk is full.
+    Memory does not grow with the number of lines. Raises `BenchError` for a damaged line or a full disk.
     """
     number = 0
     try:
@@ -69,7 +69,7 @@ def write(lines: Iterable[Rows], folder: Path, *, suffix: str = "") -> None:
 
 
 class _File:
-    """One table on its way to its file: rows, then batches, then row groups."""
+    """Writes one table to its file: rows become batches, batches become row groups."""
 
     def __init__(self, path: Path, table: str) -> None:
         self._schema = arrow_schema(table)
@@ -83,7 +83,7 @@ class _File:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        """What is left is written, unless something went wrong."""
+        """Write the remaining rows, unless an exception ended the block, and close the file."""
         try:
             if error is None:
                 self._batch()
@@ -92,7 +92,7 @@ class _File:
             self._file.close()
 
     def add(self, columns: Mapping[str, Sequence[Any]]) -> None:
-        """More rows; a column that is missing is null. ValueError where columns differ in length."""
+        """Add rows; a missing column is null. Raises ValueError if columns differ in length."""
         lengths = set(map(len, columns.values()))
         if len(lengths) > 1:
             raise ValueError("columns of unequal length")
@@ -121,28 +121,28 @@ class _File:
 
 
 @dataclass(frozen=True)
-class Stored:
-    """The Parquet files in a folder, to be read one by one."""
+class StoredTables:
+    """The Parquet files in a folder, which are read one by one."""
 
     folder: Path
 
     def count(self, name: str) -> int:
-        """Rows of a table."""
+        """Return the number of rows of a table."""
         with self._file(name) as file:
             return int(file.metadata.num_rows)
 
     def table(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
-        """A table, or these of its columns. One that an older version did not write is null."""
+        """Read a table, or some of its columns. A column that an older version did not write is null."""
         fields = _fields(name, columns)
         with self._file(name) as file:
-            return _typed(file.read(columns=_there(file, fields)), fields)
+            return _cast(file.read(columns=_present(file, fields)), fields)
 
     def parts(self, name: str, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
-        """The same, so many rows at a time that memory does not grow with the table."""
+        """Read a table in parts of bounded size, so that memory does not grow with the table."""
         fields = _fields(name, columns)
         with self._file(name) as file:
-            for batch in file.iter_batches(PART_ROWS, columns=_there(file, fields)):
-                yield _typed(pa.Table.from_batches([batch]), fields)
+            for batch in file.iter_batches(PART_ROWS, columns=_present(file, fields)):
+                yield _cast(pa.Table.from_batches([batch]), fields)
 
     @contextmanager
     def _file(self, name: str) -> Iterator[pq.ParquetFile]:
@@ -165,14 +165,14 @@ def _fields(name: str, columns: Sequence[str] | None) -> pa.Schema:
     return schema if columns is None else pa.schema([schema.field(column) for column in columns])
 
 
-def _there(file: pq.ParquetFile, fields: pa.Schema) -> list[str]:
-    """Those of the columns that this file has."""
+def _present(file: pq.ParquetFile, fields: pa.Schema) -> list[str]:
+    """Return the columns that this file has."""
     found = set(file.schema_arrow.names)
     return [name for name in fields.names if name in found]
 
 
-def _typed(table: pa.Table, fields: pa.Schema) -> pa.Table:
-    """The columns in their types; nulls where another minor version did not write one."""
+def _cast(table: pa.Table, fields: pa.Schema) -> pa.Table:
+    """Cast the columns to their types, with nulls for columns that another minor version did not write."""
     columns = [
         table[field.name].cast(field.type) if field.name in table.column_names else pa.nulls(table.num_rows, field.type)
         for field in fields

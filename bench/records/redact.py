@@ -1,4 +1,4 @@
-"""Keeps secrets out of everything that is written: known values in any usual encoding, and what looks like one."""
+"""Keep secrets out of everything that is written: known values in any usual encoding, and text like a key."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from urllib.parse import quote, quote_plus, urlsplit, urlunsplit
 
 HIDDEN = "***"
 SHORTEST = 6
-"""Characters a known secret must have: shorter ones would blank out ordinary words."""
+"""Shortest known secret in characters: shorter ones would hide ordinary words."""
 _PATTERNS = (
     # Authorization: Bearer abc / "authorization": "Basic abc" / x-api-key=abc
     re.compile(
@@ -25,9 +25,9 @@ _PATTERNS = (
     re.compile(r"([a-z][a-z0-9+.-]*://)[^\s/@?#]+(?=@)", re.IGNORECASE),
 )
 _SHORT, _LABELS = 100, 1000
-"""Texts of few characters are remembered, so many of them: names of events and the like come with every answer."""
+"""Length of texts whose result is cached, and number of them: names of events and the like come with every answer."""
 _SHORT_HEADER = re.compile(r"(-[A-Za-z]*?H)(.*)", re.DOTALL)
-"""`-H`, also behind other short options (`-yH`), and a value that follows without a space."""
+"""`-H`, also after other short options (`-yH`), and a value that follows without a space."""
 
 
 class Redactor:
@@ -37,13 +37,13 @@ class Redactor:
         known = {form for secret in secrets for part in _parts(secret) for form in _forms(part)}
         longest_first = sorted(known, key=lambda form: (-len(form), form))
         self._known = re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE) if known else None
-        self._label = lru_cache(_LABELS)(self._hidden)
+        self._label = lru_cache(_LABELS)(self._redact)
 
     def __call__(self, text: str) -> str:
-        """The text without any known secret or anything that looks like a key."""
-        return self._label(text) if len(text) <= _SHORT else self._hidden(text)
+        """Return the text without known secrets and without anything that looks like a key."""
+        return self._label(text) if len(text) <= _SHORT else self._redact(text)
 
-    def _hidden(self, text: str) -> str:
+    def _redact(self, text: str) -> str:
         for pattern in _PATTERNS:
             text = pattern.sub(rf"\g<1>{HIDDEN}", text)
         # Again until none is left: what stands around a hidden one may, with the stars, make another.
@@ -53,7 +53,7 @@ class Redactor:
 
 
 def redact_argv(argv: Sequence[str]) -> list[str]:
-    """A command line that may be stored: header values, user, password and query of URLs, and keys are hidden."""
+    """Return a command line that may be stored, without header values, keys, and user, password and query of URLs."""
     redact = Redactor(())
     hidden, expects_header = [], False
     for argument in argv:
@@ -77,7 +77,7 @@ def _header(text: str) -> str:
 
 
 def redact_url(url: str) -> str:
-    """The URL with user, password and query hidden."""
+    """Return the URL with user, password and query hidden."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -90,7 +90,7 @@ def redact_url(url: str) -> str:
 
 
 def _parts(secret: str) -> Iterator[str]:
-    """The secret itself, and without a scheme in front (`Bearer abc` → `abc`), each if it is long enough."""
+    """Yield the secret, and the secret without a scheme in front (`Bearer abc` → `abc`), if they are long enough."""
     _, space, rest = secret.strip().partition(" ")
     yield from (part for part in (secret.strip(), rest.strip() if space else "") if _is_secret(part))
 
@@ -100,7 +100,7 @@ def _is_secret(text: str) -> bool:
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """How a secret may be written: plain, in a URL, in JSON, in HTML, as Python shows it, within base64."""
+    """Yield the ways to write a secret: plain, in a URL, in JSON, in HTML, as Python shows it, within base64."""
     yield secret
     yield from (quote(secret), quote(secret, safe=""), quote_plus(secret))
     yield from (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1])
@@ -109,7 +109,7 @@ def _forms(secret: str) -> Iterator[str]:
 
 
 def _base64_forms(secret: bytes) -> Iterator[str]:
-    """The characters of base64 text that a secret fully determines, at each of its three possible offsets."""
+    """Yield the characters of base64 text that a secret fully determines, at each of its three possible offsets."""
     for offset, first in ((0, 0), (1, 2), (2, 3)):
         last = (offset + len(secret)) * 8 // 6
         for encode in (base64.b64encode, base64.urlsafe_b64encode):

@@ -1,4 +1,4 @@
-"""The tables of a run: columns, types, units. The public format; `docs/records.md` is generated from it.
+"""The public format of a run's tables: columns, types, units. `docs/records.md` is generated from it.
 
 All times are int64 nanoseconds since the run's start (`manifest.json: t0_mono_ns`, on `time.perf_counter_ns`).
 Missing is null, never 0 or NaN.
@@ -18,7 +18,7 @@ Type = Literal["int64", "float64", "string", "bool", "label"]
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table: its type, its unit where it has one, and what it says."""
+    """A column of a table: type, unit (or ""), and what it says."""
 
     name: str
     type: Type
@@ -26,10 +26,7 @@ class Column:
     doc: str
 
 
-def _c(name: str, type_: Type, unit: str, doc: str) -> Column:
-    return Column(name, type_, unit, doc)
-
-
+_c = Column
 TRIAL_STATUS = (
     "ok",
     "http_4xx",
@@ -240,6 +237,6 @@ TABLES: Mapping[str, Sequence[Column]] = {
     ),
 }
 BEAT_NS = 10_000_000
-"""Between two heartbeats."""
+"""Time between two heartbeats in ns."""
 TOKEN_KINDS = frozenset({"content", "reasoning", "refusal", "tool_args", "item"})
 VISIBLE_KINDS = TOKEN_KINDS - {"reasoning"}

@@ -1,13 +1,13 @@
-"""Write a file whole or not at all."""
+"""Write files completely or not at all."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 
 def write_whole(texts: Mapping[Path, bytes]) -> None:
-    """Write the files; none is there in part, and none is replaced before all are written. OSError where it fails."""
+    """Write the files; none is written in part, and none is replaced before all are written. Raises OSError."""
     parts = {path: path.with_name(path.name + ".part") for path in texts}
     try:
         for path, text in texts.items():
@@ -15,10 +15,6 @@ def write_whole(texts: Mapping[Path, bytes]) -> None:
         for path, part in parts.items():
             part.replace(path)
     finally:
-        _remove(parts.values())
-
-
-def _remove(parts: Iterable[Path]) -> None:
-    for part in parts:
-        if part.is_file():
-            part.unlink()
+        for part in parts.values():
+            if part.is_file():
+                part.unlink()

@@ -52,7 +52,7 @@ def test_memory_to_finish_a_run_does_not_grow_with_it(tmp_path: Path) -> None:
     small, large = peak_mb(FINISH, few), peak_mb(FINISH, many)
     assert large - small < size / 4
     assert large < 600
-    with records.opened(many) as stored:
+    with records.open_tables(many) as stored:
         assert stored.count("trials") == stored.count("starts") == MANY.trials
 
 

@@ -160,7 +160,7 @@ def test_of_a_long_log_other_answers_are_only_counted(tmp_path: Path) -> None:
     frames = load(run)
     looked = frames.trials.index[[0, 2]]
     client_ids = frames.tables["attempts"].set_index("trial_id")["client_id"].loc[looked]
-    with records.opened(run) as stored:
+    with records.open_tables(run) as stored:
         events = of_trials("events", stored, looked, most=0)
         truth = truth_of(stored, client_ids, most=0)
     mine = truth["client_id"].isin(client_ids)
