@@ -36,9 +36,9 @@ def run(settings: Settings, output: Output, argv: Sequence[str], *, confirm: Cal
     check_early(output.fail_on, choice, output, delivery=settings.delivery)
     check_output([reporter for reporter, _ in choice.registry.reporters.values()], output)
     if settings.scheduler is not None and not settings.dry_run:
-        from bench.run.workers.dask.cluster import joined  # noqa: PLC0415  (only where it is asked for)
+        from bench.run.workers.dask.cluster import with_cluster_size  # noqa: PLC0415  (only where it is asked for)
 
-        settings = joined(settings)
+        settings = with_cluster_size(settings)
     notes = of_simulator(settings)
     plan = choice.plan(settings, {}, notes.append)
     for note in notes:

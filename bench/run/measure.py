@@ -18,7 +18,7 @@ from bench.plan.settings import Settings
 from bench.records.journal import Journal, columns_of
 from bench.run.assignment import Assignment, run_here
 from bench.run.folder import Run
-from bench.run.liveview.messages import watched
+from bench.run.liveview.messages import run_view
 from bench.run.memory import consumers as consumers_
 from bench.run.memory.measure import LENGTHS, METERS, WORKERS, Job, measure
 from bench.run.preflight.endpoints import CheckedTarget
@@ -36,7 +36,7 @@ def measure_trials(
     """
     most = settings.precision is not None or bool(settings.budgets)
     seconds = plan.seconds if not most and (plan.size is None or plan.scheduled) else None
-    with progress(plan.size, "trials", most=most, seconds=seconds, watched=watched(plan, run)) as reporter:
+    with progress(plan.size, "trials", most=most, seconds=seconds, run_view=run_view(plan, run)) as reporter:
         assignment = Assignment(
             run=run,
             plan=plan,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bench.plan.plan import Cell, PlannedTrial
     from bench.run.liveview.feed import Feed
-    from bench.run.liveview.messages import Watched
+    from bench.run.liveview.messages import RunView
 from bench.core.messages import _views, say
 
 LINE_EVERY_S = 5.0
@@ -33,9 +33,9 @@ class Reporter:
         failed = row["status"] != "ok" and planned.phase == "measure"
         self.failed += failed
         if self._view is not None and self._view.alive:
-            from bench.run.liveview.messages import told  # noqa: PLC0415  (loaded with the view)
+            from bench.run.liveview.messages import encode_trial  # noqa: PLC0415  (loaded with the view)
 
-            self._view.trial(told(cell, planned, row), row["error"] if failed else None)
+            self._view.trial(encode_trial(cell, planned, row), row["error"] if failed else None)
         self.step(cell.scenario)
 
     def step(self, text: str, done: int = 1) -> None:
@@ -93,13 +93,13 @@ class Silent:
 
 @contextmanager
 def progress(
-    total: int | None, what: str, *, most: bool = False, seconds: float | None = None, watched: Watched | None = None
+    total: int | None, what: str, *, most: bool = False, seconds: float | None = None, run_view: RunView | None = None
 ) -> Iterator[Reporter]:
     """A reporter for so many steps, or at `most` so many; its view goes when the work is done or breaks off.
 
-    Without a total it says how many of the `seconds` have passed. `watched`: what there is to see beside the number.
+    Without a total it says how many of the `seconds` have passed. `run_view`: what there is to see beside the number.
     """
-    view = _open_view(total, what, watched, most=most, seconds=seconds)
+    view = _open_view(total, what, run_view, most=most, seconds=seconds)
     if view is not None:
         _views.append(view)
     try:
@@ -111,12 +111,12 @@ def progress(
 
 
 def _open_view(
-    total: int | None, what: str, watched: Watched | None, *, most: bool, seconds: float | None
+    total: int | None, what: str, run_view: RunView | None, *, most: bool, seconds: float | None
 ) -> Feed | None:
     """A view in a terminal that can show one."""
-    from bench.run.liveview.feed import opened, shows  # noqa: PLC0415  (start-up time)
+    from bench.run.liveview.feed import can_show, open_view  # noqa: PLC0415  (start-up time)
 
-    if not shows():
+    if not can_show():
         return None
     opening = {"what": what, "total": total, "most": most and total is not None, "seconds": seconds}
-    return opened({**opening, "cells": watched.cells if watched else []}, watched.look if watched else None)
+    return open_view({**opening, "cells": run_view.cells if run_view else []}, run_view.look if run_view else None)

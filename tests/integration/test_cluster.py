@@ -24,7 +24,7 @@ from bench.plan.settings import Settings
 from bench.records import journal as records
 from bench.run.preflight.endpoints import CheckedTarget
 from bench.run.preflight.preflight import PreflightResult
-from bench.run.workers.dask.cluster import check_reach, check_versions, connected, joined
+from bench.run.workers.dask.cluster import check_reach, check_versions, connect, with_cluster_size
 from bench.run.workers.dask.relay import Names, StartedTwice, claim, relay
 from bench.simulator.process import running
 from tests.support.cli import bench, environment, invoke, only_run, started
@@ -150,7 +150,7 @@ def test_ctrl_c_reaches_the_workers(tmp_path: Path, two: Cluster) -> None:
     assert {"ok", "cancelled"} <= {row["status"] for row in trials_of(only_run(tmp_path))}
 
     async def busy() -> int:
-        async with connected(two.address) as client:
+        async with connect(two.address) as client:
             return sum(map(len, (await client.processing()).values()))
 
     _wait(lambda: asyncio.run(busy()) == 0, two.folder)
@@ -163,7 +163,7 @@ def test_a_shard_does_not_start_twice(two: Cluster) -> None:
     async def twice() -> None:
         from distributed import Queue
 
-        async with connected(two.address) as client:
+        async with connect(two.address) as client:
             token = await Queue(Names("once").token(0), client=client)
             await token.put(1)
             first = client.submit(_claimed, "once", 0, key="first")
@@ -197,7 +197,7 @@ def test_a_worker_without_the_key_says_so(tmp_path: Path, two: Cluster) -> None:
 def test_a_scheduler_without_workers_is_one_line(tmp_path: Path) -> None:
     """So is one that nobody listens for, within seconds, and nothing is left behind."""
     with cluster(tmp_path, 0) as found, pytest.raises(BenchError, match="it has no worker; start some"):
-        joined(Settings(scheduler=found.address))
+        with_cluster_size(Settings(scheduler=found.address))
     began = time.monotonic()
     options = ("text", "--scheduler", "tcp://127.0.0.1:1", "--concurrency", "2", *QUICKLY)
     done = invoke("run", *options, cwd=tmp_path)
@@ -255,4 +255,4 @@ def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     """The line says what to install."""
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(BenchError, match=r"pip install 'streambench\[distributed\]'"):
-        joined(Settings(scheduler="tcp://h:8786"))
+        with_cluster_size(Settings(scheduler="tcp://h:8786"))

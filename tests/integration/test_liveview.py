@@ -23,7 +23,7 @@ from bench.core.processes.frames import FrameReader
 from bench.plan.plan import BOTH, PlannedTrial
 from bench.records import journal as records
 from bench.run.liveview.feed import MOST_WAITING, VIEWER, Feed
-from bench.run.liveview.messages import told
+from bench.run.liveview.messages import encode_trial
 from bench.run.progress import Reporter, progress
 from tests.support.cli import BENCH, environment, only_run
 from tests.support.harness import cell_of
@@ -203,7 +203,7 @@ def test_at_most_twenty_messages_a_second() -> None:
     reading.start()
     feed, began, number = Feed(ours, child, OPENING, dict), time.monotonic(), 3000
     for pair in range(number):
-        feed.trial(told(CELL, planned(pair), ROW), None)
+        feed.trial(encode_trial(CELL, planned(pair), ROW), None)
         feed.step(done=pair + 1, total=number)
         time.sleep(0.0001)
     seconds = time.monotonic() - began

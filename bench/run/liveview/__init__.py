@@ -1,5 +1,5 @@
-"""The live view of a run: the measuring process tells (`feed`, `told`), a process of its own counts and draws the rest.
+"""Show a run live: the measuring process sends messages (`feed`), a process of its own counts and draws.
 
-That process (`python -m bench.run.liveview FD`) runs at low priority and uses a twentieth of a CPU at most. What the
-measuring process does for it is one short write between two trials, at most twenty a second.
+That process (`python -m bench.run.liveview FD`) has low priority and uses at most a twentieth of a CPU. The measuring
+process only does one short write between two trials, at most 20 per second.
 """

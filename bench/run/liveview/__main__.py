@@ -20,21 +20,21 @@ from rich.live import Live
 from rich.text import Text
 
 from bench.core.processes.frames import FrameReader
-from bench.run.liveview.estimates import Remembered
+from bench.run.liveview.estimates import FiguresCache
 from bench.run.liveview.screen import one_line, page
 from bench.run.liveview.state import State
 
 FASTEST_S = 0.25
-"""Between two pictures."""
+"""Shortest time between two pictures."""
 SLOWEST_S = 1.0
-"""The time goes on where nothing else does."""
+"""Longest time between two pictures: the clock goes on."""
 SHARE = 20
-"""The pause is so many times the CPU time of the picture before it."""
+"""The pause after a picture is this many times the CPU time that the picture took."""
 _PIECE = 1 << 20
 
 
-class Source:
-    """Messages as they come."""
+class MessageSource:
+    """The messages of a socket as they arrive."""
 
     def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(False)
@@ -44,11 +44,11 @@ class Source:
         self._end.register(sock, 0)
 
     def pause(self, seconds: float) -> None:
-        """So long, or until the other side has ended."""
+        """Wait this many seconds, or until the other side has ended."""
         self._end.poll(seconds * 1000)
 
     def messages(self) -> Iterator[dict[str, Any]]:
-        """All that have come, at least one where it does not take too long."""
+        """Yield the messages that have arrived; wait up to `SLOWEST_S` for the first."""
         self._data.poll(SLOWEST_S * 1000)
         for piece in self._pieces():
             for frame in self._reader.feed(piece):
@@ -65,9 +65,9 @@ class Source:
         self.over = True
 
 
-def draw(source: Source, console: Console) -> None:
-    """Until the source ends; then the view goes, and the lines that were said stay."""
-    state, remembered = State(), Remembered()
+def draw(source: MessageSource, console: Console) -> None:
+    """Draw until the source ends; then remove the view, and keep the lines of `say`."""
+    state, cache = State(), FiguresCache()
     with Live(
         console=console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
     ) as live:
@@ -79,18 +79,18 @@ def draw(source: Source, console: Console) -> None:
                 else:
                     state.apply(message)
             if not source.over:
-                live.update(page(state, remembered, monotonic(), *console.size), refresh=True)
+                live.update(page(state, cache, monotonic(), *console.size), refresh=True)
                 source.pause(max(FASTEST_S, SHARE * (process_time() - began)))
 
 
 def main() -> int:
-    """Draw what comes in at the socket whose descriptor is the only argument. Its exit code is 1 where it could not."""
+    """Draw the messages of the socket whose descriptor is the only argument; return 1 if that fails."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(19)
     with socket.socket(fileno=int(sys.argv[1])) as sock:
         try:
             sock.send(b"1")
-            draw(Source(sock), Console(stderr=True))
+            draw(MessageSource(sock), Console(stderr=True))
         except Exception:  # noqa: BLE001  (no traceback in the middle of a terminal; whoever started it says the lines)
             return 1
     return 0

@@ -1,6 +1,6 @@
-"""The figures of a cell while it is measured, by the functions of the report: the last view shows what that will say.
+"""Compute the figures of a cell during the run with the report's functions, so the last view agrees with the report.
 
-Of more than 2,000 pairs `sooner` is of a random part, as in the report, but of another one.
+With more than 2,000 pairs `sooner` uses a random part of them, as the report does, but not the same part.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bench.run.liveview.messages import Told
+from bench.run.liveview.messages import TrialMessage
 from bench.run.liveview.state import CellState
 from bench.run.stopping.precision import MOST_EXCLUDED, same_work
 from bench.stats.intervals import Estimate, quantile_ci
@@ -17,24 +17,24 @@ from bench.stats.serial_correlation import shift_in_time, widened_by_parts
 
 NS_PER_MS = 1e6
 NONE = Estimate(note="–")
-"""The cell has no such delivery."""
+"""Figure of a cell without such a delivery."""
 
 
 @dataclass(frozen=True)
 class Figures:
-    """In ms, with 95 % intervals; what never came is ∞."""
+    """Figures in ms with 95 % intervals; a missing piece or answer counts as ∞."""
 
     useful: Estimate
     """Median time to the first useful piece, streamed."""
     whole: Estimate
     """Median time of the whole answer, blocking."""
     sooner: Estimate
-    """By how much the first useful piece comes before the blocking answer."""
+    """Median time by which the first useful piece comes before the blocking answer."""
 
 
 def figures(cell: CellState) -> Figures:
-    """Of all that was measured so far."""
-    arms: dict[str, list[Told]] = {name: [] for name in cell.deliveries}
+    """Compute the figures of all trials measured so far."""
+    arms: dict[str, list[TrialMessage]] = {name: [] for name in cell.deliveries}
     for one in cell.measured:
         arms[one.seen.delivery].append(one)
     streamed, blocking = arms.get("streamed"), arms.get("blocking")
@@ -45,17 +45,17 @@ def figures(cell: CellState) -> Figures:
     )
 
 
-def _useful(one: Told) -> float:
+def _useful(one: TrialMessage) -> float:
     useful = one.seen.useful
     return useful / NS_PER_MS if one.seen.ok and useful is not None else math.inf
 
 
-def _total(one: Told) -> float:
+def _total(one: TrialMessage) -> float:
     return one.seen.total / NS_PER_MS if one.seen.ok else math.inf
 
 
-def _sooner(streamed: Sequence[Told], blocking: Sequence[Told], *, simulated: bool) -> Estimate:
-    """Over the pairs that the report compares, in the order of time."""
+def _sooner(streamed: Sequence[TrialMessage], blocking: Sequence[TrialMessage], *, simulated: bool) -> Estimate:
+    """Estimate over the pairs that the report compares, in the order of time."""
     others = {one.pair: one for one in blocking}
     pairs = [(one, others[one.pair]) for one in streamed if one.pair in others]
     ok = [(s, b) for s, b in pairs if s.seen.ok and b.seen.ok and s.seen.useful is not None]
@@ -68,25 +68,25 @@ def _sooner(streamed: Sequence[Told], blocking: Sequence[Told], *, simulated: bo
     return whole if all(s.block == b.block for s, b in same) else widened_by_parts(whole, _by_segment(same))
 
 
-def _by_segment(same: Sequence[tuple[Told, Told]]) -> list[Estimate]:
-    parts: dict[int, list[tuple[Told, Told]]] = {}
+def _by_segment(same: Sequence[tuple[TrialMessage, TrialMessage]]) -> list[Estimate]:
+    parts: dict[int, list[tuple[TrialMessage, TrialMessage]]] = {}
     for pair in same:
         parts.setdefault(pair[0].block, []).append(pair)
     return [_shift(parts[block]) for block in sorted(parts)]
 
 
-def _shift(same: Sequence[tuple[Told, Told]]) -> Estimate:
+def _shift(same: Sequence[tuple[TrialMessage, TrialMessage]]) -> Estimate:
     return shift_in_time([_total(b) - _useful(s) for s, b in same])
 
 
 @dataclass
-class Remembered:
-    """Figures that are made again only where something has come to them."""
+class FiguresCache:
+    """Figures that are computed again only for cells with new trials."""
 
     _known: dict[int, tuple[int, Figures]] = field(default_factory=dict)
 
-    def of(self, cells: Sequence[CellState]) -> Mapping[int, Figures]:
-        """By cell number."""
+    def get(self, cells: Sequence[CellState]) -> Mapping[int, Figures]:
+        """Return the figures by cell number."""
         for cell in cells:
             if self._known.get(cell.number, (-1,))[0] != len(cell.measured):
                 self._known[cell.number] = len(cell.measured), figures(cell)

@@ -1,4 +1,4 @@
-"""The measuring process's end of the live view: it writes, never waits, and goes on where nobody reads."""
+"""The measuring process's end of the live view: write messages, never wait, and go on if nobody reads."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from bench.run.liveview.messages import Sent, sendable
 
 VIEWER = "bench.run.liveview"
 START_S = 5.0
-"""So long the viewer may take to come up; it is waited for, so that its start disturbs no trial."""
+"""Longest wait for the viewer, which must be up before the first trial begins."""
 END_S = 2.0
 EVERY_S = 0.05
-"""Between two messages. What ends in between goes with the next trial: no timer wakes the loop for it."""
+"""Shortest time between two messages. Trials that end in between are sent with a later one: no timer wakes the loop."""
 MOST_WAITING = 1 << 20
-"""Bytes that nobody reads: a viewer so far behind is given up."""
+"""Unread bytes at which a viewer is given up."""
 AS_BEFORE = "\x1b[?25h"
-"""Shows the cursor, which a viewer that was killed has left hidden."""
+"""Shows the cursor, which a killed viewer leaves hidden."""
 
 
-def shows() -> bool:
-    """Can a live view be drawn on stderr?"""
+def can_show() -> bool:
+    """Return True if a live view can be drawn on stderr."""
     return sys.stderr.isatty() and os.environ.get("TERM", "dumb") not in {"dumb", "unknown", ""}
 
 
-def opened(opening: Mapping[str, Any], look: Callable[[], dict[str, Any]] | None) -> Feed | None:
-    """A viewer that is ready to draw, or None where it did not come up."""
+def open_view(opening: Mapping[str, Any], look: Callable[[], dict[str, Any]] | None) -> Feed | None:
+    """Start a viewer; return None if it does not come up."""
     try:
         child = SocketChild(VIEWER, sys.stderr.buffer)
     except OSError:  # no more processes, or no memory for one
@@ -60,7 +60,7 @@ def _end(viewer: subprocess.Popen[bytes], sock: socket.socket) -> int:
 
 
 class Feed:
-    """Tells the viewer. Nothing here raises because of the viewer; `alive` says whether it is still there."""
+    """Sends messages to the viewer. Nothing raises because of the viewer; `alive` says whether it is still there."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Feed:
         opening: Mapping[str, Any],
         look: Callable[[], dict[str, Any]],
     ) -> None:
-        """`look`: what is told beside the trials, asked before each message."""
+        """`look`: called before each message for its other values."""
         self.alive = True
         self.pid = child.pid
         self._sock, self._child, self._look = sock, child, look
@@ -81,7 +81,7 @@ class Feed:
         self._write(message(kind="begin", t=monotonic(), **opening))
 
     def trial(self, one: Sent, error: str | None) -> None:
-        """A trial has ended; sent with the next `step`."""
+        """Add an ended trial, sent with the next `step`."""
         if self.alive:
             self._trials.append(one)
             if error:
@@ -89,19 +89,19 @@ class Feed:
                 self._counts["error"] = (cell, status, sendable(error))
 
     def step(self, *, done: int, total: int | None, text: str = "") -> None:
-        """So far it has come; `text`: what it was just doing."""
+        """Report progress: `done` of `total`; `text` names the last scenario."""
         self._counts |= {"done": done, "total": total, "text": text}
         if self.alive and monotonic() - self._last >= EVERY_S:
             self._flush()
 
     def say(self, line: str) -> None:
-        """A line that stays above the view."""
+        """Print a line that stays above the view."""
         self._said.append(line)
         self._flush()
         self._write(message(kind="say", line=line.encode("utf-8", "replace").decode()))
 
     def close(self) -> None:
-        """The view goes."""
+        """Remove the view."""
         if self.alive:
             self._flush()
         if not self.alive:
@@ -132,7 +132,7 @@ class Feed:
             self._give_up()
 
     def _send_rest(self) -> None:
-        """What it has not read yet, where lines that were said may be; not for long, as it may hang."""
+        """Send what the viewer has not read, with a time limit: it may hang."""
         if self._out:
             with suppress(OSError):
                 self._sock.settimeout(END_S)
@@ -145,7 +145,7 @@ class Feed:
         self._clean_up()
 
     def _clean_up(self) -> None:
-        """After a viewer that did not end as it should: the terminal as it was, and the lines it may not have shown."""
+        """Restore the terminal after a viewer that did not end well, and print the lines it may not have shown."""
         with suppress(OSError):
             sys.stderr.write("\n".join([AS_BEFORE, *self._said, ""]))
             sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""What the live view is told of a plan, a run and its trials: short plain values, sent while it measures."""
+"""Describe plan, run and trials to the live view in short plain values."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from bench.run.folder import Run  # the viewer has no use for what that loads
 
 HASH = 16
-"""Characters of a result's hash: enough to tell the two answers of a pair apart."""
+"""Characters of a result's hash to send: enough to tell the two answers of a pair apart."""
 LONGEST_TEXT = 300
 
 
-class Told(NamedTuple):
+class TrialMessage(NamedTuple):
     """A trial that has ended."""
 
     cell: int
@@ -31,35 +31,35 @@ class Told(NamedTuple):
 
 
 Sent = tuple[Any, ...]
-"""A `Told` as it is sent: its fields, those of `seen` in their places."""
+"""A `TrialMessage` as sent: its fields, with those of `seen` in place of it."""
 
 
-def received(sent: Sequence[Any]) -> Told:
-    """What `told` has made of a trial."""
+def decode_trial(sent: Sequence[Any]) -> TrialMessage:
+    """Decode what `encode_trial` returned."""
     cell, pair, block, phase, status, *rest = sent
-    return Told(cell, pair, block, phase, status, Seen(*rest))
+    return TrialMessage(cell, pair, block, phase, status, Seen(*rest))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Watched:
-    """What there is to see of a run beside the number of its trials."""
+class RunView:
+    """The parts of a run that the view shows besides the number of trials."""
 
     cells: list[dict[str, Any]]
-    """As `cells_of` has them."""
+    """Cells as `cells_of` returns them."""
     look: Callable[[], dict[str, Any]]
-    """What has come of it so far; called in the measuring process before each message."""
+    """Returns the run's state; called in the measuring process before each message."""
 
 
-def watched(plan: Plan, run: Run) -> Watched:
-    """A run that is about to carry out this plan."""
-    return Watched(cells=cells_of(plan), look=lambda: look_at(run))
+def run_view(plan: Plan, run: Run) -> RunView:
+    """Return the view of a run that is about to start this plan."""
+    return RunView(cells=cells_of(plan), look=lambda: snapshot(run))
 
 
 def cells_of(plan: Plan) -> list[dict[str, Any]]:
-    """The cells of the report, each with its planned pairs: None where time ends them."""
+    """Return the cells of the report, each with its planned pairs, or None if time ends them."""
     cells = [cell for cell in plan.cells if cell.role == "scenario"]
     labels = cell_labels([{**vars(cell)} for cell in cells])
-    planned = _planned(plan)
+    planned = _planned_trials(plan)
     return [
         {
             "number": cell.cell,
@@ -73,8 +73,8 @@ def cells_of(plan: Plan) -> list[dict[str, Any]]:
     ]
 
 
-def _planned(plan: Plan) -> dict[int, int | None]:
-    """Measured trials by cell."""
+def _planned_trials(plan: Plan) -> dict[int, int | None]:
+    """Count the planned measured trials by cell; None if time ends them."""
     counts = Counter(trial.cell for trial in plan.trials if trial.phase == "measure")
     for segment in plan.segments:
         counts[segment.cell] += segment.count if segment.phase == "measure" else 0
@@ -82,8 +82,8 @@ def _planned(plan: Plan) -> dict[int, int | None]:
     return {cell.cell: None if cell.cell in timed else counts[cell.cell] for cell in plan.cells}
 
 
-def look_at(run: Run) -> dict[str, Any]:
-    """Tokens and money so far, how late the loop has been since the last look, and the cells that need no more."""
+def snapshot(run: Run) -> dict[str, Any]:
+    """Return tokens and cost so far, the loop's lag since the last call, and the cells that need no more trials."""
     ledger = run.stopping.ledger
     prices = {most.price for most in ledger.most.values()}
     met = {number: "narrow enough" for number, width in run.stopping.widths.items() if width.met}
@@ -100,13 +100,13 @@ def look_at(run: Run) -> dict[str, Any]:
     }
 
 
-def told(cell: Cell, planned: PlannedTrial, row: Mapping[str, Any]) -> Sent:
-    """A trial by its row of the table `trials`."""
+def encode_trial(cell: Cell, planned: PlannedTrial, row: Mapping[str, Any]) -> Sent:
+    """Encode an ended trial from its row of the table `trials`."""
     one = seen(row)
     short = one.result[:HASH] if one.result else one.result
     return (cell.cell, planned.pair, planned.block, row["phase"], row["status"], *one._replace(result=short))
 
 
 def sendable(text: str) -> str:
-    """Of a length and in characters that can be sent; the secrets in it have been hidden before."""
+    """Cut and clean a text so that it can be sent. Its secrets are hidden already."""
     return text[:LONGEST_TEXT].encode("utf-8", "replace").decode()

@@ -1,4 +1,4 @@
-"""State → what is drawn, fitted to the terminal: the figures of the cells that matter now, never a line too many."""
+"""Draw the state, fitted to the terminal: the cells that matter now, never more lines than there are."""
 
 from __future__ import annotations
 
@@ -12,57 +12,57 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.core.terminal import escape_control
-from bench.run.liveview.estimates import Figures, Remembered
+from bench.run.liveview.estimates import Figures, FiguresCache
 from bench.run.liveview.state import CellState, State
 from bench.stats.intervals import Estimate
 
 WIDE = 100
-"""Columns from which on a cell takes one line; else its intervals are in a second one."""
+"""Terminal width from which a cell takes one line; in narrower ones its intervals are in a second line."""
 MEDIUM = 72
-"""Columns below which there is no room for `seen sooner`."""
+"""Terminal width below which `seen sooner` is left out."""
 BAR = 12
 PHASES = {"warmup": "warm-up", "ramp": "ramp", "measure": "measuring", "aa": "A/A check", "calibrate": "calibration"}
 AROUND = 10
-"""Lines beside those of the cells: two above, two of the table's head, one that sums up, three below, and two spare."""
+"""Lines besides those of the cells: two above, two of the table's head, one sum, three below, and two spare."""
 
 
-def page(state: State, remembered: Remembered, now: float, width: int, height: int) -> RenderableType:
-    """All of the view at that time (`monotonic`), for a terminal of that size."""
+def page(state: State, cache: FiguresCache, now: float, width: int, height: int) -> RenderableType:
+    """Draw the view at this time (`monotonic`) for a terminal of this size."""
     parts: list[RenderableType] = [_progress(state), _line(_clock(state, now))]
     if state.cells:
         room = max(1, (height - AROUND) // (1 if width >= WIDE else 2))
-        shown, others = chosen(list(state.cells.values()), room)
-        parts += [_table(shown, remembered, width), *map(_line, _others(others)), *map(_line, _below(state))]
+        shown, others = choose_cells(list(state.cells.values()), room)
+        parts += [_table(shown, cache, width), *map(_line, _other_lines(others)), *map(_line, _footer(state))]
     return Group(*parts)
 
 
-def chosen(cells: Sequence[CellState], room: int) -> tuple[Sequence[CellState], Sequence[CellState]]:
-    """The cells to show, in the order of the plan, and all others: what runs first, then what ended last."""
+def choose_cells(cells: Sequence[CellState], room: int) -> tuple[Sequence[CellState], Sequence[CellState]]:
+    """Return the cells to show and all others, in plan order. Running cells come first, then those that ended last."""
     ranked = sorted(cells, key=_rank)
     shown = {cell.number for cell in ranked[:room]}
     return [cell for cell in cells if cell.number in shown], [cell for cell in cells if cell.number not in shown]
 
 
 def _rank(cell: CellState) -> tuple[int, int]:
-    """Cells that take turns keep their order, or rows would jump with every pair."""
-    if cell.over:
+    """Rank a cell. Cells that take turns keep their order, or rows would jump with every pair."""
+    if cell.is_over:
         return 1, -cell.last
     if not cell.last:
         return 2, cell.number
     return 0, cell.number if cell.alone else -cell.last
 
 
-def _others(cells: Sequence[CellState]) -> Iterator[str]:
+def _other_lines(cells: Sequence[CellState]) -> Iterator[str]:
     if not cells:
         return
-    over = sum(cell.over for cell in cells)
-    begun = sum(bool(cell.last) and not cell.over for cell in cells)
+    over = sum(cell.is_over for cell in cells)
+    begun = sum(bool(cell.last) and not cell.is_over for cell in cells)
     counts = ((over, "done"), (begun, "under way"), (len(cells) - over - begun, "to come"))
     yield f"… {len(cells)} more: " + ", ".join(f"{number} {what}" for number, what in counts if number)
 
 
 def _progress(state: State) -> RenderableType:
-    """A line: what, how much of it, in a picture and in numbers."""
+    """Draw the progress as a bar and in numbers."""
     grid = Table.grid(padding=(0, 1), expand=True)
     grid.add_column(no_wrap=True)
     grid.add_column(ratio=1)
@@ -78,25 +78,25 @@ def _progress(state: State) -> RenderableType:
 
 
 def _clock(state: State, now: float) -> str:
-    """The phase, and the time: passed and left."""
+    """Return the phase, the elapsed_s time and the remaining_s time."""
     doing = PHASES.get(state.phase, state.phase) if state.cells else one_line(state.text)
-    left, load = state.left(now), ""
+    left, load = state.remaining_s(now), ""
     if state.total is None:
         load = f" (the load alone: {clock(state.seconds)})" if state.seconds else ""
     elif left is not None:
         load = f", {'at most' if state.most else 'about'} {clock(left)} left"
-    return " · ".join(filter(None, (doing, f"{clock(state.passed(now))} passed{load}")))
+    return " · ".join(filter(None, (doing, f"{clock(state.elapsed_s(now))} passed{load}")))
 
 
 def clock(seconds: float) -> str:
-    """`0:42`, `1:02:03`."""
+    """Format seconds as `0:42` or `1:02:03`."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def _table(cells: Sequence[CellState], remembered: Remembered, width: int) -> Table:
-    wide, known = width >= WIDE, remembered.of(cells)
+def _table(cells: Sequence[CellState], cache: FiguresCache, width: int) -> Table:
+    wide, known = width >= WIDE, cache.get(cells)
     heads = ["first useful\nstreamed, ms", "whole\nblocking, ms", "seen sooner\nby, ms"][: 3 if width >= MEDIUM else 2]
     table = Table(box=None, padding=(0, 1), pad_edge=False, expand=True, header_style="dim")
     table.add_column("", ratio=1, no_wrap=True, overflow="ellipsis")
@@ -104,57 +104,59 @@ def _table(cells: Sequence[CellState], remembered: Remembered, width: int) -> Ta
     for head in ("pairs\n", *heads, "failed\n"):
         table.add_column(head, justify="right", no_wrap=True)
     for cell in cells:
-        figures = [_estimate(e, wide=wide) for e in _shown(known[cell.number])[: len(heads)]]
+        figures = [_estimate(e, wide=wide) for e in _shown_estimates(known[cell.number])[: len(heads)]]
         failed = Text(str(cell.failed), style="red" if cell.failed else "")
         table.add_row(_name(cell), _bar(cell) if wide else "", _pairs(cell), *figures, failed)
     return table
 
 
 def _name(cell: CellState) -> Text:
-    return Text(one_line(cell.label) + (f" ({cell.closed})" if cell.closed else ""), style="dim" if cell.over else "")
+    return Text(
+        one_line(cell.label) + (f" ({cell.closed})" if cell.closed else ""), style="dim" if cell.is_over else ""
+    )
 
 
 def _bar(cell: CellState) -> RenderableType:
-    return ProgressBar(total=cell.pairs or 1, completed=cell.done, width=BAR) if cell.pairs is not None else ""
+    return ProgressBar(total=cell.pairs or 1, completed=cell.pairs_done, width=BAR) if cell.pairs is not None else ""
 
 
 def _pairs(cell: CellState) -> Text:
-    return Text(f"{cell.done:,}" if cell.pairs is None else f"{cell.done:,}/{cell.pairs:,}")
+    return Text(f"{cell.pairs_done:,}" if cell.pairs is None else f"{cell.pairs_done:,}/{cell.pairs:,}")
 
 
-def _shown(figures: Figures) -> Sequence[Estimate]:
+def _shown_estimates(figures: Figures) -> Sequence[Estimate]:
     return figures.useful, figures.whole, figures.sooner
 
 
 def _estimate(e: Estimate, *, wide: bool) -> Text:
-    """The median with its interval beside or below it, or why there is none."""
+    """Draw the median with its interval beside or below it, or why there is none."""
     if e.value is None or e.low is None or e.high is None:
-        return Text(e.note if wide else _folded(e.note), style="dim")
+        return Text(e.note if wide else _fold(e.note), style="dim")
     to = " to " if e.low < 0 else "–"
     interval = f"[{number(e.low)}{to}{number(e.high)}]"
     return Text(number(e.value)).append(" " if wide else "\n").append(interval, style="dim")
 
 
-def _folded(note: str) -> str:
-    """`n/a (n=3 < 6)` in two lines."""
+def _fold(note: str) -> str:
+    """Break `n/a (n=3 < 6)` into two lines."""
     first, bracket, rest = note.partition(" (")
     return f"{first}\n{rest.removesuffix(')')}" if bracket else note
 
 
 def number(ms: float) -> str:
-    """Three digits, or all before the point."""
+    """Format ms with three digits, or all digits before the point."""
     if not math.isfinite(ms):
         return "∞" if ms > 0 else "-∞"
     return f"{ms:,.0f}" if abs(ms) >= 99.95 else f"{ms:.1f}" if abs(ms) >= 9.995 else f"{ms:.2f}"
 
 
-def _below(state: State) -> Iterator[str]:
-    """What failed last; the client and the bill."""
+def _footer(state: State) -> Iterator[str]:
+    """Yield the last failure, the client's lag, and the cost."""
     if state.error:
         cell, status, text = map(one_line, state.error)
-        yield f"{state.failed} failed, last: {cell} {status}: {text}"
+        yield f"{state.failures} failed, last: {cell} {status}: {text}"
     yield _lag(state.lags)
-    yield " · ".join(_spent(state))
+    yield " · ".join(_cost_parts(state))
 
 
 def _lag(lags: Sequence[float]) -> str:
@@ -163,7 +165,7 @@ def _lag(lags: Sequence[float]) -> str:
     return f"loop lag p90 {quantiles(lags, n=10)[-1]:.1f} ms, now {lags[-1]:.1f} ms"
 
 
-def _spent(state: State) -> Iterator[str]:
+def _cost_parts(state: State) -> Iterator[str]:
     spent = state.spent
     more = f" (and up to {spent.untold:,} not told)" if spent.untold else ""
     yield f"tokens {spent.input:,} in, {spent.output:,} out{more}"
@@ -176,5 +178,5 @@ def _line(text: str) -> Text:
 
 
 def one_line(text: str) -> str:
-    """In one line and without control characters: errors and names may be a server's."""
+    """Return the text in one line without control characters: errors and names may come from a server."""
     return " ".join(escape_control(text, " ").split())

@@ -1,4 +1,4 @@
-"""What the viewer knows: counted up from messages. Pure."""
+"""The state of the view, counted up from messages."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.run.liveview.messages import Told, received
+from bench.run.liveview.messages import TrialMessage, decode_trial
 
 MEASURED = {"measure", "ramp"}
 BEATS = 1000
-"""The last of them, one in 10 ms, are what the shown lag is of."""
+"""Number of latest beats, one every 10 ms, from which the shown lag is computed."""
 
 
 @dataclass
@@ -21,33 +21,33 @@ class CellState:
     number: int
     label: str
     pairs: int | None
-    """Planned; None where time ends them."""
+    """Planned pairs; None if time ends them."""
     deliveries: Sequence[str]
     simulated: bool
     alone: bool
-    """Its trials run one at a time, in turn with those of other cells."""
+    """True if its trials run one at a time, in turn with those of other cells."""
     closed: str = ""
-    """Why it needs no more."""
-    measured: list[Told] = field(default_factory=list)
-    """Its trials that count."""
+    """Why the cell needs no more trials, or ""."""
+    measured: list[TrialMessage] = field(default_factory=list)
+    """The measured trials."""
     ended: Counter[str] = field(default_factory=Counter)
-    """By delivery, all of them that were planned to: those of the ramp too."""
+    """Ended trials by delivery, those of the ramp included."""
     failed: int = 0
     last: int = 0
-    """Greater in a cell whose trial ended later."""
+    """Place of its latest trial among all trials."""
 
     @property
-    def done(self) -> int:
-        """Pairs of which as many trials have ended in each delivery."""
+    def pairs_done(self) -> int:
+        """Pairs whose trials have ended in each delivery."""
         return min((self.ended[name] for name in self.deliveries), default=0)
 
     @property
-    def over(self) -> bool:
-        """Does nothing more come of it?"""
-        return bool(self.closed) or (self.pairs is not None and self.done >= self.pairs)
+    def is_over(self) -> bool:
+        """True once the cell needs no more trials."""
+        return bool(self.closed) or (self.pairs is not None and self.pairs_done >= self.pairs)
 
-    def add(self, one: Told, place: int) -> None:
-        """A trial of it has ended, the so-manieth of all."""
+    def add(self, one: TrialMessage, place: int) -> None:
+        """Add an ended trial; `place`: its place among all trials."""
         self.last = place
         self.ended[one.seen.delivery] += one.phase in MEASURED
         if one.phase == "measure":
@@ -56,65 +56,65 @@ class CellState:
 
 
 @dataclass(frozen=True)
-class Spent:
-    """Tokens and money of all trials so far."""
+class Cost:
+    """Tokens and cost of all trials so far."""
 
     input: int = 0
     output: int = 0
     untold: int = 0
-    """At most so many more, of answers that did not say."""
+    """Most tokens of answers without usage."""
     usd: float | None = None
-    """None: nothing here has a price."""
+    """Cost in USD; None: nothing here has a price."""
     unpriced: bool = False
-    """Some of it has no known price."""
+    """True if a part has no known price."""
 
 
 @dataclass
 class State:
-    """All of the view; `apply` each message in turn."""
+    """The state of the whole view; `apply` each message in turn."""
 
     what: str = ""
     total: int | None = None
     most: bool = False
-    """`total` is the most that may come."""
+    """True if `total` is an upper limit."""
     seconds: float | None = None
-    """How long it takes, where that is known."""
+    """Duration, if it is known."""
     started: float = 0.0
-    """`monotonic`."""
+    """Time of the start on `monotonic`."""
     done: int = 0
     text: str = ""
-    """What it was just doing."""
+    """Name of the last scenario."""
     phase: str = ""
-    """Of the trial that ended last."""
+    """Phase of the trial that ended last."""
     cells: dict[int, CellState] = field(default_factory=dict)
-    spent: Spent = Spent()
+    spent: Cost = Cost()
     lags: deque[float] = field(default_factory=lambda: deque(maxlen=BEATS))
-    """How late the last beats of the loop were, in ms."""
+    """Lateness of the loop's last beats in ms."""
     error: tuple[str, str, str] | None = None
-    """Of the last failure: cell, status, and what was said of it."""
+    """Cell, status and error of the last failure."""
     trials: int = 0
 
     def apply(self, message: Mapping[str, Any]) -> None:
-        """A message of the feed."""
+        """Apply a message of the feed."""
         if message["kind"] == "begin":
             self._begin(message)
         elif message["kind"] == "so_far":
             self._so_far(message)
 
-    def passed(self, now: float) -> float:
-        """Seconds since the start."""
+    def elapsed_s(self, now: float) -> float:
+        """Return the seconds since the start."""
         return max(0.0, now - self.started)
 
-    def left(self, now: float) -> float | None:
-        """Seconds to the end, as it looks: by the schedule where there is one, else at the pace so far."""
+    def remaining_s(self, now: float) -> float | None:
+        """Estimate the seconds to the end by the schedule, or at the pace so far; None if unknown."""
         if self.total is None or not 0 < self.done < self.total:
             return None
-        passed = self.passed(now)
+        passed = self.elapsed_s(now)
         return max(1.0, self.seconds - passed) if self.seconds else passed / self.done * (self.total - self.done)
 
     @property
-    def failed(self) -> int:
-        """Trials of all cells."""
+    def failures(self) -> int:
+        """Failed trials of all cells."""
         return sum(cell.failed for cell in self.cells.values())
 
     def _begin(self, message: Mapping[str, Any]) -> None:
@@ -126,17 +126,17 @@ class State:
         self.done, self.total, self.text = (
             message.get(name, getattr(self, name)) for name in ("done", "total", "text")
         )
-        self.spent = Spent(**message["spent"]) if "spent" in message else self.spent
+        self.spent = Cost(**message["spent"]) if "spent" in message else self.spent
         self.lags.extend(message.get("lags", ()))
         for number, why in message.get("closed", ()):
             self.cells[number].closed = why
         for sent in message["trials"]:
-            self._trial(received(sent))
+            self._trial(decode_trial(sent))
         if error := message.get("error"):
             cell, *said = error
             self.error = (self.cells[cell].label if cell in self.cells else "", *said)
 
-    def _trial(self, one: Told) -> None:
+    def _trial(self, one: TrialMessage) -> None:
         self.trials += 1
         self.phase = one.phase
         if one.cell in self.cells:  # else of the calibration

@@ -1,1 +1,1 @@
-"""Carry a plan out in several processes, here or on a Dask cluster."""
+"""Run a plan in several processes, on this machine or on a Dask cluster."""

@@ -1,5 +1,7 @@
-"""Several workers on one plan: none begins a segment before all have ended the one before, and none is waited for once
-it is lost. What they measure goes to the run's journal as it comes.
+"""Coordinate several workers on one plan.
+
+No worker begins a segment before all have ended the one before, and lost workers are not waited for. The workers' rows
+go to the run's journal as they arrive.
 """
 
 from __future__ import annotations
@@ -16,33 +18,33 @@ from bench.plan.plan import PlannedTrial
 from bench.plan.share import Share, shares
 from bench.run.assignment import Assignment
 from bench.run.runner import note_unsupported
-from bench.run.workers.lost import Loss, journalled, lost_rows, lost_trials
+from bench.run.workers.lost import Loss, known_trials, lost_rows, lost_trials
 
 LINES = 1
-"""Kind of a frame that brings lines of the journal; every other frame is a message."""
+"""Kind of a frame with lines of the journal; every other frame is a message."""
 GRACE_S = 10.0
-"""So long workers that were told to stop may take to end what is in flight."""
+"""Workers that were told to stop may take this long to end what is in flight."""
 LEAD_NS = 20_000_000
-"""Workers on one clock begin a segment together, so long after the gate has opened."""
+"""Workers on one clock begin a segment together, this long after its gate has opened."""
 ERRORS = {one.exit_code: one for one in (BenchError, RunInvalid, NotEnough)}
 
 
 class Member(Protocol):
-    """A worker as the coordinator reaches it."""
+    """A worker that the coordinator can send to."""
 
     label: str
     where: str
-    """Which process that is, for the user."""
+    """Names the process for the user."""
 
     def send(self, data: bytes) -> None:
-        """Frames, for the worker."""
+        """Send frames to the worker."""
 
 
 class Coordinator:
-    """Give it what comes from the workers (`heard`, `lost`) and wait for the end (`carried_out`)."""
+    """Takes what the workers send (`receive`, `worker_lost`); `wait_until_done` waits for the end."""
 
     def __init__(self, assignment: Assignment, members: Sequence[Member], *, one_clock: bool) -> None:
-        """`one_clock`: all workers have this machine's."""
+        """`one_clock`: all workers have this machine's clock."""
         self._run, self._plan, self._prompts = assignment.run, assignment.plan, assignment.choice.prompts
         self._journal, self._reporter = assignment.journal, assignment.reporter
         self._members, self._one_clock = members, one_clock
@@ -50,23 +52,23 @@ class Coordinator:
         self._live = set(range(len(members)))
         self._done: set[int] = set()
         self._ready: dict[int, int] = {}
-        """By worker that waits, the number of its gate: 0, then one for each segment."""
+        """By waiting worker, the number of its gate: 0, then one for each segment."""
         self._gate = -1
-        """The last that has opened."""
+        """The latest open gate."""
         self._shares: dict[int, Share | None] = {}
         self._seen: dict[int, dict[int, str]] = {}
-        """By worker and cell: why it seems to be unsupported; empty where it does not."""
+        """By worker and cell: why the cell seems unsupported, or ""."""
         self._losses: list[Loss] = []
         self._error: BenchError | None = None
         self._changed, self._stopping = asyncio.Event(), False
         self._let_go = 0
         self.uncertainty_ns = 0
-        """Workers with clocks of their own: their times may be too small by so much at most."""
+        """For workers with clocks of their own: their times may be too small by at most this many ns."""
 
-    # what comes from the workers
+    # messages from the workers
 
-    def heard(self, index: int, data: bytes) -> None:
-        """Bytes of a worker's stream."""
+    def receive(self, index: int, data: bytes) -> None:
+        """Take bytes of a worker's stream."""
         try:
             for frame in self._readers[index].feed(data):
                 if frame.kind == LINES:
@@ -76,8 +78,8 @@ class Coordinator:
         except BenchError as error:
             self._fail(error)
 
-    def lost(self, index: int, how: str) -> None:
-        """A worker has ended; news only where it was not done."""
+    def worker_lost(self, index: int, how: str) -> None:
+        """Record the end of a worker; it is a loss unless the worker was done."""
         if index not in self._live:
             return
         self._live.discard(index)
@@ -87,11 +89,11 @@ class Coordinator:
         self._changed.set()
 
     def is_done(self, index: int) -> bool:
-        """Has this worker said that it is through?"""
+        """Return True if the worker has reported that its work is done."""
         return index in self._done
 
-    async def carried_out(self) -> None:
-        """Wait until all workers are done or lost. Cancelled, or when one fails, it stops the others and raises."""
+    async def wait_until_done(self) -> None:
+        """Wait until all workers are done or lost. If cancelled, or if a worker fails, stop the others and raise."""
         self._run.stopping.begin()
         try:
             await self._until_over()
@@ -135,7 +137,7 @@ class Coordinator:
             case "went":
                 self.uncertainty_ns = max(self.uncertainty_ns, perf_counter_ns() - self._let_go)
             case "ended":
-                self._ended(told)
+                self._count_trial(told)
             case "tally":
                 self._run.tally.orphans += told["orphans"]
                 for cell, line in told["unsupported"].items():
@@ -147,7 +149,7 @@ class Coordinator:
                 self._live.discard(index)
                 self._changed.set()
 
-    def _ended(self, told: Mapping[str, Any]) -> None:
+    def _count_trial(self, told: Mapping[str, Any]) -> None:
         row, cell = told["row"], self._plan.cells[told["cell"]]
         planned = PlannedTrial(
             **{name: told[name] for name in ("trial_id", "cell", "pair", "block", "delivery", "ask")},
@@ -169,7 +171,7 @@ class Coordinator:
     # gates
 
     def _open(self) -> None:
-        """Let all go once all are there."""
+        """Open the next gate once all live workers wait."""
         if not self._live or self._live != self._ready.keys() & self._live or self._stopping:
             return
         self._gate = min(self._ready[index] for index in self._live)
@@ -189,7 +191,7 @@ class Coordinator:
             self._members[index].send(message(kind="go", gate=self._gate, share=whose, **order))
 
     def _shares_of(self, live: int) -> list[Share | None]:
-        """Gate 0 is the start: trials that run one at a time are one worker's."""
+        """Split a gate's trials. Gate 0 is the start, where one worker runs the trials that run one at a time."""
         if self._gate == 0:
             return shares(live, 1)
         segment = self._plan.segments[self._gate - 1]
@@ -198,7 +200,7 @@ class Coordinator:
         return shares(live, self._plan.cells[segment.cell].level.concurrency)
 
     def _find_unsupported(self) -> None:
-        """Cells of whose warm-up all was refused, whichever worker saw it."""
+        """Record cells of which every worker's warm-up was refused."""
         for cell in {cell for seen in self._seen.values() for cell in seen}:
             reasons = [seen[cell] for seen in self._seen.values() if cell in seen]
             if all(reasons) and cell not in self._run.tally.unsupported:
@@ -219,8 +221,8 @@ class Coordinator:
             self._losses.append(Loss(worker=member.label, how=line, t=t, share=share, segment=segment))
 
     def _journal_losses(self) -> None:
-        """Rows for what the lost workers owe; what had begun counts even in a run that was interrupted."""
-        for loss, found in zip(self._losses, journalled(self._run.folder, self._losses), strict=True):
+        """Write rows for the lost workers' trials; in an interrupted run, only for trials that had begun."""
+        for loss, found in zip(self._losses, known_trials(self._run.folder, self._losses), strict=True):
             number = 0
             for planned in lost_trials(self._plan, loss, found, begun_only=self._stopping):
                 prompts = self._prompts[self._plan.cells[planned.cell].scenario]

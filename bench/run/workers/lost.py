@@ -1,4 +1,4 @@
-"""Workers that were lost while they measured: their trials are failures with rows of their own, not gone."""
+"""Record the trials of lost workers as failures, with rows of their own."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from bench.run.trial.trial import planned_columns
 
 @dataclass(frozen=True, kw_only=True)
 class Loss:
-    """A worker that was lost, and what it was at."""
+    """A lost worker, and the trials it was running."""
 
     worker: str
     how: str
-    """Which process it was, and how it ended."""
+    """Names the process and how it ended."""
     t: int
-    """When it was noticed, ns from the run's start."""
+    """Time when the loss was noticed, ns from the run's start."""
     share: Share
     segment: Segment | None
-    """None: it carried out the trials that run one at a time."""
+    """None: the worker ran the trials that run one at a time."""
 
     def has(self, trial_id: int) -> bool:
-        """Was this trial its own? (One at a time: of those numbers that the plan has.)"""
+        """Return True if the worker was to run this trial. Without a segment, `trial_id` is one of `plan.trials`."""
         if self.segment is None:
             return True
         place = trial_id - self.segment.first_trial
@@ -36,17 +36,17 @@ class Loss:
 
 
 @dataclass
-class Journalled:
-    """What the journal says of a worker's trials."""
+class KnownTrials:
+    """A worker's trials in the journal."""
 
     begun: dict[int, Mapping[str, Any]] = field(default_factory=dict)
-    """By number, their rows of `starts`."""
+    """Rows of the table `starts`, by trial id."""
     ended: set[int] = field(default_factory=set)
 
 
-def journalled(run: Path, losses: Sequence[Loss]) -> list[Journalled]:
-    """For each loss, by one reading of the journal."""
-    found = [Journalled() for _ in losses]
+def known_trials(run: Path, losses: Sequence[Loss]) -> list[KnownTrials]:
+    """Find the trials of each loss, in one pass over the journal."""
+    found = [KnownTrials() for _ in losses]
     for rows in read_journal(run):
         starts, ended = rows.get("starts", {}), rows.get("trials", {}).get("trial_id", [])
         begun = [dict(zip(starts, values, strict=True)) for values in zip(*starts.values(), strict=True)]
@@ -56,10 +56,10 @@ def journalled(run: Path, losses: Sequence[Loss]) -> list[Journalled]:
     return found
 
 
-def lost_trials(plan: Plan, loss: Loss, found: Journalled, *, begun_only: bool) -> Iterator[PlannedTrial]:
-    """Its trials that have not ended: those it had begun, and where their number is known those it had not.
+def lost_trials(plan: Plan, loss: Loss, found: KnownTrials, *, begun_only: bool) -> Iterator[PlannedTrial]:
+    """Yield the lost trials: those that had begun and, if their number is known, those that had not.
 
-    `begun_only`: others had no time to begin theirs either.
+    `begun_only`: only those that had begun, because the run was interrupted.
     """
     begun_only |= loss.segment is not None and loss.segment.seconds is not None
     left = found.begun.keys() - found.ended
@@ -80,8 +80,8 @@ def _trials(plan: Plan, loss: Loss) -> Iterator[PlannedTrial]:
         yield from unit
 
 
-def lost_rows(plan: Plan, planned: PlannedTrial, loss: Loss, found: Journalled, prompts: Sequence[Prompt]) -> Rows:
-    """The journal's line of such a trial. One that had not begun counts as begun when its worker was lost."""
+def lost_rows(plan: Plan, planned: PlannedTrial, loss: Loss, found: KnownTrials, prompts: Sequence[Prompt]) -> Rows:
+    """Return the journal rows of a lost trial. A trial that had not begun counts as begun when the worker was lost."""
     start = found.begun.get(planned.trial_id)
     t, phase = (start["t_start"], start["phase"]) if start else (loss.t, planned.phase)
     cell = plan.cells[planned.cell]

@@ -1,6 +1,6 @@
-"""Several processes of this machine carry a plan out together: `bench run --workers N`.
+"""Run a plan in several processes of this machine: `bench run --workers N`.
 
-Each is a process of its own with a socket of its own, so that one that is lost takes nothing with it.
+Each process has a socket of its own, so a lost process takes nothing with it.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ async def run_in_processes(assignment: Assignment) -> None:
         coordinator = Coordinator(assignment, processes, one_clock=True)
         for index, process in enumerate(processes):
             process.listen(coordinator, index)
-        await coordinator.carried_out()
+        await coordinator.wait_until_done()
 
 
 class WorkerProcess:
-    """One of the processes, from its start to its end. Use it as an async context manager."""
+    """A worker process. Use it as an async context manager."""
 
     def __init__(self, shard: Shard) -> None:
         self.label = shard.label
@@ -59,7 +59,7 @@ class WorkerProcess:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """It ends, by itself if it has done its work."""
+        """End the process; it ends by itself if its work is done."""
         if self._reading is not None:
             self._reading.cancel()
         self._writer.close()
@@ -67,21 +67,21 @@ class WorkerProcess:
         self._child.errors.close()
 
     def send(self, data: bytes) -> None:
-        """Frames, for the worker; lost with it where it is gone."""
+        """Send frames to the worker; they are lost if it is gone."""
         self._writer.write(data)
 
     def listen(self, coordinator: Coordinator, index: int) -> None:
-        """Pass on what it says, and that it has ended."""
+        """Forward the worker's output to the coordinator."""
         self._reading = asyncio.create_task(self._listen(coordinator, index))
 
     async def _listen(self, coordinator: Coordinator, index: int) -> None:
         try:
             while data := await self._reader.read(_PIECE):
-                coordinator.heard(index, data)
+                coordinator.receive(index, data)
         except ConnectionError:
             pass  # it was killed while it wrote
         if not coordinator.is_done(index):
-            coordinator.lost(index, await asyncio.to_thread(end_and_describe, self._child))
+            coordinator.worker_lost(index, await asyncio.to_thread(end_and_describe, self._child))
 
 
 def end_and_describe(child: SocketChild) -> str:

@@ -1,7 +1,7 @@
-"""What a worker is given: plain data, from which it makes plugins, clients and requests by itself. No secret is in it.
+"""The work of one worker as plain data, from which it makes plugins, clients and requests itself.
 
-Functions of plugins that were loaded by path do not pickle, so their source travels. Keys and headers stay names of
-environment variables, which the worker looks up where it runs.
+Functions of plugins loaded by path cannot be pickled, so their source is sent. Keys and headers are sent as names of
+environment variables, which the worker looks up where it runs: a shard contains no secret.
 """
 
 from __future__ import annotations
@@ -33,54 +33,54 @@ TAKEN = (
     "events",
     "store_text",
 )
-"""The settings that a worker needs, beside its plan."""
+"""The settings that a worker needs besides its plan."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
-    """A plugin: the one that the worker loads has to be the same."""
+class PluginSource:
+    """A plugin; the worker must load the same version."""
 
     name: str
-    """A path; or as `bench list` names a built-in one, and one of an entry point with its distribution's version."""
+    """A path, or the name that `bench list` shows for a built-in plugin or an entry point with its version."""
     sha256: str
     text: str | None
-    """The file itself where a path named it; None: the worker has it installed."""
+    """Text of the file if a path named it; None: the worker has it installed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shard:
-    """The work of one worker of a run. All of its values survive JSON."""
+    """The work of one worker of a run. All values survive JSON."""
 
     run: str
     """Id of the run."""
     index: int
     of: int
     label: str
-    """What the worker is called in the records."""
+    """Name of the worker in the records."""
     plan: Mapping[str, Any]
     """As `Plan.to_json` gives it."""
     scenarios: Sequence[str]
-    sources: Sequence[Source]
+    sources: Sequence[PluginSource]
     prompts: Sequence[Prompt] | None
-    """Those the user gave; None: each scenario's own."""
+    """The user's prompts; None: each scenario's own."""
     targets: Sequence[Mapping[str, Any]]
     """`Target`s: `api_key_env` names a variable, `headers` may say `${VARIABLE}`."""
     checked: Mapping[str, Mapping[str, Any]]
-    """By target what preflight found: `temperature`, `length`."""
+    """Findings of preflight by target: `temperature`, `length`."""
     settings: Mapping[str, Any]
     streams: int
-    """That may be open at a time in this worker."""
+    """Most streams that this worker may hold open."""
     t0: int | None
     """The run's start on `perf_counter_ns`; None where that is another machine's clock."""
 
     def to_json(self) -> dict[str, Any]:
-        """Itself as JSON values."""
+        """Return the shard as JSON values."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Shard:
-        """The shard that `to_json` gave these values of."""
-        return cls(**{**stored, "sources": [Source(**source) for source in stored["sources"]]})
+        """Return the shard of values that `to_json` returned."""
+        return cls(**{**stored, "sources": [PluginSource(**source) for source in stored["sources"]]})
 
 
 def make_shards(
@@ -94,7 +94,7 @@ def make_shards(
     streams: int,
     t0: int | None,
 ) -> list[Shard]:
-    """One for each label. `streams`: that all of them may hold open at a time."""
+    """Make a shard for each label. `streams`: most streams that all workers together may hold open."""
     own = [choice.prompts[s.name] for s in choice.scenarios if choice.prompts[s.name] is not s.prompts]
     first = Shard(
         run=run,
@@ -121,29 +121,31 @@ def _plain(target: Target) -> dict[str, Any]:
     return {**asdict(target), "price": None}
 
 
-def sources_of(choice: Choice) -> Iterator[Source]:
-    """Of the plugins that bring a chosen scenario, or watch trials."""
+def sources_of(choice: Choice) -> Iterator[PluginSource]:
+    """Yield the plugins with a chosen scenario, and those that observe trials."""
     registry = choice.registry
     chosen = {id(registry.scenarios[scenario.name][1].module) for scenario in choice.scenarios}
     watching = {id(one.plugin) for one in registry.manager.hook.observe.get_hookimpls()}
     for name, module in registry.manager.list_name_plugin():
         if id(module) in chosen | watching:
-            yield Source(name=name, sha256=_hash(module), text=_text(Path(name)) if Path(name).is_file() else None)
+            yield PluginSource(
+                name=name, sha256=_hash(module), text=_text(Path(name)) if Path(name).is_file() else None
+            )
 
 
 def _text(path: Path) -> str:
-    """Its bytes, one to a character: a source may say an encoding of its own."""
+    """Return the bytes of a file, one to a character: a source may declare its own encoding."""
     return path.read_bytes().decode("latin-1")
 
 
 def _hash(module: object) -> str:
-    """Of the file that it was loaded from; of a module without one, nothing."""
+    """Return the hash of a module's file, or "" if it has none."""
     file = getattr(module, "__file__", None)
     return sha256(Path(file).read_bytes()).hexdigest() if file else ""
 
 
 def load_plugins(shard: Shard, scratch: Path) -> manager.Registry:
-    """The shard's plugins, loaded here. BenchError where one is another one than where the run was started."""
+    """Load the shard's plugins. Raises `BenchError` if one differs from the run's."""
     paths = {source.name: _file(source, scratch / str(n)) for n, source in enumerate(shard.sources) if source.text}
     registry = manager.load(list(paths.values()))
     loaded = dict(registry.manager.list_name_plugin())
@@ -157,8 +159,8 @@ def load_plugins(shard: Shard, scratch: Path) -> manager.Registry:
     return registry
 
 
-def _file(source: Source, folder: Path) -> Path:
-    """The plugin's own file where it is at hand unchanged, with all that lies beside it; else its text in a new one."""
+def _file(source: PluginSource, folder: Path) -> Path:
+    """Return the plugin's own file if it is here unchanged; else write its text to a new one."""
     own, text = Path(source.name), (source.text or "").encode("latin-1")
     if own.is_file() and sha256(own.read_bytes()).hexdigest() == source.sha256:
         return own
@@ -170,7 +172,7 @@ def _file(source: Source, folder: Path) -> Path:
 
 
 def choice_of(shard: Shard, registry: manager.Registry) -> Choice:
-    """What is to be run, as the worker needs it."""
+    """Return the worker's choice of scenarios, targets and prompts."""
     scenarios = [registry.scenarios[name][0] for name in shard.scenarios]
     return Choice(
         registry=registry,
@@ -183,7 +185,7 @@ def choice_of(shard: Shard, registry: manager.Registry) -> Choice:
 
 
 def endpoints_of(shard: Shard, environ: Mapping[str, str]) -> dict[str, CheckedTarget]:
-    """The targets with keys and headers from this environment. BenchError naming a variable that is not set."""
+    """Return the targets with keys and headers from this environment. Raises `BenchError` for an unset variable."""
     from bench.core.target import expanded_headers, key_for  # noqa: PLC0415
     from bench.run.preflight.endpoints import CheckedTarget  # noqa: PLC0415  (it imports the workers)
     from bench.run.preflight.preflight import PreflightResult  # noqa: PLC0415

@@ -38,38 +38,38 @@ from bench.run.workers.coordinator import LINES
 from bench.run.workers.shard import Shard, choice_of, endpoints_of, load_plugins
 
 MACHINE = {"cpu_time", "steal", "pressure"}
-"""Probes that count up for a whole machine: those of several workers would be mixed up."""
-TOLD = (
+"""Probes that count for a whole machine; only one worker may send them."""
+ROW_COLUMNS = (
     *("attempts", "requests", "input_tokens", "output_tokens", "status", "error", "phase"),
     *("delivery", "t_origin", "t_first_useful", "t_end", "result_sha256"),
 )
-"""Columns of a trial's row that the run looks at while it goes on."""
+"""Columns of a trial's row that the coordinator needs during the run."""
 
 
-class Line:
-    """The way to the run: what is sent, and the orders that come back."""
+class Uplink:
+    """The connection to the coordinator: sends frames, and queues the orders that come back."""
 
     def __init__(self, send: Callable[[bytes], None], drained: Callable[[], Any]) -> None:
         self.send, self.drained = send, drained
         self._orders: asyncio.Queue[Mapping[str, Any]] = asyncio.Queue()
 
     def order(self, order: Mapping[str, Any]) -> None:
-        """An order has come."""
+        """Queue an order of the coordinator."""
         self._orders.put_nowait(order)
 
     async def go(self, number: int, seen: Mapping[int, str]) -> Mapping[str, Any]:
-        """Say that this worker is ready for a gate, and wait until it opens."""
+        """Report that this worker is ready for a gate, and wait until it opens; return the order."""
         self.send(message(kind="ready", gate=number, seen=seen))
         await self.drained()
         return await self._orders.get()
 
 
 class SentJournal(Journal):
-    """A journal whose lines are sent."""
+    """A journal whose lines are sent to the coordinator."""
 
-    def __init__(self, line: Line, *, machine: bool) -> None:
-        """`machine`: with the probes of the whole machine."""
-        self._line, self._machine = line, machine
+    def __init__(self, uplink: Uplink, *, machine: bool) -> None:
+        """`machine`: include the probes of the whole machine."""
+        self._uplink, self._machine = uplink, machine
 
     def write(self, rows: Rows) -> None:
         """Send the rows as one line."""
@@ -79,10 +79,10 @@ class SentJournal(Journal):
 
     def append(self, lines: bytes) -> None:
         """Send whole lines."""
-        self._line.send(b"".join(encode(LINES, data=lines)))
+        self._uplink.send(b"".join(encode(LINES, data=lines)))
 
     def close(self) -> None:
-        """There is nothing to close."""
+        """Do nothing: there is no file."""
 
 
 def _without_machine(probes: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
@@ -90,44 +90,44 @@ def _without_machine(probes: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
     return {name: [values[place] for place in kept] for name, values in probes.items()}
 
 
-class Telling(Stopping):
-    """Stops nothing: it tells of each trial that has ended, for the run to count."""
+class RemoteStopping(Stopping):
+    """Never stops the run, but reports every ended trial to the coordinator, which decides."""
 
-    line: Line
+    uplink: Uplink
 
     def trial_ended(self, planned: PlannedTrial, cell: Cell, row: Mapping[str, Any], without_usage: int = 0) -> None:
-        """Tell the run."""
-        told = {name: row[name] for name in TOLD}
+        """Report an ended trial."""
+        told = {name: row[name] for name in ROW_COLUMNS}
         of_plan = {name: getattr(planned, name) for name in ("trial_id", "pair", "block", "ask", "delivery")}
-        self.line.send(message(kind="ended", cell=cell.cell, row=told, untold=without_usage, **of_plan))
+        self.uplink.send(message(kind="ended", cell=cell.cell, row=told, untold=without_usage, **of_plan))
 
 
-class Together:
-    """The gates of the runner: the start of the plan, then each segment. What runs alone is the first worker's."""
+class WorkerGates:
+    """The runner's gates: the start of the plan, then each segment. `alone`: run the trials that run one at a time."""
 
-    def __init__(self, line: Line, redact: Callable[[str], str], *, alone: bool) -> None:
-        self._line, self._redact, self._alone, self._number = line, redact, alone, 0
+    def __init__(self, uplink: Uplink, redact: Callable[[str], str], *, alone: bool) -> None:
+        self._uplink, self._redact, self._alone, self._number = uplink, redact, alone, 0
 
     async def wait_open(self, group: Group, tally: Tally) -> Share | None:
-        """As `runner.Gate` says."""
+        """Wait until the group may begin; return this worker's share of it, or None."""
         if group.segment is None:
             return WHOLE if self._alone else None
         self._number += 1
         seen = {cell: self._redact(reason) for cell, reason in tally.refusals.reasons().items()}
-        order = await self._line.go(self._number, seen)
+        order = await self._uplink.go(self._number, seen)
         tally.unsupported.update({int(cell): line for cell, line in order["unsupported"].items()})
-        await _until(order.get("at"))
+        await _sleep_until(order.get("at"))
         return Share(*order["share"]) if order["share"] else None
 
 
-async def _until(at: int | None) -> None:
-    """Workers of one machine begin at a common time of their clock."""
+async def _sleep_until(at: int | None) -> None:
+    """Sleep until a time of the clock that all workers of this machine share."""
     if at is not None and (left := at - perf_counter_ns()) > 0:
         await asyncio.sleep(left / 1e9)
 
 
-async def run_shard(shard: Shard, line: Line) -> None:
-    """The whole work of a worker: load, wait for the others, measure. Its BenchErrors name the worker."""
+async def run_shard(shard: Shard, uplink: Uplink) -> None:
+    """Do a worker's whole work: load, wait for the others, measure. Its `BenchError`s name the worker."""
     with TemporaryDirectory(prefix="bench-") as scratch:
         try:
             fdlimit.check(shard.streams)
@@ -135,38 +135,38 @@ async def run_shard(shard: Shard, line: Line) -> None:
             endpoints = endpoints_of(shard, os.environ)
         except BenchError as error:
             raise BenchError(f"worker {shard.label}: {error}") from error
-        await _carry_out(shard, line, choice, endpoints)
+        await _carry_out(shard, uplink, choice, endpoints)
 
 
-async def _carry_out(shard: Shard, line: Line, choice: Choice, endpoints: Mapping[str, CheckedTarget]) -> None:
-    order = await line.go(0, {})
+async def _carry_out(shard: Shard, uplink: Uplink, choice: Choice, endpoints: Mapping[str, CheckedTarget]) -> None:
+    order = await uplink.go(0, {})
     t0 = shard.t0 if shard.t0 is not None else perf_counter_ns() - order["t"]
-    line.send(message(kind="went"))
-    stopping = Telling()
-    stopping.line = line
+    uplink.send(message(kind="went"))
+    stopping = RemoteStopping()
+    stopping.uplink = uplink
     run = Run(folder=Path(), t0=t0, manifest={}, stopping=stopping)
-    gate = Together(line, redactor(choice), alone=bool(order["share"]))
+    gate = WorkerGates(uplink, redactor(choice), alone=bool(order["share"]))
     assignment = Assignment(
         run=run,
         plan=Plan.from_json(shard.plan),
         choice=choice,
         endpoints=endpoints,
         settings=Settings(**shard.settings),
-        journal=SentJournal(line, machine=shard.index == 0),
+        journal=SentJournal(uplink, machine=shard.index == 0),
         reporter=Silent(),
     )
     try:
         await run_here(assignment, worker=shard.label, gate=gate)
     finally:
-        line.send(message(kind="tally", orphans=run.tally.orphans, unsupported=run.tally.unsupported))
+        uplink.send(message(kind="tally", orphans=run.tally.orphans, unsupported=run.tally.unsupported))
 
 
 async def serve(sock: socket.socket) -> None:
-    """Carry out the shard that comes in at this socket, until it is done, a stop is ordered, or nobody listens."""
+    """Run the shard that arrives at this socket, until it is done, a stop is ordered, or the socket is closed."""
     reader, writer = await asyncio.open_connection(sock=sock)
-    line, orders = Line(writer.write, writer.drain), _messages(reader)
+    uplink, orders = Uplink(writer.write, writer.drain), _messages(reader)
     shard = Shard.from_json((await anext(orders))["shard"])
-    work, heard = asyncio.create_task(run_shard(shard, line)), asyncio.create_task(_listen(orders, line))
+    work, heard = asyncio.create_task(run_shard(shard, uplink)), asyncio.create_task(_listen(orders, uplink))
     await asyncio.wait([work, heard], return_when=asyncio.FIRST_COMPLETED)
     work.cancel()
     lost = ""
@@ -175,12 +175,12 @@ async def serve(sock: socket.socket) -> None:
     except asyncio.CancelledError:
         pass
     except BenchError as error:
-        line.send(message(kind="failed", error=str(error), exit_code=error.exit_code))
+        uplink.send(message(kind="failed", error=str(error), exit_code=error.exit_code))
     except TrialLost as error:
         lost = str(error)
     heard.cancel()
     if not lost:
-        line.send(message(kind="done"))
+        uplink.send(message(kind="done"))
     with suppress(ConnectionError):  # nobody listens any more
         await writer.drain()
         writer.close()
@@ -196,17 +196,17 @@ async def _messages(reader: asyncio.StreamReader) -> AsyncIterator[Mapping[str, 
             yield frame.meta
 
 
-async def _listen(orders: AsyncIterator[Mapping[str, Any]], line: Line) -> None:
-    """Pass orders on; ends with the order to stop, or with whoever gives them."""
+async def _listen(orders: AsyncIterator[Mapping[str, Any]], uplink: Uplink) -> None:
+    """Forward orders until the order to stop, or the end of the socket."""
     async for order in orders:
         if order["kind"] == "stop":
             return
         if order["kind"] == "go":
-            line.order(order)
+            uplink.order(order)
 
 
 def main() -> None:
-    """Serve at the socket whose descriptor is the only argument."""
+    """Serve the socket whose descriptor is the only argument."""
     asyncio.run(serve(socket.socket(fileno=int(sys.argv[1]))))
 
 

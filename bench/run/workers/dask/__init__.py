@@ -1,1 +1,1 @@
-"""Carry a plan out on the workers of a Dask cluster."""
+"""Run a plan on the workers of a Dask cluster."""

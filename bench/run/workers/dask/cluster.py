@@ -1,8 +1,8 @@
-"""The workers of a Dask cluster carry a plan out together: `bench run --scheduler ADDRESS`.
+"""Run a plan on the workers of a Dask cluster: `bench run --scheduler ADDRESS`.
 
-On each of them one task starts the same worker process as on this machine and passes on what it says, over queues of
-the scheduler: the process that measures shares no thread with Dask. Nothing is measured twice: a task takes the token
-of its shard before it starts anything, and there is one.
+On each Dask worker a task starts the same worker process as on this machine, and forwards its output over queues of the
+scheduler, so the process that measures shares no thread with Dask. Nothing is measured twice: a task takes the only
+token of its shard before it starts anything.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ CONNECT_S = 5
 PACKAGES = ("distributed", "bench")
 
 
-def joined(settings: Settings) -> Settings:
-    """The settings with the number of the cluster's workers. BenchError, in one line, where it cannot be used."""
+def with_cluster_size(settings: Settings) -> Settings:
+    """Return the settings with `workers` set to the cluster's size. Raises `BenchError` if it cannot be used."""
     if settings.scheduler is None:
         return settings
     if find_spec("distributed") is None:
@@ -44,13 +44,13 @@ def joined(settings: Settings) -> Settings:
 
 
 async def _look(address: str) -> list[str]:
-    async with connected(address) as client:
+    async with connect(address) as client:
         return await _workers(client, address)
 
 
 @asynccontextmanager
-async def connected(address: str) -> AsyncIterator[Client]:
-    """A client of the scheduler at that address. BenchError where none is reached, or one that is not alike."""
+async def connect(address: str) -> AsyncIterator[Client]:
+    """Connect to the scheduler at this address. Raises `BenchError` if it cannot be reached."""
     from distributed import Client  # noqa: PLC0415  (half a second)
 
     for name in ("distributed", "distributed.client"):  # what happens is told in our own lines
@@ -70,14 +70,14 @@ async def connected(address: str) -> AsyncIterator[Client]:
 
 
 async def _workers(client: Client, address: str) -> list[str]:
-    """Addresses of its workers, all with the versions of this process."""
+    """Return the workers' addresses. Raises `BenchError` if their versions differ from this process's."""
     versions = await client.get_versions(packages=["bench"])
     check_versions(address, versions)
     return sorted(versions["workers"])
 
 
 def check_versions(address: str, versions: Mapping[str, Any]) -> None:
-    """BenchError where one is not alike, or nobody is there; `versions` as Dask's client gives them."""
+    """Raise `BenchError` for different versions, or without a worker. `versions`: as Dask's client gives them."""
     here = _versions(versions["client"])
     for where, found in [("the scheduler", versions["scheduler"]), *sorted(versions["workers"].items())]:
         there = _versions(found) if found else {}
@@ -94,7 +94,7 @@ def check_versions(address: str, versions: Mapping[str, Any]) -> None:
 
 
 def _versions(found: Mapping[str, Any]) -> dict[str, str | None]:
-    """Python to its minor version, for the worker's own is what runs the plugins, and the packages as they are."""
+    """Return the versions to compare: Python's minor version, which runs the plugins, and those of the packages."""
     python = ".".join(found["host"]["python"].split(".")[:2])
     return {"python": python, **{name: found["packages"].get(name) for name in PACKAGES}}
 
@@ -103,7 +103,7 @@ async def run_on_cluster(assignment: Assignment) -> None:
     """Run the plan on the workers of `settings.scheduler`. A lost worker is noted; the others go on."""
     run, settings, endpoints = assignment.run, assignment.settings, assignment.endpoints
     run.clocks_apart = True
-    async with connected(str(settings.scheduler)) as client:
+    async with connect(str(settings.scheduler)) as client:
         addresses = (await _workers(client, str(settings.scheduler)))[: settings.workers]
         check_reach(endpoints, addresses)
         labels = [str(index + 1) for index in range(len(addresses))]
@@ -112,7 +112,7 @@ async def run_on_cluster(assignment: Assignment) -> None:
         async with tasks_on(client, shards, addresses) as tasks:
             coordinator = Coordinator(assignment, tasks.members, one_clock=False)
             try:
-                await tasks.passed_on(coordinator)
+                await tasks.forward(coordinator)
             finally:
                 run.notes.insert(0, _measured_by(len(labels), coordinator))
 
@@ -126,7 +126,7 @@ def _measured_by(number: int, coordinator: Coordinator) -> str:
 
 
 def check_reach(endpoints: Mapping[str, CheckedTarget], addresses: Sequence[str]) -> None:
-    """BenchError where the workers could not reach a target, or a secret would go through the cluster."""
+    """Raise `BenchError` if workers could not reach a target, or a secret would go through the cluster."""
     elsewhere = [address for address in addresses if not _is_here(address)]
     for endpoint in endpoints.values():
         target = endpoint.target
@@ -144,7 +144,7 @@ def check_reach(endpoints: Mapping[str, CheckedTarget], addresses: Sequence[str]
 
 
 def _is_here(address: str) -> bool:
-    """Is that an address of this machine? Then a socket can be bound to it."""
+    """Return True for an address of this machine: a socket can be bound to it."""
     host = address.partition("://")[2].rpartition(":")[0].strip("[]")
     if is_loopback(host) or address.startswith("inproc"):
         return True

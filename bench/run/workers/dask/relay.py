@@ -1,6 +1,6 @@
-"""The task of one Dask worker: it starts the process that measures, and passes on what goes between it and the run.
+"""The task of a Dask worker: start the process that measures, and relay frames between it and the coordinator.
 
-Only what was installed with streambench runs here, nothing that was pickled.
+Only code installed with streambench runs here, nothing that was pickled.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from distributed import Client
 
 BEAT_S = 5.0
-"""So often each side says that it is there."""
+"""Each side sends a sign of life this often."""
 SILENT_S = 30.0
-"""So long without a word, and the other side is taken to be gone."""
+"""After this long without a word the other side is taken to be gone."""
 CLAIM_S = 5.0
 KEEP = 16 << 20
-"""Bytes that wait in memory to be passed on; more wait in a temporary file."""
+"""Bytes that may wait in memory to be sent; more wait in a temporary file."""
 MOST_AT_ONCE = 1 << 20
 IN_QUEUE = 32
-"""Pieces that the scheduler holds at most: 32 MB."""
+"""Most items in the scheduler's queue: 32 MB."""
 
 
 @dataclass(frozen=True)
@@ -38,39 +38,42 @@ class Names:
     run: str
 
     @property
-    def up(self) -> str:
-        """From all workers: (index, bytes); (index, None) is a sign of life, (index, text) how its process ended."""
+    def from_workers(self) -> str:
+        """Queue from all workers: (index, bytes of frames); (index, None): sign of life; (index, text): the end."""
         return f"bench-{self.run}-up"
 
-    def down(self, index: int) -> str:
-        """To one worker: bytes, or None as a sign of life."""
+    def to_worker(self, index: int) -> str:
+        """Queue to one worker: bytes of frames, or None as a sign of life."""
         return f"bench-{self.run}-down-{index}"
 
     def token(self, index: int) -> str:
-        """Has one item: whoever takes it carries the shard out."""
+        """Queue with one item: the task that takes it runs the shard."""
         return f"bench-{self.run}-token-{index}"
 
 
 class StartedTwice(Exception):
-    """This shard was started before; nothing was sent by this start."""
+    """The shard was started before; this start has sent nothing."""
 
 
 def relay(run: str, index: int) -> str:
-    """Carry out shard `index` in a process of its own, until it ends or the run is gone. How it ended.
+    """Run shard `index` in a process of its own, until it ends or the run is gone; return how it ended.
 
-    Raises `StartedTwice` where the shard has been started before.
+    Raises `StartedTwice` if the shard was started before.
     """
     from distributed import Queue, get_client  # noqa: PLC0415
 
     client, names = get_client(), Names(run)
     claim(client, names, index)
-    with closing(Queue(names.up, client=client)) as up, closing(Queue(names.down(index), client=client)) as down:
-        how = _carried_out(up, down, index)
+    with (
+        closing(Queue(names.from_workers, client=client)) as up,
+        closing(Queue(names.to_worker(index), client=client)) as down,
+    ):
+        how = _run_shard(up, down, index)
         up.put((index, how), timeout=SILENT_S)
     return how
 
 
-def _carried_out(up: Any, down: Any, index: int) -> str:
+def _run_shard(up: Any, down: Any, index: int) -> str:
     child = SocketChild(WORKER)
     with child.errors, child.sock:
         threading.Thread(target=_pass_down, args=(down, child.sock), daemon=True).start()
@@ -84,7 +87,7 @@ def _carried_out(up: Any, down: Any, index: int) -> str:
 
 
 def claim(client: Client, names: Names, index: int) -> None:
-    """Take the shard's token; the scheduler gives it once. Raises `StartedTwice`."""
+    """Take the shard's token, which the scheduler gives once. Raises `StartedTwice`."""
     from distributed import Queue  # noqa: PLC0415
 
     try:
@@ -95,7 +98,7 @@ def claim(client: Client, names: Names, index: int) -> None:
 
 
 def _pass_down(down: Any, sock: socket.socket) -> None:
-    """Orders, until the run says nothing any more: then the process is told to end by the end of its socket."""
+    """Forward orders to the process until the run is silent; then close the socket, which ends the process."""
     with suppress(OSError, TimeoutError):
         while True:
             order = down.get(timeout=SILENT_S)
@@ -106,7 +109,7 @@ def _pass_down(down: Any, sock: socket.socket) -> None:
 
 
 def _pass_up(up: Any, index: int, sock: socket.socket) -> None:
-    """What the process says, in its order; a sign of life where it says nothing."""
+    """Forward the process's output in order, with signs of life while it is silent."""
     pieces = Pieces()
     threading.Thread(target=_read, args=(sock, pieces), daemon=True).start()
     while (data := pieces.take(BEAT_S)) is not None:
@@ -121,26 +124,26 @@ def _read(sock: socket.socket, pieces: Pieces) -> None:
 
 
 class Pieces:
-    """What was read and not yet passed on: reading never waits for the scheduler."""
+    """Bytes that were read and not sent yet: reading never waits for the scheduler."""
 
     def __init__(self) -> None:
         self._spill, self._held = Spill(KEEP), deque[Held]()
         self._condition, self._closed = threading.Condition(), False
 
     def put(self, data: bytes) -> None:
-        """Keep it."""
+        """Keep bytes."""
         with self._condition:
             self._held.append(self._spill.put(data))
             self._condition.notify()
 
     def close(self) -> None:
-        """There will be no more."""
+        """End the bytes."""
         with self._condition:
             self._closed = True
             self._condition.notify()
 
     def take(self, seconds: float) -> bytes | None:
-        """All that is there, up to about a MB; empty when nothing came for so long, None at the end."""
+        """Return the kept bytes, up to about 1 MB; b"" if none came within `seconds`, None at the end."""
         with self._condition:
             self._condition.wait_for(lambda: self._held or self._closed, seconds)
             taken = bytearray()

@@ -1,4 +1,4 @@
-"""The tasks of a run on a Dask cluster: one on each worker, each tied to it, and looked after while it runs."""
+"""The tasks of a run on a Dask cluster: one pinned to each worker, and supervised while it runs."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from distributed import Client, Queue
 
 LOOK_S = 1.0
-"""So often it is looked whether all are still there."""
+"""The workers are checked this often."""
 
 
 class DaskWorker:
-    """One worker of the cluster, as the coordinator reaches it."""
+    """A worker of the cluster that the coordinator can send to."""
 
     def __init__(self, label: str, address: str, down: Queue) -> None:
         self.label, self.address, self.where = label, address, address
@@ -30,11 +30,11 @@ class DaskWorker:
         self.heard_at = monotonic()
 
     def send(self, data: bytes) -> None:
-        """Frames, for the worker."""
+        """Send frames to the worker."""
         self._unsent.put_nowait(data)
 
     async def sending(self) -> None:
-        """Send what there is, in order, and a sign of life now and then."""
+        """Send queued frames in order, and a sign of life every few seconds."""
         while True:
             data = None
             with suppress(TimeoutError):
@@ -43,40 +43,40 @@ class DaskWorker:
 
 
 class Tasks:
-    """One task for each shard."""
+    """The tasks of all shards."""
 
     def __init__(self, client: Client, up: Queue, members: Sequence[DaskWorker], futures: Sequence[Any]) -> None:
         self.members = members
         self._client, self._up, self._futures = client, up, futures
 
-    async def passed_on(self, coordinator: Coordinator) -> None:
-        """Pass on what the workers say until the plan is carried out. Raises as `Coordinator.carried_out` does."""
+    async def forward(self, coordinator: Coordinator) -> None:
+        """Forward the workers' output until the plan is done. Raises what `Coordinator.wait_until_done` raises."""
         work = [member.sending() for member in self.members]
         work += [self._hearing(coordinator), self._looking(coordinator)]
-        running = [asyncio.create_task(self._watched(one, coordinator)) for one in work]
+        running = [asyncio.create_task(self._report_failure(one, coordinator)) for one in work]
         try:
-            await coordinator.carried_out()
+            await coordinator.wait_until_done()
         finally:
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
 
-    async def _watched(self, work: Coroutine[Any, Any, None], coordinator: Coordinator) -> None:
-        """None of these ends by itself: where one fails, the scheduler is gone, and so is all that went over it."""
+    async def _report_failure(self, work: Coroutine[Any, Any, None], coordinator: Coordinator) -> None:
+        """Run endless work; if it fails, the scheduler is gone, and all workers with it."""
         try:
             await work
         except (OSError, TimeoutError, ValueError, KeyError) as error:
             for index in range(len(self.members)):
-                coordinator.lost(index, f"the scheduler cannot be reached any more ({type(error).__name__})")
+                coordinator.worker_lost(index, f"the scheduler cannot be reached any more ({type(error).__name__})")
 
     async def _hearing(self, coordinator: Coordinator) -> None:
         while True:
             index, data = await self._up.get()
             self.members[index].heard_at = monotonic()
             if isinstance(data, bytes):
-                coordinator.heard(index, data)
+                coordinator.receive(index, data)
             elif data is not None:
-                coordinator.lost(index, data)
+                coordinator.worker_lost(index, data)
 
     async def _looking(self, coordinator: Coordinator) -> None:
         while True:
@@ -84,12 +84,12 @@ class Tasks:
             there = await self._client.nthreads()
             for index, (member, future) in enumerate(zip(self.members, self._futures, strict=True)):
                 if why := await _why_lost(member, future, there):
-                    coordinator.lost(index, why)
+                    coordinator.worker_lost(index, why)
                     await self._client.cancel([future], force=True)
 
 
 async def _why_lost(member: DaskWorker, future: Any, there: Any) -> str:
-    """Empty where it is not."""
+    """Return why a worker is lost, or ""."""
     if future.status == "error":
         error = await future.exception()
         return f"{type(error).__name__}: {' '.join(str(error).split())}"
@@ -100,17 +100,17 @@ async def _why_lost(member: DaskWorker, future: Any, there: Any) -> str:
 
 @asynccontextmanager
 async def tasks_on(client: Client, shards: Sequence[Shard], addresses: Sequence[str]) -> AsyncIterator[Tasks]:
-    """Each shard on the worker of its address, and nowhere else; with the block they are cancelled."""
+    """Start each shard on the worker of its address, and cancel all when the block ends."""
     names = Names(shards[0].run)
     async with AsyncExitStack() as stack:
-        up = await _queue(names.up, client, stack, maxsize=IN_QUEUE)
+        up = await _queue(names.from_workers, client, stack, maxsize=IN_QUEUE)
         members = []
         for shard, address in zip(shards, addresses, strict=True):
             await (await _queue(names.token(shard.index), client, stack)).put(1)
-            down = await _queue(names.down(shard.index), client, stack)
+            down = await _queue(names.to_worker(shard.index), client, stack)
             members.append(DaskWorker(shard.label, address, down))
             members[-1].send(message(shard=shard.to_json()))
-        futures = [_submitted(client, shard, address) for shard, address in zip(shards, addresses, strict=True)]
+        futures = [_submit(client, shard, address) for shard, address in zip(shards, addresses, strict=True)]
         await _forbid_second_start(client, [future.key for future in futures])
         try:
             yield Tasks(client, up, members, futures)
@@ -127,7 +127,7 @@ async def _queue(name: str, client: Client, stack: AsyncExitStack, maxsize: int 
     return queue
 
 
-def _submitted(client: Client, shard: Shard, address: str) -> Any:
+def _submit(client: Client, shard: Shard, address: str) -> Any:
     return client.submit(
         relay,
         shard.run,
@@ -141,9 +141,9 @@ def _submitted(client: Client, shard: Shard, address: str) -> Any:
 
 
 async def _forbid_second_start(client: Client, keys: Sequence[str]) -> None:
-    """`allowed-failures` 0 for these tasks alone: that of the scheduler holds for all its users.
+    """Set `allowed-failures` to 0 for these tasks alone, because the scheduler's setting holds for all its users.
 
-    Where the scheduler lets nobody do that, the token of each shard still makes a second start refuse.
+    If the scheduler forbids that, the token of each shard still makes a second start fail.
     """
 
     def forbid(dask_scheduler: Any = None) -> None:  # inside, so that it is sent by value: nothing is installed there

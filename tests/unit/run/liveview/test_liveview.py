@@ -13,9 +13,9 @@ from rich.console import Console
 from bench.core.trial import Delivery
 from bench.plan.plan import BOTH, PlannedTrial
 from bench.plan.schedule import Amount, make_plan
-from bench.run.liveview.estimates import Remembered, figures
-from bench.run.liveview.messages import cells_of, told
-from bench.run.liveview.screen import chosen, clock, number, one_line, page
+from bench.run.liveview.estimates import FiguresCache, figures
+from bench.run.liveview.messages import cells_of, encode_trial
+from bench.run.liveview.screen import choose_cells, clock, number, one_line, page
 from bench.run.liveview.state import State
 from bench.stats.intervals import hodges_lehmann, quantile_ci
 from bench.stats.serial_correlation import shift_in_time, widened_by_parts
@@ -66,7 +66,7 @@ def trial(
     }
     known: dict[str, Any] = {"trial_id": 0, "order": 0, "ask": 0, "nonce": "", "seed": 0, "phase": "measure"}
     planned = PlannedTrial(cell=number, pair=pair, block=block, delivery=delivery, **known)
-    return told(cell_of(TEXT, BOTH, 1, 1, number), planned, row)
+    return encode_trial(cell_of(TEXT, BOTH, 1, 1, number), planned, row)
 
 
 def state_of(*messages: Mapping[str, Any]) -> State:
@@ -80,7 +80,7 @@ def drawn(state: State, width: int = 80, height: int = 24, now: float = 142.0) -
     """The view as plain text."""
     out = io.StringIO()
     console = Console(file=out, width=width, height=height, color_system=None)
-    console.print(page(state, Remembered(), now, width, height))
+    console.print(page(state, FiguresCache(), now, width, height))
     return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines())
 
 
@@ -147,25 +147,25 @@ def test_what_counts() -> None:
     state = state_of(begin(cell()), so_far(*trials, trial(9, "blocking", phase="warmup", status="timeout")))
     assert state.cells[0].measured == []
     assert state.cells[0].ended == {"streamed": 1, "blocking": 0}
-    assert (state.failed, state.phase) == (0, "warmup")
+    assert (state.failures, state.phase) == (0, "warmup")
 
 
 def test_figures_are_made_again_only_for_news() -> None:
     """A cell to which nothing has come keeps its figures: drawing costs no more the longer a run takes."""
-    state, remembered = state_of(begin(cell()), so_far(*pairs(TIMES))), Remembered()
+    state, cache = state_of(begin(cell()), so_far(*pairs(TIMES))), FiguresCache()
     cells = list(state.cells.values())
-    first = remembered.of(cells)[0]
-    assert remembered.of(cells)[0] is first
+    first = cache.get(cells)[0]
+    assert cache.get(cells)[0] is first
     state.apply(so_far(trial(60, "streamed")))
-    assert remembered.of(cells)[0] is not first
+    assert cache.get(cells)[0] is not first
 
 
 def test_time_left() -> None:
     """At the pace so far, by the schedule where there is one, and unknown where nobody knows how many will come."""
     state = state_of(begin(cell(), total=80), so_far(done=20))
-    assert state.left(110.0) == pytest.approx(30.0)
-    assert state_of(begin(cell(), seconds=60.0), so_far(done=20)).left(110.0) == pytest.approx(50.0)
-    assert state_of(begin(cell(), total=None), so_far(done=20)).left(110.0) is None
+    assert state.remaining_s(110.0) == pytest.approx(30.0)
+    assert state_of(begin(cell(), seconds=60.0), so_far(done=20)).remaining_s(110.0) == pytest.approx(50.0)
+    assert state_of(begin(cell(), total=None), so_far(done=20)).remaining_s(110.0) is None
     assert "0:10 passed (the load alone: 1:00)" in drawn(
         state_of(begin(cell(pairs=None), total=None, seconds=60.0), so_far(done=20)), now=110.0
     )
@@ -178,7 +178,7 @@ def test_at_most() -> None:
     assert "20 of at most 80" in text
     assert "at most 0:30 left" in text
     assert "cell0 (narrow enough)" in text
-    assert [one.over for one in state.cells.values()] == [True, False]
+    assert [one.is_over for one in state.cells.values()] == [True, False]
 
 
 def test_many_cells() -> None:
@@ -194,9 +194,9 @@ def test_many_cells() -> None:
         assert "cell11 " in text
         assert "cell30 " not in text
         assert "under way" not in text
-    shown, others = chosen(list(state.cells.values()), 4)
+    shown, others = choose_cells(list(state.cells.values()), 4)
     assert [one.number for one in shown] == [9, 10, 11, 12]
-    assert sum(one.over for one in others) == 9
+    assert sum(one.is_over for one in others) == 9
     assert "… 27 more: 9 done, 18 to come" in drawn(state, height=18)
 
 
@@ -206,7 +206,7 @@ def test_rows_keep_their_places() -> None:
     seen = set()
     for turn in (0, 1, 2, 3, 4, 8, 5, 7, 6, 2, 8, 0):
         state.apply(so_far(trial(0, "streamed", number=turn)))
-        shown, _ = chosen(list(state.cells.values()), 3)
+        shown, _ = choose_cells(list(state.cells.values()), 3)
         seen.add(tuple(one.number for one in shown))
     assert seen == {(0, 1, 2)}
 

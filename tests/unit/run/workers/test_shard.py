@@ -20,7 +20,7 @@ from bench.plan.settings import Settings
 from bench.plan.share import Share, shares
 from bench.run.preflight.endpoints import CheckedTarget
 from bench.run.preflight.preflight import PreflightResult
-from bench.run.workers.lost import Journalled, Loss, lost_rows, lost_trials
+from bench.run.workers.lost import KnownTrials, Loss, lost_rows, lost_trials
 from bench.run.workers.shard import Shard, choice_of, endpoints_of, load_plugins, make_shards
 
 PLUGIN = '''"""A plugin of the user's own: with an umlaut, ü."""
@@ -185,7 +185,7 @@ def test_what_a_lost_worker_owes() -> None:
     """What it had begun and not ended, and what it had not begun of a segment of known length; no other's trials."""
     plan, share = plan_of("c=4"), Share(1, 2)
     first = plan.segments[2].first_trial
-    found = Journalled(begun={first + 1: {}, first + 3: {}}, ended={first + 1})
+    found = KnownTrials(begun={first + 1: {}, first + 3: {}}, ended={first + 1})
     gone = loss(plan, share, 2)
     owed = [planned.trial_id - first for planned in lost_trials(plan, gone, found, begun_only=False)]
     assert owed == list(range(3, plan.segments[2].count, 2))
@@ -199,17 +199,17 @@ def test_time_ends_a_segment_of_a_lost_worker_too() -> None:
     plan = plan_of("c=4", amount=Amount(seconds=5.0))
     number = next(n for n, segment in enumerate(plan.segments) if segment.seconds)
     first = plan.segments[number].first_trial
-    found = Journalled(begun={first + 2: {}})
+    found = KnownTrials(begun={first + 2: {}})
     trials = lost_trials(plan, loss(plan, Share(0, 2), number), found, begun_only=False)
     assert [planned.trial_id - first for planned in trials] == [2]
 
 
 def test_rows_of_the_lost() -> None:
-    """Each has a row with the status `lost`, and a start: the one journalled, or when the loss was noticed."""
+    """Each has a row with the status `lost`, and a start: the one known_trials, or when the loss was noticed."""
     plan = plan_of("rate=20")
     gone = loss(plan, Share(0, 2), 2)
     first = plan.segments[2].first_trial
-    found = Journalled(begun={first: {"t_start": 500, "phase": "ramp"}})
+    found = KnownTrials(begun={first: {"t_start": 500, "phase": "ramp"}})
     trials = list(lost_trials(plan, gone, found, begun_only=False))
     begun, waiting = (lost_rows(plan, planned, gone, found, ["a", "b", "c"]) for planned in trials[:2])
     assert "starts" not in begun
