@@ -21,10 +21,10 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from openai import AsyncOpenAI, pydantic_responses_function_tool
-from openai.types.responses import Response
 from pydantic import BaseModel, ConfigDict
 
 from bench import Ask, Scenario, hookimpl
+from bench.core.streams import TextReader, text_of_items, whole_answer
 
 PROMPTS = (
     "I want to spend Saturday in Lisbon. Look up the weather, then find one thing to do, then advise me.",
@@ -56,12 +56,12 @@ class FindActivity(BaseModel):
 
 
 def get_weather(asked: GetWeather) -> str:
-    """What the app knows of the weather."""
+    """Return what the app knows of the weather, as JSON."""
     return json.dumps({"location": asked.location, "sky": "clear", "celsius": 18})
 
 
 def find_activity(asked: FindActivity) -> str:
-    """What the app finds to do."""
+    """Return what the app finds to do, as JSON."""
     return json.dumps({"location": asked.location, "activity": "a walk" if asked.outdoors else "a museum"})
 
 
@@ -91,7 +91,7 @@ class Loop:
         self._marked: set[str] = set()
 
     def request(self) -> dict[str, Any]:
-        """The next round's."""
+        """Return the request of the next round."""
         self.rounds += 1
         choice = "auto" if self.rounds < ROUNDS else "none"
         return {**self.ask.request, "input": self.input, "tools": TOOLS, "tool_choice": choice}
@@ -111,7 +111,7 @@ class Loop:
         return [Call(item.name, item.arguments)]
 
     def go_on(self, output: Sequence[Any]) -> bool:
-        """Whether there is another round, which then begins with this output and the results of its calls."""
+        """Begin another round with this output and the results of its calls. Return False if there is none."""
         results, self._results = self._results, {}
         answers = [{"type": "function_call_output", "call_id": id_, "output": text} for id_, text in results.items()]
         self.input = [*self.input, *output, *answers]
@@ -119,7 +119,7 @@ class Loop:
 
 
 def result_of(name: str, arguments: str) -> str:
-    """What a function says; what is wrong with the call, if something is, so that the model can do better."""
+    """Run a function. Return its result or what is wrong with the call, so that the model can do better."""
     if name not in FUNCTIONS:
         return f"there is no function {name!r}"
     model, function = FUNCTIONS[name]
@@ -129,37 +129,23 @@ def result_of(name: str, arguments: str) -> str:
         return f"the arguments are not valid: {error}"
 
 
-def whole(response: Response | None) -> Response:
-    """The response of a round, if it is one to go on with: complete, or cut only by the asked length."""
-    reason = response and response.incomplete_details and response.incomplete_details.reason
-    if response is None or (response.status not in {None, "completed"} and reason != "max_output_tokens"):
-        raise RuntimeError("the round has no whole answer, so the loop cannot go on")
-    return response
-
-
-def text_of(item: Any) -> str:
-    """The text in an item of an answer, empty if it is no message."""
-    parts = item.content or () if item and item.type == "message" else ()
-    return "".join(part.text or "" for part in parts if part.type == "output_text")
-
-
 async def streamed(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[Call | str]:
-    """Each call as soon as it is run, and each text delta."""
+    """Yield each call as soon as it is run, and each text delta."""
     loop, going = Loop(ask), True
     while going:
-        response, items = None, list[Any]()
+        response, items, reader = None, list[Any](), TextReader()
         async with await client.responses.create(**loop.request(), stream=True) as stream:
             async for event in stream:
-                if event.type == "response.output_text.delta" and event.delta:
+                if text := reader.feed(event):
                     loop.mark("first_text")
-                    yield event.delta
-                elif event.type == "response.output_item.done":
+                    yield text
+                if event.type == "response.output_item.done":
                     items.append(event.item)
                     for call in loop.run(event.item):
                         yield call
                 elif event.type in {"response.completed", "response.incomplete"}:
                     response = event.response
-        output = whole(response).output or items  # some servers leave it empty at the end
+        output = whole_answer(response).output or items  # some servers leave it empty at the end
         for item in output:
             for call in loop.run(item):
                 yield call
@@ -168,12 +154,12 @@ async def streamed(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[Call | str]:
 
 
 async def blocking(client: AsyncOpenAI, ask: Ask) -> dict[str, Any]:
-    """All calls and the answer."""
+    """Return all calls and the answer."""
     loop, going, pieces = Loop(ask), True, list[Call | str]()
     while going:
-        response = whole(await client.responses.create(**loop.request(), stream=False))
+        response = whole_answer(await client.responses.create(**loop.request(), stream=False))
         for item in response.output:
-            if text := text_of(item):
+            if text := text_of_items([item]):
                 loop.mark("first_text")
                 pieces.append(text)
             pieces += loop.run(item)
@@ -183,14 +169,14 @@ async def blocking(client: AsyncOpenAI, ask: Ask) -> dict[str, Any]:
 
 
 def assemble(pieces: Sequence[Call | str]) -> dict[str, Any]:
-    """The calls, and the text behind the last of them."""
+    """Return all calls, and the text behind the last of them."""
     last = max((number for number, piece in enumerate(pieces) if isinstance(piece, Call)), default=-1)
     calls = [list(piece) for piece in pieces if isinstance(piece, Call)]
     return {"calls": calls, "text": "".join(piece for piece in pieces[last + 1 :] if isinstance(piece, str))}
 
 
 def check(result: dict[str, Any]) -> None:
-    """There was a call, every call could be run, and there is an answer to read."""
+    """Raise `ValueError` unless there was a call, every call could be run, and there is an answer to read."""
     if not result["calls"]:
         raise ValueError("the agent called no function")
     for name, arguments in result["calls"]:
@@ -202,7 +188,7 @@ def check(result: dict[str, Any]) -> None:
 
 
 def useful(piece: Call | str) -> bool:
-    """A call was run, or there is something to read."""
+    """Return True for a call that was run and for text that is not blank."""
     return isinstance(piece, Call) or bool(piece.strip())
 
 

@@ -16,10 +16,10 @@ The trap: what is left in the buffer at the end of the stream must be passed on 
 from collections.abc import AsyncIterator, Iterable
 
 from openai import AsyncOpenAI
-from openai.types.responses import Response
 from pydantic import BaseModel, Field
 
 from bench import Ask, Scenario, hookimpl
+from bench.core.streams import blocking_text, check_text, text_deltas
 
 PROMPTS = (
     "Write a letter that invites the neighbours to a summer party.",
@@ -48,13 +48,13 @@ class Buffer:
         """Summed over those characters."""
 
     def feed(self, text: str, now: int) -> str:
-        """Take in a delta; gives a chunk once there is enough for one."""
+        """Take in a delta; return a chunk once there is enough for one."""
         self.held.append((now, text))
         self.size += len(text)
         return self.flush(now) if self.size >= self.chars else ""
 
     def flush(self, now: int) -> str:
-        """All that waits, however little."""
+        """Return all that waits, however little."""
         chunk = "".join(text for _, text in self.held)
         self.waited_ns += sum((now - came) * len(text) for came, text in self.held)
         self.passed += len(chunk)
@@ -63,11 +63,11 @@ class Buffer:
 
 
 async def streamed(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str]:
-    """Chunk after chunk."""
+    """Yield chunk after chunk."""
     buffer = Buffer(ask.params.chars)
     async with await client.responses.create(**ask.request, stream=True) as stream:
-        async for event in stream:
-            if event.type == "response.output_text.delta" and (chunk := buffer.feed(event.delta or "", ask.now())):
+        async for text in text_deltas(stream):
+            if chunk := buffer.feed(text, ask.now()):
                 yield chunk
     if rest := buffer.flush(ask.now()):
         yield rest
@@ -75,21 +75,16 @@ async def streamed(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str]:
         ask.record("buffer_delay", buffer.waited_ns / buffer.passed / 1e6, "ms")
 
 
-async def blocking(client: AsyncOpenAI, ask: Ask) -> str:
-    """The whole text."""
-    response: Response = await client.responses.create(**ask.request, stream=False)
-    return response.output_text
-
-
-def check(text: str) -> None:
-    """There is something to read."""
-    if not text.strip():
-        raise ValueError("the answer has no text")
-
-
 @hookimpl
 def register_scenarios() -> Iterable[Scenario]:
     """One scenario: `buffered`."""
     yield Scenario(
-        "buffered", streamed, blocking, prompts=PROMPTS, tags=("guide",), params=Params, check=check, memory=False
+        "buffered",
+        streamed,
+        blocking_text,
+        prompts=PROMPTS,
+        tags=("guide",),
+        params=Params,
+        check=check_text,
+        memory=False,
     )

@@ -1,4 +1,4 @@
-"""A user who stops the answer after its first characters: when does it end, and what is still billed?
+"""A user who stops the answer after its first characters: when it ends, and what is still billed.
 
 `cancel` closes the stream, which is all that an ordinary response knows: the server sees the connection go.
 `cancel_background` asks for a background response, which goes on when its client leaves, and cancels it by its id. Its
@@ -30,6 +30,7 @@ from openai.types.responses import ResponseStreamEvent
 from pydantic import BaseModel, Field
 
 from bench import Ask, Scenario, hookimpl
+from bench.core.streams import TextReader, check_text
 
 PROMPTS = (
     "Write a long letter from a lighthouse keeper to a friend in the city.",
@@ -50,6 +51,7 @@ class Reader:
     def __init__(self, ask: Ask) -> None:
         self.ask = ask
         self.limit: int = ask.params.chars
+        self.texts = TextReader()
         self.id: str | None = None
         """Of the response."""
         self.seen = 0
@@ -57,16 +59,16 @@ class Reader:
         """The terminal event was among what was read."""
 
     @property
-    def enough(self) -> bool:
+    def has_enough(self) -> bool:
         """The user stops an answer that is not over."""
         return self.seen >= self.limit and not self.ended
 
     def text_in(self, event: Any) -> str:
-        """The text in an event, empty for most events."""
+        """Return the text in an event, empty for most events."""
         if event.type == "response.created" and event.response:
             self.id = event.response.id
         self.ended = self.ended or event.type in {"response.completed", "response.incomplete"}
-        text: str = (event.delta or "") if event.type == "response.output_text.delta" else ""
+        text = self.texts.feed(event)
         self.seen += len(text)
         return text
 
@@ -76,14 +78,14 @@ class Reader:
         self.ask.record("late_chars", self.seen - shown, "chars")
 
 
-async def closed(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str]:
-    """The text up to the stop, which closes the stream."""
+async def stop_by_closing(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str]:
+    """Yield the text up to the stop, which closes the stream."""
     reader, decided = Reader(ask), None
     async with await client.responses.create(**ask.request, stream=True) as stream:
         async for event in stream:
             if text := reader.text_in(event):
                 yield text
-            if reader.enough:
+            if reader.has_enough:
                 decided = stop(ask)
                 break
     if decided is not None:
@@ -92,14 +94,14 @@ async def closed(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str]:
     ask.record("stopped", decided is not None, "0 or 1")
 
 
-async def cancelled(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str]:
-    """The text up to the stop, which cancels the response."""
+async def stop_by_cancelling(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str]:
+    """Yield the text up to the stop, which cancels the response."""
     reader, decided, over = Reader(ask), None, None
     async with await client.responses.create(**ask.request, background=True, stream=True) as stream:
         async for event in stream:
             if text := reader.text_in(event):
                 yield text
-            if reader.enough and reader.id:
+            if reader.has_enough and reader.id:
                 decided = stop(ask)
                 break
         shown = reader.seen
@@ -116,13 +118,13 @@ async def cancelled(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str]:
 
 
 def stop(ask: Ask) -> int:
-    """The user has had enough. Returns the time, ns."""
+    """Mark the moment at which the user has had enough. Return the time, ns."""
     ask.mark("stop")
     return ask.now()
 
 
 async def read_out(stream: AsyncStream[ResponseStreamEvent], reader: Reader) -> int | None:
-    """Read until the server ends the stream. Returns the time, ns; None if that takes longer than one would wait."""
+    """Read until the server ends the stream. Return the time, ns; None if that takes longer than 5 s."""
     with suppress(TimeoutError):
         async with asyncio.timeout(PATIENCE_S):
             async for event in stream:
@@ -132,7 +134,7 @@ async def read_out(stream: AsyncStream[ResponseStreamEvent], reader: Reader) -> 
 
 
 async def was_cancelled(client: AsyncOpenAI, ask: Ask, reader: Reader) -> bool:
-    """What became of the response, by its own account."""
+    """Ask whether the response was cancelled, and record what is billed."""
     response = await client.responses.retrieve(cast("str", reader.id))
     cancelled = response.status == "cancelled"
     if cancelled and response.usage:
@@ -140,20 +142,14 @@ async def was_cancelled(client: AsyncOpenAI, ask: Ask, reader: Reader) -> bool:
     return cancelled
 
 
-def check(text: str) -> None:
-    """There is something to read."""
-    if not text.strip():
-        raise ValueError("the answer has no text")
-
-
 @hookimpl
 def register_scenarios() -> Iterable[Scenario]:
     """Two scenarios: `cancel` and `cancel_background`."""
     ways = (
-        ("cancel", closed, (), "The user stops the answer: the stream is closed."),
+        ("cancel", stop_by_closing, (), "The user stops the answer: the stream is closed."),
         (
             "cancel_background",
-            cancelled,
+            stop_by_cancelling,
             ("background",),
             "The user stops the answer: the server is told to cancel it.",
         ),
@@ -167,7 +163,7 @@ def register_scenarios() -> Iterable[Scenario]:
             tags=("cancel",),
             needs=needs,
             params=Params,
-            check=check,
+            check=check_text,
             live=True,  # the client wire reads while it runs, not before
             recovers=True,  # a cancelled stream just ends
             memory=False,

@@ -11,15 +11,14 @@ give all calls the index 0, or finish with `stop` instead of `tool_calls`. So na
 looked for in the finish reason, and another id at the same index is another call only once the first one is complete.
 """
 
-import json
 from collections.abc import AsyncIterator, Iterable
 from typing import Any, Literal
 
 from openai import AsyncOpenAI, pydantic_function_tool
-from openai.types.chat import ChatCompletion
 from pydantic import BaseModel, ConfigDict
 
 from bench import Ask, Scenario, hookimpl
+from bench.core.streams import chat_argument_deltas, chat_arguments_of
 
 PROMPTS = (
     "What is the weather in Lisbon, in celsius?",
@@ -45,70 +44,21 @@ TOOL: dict[str, Any] = {
 WITH_USAGE: Any = {"include_usage": True}
 
 
-class FirstCall:
-    """The arguments of an answer's first tool call, while they are being written."""
-
-    def __init__(self) -> None:
-        self.parts: list[str] = []
-        self.index: int | None = None
-        self.id: str | None = None
-        self.ended = False
-
-    def feed(self, call: Any) -> str:
-        """The text that a part of a call adds to these arguments; none if it is of another call."""
-        if not self.parts:
-            self.index, self.id = call.index, call.id
-        elif call.index != self.index or self.ended:
-            return ""
-        elif call.id and call.id != self.id and is_json("".join(self.parts)):
-            self.ended = True
-            return ""
-        text = arguments_of(call)
-        if text:
-            self.parts.append(text)
-        return text
-
-
-def is_json(text: str) -> bool:
-    """Is this complete?"""
-    try:
-        json.loads(text)
-    except ValueError:
-        return False
-    return True
-
-
 async def streamed(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str]:
-    """The argument text of the first tool call, piece by piece."""
-    first = FirstCall()
+    """Yield the argument text of the first tool call, piece by piece."""
     request = {**ask.request, **TOOL, "stream_options": WITH_USAGE}
     async with await client.chat.completions.create(**request, stream=True) as stream:
-        async for chunk in stream:
-            for call in calls_in(chunk.choices, "delta"):
-                if text := first.feed(call):
-                    yield text
+        async for text in chat_argument_deltas(stream):
+            yield text
 
 
 async def blocking(client: AsyncOpenAI, ask: Ask) -> str:
-    """The arguments of the first tool call, or nothing if there is none."""
-    completion: ChatCompletion = await client.chat.completions.create(**ask.request, **TOOL, stream=False)
-    return next((arguments_of(call) for call in calls_in(completion.choices, "message")), "")
-
-
-def calls_in(choices: Any, part: str) -> list[Any]:
-    """The tool calls in the delta or message of the first choice."""
-    calls = getattr(getattr(choices[0], part, None), "tool_calls", None) if choices else None
-    return [call for call in calls if call] if isinstance(calls, list) else []
-
-
-def arguments_of(call: Any) -> str:
-    """The arguments in a call, or none where a server sent something else."""
-    text = getattr(getattr(call, "function", None), "arguments", None)
-    return text if isinstance(text, str) else ""
+    """Return the arguments of the first tool call, or nothing if there is none."""
+    return chat_arguments_of(await client.chat.completions.create(**ask.request, **TOOL, stream=False))
 
 
 def check(arguments: str) -> GetWeather:
-    """The arguments are what the tool takes."""
+    """Raise `ValueError` unless the arguments are what the tool takes."""
     if not arguments:
         raise ValueError("the answer has no tool call, or one without arguments")
     return GetWeather.model_validate_json(arguments)

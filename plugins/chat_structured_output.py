@@ -12,15 +12,14 @@ chunk holds a quote, and nothing else is built.
 """
 
 import json
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
-from jiter import from_json
 from openai import AsyncOpenAI
-from openai.types.chat import ChatCompletion
 from pydantic import BaseModel, ConfigDict
 
 from bench import Ask, Scenario, hookimpl
+from bench.core.streams import FieldReader, chat_text_in, chat_text_of, last_piece
 
 PROMPTS = (
     "Analyse this product: a solar-powered backpack with a built-in battery for hikers.",
@@ -49,80 +48,29 @@ FORMAT: dict[str, Any] = {"response_format": {"type": "json_schema", "json_schem
 WITH_USAGE: Any = {"include_usage": True}
 
 
-class Partial:
-    """An object whose JSON text is still being written."""
-
-    def __init__(self) -> None:
-        self.text = bytearray()
-        self.fields: Fields = {}
-        """The latest snapshot."""
-
-    def feed(self, delta: str) -> bool:
-        """Take in more text; true when that completed a field or a list item, which is then in `fields`."""
-        self.text += delta.encode("utf-8", "surrogatepass")
-        if '"' not in delta:
-            return False
-        fields = read(bytes(self.text))
-        if finished(fields) <= finished(self.fields):
-            return False
-        self.fields = fields
-        return True
-
-
-def read(text: bytes) -> Fields:
-    """The complete fields and list items of an object's JSON cut anywhere; nothing if it is not an object's JSON."""
-    try:
-        value = from_json(text, partial_mode=True)
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def finished(fields: Fields) -> int:
-    """How many fields and list items there are. A list counts by its items: it is there from its opening bracket on."""
-    return sum(len(value) if isinstance(value, list) else 1 for value in fields.values())
-
-
 async def streamed(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[Fields]:
-    """A snapshot each time a further field or list item is complete, the last one equal to the whole.
+    """Yield a snapshot each time a further field or list item is complete, the last one equal to the whole.
 
     An answer that ends complete but is not JSON raises, as it does in `blocking`. A stream that breaks off has given
     what was complete.
     """
-    partial = Partial()
+    partial = FieldReader()
     request = {**ask.request, **FORMAT, "stream_options": WITH_USAGE}
     async with await client.chat.completions.create(**request, stream=True) as stream:
         async for chunk in stream:
-            choice = first(chunk.choices)
-            if partial.feed(text_of(choice, "delta")):
+            if partial.feed(chat_text_in(chunk)):
                 yield partial.fields
-            if choice and choice.finish_reason == "stop":
+            if chunk.choices and chunk.choices[0].finish_reason == "stop":
                 whole = json.loads(partial.text)
                 if whole != partial.fields:  # lists that stayed empty
                     yield whole
 
 
 async def blocking(client: AsyncOpenAI, ask: Ask) -> Fields:
-    """The whole object."""
-    completion: ChatCompletion = await client.chat.completions.create(**ask.request, **FORMAT, stream=False)
-    fields: Fields = json.loads(text_of(first(completion.choices), "message"))
+    """Return the whole object."""
+    completion = await client.chat.completions.create(**ask.request, **FORMAT, stream=False)
+    fields: Fields = json.loads(chat_text_of(completion))
     return fields
-
-
-def first(choices: Any) -> Any:
-    """The first choice, or None where there is none."""
-    return choices[0] if choices else None
-
-
-def text_of(choice: Any, part: str) -> str:
-    """The text in a choice's delta or message; none where a server sent null or something else."""
-    text = getattr(getattr(choice, part, None), "content", None)
-    return text if isinstance(text, str) else ""
-
-
-def last(snapshots: Sequence[Fields]) -> Fields:
-    """The result of a stream: its last snapshot."""
-    return snapshots[-1] if snapshots else {}
 
 
 @hookimpl
@@ -136,6 +84,6 @@ def register_scenarios() -> Iterable[Scenario]:
         api="chat",
         tags=("core",),
         needs=("json_schema",),
-        assemble=last,
+        assemble=last_piece,
         check=ProductAnalysis.model_validate,
     )

@@ -27,7 +27,7 @@ WITH_USAGE: Any = {"include_usage": True}
 
 
 async def streamed(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str]:
-    """The text of each chunk, the moment it comes."""
+    """Yield the text of each chunk, the moment it comes."""
     async with await client.chat.completions.create(**ask.request, stream=True, stream_options=WITH_USAGE) as stream:
         async for chunk in stream:
             if text := text_of(first(chunk.choices), "delta"):
@@ -35,24 +35,24 @@ async def streamed(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str]:
 
 
 async def blocking(client: AsyncOpenAI, ask: Ask) -> str:
-    """The whole text."""
+    """Return the whole text."""
     completion: ChatCompletion = await client.chat.completions.create(**ask.request, stream=False)
     return text_of(first(completion.choices), "message")
 
 
 def first(choices: Any) -> Any:
-    """The first choice, or None where there is none."""
+    """Return the first choice, or None where there is none."""
     return choices[0] if choices else None
 
 
 def text_of(choice: Any, part: str) -> str:
-    """The text in a choice's delta or message; none where a server sent null or something else."""
+    """Return the text in a choice's delta or message; none where a server sent null or something else."""
     text = getattr(getattr(choice, part, None), "content", None)
     return text if isinstance(text, str) else ""
 
 
 def check(text: str) -> None:
-    """There is something to read."""
+    """Raise `ValueError` where there is nothing to read."""
     if not text.strip():
         raise ValueError("the answer has no text")
 

@@ -18,9 +18,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Literal
 
 from openai import AsyncOpenAI
-from openai.types.responses import Response
 
 from bench import Ask, Scenario, Trial, hookimpl
+from bench.core.streams import blocking_text, check_text, text_deltas
 
 PROMPTS = (
     "Describe the way to school of a child in a mountain village.",
@@ -35,28 +35,15 @@ ABOUT = {
 
 
 async def streamed(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str]:
-    """Each text delta, the moment it comes."""
+    """Yield each text delta, the moment it comes."""
     async with await client.responses.create(**ask.request, stream=True) as stream:
-        async for event in stream:
-            if event.type == "response.output_text.delta" and event.delta:
-                yield event.delta
-
-
-async def blocking(client: AsyncOpenAI, ask: Ask) -> str:
-    """The whole text."""
-    response: Response = await client.responses.create(**ask.request, stream=False)
-    return response.output_text
-
-
-def check(text: str) -> None:
-    """There is something to read."""
-    if not text.strip():
-        raise ValueError("the answer has no text")
+        async for text in text_deltas(stream):
+            yield text
 
 
 @asynccontextmanager
-async def watched(trial: Trial) -> AsyncIterator[None]:
-    """After the trial: was the connection open already, and what did it take to open it?"""
+async def watch_connection(trial: Trial) -> AsyncIterator[None]:
+    """Record after the trial whether the connection was open already, and what it took to open it."""
     yield
     first = trial.attempts[0] if trial.attempts else None
     if first is None or first.connection is None:
@@ -69,7 +56,7 @@ async def watched(trial: Trial) -> AsyncIterator[None]:
 @hookimpl
 def observe(trial: Trial) -> AbstractAsyncContextManager[None] | None:
     """Watch the connection of these scenarios' trials."""
-    return watched(trial) if trial.scenario in NAMES else None
+    return watch_connection(trial) if trial.scenario in NAMES else None
 
 
 @hookimpl
@@ -80,15 +67,15 @@ def register_scenarios() -> Iterable[Scenario]:
 
 
 def scenario(connection: Literal["cold", "warm"]) -> Scenario:
-    """The same work over such a connection."""
+    """Return the scenario whose trials use such a connection."""
     return Scenario(
         f"connection_{connection}",
         streamed,
-        blocking,
+        blocking_text,
         about=ABOUT[connection],
         prompts=PROMPTS,
         tags=("guide", "connection"),
         connection=connection,
-        check=check,
+        check=check_text,
         memory=False,
     )

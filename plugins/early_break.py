@@ -1,4 +1,4 @@
-"""An answer abandoned after its first text, then another one read to its end: is the connection used again?
+"""An answer abandoned after its first text, then another one read to its end: whether the connection is used again.
 
 `early_break` leaves the stream's context manager, which closes the response: over HTTP/1.1 the rest of the answer would
 be in the way, so the connection is closed with it and the next request opens a new one. `early_break_bare` only breaks
@@ -23,12 +23,12 @@ or `await stream.close()`, does.
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
-from typing import Any
 
 from openai import AsyncOpenAI, AsyncStream
 from openai.types.responses import ResponseStreamEvent
 
 from bench import Ask, Scenario, Trial, hookimpl
+from bench.core.streams import text_deltas
 
 PROMPTS = (
     "Describe a harbour in winter.",
@@ -38,20 +38,12 @@ PROMPTS = (
 NAMES = ("early_break", "early_break_bare")
 
 
-def has_text(event: Any) -> bool:
-    """Is it a delta with some text?"""
-    return event.type == "response.output_text.delta" and bool(event.delta)
-
-
 async def until_text(stream: AsyncStream[ResponseStreamEvent]) -> bool:
     """Read no further than the first text; false if none came."""
-    async for event in stream:
-        if has_text(event):
-            return True
-    return False
+    return bool(await anext(text_deltas(stream), ""))
 
 
-async def closed(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str]:
+async def leave_by_context(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str]:
     """Leave the first stream by its context manager, and give the text of the second."""
     async with await client.responses.create(**ask.request, stream=True) as abandoned:
         if not await until_text(abandoned):
@@ -61,7 +53,7 @@ async def closed(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str]:
             yield piece
 
 
-async def bare(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str]:
+async def leave_bare(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str]:
     """Only break out of the first stream, and give the text of the second."""
     abandoned = await client.responses.create(**ask.request, stream=True)
     try:
@@ -75,26 +67,25 @@ async def bare(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str]:
 
 
 async def second(client: AsyncOpenAI, ask: Ask) -> AsyncGenerator[str]:
-    """Each text delta of the answer that is kept."""
+    """Yield each text delta of the answer that is kept."""
     sent, waiting = ask.now(), True
     async with await client.responses.create(**ask.request, stream=True) as stream:
-        async for event in stream:
-            if has_text(event):
-                if waiting:
-                    ask.record("second.first_text", (ask.now() - sent) / 1e6, "ms")
-                waiting = False
-                yield event.delta
+        async for text in text_deltas(stream):
+            if waiting:
+                ask.record("second.first_text", (ask.now() - sent) / 1e6, "ms")
+            waiting = False
+            yield text
 
 
 def check(text: str) -> None:
-    """There is something to read."""
+    """Raise `ValueError` where there is nothing to read."""
     if not text.strip():
         raise ValueError("one of the two answers has no text")
 
 
 @asynccontextmanager
-async def watched(trial: Trial) -> AsyncIterator[None]:
-    """After the trial: which connections it took, and what became of the abandoned answer."""
+async def watch_connections(trial: Trial) -> AsyncIterator[None]:
+    """Record after the trial which connections it took, and what became of the abandoned answer."""
     yield
     requests = {attempt.request: attempt for attempt in trial.attempts}  # of each, the last attempt
     if len(requests) != 2 or any(attempt.connection is None for attempt in requests.values()):
@@ -110,13 +101,15 @@ async def watched(trial: Trial) -> AsyncIterator[None]:
 @hookimpl
 def observe(trial: Trial) -> AbstractAsyncContextManager[None] | None:
     """Watch the connections of these scenarios' trials."""
-    return watched(trial) if trial.scenario in NAMES else None
+    return watch_connections(trial) if trial.scenario in NAMES else None
 
 
 @hookimpl
 def register_scenarios() -> Iterable[Scenario]:
     """Two scenarios: `early_break` and `early_break_bare`."""
-    for name, streamed, how in zip(NAMES, (closed, bare), ("by `async with`", "by a bare `break`"), strict=True):
+    for name, streamed, how in zip(
+        NAMES, (leave_by_context, leave_bare), ("by `async with`", "by a bare `break`"), strict=True
+    ):
         yield Scenario(
             name,
             streamed,

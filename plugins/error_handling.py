@@ -31,6 +31,7 @@ from openai import AsyncOpenAI
 from openai.types.responses import Response
 
 from bench import Ask, Scenario, hookimpl
+from bench.core.streams import Replacement, check_text, join_pieces, text_of
 
 FAULTS = {
     "Describe a lighthouse in a storm.": {"kind": "status", "status": 400},
@@ -59,25 +60,13 @@ EXPECTED = tuple(type_ for type_, _ in RAISED)
 ENDINGS = {"response.completed": "", "response.failed": "failed", "error": "error_event"}
 
 
-class Whole(str):
-    """A piece that takes the place of all pieces before it."""
-
-    __slots__ = ()
-
-
-def assemble(pieces: Sequence[str]) -> str:
-    """The pieces from the last `Whole` on, or all of them."""
-    start = max((number for number, piece in enumerate(pieces) if isinstance(piece, Whole)), default=0)
-    return "".join(pieces[start:])
-
-
-def raised(error: Exception) -> str:
-    """The kind of fault that an exception is."""
+def kind_of_exception(error: Exception) -> str:
+    """Return the kind of fault that an exception is."""
     return next((kind for type_, kind in RAISED if isinstance(error, type_)), "other")
 
 
-def state(response: Any) -> str | None:
-    """The kind of fault that a Response tells of; None if it is a whole answer, or one cut by the asked length."""
+def kind_of_response(response: Any) -> str | None:
+    """Return the kind of fault that a Response tells of; None for a whole answer, or one cut by the asked length."""
     if not isinstance(response, Response):  # the SDK gives the bare text of a body that is not called JSON
         return "malformed"
     if response.status in {None, "completed"}:
@@ -88,14 +77,14 @@ def state(response: Any) -> str | None:
 
 
 def ending(event: Any) -> str | None:
-    """The kind of fault that an event tells of, empty for a good end, None for an event that ends nothing."""
+    """Return the kind of fault that an event tells of, empty for a good end, None for an event that ends nothing."""
     if event.type == "response.incomplete":
-        return state(event.response) or ""
+        return kind_of_response(event.response) or ""
     return ENDINGS.get(event.type)
 
 
-def noted(ask: Ask, kind: str, start: int, seen: int) -> int:
-    """Record what was noticed just now. Returns the time, ns."""
+def record_detection(ask: Ask, kind: str, start: int, seen: int) -> int:
+    """Record what was noticed just now. Return the time, ns."""
     now = ask.now()
     ask.record(f"detected.{kind}", 1, "0 or 1")
     ask.record("detection", (now - start) / 1e6, "ms")
@@ -104,16 +93,16 @@ def noted(ask: Ask, kind: str, start: int, seen: int) -> int:
 
 
 async def fallback(client: AsyncOpenAI, ask: Ask, since: int) -> str:
-    """The whole text by one blocking call; raises if that fails too."""
+    """Return the whole text by one blocking call; raise if that fails too."""
     response: Response = await client.responses.create(**ask.request, stream=False)
-    if kind := state(response):
+    if kind := kind_of_response(response):
         raise RuntimeError(f"the fallback went wrong as well: {kind}")
     ask.record("fallback", (ask.now() - since) / 1e6, "ms")
-    return response.output_text
+    return text_of(response)
 
 
 async def streamed(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str]:
-    """Each text delta, and the whole text once more if anything went wrong."""
+    """Yield each text delta, and the whole text once more if anything went wrong."""
     start, seen, kind = ask.now(), 0, "silent_end"
     try:
         async with await client.responses.create(**ask.request, stream=True) as stream:
@@ -126,29 +115,22 @@ async def streamed(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str]:
                 if kind not in {"", "silent_end"}:
                     break
     except EXPECTED as error:
-        kind = kind and raised(error)  # behind a good end nothing is missing
+        kind = kind and kind_of_exception(error)  # behind a good end nothing is missing
     if kind:
-        yield Whole(await fallback(client, ask, noted(ask, kind, start, seen)))
+        yield Replacement(await fallback(client, ask, record_detection(ask, kind, start, seen)))
 
 
 async def blocking(client: AsyncOpenAI, ask: Ask) -> str:
-    """The whole text, by the second call if anything went wrong with the first."""
+    """Return the whole text, by the second call if anything went wrong with the first."""
     start, response = ask.now(), None
     try:
         response = await client.responses.create(**ask.request, stream=False)
-        kind = state(response)
+        kind = kind_of_response(response)
     except EXPECTED as error:
-        kind = raised(error)
+        kind = kind_of_exception(error)
     if kind or response is None:
-        return await fallback(client, ask, noted(ask, kind or "other", start, 0))
-    text: str = response.output_text
-    return text
-
-
-def check(text: str) -> None:
-    """There is something to read."""
-    if not text.strip():
-        raise ValueError("the answer has no text")
+        return await fallback(client, ask, record_detection(ask, kind or "other", start, 0))
+    return text_of(response)
 
 
 @hookimpl
@@ -160,8 +142,8 @@ def register_scenarios() -> Iterable[Scenario]:
         blocking,
         prompts=PROMPTS,
         tags=("guide", "recovery"),
-        assemble=assemble,
-        check=check,
+        assemble=join_pieces,
+        check=check_text,
         recovers=True,
         requests=2,
         memory=False,

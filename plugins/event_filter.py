@@ -18,9 +18,9 @@ the classes that it does.
 from collections.abc import AsyncIterator, Iterable
 
 from openai import AsyncOpenAI
-from openai.types.responses import Response
 
 from bench import Ask, Scenario, hookimpl
+from bench.core.streams import blocking_text, check_text
 
 PROMPTS = (
     "Describe how bread is baked, from the grain to the table.",
@@ -31,7 +31,7 @@ WANTED = "response.output_text.delta"
 
 
 async def streamed(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str]:
-    """Each text delta, the moment it comes."""
+    """Yield each text delta, the moment it comes."""
     dropped = 0
     async with await client.responses.create(**ask.request, stream=True) as stream:
         async for event in stream:
@@ -42,19 +42,9 @@ async def streamed(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str]:
     ask.record("events_dropped", dropped, "events")
 
 
-async def blocking(client: AsyncOpenAI, ask: Ask) -> str:
-    """The whole text."""
-    response: Response = await client.responses.create(**ask.request, stream=False)
-    return response.output_text
-
-
-def check(text: str) -> None:
-    """There is something to read."""
-    if not text.strip():
-        raise ValueError("the answer has no text")
-
-
 @hookimpl
 def register_scenarios() -> Iterable[Scenario]:
     """One scenario: `event_filter`."""
-    yield Scenario("event_filter", streamed, blocking, prompts=PROMPTS, tags=("guide",), check=check, memory=False)
+    yield Scenario(
+        "event_filter", streamed, blocking_text, prompts=PROMPTS, tags=("guide",), check=check_text, memory=False
+    )

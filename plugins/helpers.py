@@ -66,7 +66,7 @@ class Complaint(str):
 
 
 async def text_streamed(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str]:
-    """Each text delta, and at last the whole text."""
+    """Yield each text delta, and at last the whole text."""
     cut = None
     try:
         async with client.responses.stream(**ask.request) as stream:
@@ -81,13 +81,13 @@ async def text_streamed(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str]:
 
 
 async def text_blocking(client: AsyncOpenAI, ask: Ask) -> str:
-    """The whole text."""
+    """Return the whole text."""
     response: Response = await client.responses.create(**ask.request, stream=False)
     return response.output_text
 
 
 def check_text(text: str) -> None:
-    """The helper could read it, and there is something to read."""
+    """Raise `ValueError` where the helper could not read the stream, or there is nothing to read."""
     if isinstance(text, Complaint):
         raise ValueError(f"responses.stream() could not read the answer: {text}")  # noqa: TRY004
     if not text.strip():
@@ -95,7 +95,7 @@ def check_text(text: str) -> None:
 
 
 async def object_streamed(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str | ProductAnalysis | None]:
-    """The JSON text as it comes, and the object once it is parsed, None if there is none."""
+    """Yield the JSON text as it comes, and the object once it is parsed, None if there is none."""
     found, cut = None, False
     try:
         async with client.responses.stream(**ask.request, text_format=ProductAnalysis) as stream:
@@ -114,13 +114,13 @@ async def object_streamed(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str | 
 
 
 async def object_blocking(client: AsyncOpenAI, ask: Ask) -> ProductAnalysis | None:
-    """The parsed object, None if there is none."""
+    """Return the parsed object, None if there is none."""
     response: ParsedResponse[ProductAnalysis] = await client.responses.parse(**ask.request, text_format=ProductAnalysis)
     return response.output_parsed
 
 
 def check_object(result: Any) -> None:
-    """There is an object; the SDK has validated it."""
+    """Raise `ValueError` where there is no object; the SDK has validated it."""
     if isinstance(result, Complaint):
         raise ValueError(f"responses.stream() could not read the answer: {result}")  # noqa: TRY004
     if not isinstance(result, ProductAnalysis):
@@ -128,12 +128,12 @@ def check_object(result: Any) -> None:
 
 
 def is_object(piece: Any) -> bool:
-    """Is it the parsed object?"""
+    """Return True for the parsed object."""
     return isinstance(piece, ProductAnalysis)
 
 
 def last(pieces: Sequence[Any]) -> Any:
-    """The result of a stream is its last piece."""
+    """Return the last piece, which is the result of a stream."""
     return pieces[-1] if pieces else ""
 
 

@@ -20,10 +20,10 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from openai import AsyncOpenAI
-from openai.types.responses import Response
 from pydantic import BaseModel, Field
 
 from bench import Ask, Scenario, hookimpl
+from bench.core.streams import check_text, text_deltas, text_of
 
 PROMPTS = (
     "Write a very long and detailed history of an imaginary island, chapter after chapter. Do not stop early.",
@@ -39,8 +39,8 @@ class Params(BaseModel):
     tokens: int = Field(default=1000, ge=1, le=200_000, description="Length of the answer, in tokens")
 
 
-def of_length(ask: Ask) -> dict[str, Any]:
-    """The request with the length, in the way that its target understands (`metadata.bench`: the simulator)."""
+def with_length(ask: Ask) -> dict[str, Any]:
+    """Return the request with the length, as its target understands it (`metadata.bench`: the simulator)."""
     tokens = ask.params.tokens
     metadata = ask.request.get("metadata", {})
     if "bench" not in metadata:
@@ -50,23 +50,15 @@ def of_length(ask: Ask) -> dict[str, Any]:
 
 
 async def streamed(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str]:
-    """Each text delta, the moment it comes."""
-    async with await client.responses.create(**of_length(ask), stream=True) as stream:
-        async for event in stream:
-            if event.type == "response.output_text.delta" and event.delta:
-                yield event.delta
+    """Yield each text delta, the moment it comes."""
+    async with await client.responses.create(**with_length(ask), stream=True) as stream:
+        async for text in text_deltas(stream):
+            yield text
 
 
 async def blocking(client: AsyncOpenAI, ask: Ask) -> str:
-    """The whole text."""
-    response: Response = await client.responses.create(**of_length(ask), stream=False)
-    return response.output_text
-
-
-def check(text: str) -> None:
-    """There is something to read."""
-    if not text.strip():
-        raise ValueError("the answer has no text")
+    """Return the whole text."""
+    return text_of(await client.responses.create(**with_length(ask), stream=False))
 
 
 @hookimpl
@@ -80,6 +72,6 @@ def register_scenarios() -> Iterable[Scenario]:
         tags=("sdk",),
         params=Params,
         output_tokens=lambda params: params.tokens,
-        check=check,
+        check=check_text,
         memory=False,
     )

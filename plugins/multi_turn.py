@@ -29,6 +29,7 @@ from openai.types.responses import Response
 from pydantic import BaseModel, Field
 
 from bench import Ask, Scenario, hookimpl
+from bench.core.streams import TextReader, text_of, whole_answer
 
 PROMPTS = (
     "I want to grow tomatoes on a balcony. Where do I start?",
@@ -62,27 +63,19 @@ class Piece(NamedTuple):
 
 
 def resend(ask: Ask, messages: Messages, _last: Response) -> dict[str, Any]:
-    """All messages once more."""
+    """Send all messages once more."""
     return {**ask.request, "input": messages}
 
 
 def refer(ask: Ask, messages: Messages, last: Response) -> dict[str, Any]:
-    """The new message, and the name of the answer that it follows."""
+    """Send the new message, and the name of the answer that it follows."""
     return {**ask.request, "input": messages[-1:], "previous_response_id": last.id}
 
 
-def continued(messages: Messages, answer: str, turn: int) -> Messages:
-    """The conversation with an answer and the user's next message."""
+def with_next_message(messages: Messages, answer: str, turn: int) -> Messages:
+    """Return the conversation with an answer and the user's next message."""
     said = {"role": "assistant", "content": answer}
     return [*messages, said, {"role": "user", "content": FOLLOW_UPS[turn % len(FOLLOW_UPS)]}]
-
-
-def whole(response: Response | None) -> Response:
-    """The response, if it is one to go on with: complete, or cut only by the asked length."""
-    reason = response and response.incomplete_details and response.incomplete_details.reason
-    if response is None or (response.status not in {None, "completed"} and reason != "max_output_tokens"):
-        raise RuntimeError("the turn has no whole answer, so the conversation cannot go on")
-    return response
 
 
 @dataclass(frozen=True)
@@ -92,41 +85,41 @@ class Conversation:
     follow: Follow
 
     async def streamed(self, client: AsyncOpenAI, ask: Ask) -> AsyncIterator[Piece]:
-        """The text of every turn. A turn without text has one empty piece."""
+        """Yield the text of every turn. A turn without text has one empty piece."""
         request, messages, waits = dict(ask.request), list(ask.messages), list[float]()
         for turn in range(ask.params.turns):
-            parts, response, sent = list[str](), None, ask.now()
+            parts, response, reader, sent = list[str](), None, TextReader(), ask.now()
             async with await client.responses.create(**request, stream=True) as stream:
                 async for event in stream:
-                    if event.type == "response.output_text.delta" and event.delta:
+                    if text := reader.feed(event):
                         if not parts:
                             waits.append((ask.now() - sent) / 1e6)
                             ask.record(f"turn{turn + 1}.first_text", waits[-1], "ms")
-                        parts.append(event.delta)
-                        yield Piece(turn, event.delta)
-                    elif event.type in {"response.completed", "response.incomplete"}:
+                        parts.append(text)
+                        yield Piece(turn, text)
+                    if event.type in {"response.completed", "response.incomplete"}:
                         response = event.response
-            last = whole(response)
+            last = whole_answer(response)
             if not parts:
                 yield Piece(turn, "")
-            messages = continued(messages, "".join(parts), turn)
+            messages = with_next_message(messages, "".join(parts), turn)
             request = self.follow(ask, messages, last)
         if len(waits) > 1:
             ask.record("growth", waits[-1] - waits[0], "ms")
 
     async def blocking(self, client: AsyncOpenAI, ask: Ask) -> list[str]:
-        """The answers of all turns."""
+        """Return the answers of all turns."""
         request, messages, answers = dict(ask.request), list(ask.messages), list[str]()
         for turn in range(ask.params.turns):
-            last = whole(await client.responses.create(**request, stream=False))
-            answers.append(last.output_text)
-            messages = continued(messages, answers[-1], turn)
+            last = whole_answer(await client.responses.create(**request, stream=False))
+            answers.append(text_of(last))
+            messages = with_next_message(messages, answers[-1], turn)
             request = self.follow(ask, messages, last)
         return answers
 
 
 def assemble(pieces: Sequence[Piece]) -> list[str]:
-    """The answer of each turn."""
+    """Return the answer of each turn."""
     answers: dict[int, str] = {}
     for turn, text in pieces:
         answers[turn] = answers.get(turn, "") + text
@@ -134,14 +127,14 @@ def assemble(pieces: Sequence[Piece]) -> list[str]:
 
 
 def check(answers: Sequence[str]) -> None:
-    """Every turn has something to read."""
+    """Raise `ValueError` unless every turn has something to read."""
     blank = [str(number) for number, answer in enumerate(answers, 1) if not answer.strip()]
     if blank or not answers:
         raise ValueError(f"no text in turn {', '.join(blank) or '1'}")
 
 
 def scenario(name: str, follow: Follow, about: str, needs: Sequence[str] = ()) -> Scenario:
-    """A conversation that is carried on in this way."""
+    """Return the scenario of a conversation that is carried on in this way."""
     conversation = Conversation(follow)
     return Scenario(
         name,

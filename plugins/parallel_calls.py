@@ -65,7 +65,7 @@ class Calls:
         self._done: list[Call] = []
 
     def feed(self, event: Any) -> Iterator[Call]:
-        """The calls that an event completes: none or one, or all that a server sends only with the whole answer."""
+        """Yield the calls that an event completes: none, one, or all that a server sends only with the whole answer."""
         if event.type == "response.output_item.added" and is_call(event.item):
             self._names[event.output_index] = event.item.name
         elif event.type == "response.function_call_arguments.done" and event.output_index in self._names:
@@ -87,17 +87,17 @@ class Calls:
 
 
 def is_call(item: Any) -> bool:
-    """Is it a function call?"""
+    """Return True for a function call."""
     return bool(item) and item.type == "function_call"
 
 
 def calls_in(items: Any) -> list[Call]:
-    """The calls in an answer's output."""
+    """Return the calls in an answer's output."""
     return [Call(index, item.name, item.arguments) for index, item in enumerate(items or ()) if is_call(item)]
 
 
 async def streamed(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[Call]:
-    """Each call, the moment its arguments are complete."""
+    """Yield each call, the moment its arguments are complete."""
     calls, times = Calls(), list[int]()
     async with await client.responses.create(**ask.request, **TOOLS, stream=True) as stream:
         async for event in stream:
@@ -110,7 +110,7 @@ async def streamed(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[Call]:
 
 
 async def blocking(client: AsyncOpenAI, ask: Ask) -> list[list[str]]:
-    """Name and arguments of each call."""
+    """Return name and arguments of each call."""
     response: Response = await client.responses.create(**ask.request, **TOOLS, stream=False)
     calls = calls_in(response.output)
     ask.record("calls", len(calls), "calls")
@@ -118,12 +118,12 @@ async def blocking(client: AsyncOpenAI, ask: Ask) -> list[list[str]]:
 
 
 def assemble(calls: Sequence[Call]) -> list[list[str]]:
-    """Name and arguments of each call, in the order of the output."""
+    """Return name and arguments of each call, in the order of the output."""
     return [[call.name, call.arguments] for call in sorted(calls, key=lambda call: call.place)]
 
 
 def check(calls: Sequence[Sequence[str]]) -> None:
-    """There are several calls, and the tool can run each of them."""
+    """Raise `ValueError` unless there are several calls, and the tool can run each of them."""
     if len(calls) < 2:
         raise ValueError(f"{len(calls)} function calls in the answer, at least 2 were asked for")
     for name, arguments in calls:

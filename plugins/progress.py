@@ -19,10 +19,10 @@ updates come seldom, at random, or never, and what follows the last one is never
 from collections.abc import AsyncIterator, Iterable
 
 from openai import AsyncOpenAI
-from openai.types.responses import Response
 from pydantic import BaseModel, Field
 
 from bench import Ask, Scenario, hookimpl
+from bench.core.streams import blocking_text, check_text, text_deltas
 
 PROMPTS = (
     "Write a short report on the state of a community garden in spring.",
@@ -47,7 +47,7 @@ class Throttle:
         """Time of the last update in ns; None: there was none."""
 
     def feed(self, text: str, now: int) -> str:
-        """Take in more text; gives what is to be shown now, nothing while it is too early."""
+        """Take in more text; return what is to be shown now, nothing while it is too early."""
         self.held += text
         early = self.last is not None and now - self.last < self.interval_ns
         if early or not self.held.strip():
@@ -56,36 +56,24 @@ class Throttle:
         return self.flush()
 
     def flush(self) -> str:
-        """All that is held, whatever the time."""
+        """Return all that is held, whatever the time."""
         held, self.held = self.held, ""
         return held
 
 
 async def streamed(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str]:
-    """The new text of each update."""
+    """Yield the new text of each update."""
     throttle = Throttle(ask.params.interval_ms * 1e6)
     updates = 0
     async with await client.responses.create(**ask.request, stream=True) as stream:
-        async for event in stream:
-            if event.type == "response.output_text.delta" and (text := throttle.feed(event.delta or "", ask.now())):
+        async for text in text_deltas(stream):
+            if update := throttle.feed(text, ask.now()):
                 updates += 1
-                yield text
+                yield update
     if rest := throttle.flush():
         updates += 1
         yield rest
     ask.record("updates", updates, "updates")
-
-
-async def blocking(client: AsyncOpenAI, ask: Ask) -> str:
-    """The whole text."""
-    response: Response = await client.responses.create(**ask.request, stream=False)
-    return response.output_text
-
-
-def check(text: str) -> None:
-    """There is something to read."""
-    if not text.strip():
-        raise ValueError("the answer has no text")
 
 
 @hookimpl
@@ -94,10 +82,10 @@ def register_scenarios() -> Iterable[Scenario]:
     yield Scenario(
         "progress",
         streamed,
-        blocking,
+        blocking_text,
         prompts=PROMPTS,
         tags=("guide",),
         params=Params,
-        check=check,
+        check=check_text,
         memory=False,
     )

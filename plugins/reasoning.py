@@ -20,9 +20,9 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from openai import AsyncOpenAI
-from openai.types.responses import Response
 
 from bench import Ask, Scenario, hookimpl
+from bench.core.streams import TextReader, check_text, text_of
 
 PROMPTS = (
     "A farmer has 17 sheep. All but 9 run away. How many are left, and why do people get it wrong?",
@@ -34,33 +34,27 @@ DELTAS = {"response.reasoning_summary_text.delta", "response.reasoning_text.delt
 
 
 async def streamed(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str]:
-    """Each delta of the answer's text."""
+    """Yield each delta of the answer's text."""
     start, first, chars, answered = ask.now(), None, 0, False
+    reader = TextReader()
     async with await client.responses.create(**ask.request, **ASKED, stream=True) as stream:
         async for event in stream:
             if event.type in DELTAS and event.delta:
                 first = first or ask.now()
                 chars += len(event.delta)
-            elif event.type == "response.output_text.delta" and event.delta:
+            elif text := reader.feed(event):
                 if first and not answered:
                     ask.record("reasoning.time", (ask.now() - first) / 1e6, "ms")
                 answered = True
-                yield event.delta
+                yield text
     if first:
         ask.record("reasoning.first", (first - start) / 1e6, "ms")
         ask.record("reasoning.chars", chars, "chars")
 
 
 async def blocking(client: AsyncOpenAI, ask: Ask) -> str:
-    """The text of the answer."""
-    response: Response = await client.responses.create(**ask.request, **ASKED, stream=False)
-    return response.output_text
-
-
-def check(text: str) -> None:
-    """There is something to read."""
-    if not text.strip():
-        raise ValueError("the answer has no text")
+    """Return the text of the answer."""
+    return text_of(await client.responses.create(**ask.request, **ASKED, stream=False))
 
 
 @hookimpl
@@ -73,6 +67,6 @@ def register_scenarios() -> Iterable[Scenario]:
         prompts=PROMPTS,
         tags=("reasoning",),
         needs=("reasoning",),
-        check=check,
+        check=check_text,
         memory=False,
     )

@@ -38,6 +38,7 @@ from openai import AsyncOpenAI, AsyncStream
 from openai.types.responses import Response, ResponseStreamEvent
 
 from bench import Ask, Scenario, Trial, hookimpl
+from bench.core.streams import check_text
 
 PROMPTS = (
     "Describe a journey by night train.",
@@ -49,33 +50,33 @@ TRIES = 4
 FIRST_PAUSE_S = 0.25
 
 
-class Broken(Exception):
+class BrokenAnswer(Exception):
     """A stream or an answer that ended, but not as it should; the message says how."""
 
 
-BROKEN = (Broken, openai.APIError, json.JSONDecodeError, UnicodeDecodeError)
+BROKEN = (BrokenAnswer, openai.APIError, json.JSONDecodeError, UnicodeDecodeError)
 """Worth another try, except for an HTTP error: the SDK has tried that again already where it makes sense."""
 
 
-class Again(str):
+class NewStart(str):
     """The first piece of a text that starts again, below what is on the screen."""
 
     __slots__ = ()
 
 
-class Whole(Again):
+class Rewrite(NewStart):
     """A piece that takes the place of all that is on the screen."""
 
     __slots__ = ()
 
 
 def assemble(pieces: Sequence[str]) -> str:
-    """The pieces from the last one on that starts again, or all of them."""
-    start = max((number for number, piece in enumerate(pieces) if isinstance(piece, Again)), default=0)
+    """Join the pieces from the last one on that starts again, or all of them."""
+    start = max((number for number, piece in enumerate(pieces) if isinstance(piece, NewStart)), default=0)
     return "".join(pieces[start:])
 
 
-class Continued:
+class AppendScreen:
     """The text of a try goes on where the one before ended."""
 
     def __init__(self, shown: str) -> None:
@@ -84,30 +85,30 @@ class Continued:
         """Of this try, so far."""
 
     def feed(self, text: str) -> str:
-        """What to show for a delta, perhaps nothing."""
+        """Return what to show for a delta, perhaps nothing."""
         self.text += text
         return text
 
-    def end(self) -> Again | None:
-        """What to show at the end of a whole answer, if anything."""
+    def end(self) -> NewStart | None:
+        """Return what to show at the end of a whole answer, if anything."""
         return None
 
 
-class Repeated(Continued):
+class RepeatScreen(AppendScreen):
     """The text of a try is shown from its beginning."""
 
     def feed(self, text: str) -> str:
-        """The delta, below what was shown."""
+        """Show the delta below what was shown."""
         first = bool(self.shown) and not self.text
         text = super().feed(text)
-        return Again(text) if first else text
+        return NewStart(text) if first else text
 
-    def end(self) -> Again | None:
-        """An empty text, if the whole answer is one: what was shown before is no part of it."""
-        return Again() if self.shown and not self.text else None
+    def end(self) -> NewStart | None:
+        """Return an empty text for an empty answer: what was shown before is no part of it."""
+        return NewStart() if self.shown and not self.text else None
 
 
-class Joined(Continued):
+class JoinScreen(AppendScreen):
     """The text of a try is shown from where it goes beyond the text before, which it replaces if it differs."""
 
     def __init__(self, shown: str) -> None:
@@ -115,18 +116,18 @@ class Joined(Continued):
         self._joined = not shown
 
     def feed(self, text: str) -> str:
-        """What of the delta is new; all of this try's text where it turns out to be another."""
+        """Return what of the delta is new; all of this try's text where it turns out to be another."""
         self.text += text
         if self._joined:
             return text
         if self.shown.startswith(self.text):
             return ""
         self._joined = True
-        return self.text[len(self.shown) :] if self.text.startswith(self.shown) else Whole(self.text)
+        return self.text[len(self.shown) :] if self.text.startswith(self.shown) else Rewrite(self.text)
 
-    def end(self) -> Whole | None:
-        """All of this try's text, if it ended before it had reached the length of the one before."""
-        return None if self._joined or self.text == self.shown else Whole(self.text)
+    def end(self) -> Rewrite | None:
+        """Return all of this try's text, if it ended before it had reached the length of the one before."""
+        return None if self._joined or self.text == self.shown else Rewrite(self.text)
 
 
 class Story:
@@ -148,7 +149,7 @@ class Story:
         self._waited: list[int] = []
 
     def text_in(self, event: Any) -> str:
-        """The new text in an event. Raises `Broken` where it says that the answer failed."""
+        """Return the new text in an event. Raise `BrokenAnswer` where it says that the answer failed."""
         text = (event.delta or "") if event.type == "response.output_text.delta" else ""
         self._chars += len(text)
         if self.id and event.sequence_number is not None and event.sequence_number <= self.number:
@@ -161,24 +162,24 @@ class Story:
             self._note_usage(event.response)
             self.id, self.number = None, -1  # there is nothing to resume
         if event.type in {"error", "response.failed"}:
-            raise Broken(f"the stream ended with {event.type}")
+            raise BrokenAnswer(f"the stream ended with {event.type}")
         return text
 
     def show(self, piece: str) -> str:
         """Note a piece that is shown now."""
-        if isinstance(piece, Again):
-            self._replaced += self._screen if isinstance(piece, Whole) else 0
-            self._screen = 0 if isinstance(piece, Whole) else self._screen
+        if isinstance(piece, NewStart):
+            self._replaced += self._screen if isinstance(piece, Rewrite) else 0
+            self._screen = 0 if isinstance(piece, Rewrite) else self._screen
             self.answer = ""
         self.answer += piece
         self._screen += len(piece)
-        if self._broke_at is not None and (isinstance(piece, Whole) or len(self.answer) > self._seen):
+        if self._broke_at is not None and (isinstance(piece, Rewrite) or len(self.answer) > self._seen):
             self._waited.append(self.ask.now() - self._broke_at)
             self._broke_at = None
         self._seen = max(self._seen, len(self.answer))
         return piece
 
-    def broken(self) -> None:
+    def note_break(self) -> None:
         """Note that a try has just ended badly."""
         self._broke_at = self._broke_at or self.ask.now()
         if self.number < 0:
@@ -188,7 +189,7 @@ class Story:
             self._deltas = 0
 
     def tell(self) -> None:
-        """Record what came of it."""
+        """Record what was received, shown and lost."""
         for name, count in {
             "wasted_chars": self._chars - len(self.answer),
             "duplicated_chars": self._screen - len(self.answer),
@@ -208,7 +209,7 @@ class Story:
 
 
 def pauses(seed: int) -> Iterator[float]:
-    """Seconds to wait before each further try: twice as long each time, up to half of it less by chance."""
+    """Yield the seconds to wait before each further try: twice as long each time, up to half of it less by chance."""
     rng = random.Random(seed)  # noqa: S311  (no secrets)
     for number in range(TRIES - 1):
         yield FIRST_PAUSE_S * 2**number * (0.5 + rng.random() / 2)
@@ -218,28 +219,28 @@ def pauses(seed: int) -> Iterator[float]:
 class Recovery:
     """Both deliveries of one way to recover."""
 
-    screen: type[Continued]
+    screen: type[AppendScreen]
     """How a further try is shown that starts again."""
     resumes: bool = False
 
     async def streamed(self, client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str]:
-        """What is shown, try by try, until an answer is whole or no try is left."""
+        """Yield what is shown, try by try, until an answer is whole or no try is left."""
         story, waits = Story(ask), pauses(ask.seed)
         try:
             while not story.ended:
-                screen = (Continued if story.id else self.screen)(story.answer)
+                screen = (AppendScreen if story.id else self.screen)(story.answer)
                 try:
-                    async with await self._opened(client, ask, story) as stream:
+                    async with await self._open(client, ask, story) as stream:
                         async for event in stream:
                             self._note_id(event, story)
                             if piece := screen.feed(story.text_in(event)):
                                 yield story.show(piece)
                     if not story.ended:
-                        raise Broken("the stream ended without a terminal event")
+                        raise BrokenAnswer("the stream ended without a terminal event")
                 except openai.APIStatusError:
                     raise
                 except BROKEN:
-                    story.broken()
+                    story.note_break()
                     if (pause := next(waits, None)) is None:
                         raise
                     await asyncio.sleep(pause)
@@ -248,7 +249,7 @@ class Recovery:
         finally:
             story.tell()
 
-    async def _opened(self, client: AsyncOpenAI, ask: Ask, story: Story) -> AsyncStream[ResponseStreamEvent]:
+    async def _open(self, client: AsyncOpenAI, ask: Ask, story: Story) -> AsyncStream[ResponseStreamEvent]:
         if story.id is not None:
             return await client.responses.retrieve(story.id, stream=True, starting_after=story.number)
         request: dict[str, Any] = {**ask.request, "background": True} if self.resumes else dict(ask.request)
@@ -260,7 +261,7 @@ class Recovery:
             story.id = event.response.id
 
     async def blocking(self, client: AsyncOpenAI, ask: Ask) -> str:
-        """The whole text of the first try that brings one."""
+        """Return the whole text of the first try that brings one."""
         waits = pauses(ask.seed)
         while True:
             try:
@@ -274,21 +275,15 @@ class Recovery:
 
 
 def text_of(response: Response) -> str:
-    """The text of an answer. Raises `Broken` for a failed one."""
+    """Return the text of an answer. Raise `BrokenAnswer` for a failed one."""
     if response.status == "failed":
-        raise Broken("the response failed")
+        raise BrokenAnswer("the response failed")
     return response.output_text
 
 
-def check(text: str) -> None:
-    """There is something to read."""
-    if not text.strip():
-        raise ValueError("the answer has no text")
-
-
 @asynccontextmanager
-async def counted(trial: Trial) -> AsyncIterator[None]:
-    """After the trial: its attempts, the time between them, and the bytes of those that are no part of the answer."""
+async def count_attempts(trial: Trial) -> AsyncIterator[None]:
+    """Record after the trial its attempts, the time between them, and the bytes that are no part of the answer."""
     yield
     attempts = trial.attempts
     trial.record("recovery.attempts", len(attempts), "attempts")
@@ -302,7 +297,7 @@ async def counted(trial: Trial) -> AsyncIterator[None]:
 @hookimpl
 def observe(trial: Trial) -> AbstractAsyncContextManager[None] | None:
     """Count the attempts of these scenarios' trials."""
-    return counted(trial) if trial.scenario in WAYS else None
+    return count_attempts(trial) if trial.scenario in WAYS else None
 
 
 ABOUT = {
@@ -311,9 +306,9 @@ ABOUT = {
     "recovery_resume": "After a stream broke off: resume it where it ended.",
 }
 WAYS = {
-    "recovery_naive": Recovery(Repeated),
-    "recovery_restart": Recovery(Joined),
-    "recovery_resume": Recovery(Joined, resumes=True),
+    "recovery_naive": Recovery(RepeatScreen),
+    "recovery_restart": Recovery(JoinScreen),
+    "recovery_resume": Recovery(JoinScreen, resumes=True),
 }
 
 
@@ -330,7 +325,7 @@ def register_scenarios() -> Iterable[Scenario]:
             tags=("guide", "recovery"),
             needs=("background",) if way.resumes else (),
             assemble=assemble,
-            check=check,
+            check=check_text,
             sim=SIM,
             recovers=True,
             requests=2,

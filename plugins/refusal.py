@@ -35,7 +35,7 @@ class Refusal(str):
 
 
 async def streamed(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str]:
-    """Each delta of a refusal or of an answer."""
+    """Yield each delta of a refusal or of an answer."""
     refused = False
     async with await client.responses.create(**ask.request, stream=True) as stream:
         async for event in stream:
@@ -48,7 +48,7 @@ async def streamed(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str]:
 
 
 async def blocking(client: AsyncOpenAI, ask: Ask) -> dict[str, Any]:
-    """Whether it was refused, and the text."""
+    """Return whether it was refused, and the text."""
     response: Response = await client.responses.create(**ask.request, stream=False)
     result = assemble(pieces_of(response.output))
     ask.record("refused", result["refused"], "0 or 1")
@@ -56,18 +56,18 @@ async def blocking(client: AsyncOpenAI, ask: Ask) -> dict[str, Any]:
 
 
 def pieces_of(items: Any) -> list[str]:
-    """The texts and refusals in an answer's output."""
+    """Return the texts and refusals in an answer's output."""
     parts = [part for item in items or () if item and item.type == "message" for part in item.content or ()]
     return [Refusal(part.refusal) if part.type == "refusal" else part.text or "" for part in parts]
 
 
 def assemble(pieces: Sequence[str]) -> dict[str, Any]:
-    """Whether there is a refusal among the pieces, and all of their text."""
+    """Return whether there is a refusal among the pieces, and all of their text."""
     return {"refused": any(isinstance(piece, Refusal) for piece in pieces), "text": "".join(pieces)}
 
 
 def check(result: dict[str, Any]) -> None:
-    """There is something to read."""
+    """Raise `ValueError` where there is nothing to read."""
     if not result["text"].strip():
         raise ValueError("there is neither an answer nor a refusal")
 

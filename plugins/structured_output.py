@@ -13,15 +13,14 @@ more than 1 GB/s, and an answer of 8,000 tokens with 2,000 list items costs some
 """
 
 import json
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
-from jiter import from_json
 from openai import AsyncOpenAI
-from openai.types.responses import Response
 from pydantic import BaseModel, ConfigDict
 
 from bench import Ask, Scenario, hookimpl
+from bench.core.streams import FieldReader, TextReader, last_piece, text_of
 
 PROMPTS = (
     "Analyse this product: a solar-powered backpack with a built-in battery for hikers.",
@@ -54,52 +53,16 @@ SCHEMA = {
 FORMAT: dict[str, Any] = {"text": {"format": SCHEMA}}
 
 
-class Partial:
-    """An object whose JSON text is still being written."""
-
-    def __init__(self) -> None:
-        self.text = bytearray()
-        self.fields: Fields = {}
-        """The latest snapshot."""
-
-    def feed(self, delta: str) -> bool:
-        """Take in more text; true when that completed a field or a list item, which is then in `fields`."""
-        self.text += delta.encode("utf-8", "surrogatepass")
-        if '"' not in delta:
-            return False
-        fields = read(bytes(self.text))
-        if finished(fields) <= finished(self.fields):
-            return False
-        self.fields = fields
-        return True
-
-
-def read(text: bytes) -> Fields:
-    """The complete fields and list items of an object's JSON cut anywhere; nothing if it is not an object's JSON."""
-    try:
-        value = from_json(text, partial_mode=True)
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def finished(fields: Fields) -> int:
-    """How many fields and list items there are. A list counts by its items: it is there from its opening bracket on."""
-    return sum(len(value) if isinstance(value, list) else 1 for value in fields.values())
-
-
 async def streamed(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[Fields]:
-    """A snapshot each time a further field or list item is complete, the last one equal to the whole.
+    """Yield a snapshot each time a further field or list item is complete, the last one equal to the whole.
 
     An answer that ends complete but is not JSON raises, as it does in `blocking`. A stream that breaks off has given
     what was complete. From a server that sends no deltas, all is complete as soon as the text stands anywhere.
     """
-    partial, source = Partial(), None
+    texts, partial = TextReader(), FieldReader()
     async with await client.responses.create(**ask.request, **FORMAT, stream=True) as stream:
         async for event in stream:
-            text = text_in(event)
-            source = source or (event.type if text else None)
-            if event.type == source and partial.feed(text):
+            if partial.feed(texts.feed(event)):
                 yield partial.fields
             if event.type == "response.completed":
                 whole = json.loads(partial.text)
@@ -107,36 +70,10 @@ async def streamed(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[Fields]:
                     yield whole
 
 
-def text_in(event: Any) -> str:
-    """The text in an event: a delta, or what repeats the deltas."""
-    if event.type == "response.output_text.delta":
-        return event.delta if isinstance(event.delta, str) else ""
-    if event.type == "response.output_text.done":
-        return event.text or ""
-    if event.type == "response.output_item.done":
-        return text_of([event.item])
-    if event.type in {"response.completed", "response.incomplete"} and event.response:
-        return text_of(event.response.output)
-    return ""
-
-
-def text_of(items: Any) -> str:
-    """All text of an answer's output: the SDK's `output_text`, but where a server sent null there is simply no text."""
-    messages = [item for item in items or () if item and item.type == "message"]
-    parts = [part for message in messages for part in message.content or ()]
-    return "".join(part.text or "" for part in parts if part.type == "output_text")
-
-
 async def blocking(client: AsyncOpenAI, ask: Ask) -> Fields:
-    """The whole object."""
-    response: Response = await client.responses.create(**ask.request, **FORMAT, stream=False)
-    fields: Fields = json.loads(text_of(response.output))
+    """Return the whole object."""
+    fields: Fields = json.loads(text_of(await client.responses.create(**ask.request, **FORMAT, stream=False)))
     return fields
-
-
-def last(snapshots: Sequence[Fields]) -> Fields:
-    """The result of a stream: its last snapshot."""
-    return snapshots[-1] if snapshots else {}
 
 
 @hookimpl
@@ -149,6 +86,6 @@ def register_scenarios() -> Iterable[Scenario]:
         prompts=PROMPTS,
         tags=("core",),
         needs=("json_schema",),
-        assemble=last,
+        assemble=last_piece,
         check=ProductAnalysis.model_validate,
     )

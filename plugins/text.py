@@ -22,7 +22,7 @@ PROMPTS = (
 
 
 async def streamed(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str]:
-    """Each text delta, the moment it comes. From a server that sends none, the text as soon as it stands anywhere."""
+    """Yield each text delta, the moment it comes; where a server sends none, the text as soon as it stands anywhere."""
     source = None
     async with await client.responses.create(**ask.request, stream=True) as stream:
         async for event in stream:
@@ -35,7 +35,7 @@ async def streamed(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str]:
 
 
 def whole_text(event: Any) -> str:
-    """The text in an event that repeats what deltas said, or would have said."""
+    """Return the text in an event that repeats what deltas said, or would have said."""
     if event.type == "response.output_text.done":
         return event.text or ""
     if event.type == "response.output_item.done":
@@ -46,20 +46,20 @@ def whole_text(event: Any) -> str:
 
 
 def text_of(items: Any) -> str:
-    """All text of an answer's output: the SDK's `output_text`, but where a server sent null there is simply no text."""
+    """Return all text of an answer's output: the SDK's `output_text`, but empty where a server sent null."""
     messages = [item for item in items or () if item and item.type == "message"]
     parts = [part for message in messages for part in message.content or ()]
     return "".join(part.text or "" for part in parts if part.type == "output_text")
 
 
 async def blocking(client: AsyncOpenAI, ask: Ask) -> str:
-    """The whole text."""
+    """Return the whole text."""
     response: Response = await client.responses.create(**ask.request, stream=False)
     return text_of(response.output)
 
 
 def check(text: str) -> None:
-    """There is something to read."""
+    """Raise `ValueError` where there is nothing to read."""
     if not text.strip():
         raise ValueError("the answer has no text")
 

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from openai import OpenAI
 
 from bench import Ask, Scenario, hookimpl
+from bench.core.streams import check_text, text_deltas, text_of
 
 PROMPTS = (
     "Explain to a new colleague what a streaming API is and when to use one.",
@@ -26,26 +27,17 @@ PROMPTS = (
 
 
 def streamed(client: OpenAI, ask: Ask) -> Iterator[str]:
-    """Each text delta, the moment it comes."""
+    """Yield each text delta, the moment it comes."""
     with client.responses.create(**ask.request, stream=True) as stream:
-        for event in stream:
-            if event.type == "response.output_text.delta":
-                yield event.delta
+        yield from text_deltas(stream)
 
 
 def blocking(client: OpenAI, ask: Ask) -> str:
-    """The whole text."""
-    text: str = client.responses.create(**ask.request, stream=False).output_text
-    return text
-
-
-def check(text: str) -> None:
-    """There is something to read."""
-    if not text.strip():
-        raise ValueError("the answer has no text")
+    """Return the whole text."""
+    return text_of(client.responses.create(**ask.request, stream=False))
 
 
 @hookimpl
 def register_scenarios() -> Iterable[Scenario]:
     """One scenario: `text_sync`."""
-    yield Scenario("text_sync", streamed, blocking, prompts=PROMPTS, tags=("sdk",), check=check)
+    yield Scenario("text_sync", streamed, blocking, prompts=PROMPTS, tags=("sdk",), check=check_text)

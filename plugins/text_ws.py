@@ -16,40 +16,31 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from openai import AsyncOpenAI
-from openai.types.responses import Response
 
 from bench import Ask, Scenario, hookimpl
+from bench.core.streams import TextReader, blocking_text, check_text
 
 LAST = {"response.completed", "response.failed", "response.incomplete", "error"}
 
 
 async def streamed(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str]:
-    """Each text delta, the moment it comes, until the event that ends the answer."""
+    """Yield each text delta, the moment it comes, until the event that ends the answer."""
     fields = dict(ask.request)
     extra = fields.pop("extra_body", {})  # further fields of the target; `connection.response.create` takes known ones
     create: Any = {"type": "response.create", **fields, **extra}
+    reader = TextReader()
     async with client.responses.connect() as connection:
         await connection.send(create)
         async for event in connection:
-            if event.type == "response.output_text.delta" and event.delta:
-                yield event.delta
+            if text := reader.feed(event):
+                yield text
             if event.type in LAST:
                 break
-
-
-async def blocking(client: AsyncOpenAI, ask: Ask) -> str:
-    """The whole text."""
-    response: Response = await client.responses.create(**ask.request, stream=False)
-    return response.output_text
-
-
-def check(text: str) -> None:
-    """There is something to read."""
-    if not text.strip():
-        raise ValueError("the answer has no text")
 
 
 @hookimpl
 def register_scenarios() -> Iterable[Scenario]:
     """One scenario: `text_ws`."""
-    yield Scenario("text_ws", streamed, blocking, tags=("sdk",), needs=("websocket",), check=check, memory=False)
+    yield Scenario(
+        "text_ws", streamed, blocking_text, tags=("sdk",), needs=("websocket",), check=check_text, memory=False
+    )

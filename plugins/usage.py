@@ -37,7 +37,7 @@ Usage = dict[str, int]
 
 
 async def streamed(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str | Usage]:
-    """Each text delta, and at last the usage."""
+    """Yield each text delta, and at last the usage."""
     deltas, found = 0, None
     async with await client.responses.create(**ask.request, stream=True) as stream:
         async for event in stream:
@@ -47,17 +47,17 @@ async def streamed(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str | Usage]:
             elif event.type in {"response.completed", "response.incomplete"}:
                 found = event.response and event.response.usage
     ask.record("output_events", deltas, "events")
-    yield noted(ask, found)
+    yield record_usage(ask, found)
 
 
 async def blocking(client: AsyncOpenAI, ask: Ask) -> Usage:
-    """The usage."""
+    """Return the usage."""
     response = await client.responses.create(**ask.request, stream=False)
-    return noted(ask, response.usage)
+    return record_usage(ask, response.usage)
 
 
-def noted(ask: Ask, found: ResponseUsage | None) -> Usage:
-    """The counts as a plain value, recorded; empty if the server does not tell all of them."""
+def record_usage(ask: Ask, found: ResponseUsage | None) -> Usage:
+    """Record the counts and return them as a plain value; empty if the server does not tell all of them."""
     told = {kind: getattr(found, f"{kind}_tokens", None) for kind in ("input", "output", "total")}
     counts = {kind: count for kind, count in told.items() if isinstance(count, int)}
     if len(counts) < len(told):
@@ -68,12 +68,12 @@ def noted(ask: Ask, found: ResponseUsage | None) -> Usage:
 
 
 def last(pieces: Sequence[Any]) -> Any:
-    """The usage stands at the end."""
+    """Return the last piece, which is the usage."""
     return pieces[-1]
 
 
 def check(usage: Usage) -> None:
-    """The counts are there, and add up."""
+    """Raise `ValueError` unless the counts are there, and add up."""
     if not usage or not usage["output"]:
         raise ValueError("the answer tells no usage" if not usage else "the usage says 0 output tokens")
     if usage["input"] + usage["output"] != usage["total"]:
@@ -81,8 +81,8 @@ def check(usage: Usage) -> None:
 
 
 @asynccontextmanager
-async def counted(trial: Trial) -> AsyncIterator[None]:
-    """After the trial: how many requests it was, and what is left of the rate limit."""
+async def count_requests(trial: Trial) -> AsyncIterator[None]:
+    """Record after the trial how many requests it was, and what is left of the rate limit."""
     yield
     trial.record("requests", len({attempt.request for attempt in trial.attempts}), "requests")
     headers = trial.attempts[-1].headers if trial.attempts else {}
@@ -95,7 +95,7 @@ async def counted(trial: Trial) -> AsyncIterator[None]:
 @hookimpl
 def observe(trial: Trial) -> AbstractAsyncContextManager[None] | None:
     """Count the requests of this scenario's trials."""
-    return counted(trial) if trial.scenario == NAME else None
+    return count_requests(trial) if trial.scenario == NAME else None
 
 
 @hookimpl

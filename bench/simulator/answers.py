@@ -38,7 +38,7 @@ _ANY_OBJECT = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class AnswerPart:
     """One output item, token by token."""
 
     kind: ItemType
@@ -49,27 +49,27 @@ class Part:
 
     @property
     def text(self) -> str:
-        """All of it."""
+        """The whole text of the item."""
         return "".join(self.tokens)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class SimulatedAnswer:
     """All output items, and how they end."""
 
-    parts: Sequence[Part]
+    parts: Sequence[AnswerPart]
     end: End = "completed"
     interleaved: bool = False
     """The items' deltas take turns."""
 
     @property
     def tokens(self) -> int:
-        """Length of all of it, reasoning too."""
+        """Length of all items in tokens, reasoning included."""
         return sum(len(part.tokens) for part in self.parts)
 
     @property
     def reasoning_tokens(self) -> int:
-        """Length of the reasoning in it."""
+        """Length of the reasoning items in tokens."""
         return sum(len(part.tokens) for part in self.parts if part.kind in {"reasoning", "reasoning_summary"})
 
     @property
@@ -101,8 +101,8 @@ class Answer:
 
 def answer_to(
     request: ResponsesRequest, *, control: Control, turn: Turn | None, seed: int, default_tokens: int
-) -> Answer:
-    """The answer to a request: what the script's turn says, else made up; at most `max_output_tokens` of it.
+) -> SimulatedAnswer:
+    """Return the answer to a request: what the script's turn says, else made up; at most `max_output_tokens`.
 
     `control.tokens` is the exact length of a made-up text; its natural length is `default_tokens`, that of structured
     output the same or what the schema needs at least, that of a function call what its arguments take. Raises
@@ -110,14 +110,14 @@ def answer_to(
     """
     maker = _Maker(request, control.tokens, default_tokens, random_source("answer", request, seed))
     turn = turn or Turn()
-    parts = [maker.scripted(item) for item in turn.items] or maker.natural()
-    answer = Answer(parts=parts, end=turn.end, interleaved=turn.interleaved)
+    parts = [maker.part_for(item) for item in turn.items] or maker.natural()
+    answer = SimulatedAnswer(parts=parts, end=turn.end, interleaved=turn.interleaved)
     limit = request.max_output_tokens or math.inf
-    return answer if answer.tokens <= limit else shortened(answer, int(limit), "incomplete:max_output_tokens")
+    return answer if answer.tokens <= limit else cut_short(answer, int(limit), "incomplete:max_output_tokens")
 
 
-def shortened(answer: Answer, tokens: int, end: End) -> Answer:
-    """The first tokens of it, at least one, and why there are no more."""
+def cut_short(answer: SimulatedAnswer, tokens: int, end: End) -> SimulatedAnswer:
+    """Cut an answer to its first tokens, at least one; `end` says why there are no more."""
     left, parts = tokens, []
     for part in answer.parts:
         if left:
@@ -127,7 +127,7 @@ def shortened(answer: Answer, tokens: int, end: End) -> Answer:
 
 
 def random_source(use: str, request: ResponsesRequest, seed: int) -> random.Random:
-    """A random source that depends on the question, the model and the seed, and not on ids, nonce or delivery."""
+    """Return a random source that depends on question, model and seed, and not on ids, nonce or delivery."""
     question = [
         use,
         request.model,
@@ -143,7 +143,7 @@ def random_source(use: str, request: ResponsesRequest, seed: int) -> random.Rand
 
 
 def input_tokens(request: ResponsesRequest) -> int:
-    """A quarter of the characters of instructions, messages, calls and their results, rounded up; nonces count."""
+    """Count input tokens: a quarter of the characters of instructions and conversation, rounded up; nonces count."""
     chars = len(request.instructions or "") + sum(len(item.text) for item in request.input)
     return math.ceil(chars / _CHARS_PER_TOKEN)
 
@@ -157,10 +157,12 @@ class _Maker:
     default_tokens: int
     rng: random.Random
 
-    def natural(self) -> list[Part]:
-        """What a model might say: a call where there are tools, else a text, behind a summary if one is asked for."""
+    def natural(self) -> list[AnswerPart]:
+        """Make what a model might say: a call where there are tools, else a text; before it the summary asked for."""
         request = self.request
-        reasoning = [self._text("reasoning_summary", self._some)] if (request.reasoning or {}).get("summary") else []
+        reasoning = (
+            [self._text("reasoning_summary", self._side_length)] if (request.reasoning or {}).get("summary") else []
+        )
         may_talk = request.tool_choice == "auto" and waits_for_text(request.input)
         if request.tools and request.tool_choice != "none" and not may_talk:
             forced = request.function
@@ -168,54 +170,54 @@ class _Maker:
             return [*reasoning, self._call(tool, self.tokens)]
         return [*reasoning, self._message(None)]
 
-    def scripted(self, item: Item) -> Part:
-        """The part that an item of a script describes."""
+    def part_for(self, item: Item) -> AnswerPart:
+        """Make the part that an item of a script describes."""
         if item.type == "function_call":
             return self._scripted_call(item)
         if item.text is not None:
-            return Part(kind=item.type, tokens=_WORD.findall(item.text) or [""])
+            return AnswerPart(kind=item.type, tokens=_WORD.findall(item.text) or [""])
         if item.type == "message":
             return self._message(item.tokens)
-        return self._text(item.type, item.tokens or self._some)
+        return self._text(item.type, item.tokens or self._side_length)
 
     @property
-    def _some(self) -> int:
-        """Length of what stands beside the answer proper."""
+    def _side_length(self) -> int:
+        """Length of reasoning, which stands beside the answer proper, in tokens."""
         return max(1, self.default_tokens // 2)
 
-    def _text(self, kind: ItemType, tokens: int) -> Part:
-        return Part(kind=kind, tokens=text_tokens(tokens, self.rng))
+    def _text(self, kind: ItemType, tokens: int) -> AnswerPart:
+        return AnswerPart(kind=kind, tokens=text_tokens(tokens, self.rng))
 
-    def _message(self, tokens: int | None) -> Part:
+    def _message(self, tokens: int | None) -> AnswerPart:
         length = tokens or self.tokens or self.default_tokens
-        return self._text("message", length) if self.request.text.format.type == "text" else self._structured(length)
+        return self._text("message", length) if self.request.text.format.type == "text" else self._make_json(length)
 
-    def _structured(self, tokens: int) -> Part:
+    def _make_json(self, tokens: int) -> AnswerPart:
         asked = self.request.text.format
         try:
             text = padded_json(asked.json_schema or _ANY_OBJECT, tokens * _CHARS_PER_TOKEN, self.rng)
         except SchemaError as error:
             raise invalid_schema(f"response_format '{asked.name}'", error, "text.format.schema") from error
-        return Part(kind="message", tokens=_slices(text))
+        return AnswerPart(kind="message", tokens=_slices(text))
 
-    def _scripted_call(self, item: Item) -> Part:
+    def _scripted_call(self, item: Item) -> AnswerPart:
         tool = _tool_named(self.request.tools, item.name)
         if item.arguments is None:
             return self._call(tool, item.tokens)
-        return Part(kind="function_call", tokens=_slices(_as_json(item.arguments)), name=tool.name)
+        return AnswerPart(kind="function_call", tokens=_slices(_as_json(item.arguments)), name=tool.name)
 
-    def _call(self, tool: FunctionTool, tokens: int | None) -> Part:
+    def _call(self, tool: FunctionTool, tokens: int | None) -> AnswerPart:
         schema = tool.parameters or {"type": "object"}
         try:
             chars = tokens and tokens * _CHARS_PER_TOKEN
             text = padded_json(schema, chars, self.rng) if chars else natural_json(schema, self.rng)
         except SchemaError as error:
             raise invalid_schema(f"function '{tool.name}'", error, "tools") from error
-        return Part(kind="function_call", tokens=_slices(text), name=tool.name)
+        return AnswerPart(kind="function_call", tokens=_slices(text), name=tool.name)
 
 
 def _tool_named(tools: Sequence[FunctionTool], name: str | None) -> FunctionTool:
-    """The tool that a script calls; the first one if it names none."""
+    """Return the tool that a script calls; the first one if it names none."""
     found = next((tool for tool in tools if name in {None, tool.name}), None)
     if found is None:
         wanted = f"the function '{name}'" if name else "a function"

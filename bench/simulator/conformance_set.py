@@ -50,7 +50,7 @@ class Truth(_Model):
         return min(self.tokens_at, default=None)
 
 
-class Stream(_Model):
+class ConformanceStream(_Model):
     """One stream: what is sent, and what is true of it."""
 
     api: Api
@@ -67,29 +67,31 @@ class Stream(_Model):
         return f"{self.api}/{self.name}"
 
 
-def load() -> Mapping[str, Stream]:
-    """All streams by model; those of Responses first, each API's by name."""
+def load() -> Mapping[str, ConformanceStream]:
+    """Load all streams by model; those of Responses first, each API's by name."""
     streams = [_read(api, path) for api in ("responses", "chat") for path in sorted((FOLDER / api).glob("*.json"))]
     return {stream.model: stream for stream in streams}
 
 
-def _read(api: str, path: Path) -> Stream:
-    return Stream.model_validate({**json.loads(path.read_text("utf-8")), "api": api, "name": path.stem})
+def _read(api: str, path: Path) -> ConformanceStream:
+    return ConformanceStream.model_validate({**json.loads(path.read_text("utf-8")), "api": api, "name": path.stem})
 
 
 def conformance_scripts() -> Mapping[str, Sequence[Turn]]:
-    """What a simulator that offers them answers, by model."""
+    """Return the script with which a simulator offers the conformance streams, by model."""
     return {model: [stream.turn] for model, stream in load().items()}
 
 
-def choose(streams: Mapping[str, Stream], names: Sequence[str]) -> list[Stream]:
-    """The named ones, all if none is named. A name may be that of a model, of a stream in both APIs, or a pattern
-    with `*`. Raises `BenchError` for one that fits nothing."""
+def choose(streams: Mapping[str, ConformanceStream], names: Sequence[str]) -> list[ConformanceStream]:
+    """Return the streams of these names, all if none is named. Raise `BenchError` for a name that fits nothing.
+
+    A name may be that of a model, of a stream in both APIs, or a pattern with `*`.
+    """
     chosen = [model for name in names for model in _fitting(streams, name)] if names else list(streams)
     return [streams[model] for model in dict.fromkeys(chosen)]
 
 
-def _fitting(streams: Mapping[str, Stream], name: str) -> list[str]:
+def _fitting(streams: Mapping[str, ConformanceStream], name: str) -> list[str]:
     found = [model for model, stream in streams.items() if fnmatchcase(model, name) or fnmatchcase(stream.name, name)]
     if not found:
         known = [*streams, *(stream.name for stream in streams.values())]

@@ -49,7 +49,7 @@ class Control(BaseModel):
 
 
 def read_control(metadata: Mapping[str, str]) -> Control:
-    """The control field of a request; an empty one if there is none. Raises `ApiError` naming what is allowed."""
+    """Read the control field of a request; an empty one if there is none. Raise `ApiError` naming what is allowed."""
     if FIELD not in metadata:
         return Control()
     try:
@@ -63,7 +63,7 @@ def read_control(metadata: Mapping[str, str]) -> Control:
 
 
 def chances_of(control: Control) -> tuple[Chance, ...]:
-    """The faults that the control field asks for."""
+    """Return the faults that the control field asks for."""
     try:
         return parse_chances(control.faults or ())
     except BenchError as error:
@@ -71,7 +71,7 @@ def chances_of(control: Control) -> tuple[Chance, ...]:
 
 
 def profile_of(control: Control, default: str) -> Profile:
-    """The named profile (or the server's default) with everything that the control field sets itself."""
+    """Return the named profile (or the server's default) with everything that the control field sets itself."""
     try:
         profile = find_profile(control.profile or default)
     except BenchError as error:

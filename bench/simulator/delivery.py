@@ -12,7 +12,7 @@ from typing import Any
 from starlette.types import Receive, Scope, Send
 
 from bench.simulator.pacing import sleep_until
-from bench.simulator.truth import Sent, TruthLog
+from bench.simulator.truth import SentResponse, TruthLog
 
 Frame = tuple[int, str, bytes]
 """Nanoseconds after the request was received, event type, bytes."""
@@ -25,7 +25,7 @@ _FRAMES_IN_A_ROW = 32
 
 
 @dataclass(frozen=True, kw_only=True)
-class Head:
+class ResponseHead:
     """Status and headers of a response."""
 
     status: int = 200
@@ -34,7 +34,7 @@ class Head:
     """When the headers of a stream leave: ns after the request was received."""
 
     def start(self, own: Sequence[tuple[bytes, bytes]]) -> dict[str, Any]:
-        """The ASGI message; `headers` stand in place of those of `own` that have the same name."""
+        """Build the ASGI message; `headers` stand in place of those of `own` that have the same name."""
         names = {name for name, _ in self.headers}
         headers = [*(pair for pair in own if pair[0] not in names), *self.headers]
         return {"type": "http.response.start", "status": self.status, "headers": headers}
@@ -47,7 +47,13 @@ class EventStream:
     """
 
     def __init__(
-        self, frames: Iterable[Frame], sent: Sent, log: TruthLog, *, head: Head = Head(), cut: bool = False
+        self,
+        frames: Iterable[Frame],
+        sent: SentResponse,
+        log: TruthLog,
+        *,
+        head: ResponseHead = ResponseHead(),
+        cut: bool = False,
     ) -> None:
         self._frames, self._sent, self._log, self._head, self._cut = frames, sent, log, head, cut
 
@@ -78,10 +84,10 @@ class WholeBody:
         self,
         due: int,
         render: Callable[[], bytes],
-        sent: Sent,
+        sent: SentResponse,
         log: TruthLog,
         *,
-        head: Head = Head(),
+        head: ResponseHead = ResponseHead(),
         cut: bool = False,
     ) -> None:
         self._due, self._render, self._sent, self._log, self._head, self._cut = due, render, sent, log, head, cut
@@ -100,7 +106,7 @@ class WholeBody:
 class NoAnswer:
     """Nothing, not even headers, until the client goes."""
 
-    def __init__(self, sent: Sent, log: TruthLog) -> None:
+    def __init__(self, sent: SentResponse, log: TruthLog) -> None:
         self._sent, self._log = sent, log
 
     async def __call__(self, scope: Scope, receive: Receive, _send: Send) -> None:
@@ -109,7 +115,7 @@ class NoAnswer:
 
 
 @asynccontextmanager
-async def _delivering(scope: Scope, receive: Receive, sent: Sent, log: TruthLog) -> AsyncIterator[None]:
+async def _delivering(scope: Scope, receive: Receive, sent: SentResponse, log: TruthLog) -> AsyncIterator[None]:
     """Break the body off as soon as the client is gone, and log what was sent, however it ends."""
     log.begin(sent, scope)
     with suppress(TimeoutError):
@@ -122,7 +128,7 @@ async def _delivering(scope: Scope, receive: Receive, sent: Sent, log: TruthLog)
                 log.write(sent)
 
 
-async def _expire_when_gone(receive: Receive, deadline: asyncio.Timeout, sent: Sent) -> None:
+async def _expire_when_gone(receive: Receive, deadline: asyncio.Timeout, sent: SentResponse) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
     sent.gone = time.perf_counter_ns()

@@ -20,8 +20,8 @@ def error_body(status: int, message: str, *, param: str | None = None, code: str
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
-def unsupported(what: str, param: str) -> ApiError:
-    """Valid at OpenAI, but nothing that this server does."""
+def not_supported(what: str, param: str) -> ApiError:
+    """Return the 400 for what is valid at OpenAI, but nothing that this server does."""
     return ApiError(400, f"The simulator does not do {what}.", param=param, code="unsupported_by_simulator")
 
 

@@ -32,7 +32,7 @@ class Chance:
 
 
 def parse_chances(texts: Iterable[str]) -> tuple[Chance, ...]:
-    """The values of `--fault`, each as `KIND[:VALUE]=PROBABILITY`. Raises `BenchError` for what is wrong with one.
+    """Parse the values of `--fault`, each `KIND[:VALUE]=PROBABILITY`. Raise `BenchError` for what is wrong with one.
 
     KIND is a kind of `script.Fault` or an HTTP status. VALUE is ms for `stall` and `slow_headers`, the seconds of
     Retry-After for a status, else the share of the answer that is sent before.
@@ -83,7 +83,7 @@ def _fault(text: str, kind: str, value: float | None) -> Fault:
 
 
 def _field(kind: str) -> str:
-    """What the value of this kind is."""
+    """Say what the value of this kind is."""
     return "retry_after_s" if kind.isdecimal() else "ms" if kind in _OF_MS else "after"
 
 
@@ -99,7 +99,7 @@ class Attempts:
         self._counts: OrderedDict[str, int] = OrderedDict()
 
     def count(self, key: str) -> int:
-        """Number of this attempt, from 0."""
+        """Count an attempt. Return its number, from 0."""
         number = self._counts.pop(key, 0)
         self._counts[key] = number + 1
         while len(self._counts) > _REMEMBERED:
@@ -108,12 +108,12 @@ class Attempts:
 
 
 def nonce_in(texts: Iterable[str]) -> str | None:
-    """The first nonce that stands in front of a message, or there behind a shared prefix: 16 digits in brackets."""
+    """Return the first nonce in front of a message, or there behind a shared prefix: 16 digits in brackets."""
     return next((found[0].strip() for text in texts if (found := NONCE_PATTERN.search(text))), None)
 
 
 def attempt_key(texts: Iterable[str], question: Callable[[], str], turn: int) -> str:
-    """What attempts at the same thing share: the trial's nonce and the number of the answer in the conversation.
+    """Return what attempts at the same answer share: the trial's nonce and the answer's number in the conversation.
 
     A conversation without a nonce is known by `question`.
     """
@@ -121,7 +121,7 @@ def attempt_key(texts: Iterable[str], question: Callable[[], str], turn: int) ->
 
 
 def fault_of(turn: Turn | None, chances: Sequence[Chance], *, seed: int, key: str, attempt: int) -> Fault | None:
-    """What happens to this attempt: what the script of its turn says, or a seeded draw; None: nothing.
+    """Return the fault of this attempt: what the script of its turn says, or a seeded draw; None if there is none.
 
     Nothing ever happens to a stream that a script writes: it is delivered as it is.
     """

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 import orjson
 
 from bench.core.script import Fault, Turn, Write
-from bench.simulator.delivery import EventStream, Frame, Head, NoAnswer, WholeBody
+from bench.simulator.delivery import EventStream, Frame, NoAnswer, ResponseHead, WholeBody
 from bench.simulator.errors import ApiError, error_body
-from bench.simulator.truth import Sent, TruthLog
+from bench.simulator.truth import SentResponse, TruthLog
 
 _NS_PER_MS = 1_000_000
 _PING_NS = 50 * _NS_PER_MS
@@ -23,35 +23,37 @@ class Renderer(Protocol):
     """An answer in the words of one API: when all is well, and when it is not."""
 
     def frames(self, schedule: Iterable[tuple[int, int]]) -> Iterator[Frame]:
-        """The stream; `schedule` gives (tokens, ns) of every delta event."""
+        """Yield the frames of the stream; `schedule` gives (tokens, ns) of every delta event."""
 
     def body(self) -> dict[str, Any]:
-        """The whole answer."""
+        """Return the body of the whole answer."""
 
     def is_delta(self, frame: Frame) -> bool:
-        """Does this frame of the stream bring a piece of the answer?"""
+        """Return True if this frame of the stream brings a piece of the answer."""
 
     def failure(self, kind: str, number: int) -> tuple[str, bytes]:
         """(type, bytes) of the frame that ends a stream of `number` frames as `error`, `error_nested` or `failed`."""
 
     def failed_body(self) -> dict[str, Any]:
-        """The blocking counterpart of all three, with HTTP status 200."""
+        """Return the blocking counterpart of all three, with HTTP status 200."""
 
 
 def stream_with(
-    fault: Fault | None, frames: Iterable[Frame], reply: Renderer, sent: Sent, log: TruthLog
+    fault: Fault | None, frames: Iterable[Frame], reply: Renderer, sent: SentResponse, log: TruthLog
 ) -> EventStream | WholeBody:
-    """The stream of these frames, and what goes wrong with it. `incomplete` is a matter of the answer, not of these."""
+    """Return the stream of these frames with its fault. `incomplete` is a fault of the answer, not of its frames."""
     if fault is None:
         return EventStream(frames, sent, log)
     if fault.kind == "status":
         return _refusal(fault, sent, log)
-    head = Head(due=int(fault.ms * _NS_PER_MS) if fault.kind == "slow_headers" else 0)
-    return EventStream(broken(fault, frames, reply), sent, log, head=head, cut=fault.kind == "cut")
+    head = ResponseHead(due=int(fault.ms * _NS_PER_MS) if fault.kind == "slow_headers" else 0)
+    return EventStream(break_stream(fault, frames, reply), sent, log, head=head, cut=fault.kind == "cut")
 
 
-def body_with(fault: Fault | None, due: int, reply: Renderer, sent: Sent, log: TruthLog) -> WholeBody | NoAnswer:
-    """The blocking answer, due at that time, and what goes wrong with it."""
+def body_with(
+    fault: Fault | None, due: int, reply: Renderer, sent: SentResponse, log: TruthLog
+) -> WholeBody | NoAnswer:
+    """Return the blocking answer, due at `due` ns, with its fault."""
     if fault is None:
         return WholeBody(due, lambda: orjson.dumps(reply.body()), sent, log)
     if fault.kind == "status":
@@ -62,16 +64,16 @@ def body_with(fault: Fault | None, due: int, reply: Renderer, sent: Sent, log: T
     return WholeBody(due + late, lambda: broken_body(fault, reply), sent, log, cut=fault.kind == "cut")
 
 
-def _refusal(fault: Fault, sent: Sent, log: TruthLog) -> WholeBody:
-    """An HTTP error in OpenAI's shape."""
+def _refusal(fault: Fault, sent: SentResponse, log: TruthLog) -> WholeBody:
+    """Return an HTTP error in OpenAI's shape."""
     message = f"HTTP {fault.status} was asked of the simulator."
     body = orjson.dumps(error_body(fault.status, message, code=_CODES.get(fault.status)))
     again = [] if fault.retry_after_s is None else [(b"retry-after", f"{fault.retry_after_s:.15g}".encode())]
-    return WholeBody(0, lambda: body, sent, log, head=Head(status=fault.status, headers=again))
+    return WholeBody(0, lambda: body, sent, log, head=ResponseHead(status=fault.status, headers=again))
 
 
-def broken(fault: Fault, frames: Iterable[Frame], reply: Renderer) -> Iterable[Frame]:
-    """The frames of a stream in which this goes wrong."""
+def break_stream(fault: Fault, frames: Iterable[Frame], reply: Renderer) -> Iterable[Frame]:
+    """Yield the frames of a stream with this fault."""
     if fault.kind == "incomplete":
         return frames
     if fault.kind == "pings":
@@ -86,7 +88,7 @@ def broken(fault: Fault, frames: Iterable[Frame], reply: Renderer) -> Iterable[F
 
 
 def _place(deltas: Sequence[int], share: float) -> int:
-    """How many frames go before: up to that share of the deltas; where that is none, all up to the first delta."""
+    """Count the frames before the fault: up to that share of the deltas, at least to the first one."""
     number = round(share * len(deltas))
     if number:
         return deltas[number - 1] + 1
@@ -98,7 +100,7 @@ def _later(frames: Iterable[Frame], late: int) -> list[Frame]:
 
 
 def _last_words(fault: Fault, reply: Renderer, before: Sequence[Frame]) -> Iterator[Frame]:
-    """The frame that is wrong; none where the stream is only broken off."""
+    """Return the frame that is wrong; none where the stream is only broken off."""
     due = before[-1][0] if before else 0
     if fault.kind == "malformed":
         yield due, "malformed", b'data: {"type":\n\n'
@@ -107,21 +109,23 @@ def _last_words(fault: Fault, reply: Renderer, before: Sequence[Frame]) -> Itera
 
 
 def broken_body(fault: Fault, reply: Renderer) -> bytes:
-    """The blocking body in which this goes wrong; one that is cut is whole here."""
+    """Return the blocking body with this fault; one that is cut is whole here."""
     if fault.kind == "silent_end":
         return b""
     body = orjson.dumps(reply.failed_body() if fault.kind in _IN_BAND else reply.body())
     return body[: len(body) // 2] if fault.kind == "malformed" else body
 
 
-def written(turn: Turn, stream: bool | None, sent: Sent, log: TruthLog) -> EventStream:
-    """The raw stream that a script gives, write by write. Raises `ApiError` where a blocking answer was asked for."""
+def scripted_stream(turn: Turn, stream: bool | None, sent: SentResponse, log: TruthLog) -> EventStream:
+    """Return the raw stream of a script, write by write. Raise `ApiError` where a blocking answer was asked for."""
     headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in turn.headers.items()]
     kind = dict(headers).get(b"content-type", b"text/event-stream")
     if not stream and turn.status < 300 and kind.startswith(b"text/event-stream"):
         raise ApiError(400, "This script is a stream: ask with 'stream': true.", param="stream", code="bad_script")
     frames = sorted(map(_write, turn.writes), key=lambda frame: frame[0])
-    return EventStream(frames, sent, log, head=Head(status=turn.status, headers=headers), cut=turn.close == "cut")
+    return EventStream(
+        frames, sent, log, head=ResponseHead(status=turn.status, headers=headers), cut=turn.close == "cut"
+    )
 
 
 def _write(write: Write) -> Frame:

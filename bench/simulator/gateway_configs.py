@@ -104,7 +104,7 @@ GATEWAYS = tuple(_BODIES)
 
 
 def config_for(gateway: str, host: str, port: int) -> str:
-    """The text of the configuration. The gateway listens at the simulator's port + 1, on loopback.
+    """Return the text of the configuration. The gateway listens at the simulator's port + 1, on loopback.
 
     Raises `BenchError` for port 0: nobody knows yet which one that will be.
     """

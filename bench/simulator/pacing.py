@@ -47,16 +47,16 @@ class Stop:
         self._now = asyncio.Event()
 
     def now(self) -> None:
-        """Cancel it."""
+        """Cancel the answer now."""
         self.at = time.perf_counter_ns()
         self._now.set()
 
     def comes_before(self, due: int) -> bool:
-        """Is what was due then no longer made?"""
+        """Return True if the answer was cancelled before `due` (ns), so that what was due then is not made."""
         return self.at is not None and self.at < due
 
     async def wait(self, seconds: float) -> None:
-        """Wait for it, at most that long."""
+        """Wait for the cancellation, at most that long."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._now.wait()

@@ -44,7 +44,7 @@ def running(
     conformance: bool = False,
     keep: int = 0,
 ) -> Iterator[Simulator]:
-    """A simulator on a free loopback port, in a process of its own that ends with the block or with this process.
+    """Run a simulator on a free loopback port, in a process of its own that ends with the block or with this process.
 
     It has a session of its own, so Ctrl-C in the terminal reaches only the caller. Raises `BenchError`, with what the
     child said last, when it does not come up within 30 s or when somebody else answers at its address.
@@ -56,7 +56,7 @@ def running(
     options += [f"--fault={fault}" for fault in faults]
     options += ["--conformance"] if conformance else []
     options += [f"--keep={keep}"] if keep else []
-    with tempfile.TemporaryFile() as errors, _spawned(options, errors) as child:
+    with tempfile.TemporaryFile() as errors, _start(options, errors) as child:
         line = _first_line(child)
         if not line:
             raise BenchError(f"the simulator did not start: {last_lines(errors, 5) or 'it said nothing'}")
@@ -66,7 +66,7 @@ def running(
 
 
 @contextmanager
-def _spawned(options: list[str], errors: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+def _start(options: list[str], errors: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
     """Start the child process, and end it with the block."""
     with spawn("bench.simulator", *options, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors) as child:
         try:
@@ -76,7 +76,7 @@ def _spawned(options: list[str], errors: IO[bytes]) -> Iterator[subprocess.Popen
 
 
 def _first_line(child: subprocess.Popen[bytes]) -> bytes:
-    """What it says when it listens; empty when it ends or stays silent for too long."""
+    """Return the line that the process prints when it listens; empty when it ends or stays silent for too long."""
     assert child.stdout is not None  # noqa: S101
     too_long = threading.Timer(_START_S, child.kill)
     too_long.start()

@@ -69,7 +69,7 @@ MOST_FACTOR = 1000.0
 
 
 def find_profile(name: str) -> Profile:
-    """The profile of that name, or one line that names those there are.
+    """Return the profile of that name, or raise an error of one line that names those there are.
 
     `quick:1.1` is `quick` with every wait 1.1 times as long.
     """

@@ -15,7 +15,7 @@ from bench.core.text_file import read_text
 
 
 def read_scripts(path: Path) -> Mapping[str, Sequence[Turn]]:
-    """The turns by model, `*` for every model: a JSON object of lists of turns, or of single turns.
+    """Read the turns by model, `*` for every model: a JSON object of lists of turns, or of single turns.
 
     Raises `BenchError`, one line with the place, for anything else.
     """

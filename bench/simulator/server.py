@@ -115,7 +115,7 @@ def _base_url(host: str, listener: socket.socket) -> str:
 
 
 def _leave(*_: object) -> None:
-    """The signal's meaning before uvicorn takes over and after it has shut down: go, all is well."""
+    """Exit with 0: what the signal means before uvicorn takes over and after it has shut down."""
     raise SystemExit(0)
 
 

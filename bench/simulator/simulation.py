@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bench.core.script import Fault, Turn
-from bench.simulator.answers import Answer, answer_to, random_source, shortened
+from bench.simulator.answers import SimulatedAnswer, answer_to, cut_short, random_source
 from bench.simulator.control import Control, chances_of, profile_of, read_control
 from bench.simulator.fault_chances import Attempts, Chance, attempt_key, fault_of
 from bench.simulator.pacing import schedule
@@ -41,7 +41,7 @@ class Simulation:
         return [*MODELS, *(name for name in self.scripts if name not in {*MODELS, ANY_MODEL})]
 
     def script_of(self, model: str) -> Sequence[Turn]:
-        """The answers scripted for a model; empty if there are none."""
+        """Return the answers scripted for a model; empty if there are none."""
         return self.scripts.get(model) or self.scripts.get(ANY_MODEL, ())
 
 
@@ -50,7 +50,7 @@ class Generation:
     """What one request is answered with, and when."""
 
     question: ResponsesRequest
-    answer: Answer
+    answer: SimulatedAnswer
     control: Control
     profile: Profile
     seed: int
@@ -102,13 +102,13 @@ def generate(simulation: Simulation, question: ResponsesRequest) -> Generation:
 
 
 def _known_by(question: ResponsesRequest) -> str:
-    """All of a question but the ids in it, which differ from run to run."""
+    """Return all of a question but the ids in it, which differ from run to run."""
     said = list(map(without_ids, question.input))
     return f"{said} {question.model_dump_json(exclude={'input', 'previous_response_id'})}"
 
 
-def ended_by(fault: Fault | None, answer: Answer) -> Answer:
-    """The answer as it stands when the fault `incomplete` ends it; any other fault leaves it as it is."""
+def ended_by(fault: Fault | None, answer: SimulatedAnswer) -> SimulatedAnswer:
+    """Cut the answer where the fault `incomplete` ends it; any other fault leaves it as it is."""
     if fault is None or fault.kind != "incomplete":
         return answer
-    return shortened(answer, max(1, round(fault.after * answer.tokens)), "incomplete:content_filter")
+    return cut_short(answer, max(1, round(fault.after * answer.tokens)), "incomplete:content_filter")

@@ -22,7 +22,7 @@ _TELLING = {"via", "x-forwarded-for", "x-forwarded-proto", "connection", "accept
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class ReceivedRequest:
     """The request as it came in: where a gateway is in between, what that made of it."""
 
     method: str
@@ -33,8 +33,8 @@ class Asked:
     """Only those of `_TELLING`."""
 
     @classmethod
-    def of(cls, scope: Scope) -> Asked:
-        """What an ASGI scope says."""
+    def from_scope(cls, scope: Scope) -> ReceivedRequest:
+        """Read what an ASGI scope says."""
         headers: dict[str, str] = {}
         for name, value in ((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]):
             if name in _TELLING:
@@ -43,7 +43,7 @@ class Asked:
 
 
 @dataclass
-class Sent:
+class SentResponse:
     """One response as it left. Times are raw `time.perf_counter_ns()`: the same clock for every process (Linux)."""
 
     client_id: str | None
@@ -66,11 +66,11 @@ class Sent:
     """When the client was seen to have left before the end; None: it stayed."""
     stop: Stop | None = None
     """Of a response that can be cancelled: ends it."""
-    seen: Callable[[str, bytes], None] | None = None
+    on_frame: Callable[[str, bytes], None] | None = None
     """Told of each frame (its type and bytes) just before it leaves."""
     nonce: str | None = None
     """That of the question, where responses are kept."""
-    asked: Asked | None = None
+    asked: ReceivedRequest | None = None
     """The request, of a response that is kept."""
     frames: list[bytes] | None = None
     """Each frame, of a response that is kept."""
@@ -79,8 +79,8 @@ class Sent:
 
     def stamp(self, type_: str, frame: bytes) -> None:
         """Note a frame that is handed over right after this."""
-        if self.seen:
-            self.seen(type_, frame)
+        if self.on_frame:
+            self.on_frame(type_, frame)
         if self.frames is not None:
             self.frames.append(frame)
         self.types.append(type_)
@@ -95,7 +95,7 @@ class TruthLog:
     """
 
     def __init__(self, path: Path | None, keep: int = 0) -> None:
-        self._kept: deque[Sent] = deque(maxlen=keep)
+        self._kept: deque[SentResponse] = deque(maxlen=keep)
         try:
             self._file = path.open("ab", buffering=0) if path else None
         except OSError as error:
@@ -103,22 +103,22 @@ class TruthLog:
 
     @property
     def keeps(self) -> bool:
-        """Are responses kept in memory?"""
+        """True if responses are kept in memory."""
         return bool(self._kept.maxlen)
 
-    def kept(self, nonce: str) -> list[Sent]:
-        """The kept responses to questions with that nonce, oldest first, also those that are still under way."""
+    def responses_to(self, nonce: str) -> list[SentResponse]:
+        """Return the kept responses to questions with that nonce, oldest first, also those still under way."""
         return [sent for sent in self._kept if sent.nonce == nonce]
 
-    def begin(self, sent: Sent, scope: Scope) -> None:
+    def begin(self, sent: SentResponse, scope: Scope) -> None:
         """Keep a response that is about to leave, if any are kept and a nonce is there to find it by."""
         if self.keeps and sent.nonce:
-            sent.asked, sent.frames = Asked.of(scope), []
+            sent.asked, sent.frames = ReceivedRequest.from_scope(scope), []
             self._kept.append(sent)
             while sum(sum(each.sizes) for each in self._kept) > _MOST_BYTES:
                 self._kept.popleft()
 
-    def write(self, sent: Sent) -> None:
+    def write(self, sent: SentResponse) -> None:
         """Append one response, which has ended."""
         sent.done = True
         if self._file:
@@ -130,7 +130,7 @@ class TruthLog:
             self._file.close()
 
 
-def _row(sent: Sent) -> dict[str, Any]:
+def _row(sent: SentResponse) -> dict[str, Any]:
     return {
         "client_id": sent.client_id,
         "server_id": sent.server_id,
@@ -146,11 +146,11 @@ def _row(sent: Sent) -> dict[str, Any]:
 
 
 def read_truth(path: Path) -> Iterator[dict[str, Any]]:
-    """The lines of a truth file: client_id, server_id, t_received, by frame t_sent, type, bytes, and attempt, fault,
-    gone (see `Sent`), t_cancelled.
+    """Read the lines of a truth file.
 
-    A response's line follows its last byte by a moment: read when the simulator has ended. A last line that is cut is
-    left out; raises `BenchError` for any other damage.
+    Each has client_id, server_id, t_received, by frame t_sent, type, bytes, and attempt, fault, gone (see
+    `SentResponse`), t_cancelled. A response's line follows its last byte by a moment: read when the simulator has
+    ended. A last line that is cut is left out; `BenchError` is raised for any other damage.
     """
     try:
         file = path.open("rb")

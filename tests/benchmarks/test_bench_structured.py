@@ -7,9 +7,8 @@ from typing import Any
 
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench.core.plugin_loader import builtin_folder, load_file
+from bench.core.streams import FieldReader, count_complete
 
-plugin = load_file(builtin_folder() / "structured_output.py")
 TOKENS, CHARS_A_TOKEN = 8000, 4
 
 
@@ -21,7 +20,7 @@ def answer() -> dict[str, Any]:
 
 def feed(deltas: list[str]) -> tuple[int, dict[str, Any]]:
     """How many snapshots the deltas give, and the last."""
-    partial = plugin.Partial()
+    partial = FieldReader()
     return sum(partial.feed(delta) for delta in deltas), partial.fields
 
 
@@ -32,5 +31,5 @@ def test_partial_json_of_8000_tokens(benchmark: BenchmarkFixture) -> None:
     deltas = [text[place : place + CHARS_A_TOKEN] for place in range(0, len(text), CHARS_A_TOKEN)]
     assert len(deltas) >= TOKENS
     count, last = benchmark(feed, deltas)
-    assert count == plugin.finished(whole)
+    assert count == count_complete(whole)
     assert last == whole

@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from bench.simulator.conformance_set import Stream, Truth, load
+from bench.simulator.conformance_set import ConformanceStream, Truth, load
 from bench.testing.conformance.check import judge
 from bench.testing.conformance.command import with_more_of_late
 from bench.testing.conformance.run import RecordedTrial, conduct
@@ -54,7 +54,7 @@ def trials() -> Mapping[str, Sequence[RecordedTrial]]:
     return conduct([STREAMS[model] for model in SOME], STREAMS, 1)
 
 
-def with_truth(stream: Stream, **other: Any) -> Stream:
+def with_truth(stream: ConformanceStream, **other: Any) -> ConformanceStream:
     """The same stream, said to be something else."""
     truth = Truth.model_validate({**stream.truth.model_dump(), **other})
     return stream.model_copy(update={"truth": truth})

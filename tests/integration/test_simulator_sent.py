@@ -18,7 +18,7 @@ from openai import OpenAI
 from bench.core import linux as kernel
 from bench.simulator import truth as truth_module
 from bench.simulator.process import Simulator, running
-from bench.simulator.truth import Sent, TruthLog, read_truth
+from bench.simulator.truth import SentResponse, TruthLog, read_truth
 
 KEPT = 3
 FUNCTION: Any = {"name": "find", "parameters": {"type": "object", "properties": {"q": {}}}}
@@ -164,10 +164,10 @@ def test_no_more_memory_than_said(monkeypatch: pytest.MonkeyPatch) -> None:
     scope = {"method": "POST", "path": "/", "http_version": "1.1", "headers": []}
     with closing(TruthLog(None, keep=64)) as log:
         for number in range(4):
-            sent = Sent(client_id=None, server_id="", t_received=number, nonce="[0]")
+            sent = SentResponse(client_id=None, server_id="", t_received=number, nonce="[0]")
             log.begin(sent, scope)
             sent.stamp("body", b"x" * 600)
-        assert [sent.t_received for sent in log.kept("[0]")] == [2, 3]
+        assert [sent.t_received for sent in log.responses_to("[0]")] == [2, 3]
 
 
 def test_without_keeping() -> None:

@@ -91,7 +91,7 @@ def test_a_conversation_goes_on_with_the_answer_and_a_new_question() -> None:
     """The next request has all messages, or only the new one and the id of the answer before it."""
     response = Response.model_validate(e.response(id="resp_7"))
     ask = ask_with({"model": "m", "input": [{"role": "user", "content": "Hello"}]})
-    messages = multi_turn.continued(list(ask.messages), "Good day.", 0)
+    messages = multi_turn.with_next_message(list(ask.messages), "Good day.", 0)
     question = {"role": "user", "content": multi_turn.FOLLOW_UPS[0]}
     assert messages == [*ask.messages, {"role": "assistant", "content": "Good day."}, question]
     assert multi_turn.resend(ask, messages, response) == {"model": "m", "input": messages}
@@ -103,8 +103,8 @@ def test_a_conversation_goes_on_with_the_answer_and_a_new_question() -> None:
 def test_a_broken_turn_ends_the_conversation(event: e.Event | None) -> None:
     """No answer, a failed one and a filtered one are nothing to go on with; one cut at its length is."""
     with pytest.raises(RuntimeError, match="cannot go on"):
-        multi_turn.whole(Response.model_validate(event["response"]) if event else None)
-    assert multi_turn.whole(Response.model_validate(e.INCOMPLETE["response"])).status == "incomplete"
+        multi_turn.whole_answer(Response.model_validate(event["response"]) if event else None)
+    assert multi_turn.whole_answer(Response.model_validate(e.INCOMPLETE["response"])).status == "incomplete"
 
 
 def ask_with(request: dict[str, Any], **params: Any) -> Ask:
@@ -126,11 +126,11 @@ def ask_with(request: dict[str, Any], **params: Any) -> Ask:
 def test_a_length_is_asked_for_as_the_target_understands_it() -> None:
     """The simulator's control field gets the length and keeps the rest; any other target gets a cap."""
     control = json.dumps({"seed": 3, "tokens": 5})
-    simulated = long_output.of_length(ask_with({"model": "m", "metadata": {"bench": control, "a": "b"}}, tokens=700))
+    simulated = long_output.with_length(ask_with({"model": "m", "metadata": {"bench": control, "a": "b"}}, tokens=700))
     assert json.loads(simulated["metadata"]["bench"]) == {"seed": 3, "tokens": 700, "token_ms": 1}
     assert simulated["metadata"]["a"] == "b"
     assert "max_output_tokens" not in simulated
-    real = long_output.of_length(ask_with({"model": "m", "metadata": {"a": "b"}, "max_output_tokens": 5}, tokens=700))
+    real = long_output.with_length(ask_with({"model": "m", "metadata": {"a": "b"}, "max_output_tokens": 5}, tokens=700))
     assert real == {"model": "m", "metadata": {"a": "b"}, "max_output_tokens": 700}
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from bench.core.scenario import API_NAMES
-from bench.simulator.conformance_set import Stream, Truth, load
+from bench.simulator.conformance_set import ConformanceStream, Truth, load
 
 HEAD = "| model | what is sent | scenario | status | TTFT | visible | TTFU | tokens, events |"
 
@@ -29,7 +29,7 @@ def stream_table(api: str) -> Iterator[str]:
     yield ""
 
 
-def line(stream: Stream) -> str:
+def line(stream: ConformanceStream) -> str:
     """One stream and its truth; times in ms."""
     truth = stream.truth
     times = " | ".join(map(time, (truth.first_at, truth.visible_at, truth.useful_at)))

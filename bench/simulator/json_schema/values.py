@@ -98,10 +98,10 @@ class Sampler:
                 return self._first(options, lambda option: self._make(option, depth + 1))
         types = known.get("type") or next((kind for hint, kind in _HINTS.items() if hint in known), "string")
         names = [types] if isinstance(types, str) else sorted(types, key=lambda name: name == "null")
-        return self._first(names, lambda name: self._of_type(name, known, depth))
+        return self._first(names, lambda name: self._make_typed(name, known, depth))
 
     def _first(self, options: Iterable[_Option], make: Callable[[_Option], Any]) -> Any:
-        """What `make` makes of the first option that it can make anything of."""
+        """Return what `make` makes of the first option that it can make anything of."""
         failure: SchemaError = SchemaError("it has an empty list of options")
         for option in options:
             slots, arrays = len(self.slots), len(self.arrays)
@@ -117,7 +117,7 @@ class Sampler:
         known = dict(_as_mapping(schema))
         if level > _TOO_DEEP:
             raise SchemaError("it refers to itself without an end")
-        parts = [_resolved(known.pop("$ref"), self._schema)] if "$ref" in known else []
+        parts = [_resolve(known.pop("$ref"), self._schema)] if "$ref" in known else []
         for part in [*parts, *known.pop("allOf", ())]:
             other = self._flat(part, level + 1)
             joined: dict[str, Any] = {}
@@ -141,12 +141,12 @@ class Sampler:
             text_for_number = number and _as_mapping(option).get("type") == "string"
             if depth < _DEEP:
                 return option == {"type": "null"}, text_for_number
-            text = json.dumps(_resolved(option["$ref"], self._schema) if "$ref" in option else option)
+            text = json.dumps(_resolve(option["$ref"], self._schema) if "$ref" in option else option)
             return '"$ref"' in text, text_for_number, len(json.dumps(option))
 
         return sorted(self._rng.sample(options, len(options)), key=rank)
 
-    def _of_type(self, name: str, schema: Mapping[str, Any], depth: int) -> Any:
+    def _make_typed(self, name: str, schema: Mapping[str, Any], depth: int) -> Any:
         match name:
             case "object":
                 return self._object(schema, depth)
@@ -212,7 +212,7 @@ class Sampler:
 
 
 def _as_mapping(schema: Any) -> Mapping[str, Any]:
-    """A schema as a mapping: true allows all, as {} does. Raises `Impossible` for false."""
+    """Return a schema as a mapping: true allows all, as {} does. Raise `Impossible` for false."""
     if schema is True:
         return {}
     if isinstance(schema, Mapping):
@@ -222,8 +222,8 @@ def _as_mapping(schema: Any) -> Mapping[str, Any]:
     raise SchemaError(f"{schema!r:.40} is not a schema")
 
 
-def _resolved(reference: object, root: Any) -> Any:
-    """The part of the schema that a `$ref` names."""
+def _resolve(reference: object, root: Any) -> Any:
+    """Return the part of the schema that a `$ref` names."""
     if not isinstance(reference, str) or not re.match("#(/|$)", reference):
         raise SchemaError(f"{reference!r} does not refer to this schema")
     found = root

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from bench.core.script import ItemType
-from bench.simulator.answers import Answer, input_tokens
+from bench.simulator.answers import SimulatedAnswer, input_tokens
 from bench.simulator.delivery import Frame
 from bench.simulator.errors import error_body
 from bench.simulator.replies.output_items import new_id
@@ -38,7 +38,7 @@ class ChatReply:
     asked: ChatRequest
     question: ResponsesRequest
     """The same request, as all APIs share it."""
-    answer: Answer
+    answer: SimulatedAnswer
     id: str = field(default_factory=lambda: f"chatcmpl-{secrets.token_hex(15)}")
     created: int = field(default_factory=lambda: int(time.time()))
 
@@ -48,12 +48,12 @@ class ChatReply:
         """By place of the part in the answer: place among the calls, and id."""
 
     def body(self) -> dict[str, Any]:
-        """The whole completion."""
+        """Return the whole completion."""
         choice = {"index": 0, "message": self._message(), "logprobs": None, "finish_reason": self._finish_reason()}
         return {**self._head("chat.completion"), "choices": [choice], "usage": self._usage()}
 
     def frames(self, schedule: Iterable[tuple[int, int]]) -> Iterator[Frame]:
-        """The stream, chunk by chunk, each with its time: `schedule` gives (tokens, ns) of every delta.
+        """Yield the stream, chunk by chunk, each with its time: `schedule` gives (tokens, ns) of every delta.
 
         The role comes at once, alone. The type of a chunk, of which the wire says nothing, is `chat.` and its kind.
         """
@@ -71,15 +71,15 @@ class ChatReply:
         yield due, *_DONE
 
     def is_delta(self, frame: Frame) -> bool:
-        """Does this frame of the stream bring a piece of the answer?"""
+        """Return True if this frame of the stream brings a piece of the answer."""
         return frame[1] in _DELTAS
 
     def failure(self, kind: str, number: int) -> tuple[str, bytes]:  # noqa: ARG002
-        """The frame that ends a stream as `error`, `error_nested` or `failed`: this API has one for all."""
+        """Return the frame that ends a stream as `error`, `error_nested` or `failed`: this API has one for all."""
         return _frame("error", self.failed_body())
 
     def failed_body(self) -> dict[str, Any]:
-        """The blocking counterpart, with HTTP status 200."""
+        """Return the blocking counterpart, with HTTP status 200."""
         return error_body(500, "The simulator was asked to fail.", code="server_error")
 
     def _head(self, object_: str = "chat.completion.chunk") -> dict[str, Any]:
@@ -105,7 +105,7 @@ class ChatReply:
         return self._chunk(kind, {name: text})
 
     def _call(self, place: int, arguments: str) -> dict[str, Any]:
-        """A tool call as it begins in a stream."""
+        """Return a tool call as it begins in a stream."""
         return {"index": self._calls[place][0], **self._whole_call(place, arguments)}
 
     def _whole_call(self, place: int, arguments: str) -> dict[str, Any]:
@@ -125,7 +125,7 @@ class ChatReply:
         }
 
     def _text(self, name: str) -> str | None:
-        """All text of the answer that goes into this field of the message; None if there is no such part."""
+        """Return all text of the answer that goes into this field of the message; None if there is no such part."""
         texts = [part.text for part in self.answer.parts if part.kind in _FIELDS and _FIELDS[part.kind][1] == name]
         return "".join(texts) if texts else None
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import orjson
 
 from bench.core.script import ItemType
-from bench.simulator.answers import Part
+from bench.simulator.answers import AnswerPart
 
 Event = tuple[str, dict[str, Any]]
 """Type and fields of an event, without its sequence number."""
@@ -26,7 +26,7 @@ class OutputItem:
     place_name: ClassVar[str] = "content_index"
     logprobs: ClassVar[dict[str, Any]] = {"logprobs": []}
 
-    def __init__(self, part: Part, index: int, status: str) -> None:
+    def __init__(self, part: AnswerPart, index: int, status: str) -> None:
         self.id = new_id(self.prefix)
         self.text, self.status, self._index = part.text, status, index
         self.delta_type = f"{self.event}.delta"
@@ -35,31 +35,31 @@ class OutputItem:
         self.frame_middle = b"," + _inside(self.place) + b',"delta":'
         self.frame_end = (b"," + _inside(self.logprobs) if self.logprobs else b"") + b"}"
 
-    def whole(self) -> dict[str, Any]:
-        """The finished item."""
+    def finished_item(self) -> dict[str, Any]:
+        """Return the finished item."""
         return self.item(self.status, [self.part(self.text)])
 
     def opening(self) -> Iterator[Event]:
-        """What announces the deltas."""
+        """Yield the events that announce the deltas."""
         yield "response.output_item.added", {"output_index": self._index, "item": self.item("in_progress", [])}
         yield f"{self.part_event}.added", {**self.place, "part": self.part("")}
 
     def closing(self) -> Iterator[Event]:
-        """What follows the deltas; each repeats the whole text, as at OpenAI."""
-        yield f"{self.event}.done", {**self.place, **self.said(self.text), **self.logprobs}
+        """Yield the events that follow the deltas; each repeats the whole text, as at OpenAI."""
+        yield f"{self.event}.done", {**self.place, **self.text_fields(self.text), **self.logprobs}
         yield f"{self.part_event}.done", {**self.place, "part": self.part(self.text)}
-        yield "response.output_item.done", {"output_index": self._index, "item": self.whole()}
+        yield "response.output_item.done", {"output_index": self._index, "item": self.finished_item()}
 
     def item(self, status: str, parts: list[dict[str, Any]]) -> dict[str, Any]:
-        """The item as it is with these parts."""
+        """Return the item with these parts."""
         return {"id": self.id, "type": "message", "status": status, "content": parts, "role": "assistant"}
 
     def part(self, text: str) -> dict[str, Any]:
         """Its part with this text."""
         return {"type": "output_text", "annotations": [], "logprobs": [], "text": text}
 
-    def said(self, text: str) -> dict[str, Any]:
-        """The text as it stands in the event that ends it."""
+    def text_fields(self, text: str) -> dict[str, Any]:
+        """Return the fields with the text in the event that ends it."""
         return {"text": text}
 
 
@@ -70,7 +70,7 @@ class _Refusal(OutputItem):
     def part(self, text: str) -> dict[str, Any]:
         return {"type": "refusal", "refusal": text}
 
-    def said(self, text: str) -> dict[str, Any]:
+    def text_fields(self, text: str) -> dict[str, Any]:
         return {"refusal": text}
 
 
@@ -107,13 +107,13 @@ class _FunctionCall(OutputItem):
     event = "response.function_call_arguments"
     logprobs: ClassVar[dict[str, Any]] = {}
 
-    def __init__(self, part: Part, index: int, status: str) -> None:
+    def __init__(self, part: AnswerPart, index: int, status: str) -> None:
         super().__init__(part, index, status)
         self.name, self.call_id = part.name, new_id("call")
         del self.place[self.place_name]
         self.frame_middle = b"," + _inside(self.place) + b',"delta":'
 
-    def whole(self) -> dict[str, Any]:
+    def finished_item(self) -> dict[str, Any]:
         return self._call(self.status, self.text)
 
     def opening(self) -> Iterator[Event]:
@@ -121,7 +121,7 @@ class _FunctionCall(OutputItem):
 
     def closing(self) -> Iterator[Event]:
         yield f"{self.event}.done", {**self.place, "arguments": self.text}
-        yield "response.output_item.done", {"output_index": self._index, "item": self.whole()}
+        yield "response.output_item.done", {"output_index": self._index, "item": self.finished_item()}
 
     def _call(self, status: str, arguments: str) -> dict[str, Any]:
         return {
@@ -143,16 +143,16 @@ _CLASSES: Mapping[ItemType, type[OutputItem]] = {
 }
 
 
-def output_item(part: Part, index: int, status: str) -> OutputItem:
-    """The item for a part of an answer, at its place in the output."""
+def output_item(part: AnswerPart, index: int, status: str) -> OutputItem:
+    """Return the item for a part of an answer, at its place in the output."""
     return _CLASSES[part.kind](part, index, status)
 
 
 def new_id(prefix: str) -> str:
-    """A fresh id of OpenAI's looks."""
+    """Return a fresh id of OpenAI's looks."""
     return f"{prefix}_{secrets.token_hex(24)}"
 
 
 def _inside(fields: Mapping[str, Any]) -> bytes:
-    """A JSON object's text without its braces."""
+    """Return a JSON object's text without its braces."""
     return orjson.dumps(fields)[1:-1]

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from bench.simulator.answers import Answer, input_tokens
+from bench.simulator.answers import SimulatedAnswer, input_tokens
 from bench.simulator.delivery import Frame
 from bench.simulator.errors import error_body
 from bench.simulator.replies.output_items import Event, OutputItem, new_id, output_item
@@ -29,7 +29,7 @@ class Reply:
     """One response to one request: ids and time are its own, the answer is not."""
 
     request: ResponsesRequest
-    answer: Answer
+    answer: SimulatedAnswer
     id: str = field(default_factory=lambda: new_id("resp"))
     created_at: int = field(default_factory=lambda: int(time.time()))
 
@@ -42,7 +42,7 @@ class Reply:
         ]
 
     def body(self, completed_at: int | None = None) -> dict[str, Any]:
-        """The Response object when all is said: the body of a blocking call, and in the last event of a stream.
+        """Return the finished Response object: the body of a blocking call, and in the last event of a stream.
 
         It is completed now, unless it says otherwise: the last event of a background stream may be made later.
         """
@@ -52,12 +52,12 @@ class Reply:
             "status": self.status,
             "completed_at": None if reason else completed_at or int(time.time()),
             "incomplete_details": {"reason": reason} if reason else None,
-            "output": [item.whole() for item in self.items],
+            "output": [item.finished_item() for item in self.items],
             "usage": _usage(input_tokens(self.request), self.answer),
         }
 
     def frames(self, schedule: Iterable[tuple[int, int]]) -> Iterator[Frame]:
-        """The stream, frame by frame, each with its time: `schedule` gives (tokens, ns) of every delta event."""
+        """Yield the stream, frame by frame, each with its time: `schedule` gives (tokens, ns) of every delta event."""
         number = count()
         for state, status in _BACKGROUND_BEGINS if self.request.background else _BEGINS:
             type_ = f"response.{state}"
@@ -76,11 +76,11 @@ class Reply:
         yield from _frames(due, [(f"response.{self.status}", {"response": last})], number)
 
     def is_delta(self, sent: Frame) -> bool:
-        """Does this frame bring a piece of the answer?"""
+        """Return True if this frame brings a piece of the answer."""
         return sent[1].endswith(".delta")
 
     def failure(self, kind: str, number: int) -> tuple[str, bytes]:
-        """The last frame of a stream that ends as `error`, `error_nested` or `failed`, and its type."""
+        """Return the last frame of a stream that ends as `error`, `error_nested` or `failed`."""
         if kind == "failed":
             return "response.failed", frame("response.failed", number, {"response": self.failed_body()})
         if kind == "error":
@@ -88,11 +88,11 @@ class Reply:
         return "error", b"data: %b\n\n" % orjson.dumps(error_body(500, MESSAGE, code=_FAILURE["code"]))
 
     def failed_body(self) -> dict[str, Any]:
-        """The Response object of an answer that failed."""
+        """Return the Response object of an answer that failed."""
         return {**self.pending("failed"), "error": _FAILURE}
 
     def pending(self, status: str = "in_progress") -> dict[str, Any]:
-        """The Response object before there is any output."""
+        """Return the Response object before there is any output."""
         asked = self.request
         return {
             "id": self.id,
@@ -128,7 +128,7 @@ class Reply:
 
 
 def delta_frame(item: OutputItem, number: int, delta: str) -> bytes:
-    """The frame of one delta: built from ready-made bytes, because there is one for every token."""
+    """Return the frame of one delta: built from ready-made bytes, because there is one for every token."""
     text = orjson.dumps(delta)
     return b"event: %b\ndata: %b%d%b%b%b\n\n" % (
         item.delta_type.encode(),
@@ -141,7 +141,7 @@ def delta_frame(item: OutputItem, number: int, delta: str) -> bytes:
 
 
 def frame(type_: str, number: int, fields: dict[str, Any]) -> bytes:
-    """The frame of one event."""
+    """Return the frame of one event."""
     data = orjson.dumps({"type": type_, "sequence_number": number, **fields})
     return b"event: %b\ndata: %b\n\n" % (type_.encode(), data)
 
@@ -151,7 +151,7 @@ def _frames(due: int, events: Iterable[Event], number: Iterator[int]) -> Iterato
         yield due, type_, frame(type_, next(number), fields)
 
 
-def _usage(given: int, answer: Answer) -> dict[str, Any]:
+def _usage(given: int, answer: SimulatedAnswer) -> dict[str, Any]:
     return {
         "input_tokens": given,
         "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},

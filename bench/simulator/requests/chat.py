@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from bench.simulator.errors import ApiError, unsupported
+from bench.simulator.errors import ApiError, not_supported
 from bench.simulator.profiles import MODELS
 from bench.simulator.requests.responses import (
     ResponsesRequest,
@@ -51,7 +51,7 @@ class _Part(_Model):
 def _as_part(part: object) -> object:
     kind = part.get("type") if isinstance(part, dict) else None
     if isinstance(kind, str) and kind not in {"text", "refusal"}:
-        raise unsupported(f"content of type {kind!r}", "messages")
+        raise not_supported(f"content of type {kind!r}", "messages")
     if isinstance(part, dict) and kind == "refusal":
         return {"type": kind, "text": part.get("refusal")}
     return part
@@ -63,7 +63,7 @@ def _as_parts(content: object) -> object:
     return list(map(_as_part, content)) if isinstance(content, list) else content
 
 
-class _Called(_Model):
+class _CallBody(_Model):
     name: str
     arguments: str
 
@@ -71,7 +71,7 @@ class _Called(_Model):
 class _Call(_Model):
     id: str
     type: Literal["function"] = "function"
-    function: _Called
+    function: _CallBody
 
 
 class _Message(_Model):
@@ -91,7 +91,7 @@ class _Message(_Model):
         return self
 
     def items(self) -> list[dict[str, Any]]:
-        """The items of a Responses input that say the same."""
+        """Return the items of a Responses input that say the same."""
         text = "".join(part.text for part in self.content or ()) + (self.refusal or "")
         if self.role == "tool":
             return [{"type": "function_call_output", "call_id": self.tool_call_id, "output": text}]
@@ -119,7 +119,7 @@ def _as_tools(value: object) -> object:
     for tool in value if isinstance(value, list) else []:
         kind = tool.get("type") if isinstance(tool, dict) else None
         if isinstance(kind, str) and kind != "function":
-            raise unsupported(f"tools of type {kind!r}", "tools")
+            raise not_supported(f"tools of type {kind!r}", "tools")
     return value
 
 
@@ -146,7 +146,7 @@ class _StreamOptions(_Model):
     include_obfuscation: bool | None = None
 
 
-class _Accepted(_Model):
+class _IgnoredFields(_Model):
     """Parameters that are part of the API, checked no further, and without effect here."""
 
     frequency_penalty: float | None = None
@@ -168,7 +168,7 @@ class _Accepted(_Model):
     verbosity: Literal["low", "medium", "high"] | None = None
 
 
-class ChatRequest(_Accepted):
+class ChatRequest(_IgnoredFields):
     """The body of `POST /v1/chat/completions`."""
 
     model_config = ConfigDict(extra="forbid")
@@ -187,7 +187,7 @@ class ChatRequest(_Accepted):
     response_format: _Format = _Format()
 
     def as_responses(self) -> dict[str, Any]:
-        """The body of the Responses request that asks the same."""
+        """Return the body of the Responses request that asks the same."""
         values = {
             "model": self.model,
             "input": [item for message in self.messages for item in message.items()],
@@ -218,11 +218,11 @@ def _flat(choice: object) -> object:
 
 
 def parse_chat(body: bytes, models: Collection[str] = MODELS) -> tuple[ChatRequest, ResponsesRequest]:
-    """A valid request for one of the models, and the same question as all APIs share it. Raises `ApiError`."""
+    """Parse a request for one of the models; return it and its question as all APIs share it. Raise `ApiError`."""
     values = json_object(body)
     for name, what in _UNSUPPORTED.items():
         if values.get(name):
-            raise unsupported(what, name)
+            raise not_supported(what, name)
     if values.get("stream_options") and not values.get("stream"):
         message = "The 'stream_options' parameter is only allowed when 'stream' is enabled."
         raise ApiError(400, message, param="stream_options")

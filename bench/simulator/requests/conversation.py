@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Tag
 
-from bench.simulator.errors import unsupported
+from bench.simulator.errors import not_supported
 
 
 class _Model(BaseModel):
@@ -28,14 +28,14 @@ _PART_TYPES = {"input_text", "output_text", "refusal"}
 def _as_part(part: object) -> object:
     kind = part.get("type") if isinstance(part, dict) else None
     if isinstance(kind, str) and kind not in _PART_TYPES:
-        raise unsupported(f"content of type {kind!r}", "input")
+        raise not_supported(f"content of type {kind!r}", "input")
     if isinstance(part, dict) and kind == "refusal" and "refusal" in part:
         return {"type": kind, "text": part["refusal"]}
     return part
 
 
 def _as_parts(content: object) -> object:
-    """A string is one part; a refusal that comes back in an assistant message is its text."""
+    """Make a string one part, and a refusal that comes back in an assistant message its text."""
     if isinstance(content, str):
         return [{"type": "input_text", "text": content}]
     return [_as_part(part) for part in content] if isinstance(content, list) else content
@@ -44,11 +44,11 @@ def _as_parts(content: object) -> object:
 _Parts = Annotated[list[TextPart], BeforeValidator(_as_parts)]
 
 
-def _joined(parts: Sequence[TextPart]) -> str:
+def _join_parts(parts: Sequence[TextPart]) -> str:
     return "".join(part.text for part in parts)
 
 
-class Message(_Model):
+class InputMessage(_Model):
     """One message of the input."""
 
     role: Literal["user", "assistant", "system", "developer"]
@@ -56,12 +56,12 @@ class Message(_Model):
 
     @property
     def text(self) -> str:
-        """All its text."""
-        return _joined(self.content)
+        """All text of the message."""
+        return _join_parts(self.content)
 
     @property
     def by_model(self) -> bool:
-        """Is it part of an answer?"""
+        """True for a message that is part of an answer."""
         return self.role == "assistant"
 
 
@@ -76,7 +76,7 @@ class FunctionCall(_Model):
 
     @property
     def text(self) -> str:
-        """What counts as input."""
+        """The text that counts as input."""
         return self.name + self.arguments
 
 
@@ -90,8 +90,8 @@ class FunctionCallOutput(_Model):
 
     @property
     def text(self) -> str:
-        """What the function gave."""
-        return _joined(self.output)
+        """The result of the function."""
+        return _join_parts(self.output)
 
 
 class Reasoning(_Model):
@@ -107,16 +107,16 @@ TYPES = ("message", "function_call", "function_call_output", "reasoning")
 
 def _type_of(item: object) -> str | None:
     if isinstance(item, BaseModel):
-        names = {Message: "message", FunctionCall: "function_call", FunctionCallOutput: "function_call_output"}
+        names = {InputMessage: "message", FunctionCall: "function_call", FunctionCallOutput: "function_call_output"}
         return names.get(type(item), "reasoning")
     kind = item.get("type", "message") if isinstance(item, dict) else "message"
     if kind not in TYPES:
-        raise unsupported(f"input items of type {kind!r}", "input")
+        raise not_supported(f"input items of type {kind!r}", "input")
     return str(kind)
 
 
 InputItem = Annotated[
-    Annotated[Message, Tag("message")]
+    Annotated[InputMessage, Tag("message")]
     | Annotated[FunctionCall, Tag("function_call")]
     | Annotated[FunctionCallOutput, Tag("function_call_output")]
     | Annotated[Reasoning, Tag("reasoning")],
@@ -126,7 +126,7 @@ InputItem = Annotated[
 
 
 def turn_of(items: Sequence[InputItem]) -> int:
-    """The number of the answer that is asked for, from 0: how many answers of the model are already there.
+    """Return the number of the answer that is asked for, from 0: how many answers of the model are already there.
 
     Messages of the assistant, calls and reasoning that follow on each other are one answer.
     """
@@ -134,15 +134,15 @@ def turn_of(items: Sequence[InputItem]) -> int:
 
 
 def waits_for_text(items: Sequence[InputItem]) -> bool:
-    """Is the result of a function the last thing said, so that the model would now talk?"""
+    """Return True if a function's result comes last, so that the model would now talk."""
     said = [item for item in items if not isinstance(item, Reasoning)]
     return bool(said) and isinstance(said[-1], FunctionCallOutput)
 
 
 def without_ids(item: InputItem) -> list[str]:
-    """What was said, without what differs from run to run."""
+    """Return what was said, without what differs from run to run."""
     match item:
-        case Message():
+        case InputMessage():
             return [item.role, item.text]
         case FunctionCall():
             return ["call", item.name, item.arguments]

@@ -19,7 +19,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from bench.simulator.control import FIELD
-from bench.simulator.errors import ApiError, invalid_schema, unsupported
+from bench.simulator.errors import ApiError, invalid_schema, not_supported
 from bench.simulator.json_schema.strict_mode import SchemaError, check_strict
 from bench.simulator.profiles import MODELS
 from bench.simulator.requests.conversation import TYPES, InputItem
@@ -55,7 +55,7 @@ def _as_tools(value: object) -> object:
     for tool in value if isinstance(value, list) else []:
         kind = tool.get("type") if isinstance(tool, dict) else None
         if isinstance(kind, str) and kind != "function":
-            raise unsupported(f"tools of type {kind!r}", "tools")
+            raise not_supported(f"tools of type {kind!r}", "tools")
     return value
 
 
@@ -84,7 +84,7 @@ class _StreamOptions(_Model):
     include_obfuscation: bool = False
 
 
-class _Accepted(_Model):
+class _IgnoredFields(_Model):
     """Parameters that are part of the API, checked no further, and without effect here."""
 
     include: list[str] | None = None
@@ -116,7 +116,7 @@ def _short(metadata: dict[str, str]) -> dict[str, str]:
 _Metadata = Annotated[dict[_Key, str], Field(max_length=16), AfterValidator(_short)]
 
 
-class ResponsesRequest(_Accepted):
+class ResponsesRequest(_IgnoredFields):
     """The body of `POST /v1/responses`."""
 
     model_config = ConfigDict(extra="forbid")
@@ -148,11 +148,11 @@ class ResponsesRequest(_Accepted):
 
 
 def parse_request(body: bytes, models: Collection[str] = MODELS) -> ResponsesRequest:
-    """A valid request for one of the models. Raises `ApiError`."""
+    """Parse a request for one of the models. Raise `ApiError` for what OpenAI would refuse."""
     values = json_object(body)
     for name, what in _UNSUPPORTED.items():
         if values.get(name):
-            raise unsupported(what, name)
+            raise not_supported(what, name)
     try:
         request = ResponsesRequest.model_validate({k: v for k, v in values.items() if k not in _UNSUPPORTED})
     except ValidationError as error:
@@ -173,7 +173,7 @@ def check_model(name: str, models: Collection[str] = MODELS) -> None:
 
 
 def json_object(body: bytes) -> dict[str, Any]:
-    """A body as a JSON object. Raises `ApiError`."""
+    """Parse a body as a JSON object. Raise `ApiError` for anything else."""
     try:
         values = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -188,7 +188,7 @@ _CODES = {"missing": "missing_required_parameter", "extra_forbidden": "unknown_p
 
 
 def refusal(error: ValidationError) -> ApiError:
-    """The first problem, worded as OpenAI does."""
+    """Return the 400 for the first problem, worded as OpenAI does."""
     first = error.errors(include_url=False, include_context=False)[0]
     place = [part for number, part in enumerate(first["loc"]) if not (number == 2 and part in TYPES)]
     param = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")
@@ -207,7 +207,7 @@ def check_tool_choice(request: ResponsesRequest) -> None:
     choice = request.tool_choice
     if isinstance(choice, dict):
         if choice.get("type") != "function":
-            raise unsupported(f"tool_choice of type {choice.get('type')!r}", "tool_choice")
+            raise not_supported(f"tool_choice of type {choice.get('type')!r}", "tool_choice")
         if choice.get("name") not in [tool.name for tool in request.tools]:
             raise _bad_choice(f"Tool choice '{choice.get('name')}' not found in 'tools' parameter.")
     elif choice not in ("auto", "none", "required"):

@@ -33,7 +33,7 @@ _CREATED = 1_700_000_000
 
 
 def create_app(simulation: Simulation) -> Starlette:
-    """The ASGI application."""
+    """Return the ASGI application."""
     app = Starlette(
         routes=[
             Route("/bench/identity", identity),
@@ -55,26 +55,26 @@ def create_app(simulation: Simulation) -> Starlette:
 
 
 async def identity(request: Request) -> Response:
-    """Who listens here: a client compares the nonce with that of the simulator it started."""
+    """Say who listens here: a client compares the nonce with that of the simulator it started."""
     simulation: Simulation = request.app.state.simulation
     return _json({"name": "streambench-simulator", "nonce": simulation.nonce, "version": __version__})
 
 
 async def models(request: Request) -> Response:
-    """All models."""
+    """List all models."""
     simulation: Simulation = request.app.state.simulation
     return _json({"object": "list", "data": [_model(name) for name in simulation.models]})
 
 
 async def model(request: Request) -> Response:
-    """One model."""
+    """Describe one model."""
     name = request.path_params["name"]
     check_model(name, request.app.state.simulation.models)
     return _json(_model(name))
 
 
 async def responses(request: Request) -> ASGIApp:
-    """An answer, streamed or whole: the same one at the same time."""
+    """Answer a question, streamed or whole: the same answer at the same time."""
     simulation: Simulation = request.app.state.simulation
     body, sent = await receive(request)
     question = stored_api.with_earlier(parse_request(body, simulation.models), simulation.store)
@@ -83,7 +83,7 @@ async def responses(request: Request) -> ASGIApp:
 
 
 async def chat(request: Request) -> ASGIApp:
-    """An answer of Chat Completions: to the same question the same text as that of the Responses API."""
+    """Answer a question of Chat Completions: with the same text as the Responses API."""
     simulation: Simulation = request.app.state.simulation
     body, sent = await receive(request)
     asked, question = parse_chat(body, simulation.models)

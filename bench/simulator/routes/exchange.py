@@ -9,15 +9,17 @@ from starlette.types import ASGIApp
 
 from bench.simulator.errors import ApiError
 from bench.simulator.fault_chances import fault_name, nonce_in
-from bench.simulator.faults import Renderer, body_with, stream_with, written
+from bench.simulator.faults import Renderer, body_with, scripted_stream, stream_with
 from bench.simulator.simulation import Generation
-from bench.simulator.truth import Sent, TruthLog
+from bench.simulator.truth import SentResponse, TruthLog
 
 _MAX_BODY_BYTES = 16 * 1024 * 1024
 
 
-def deliver(reply: Renderer, made: Generation, sent: Sent, truth: TruthLog, *, at_once: bool = False) -> ASGIApp:
-    """The answer on its way: as a stream if that was asked for, else whole at the stream's end or `at_once`.
+def deliver(
+    reply: Renderer, made: Generation, sent: SentResponse, truth: TruthLog, *, at_once: bool = False
+) -> ASGIApp:
+    """Send the answer: as a stream if that was asked for, else whole at the stream's end or `at_once`.
 
     With what goes wrong with it, or the stream that a script wrote in its place.
     """
@@ -25,16 +27,16 @@ def deliver(reply: Renderer, made: Generation, sent: Sent, truth: TruthLog, *, a
     if truth.keeps:
         sent.nonce = nonce_in(item.text for item in made.question.input)
     if made.turn is not None and made.turn.writes:
-        return written(made.turn, made.question.stream, sent, truth)
+        return scripted_stream(made.turn, made.question.stream, sent, truth)
     if made.question.stream:
         return stream_with(made.fault, reply.frames(made.times()), reply, sent, truth)
     return body_with(made.fault, 0 if at_once else made.end, reply, sent, truth)
 
 
-async def receive(request: Request) -> tuple[bytes, Sent]:
-    """The body of a request, and the record of the response to it, which begins when the body is here."""
+async def receive(request: Request) -> tuple[bytes, SentResponse]:
+    """Receive the body of a request, and begin the record of the response to it."""
     body = await _read_body(request)
-    sent = Sent(
+    sent = SentResponse(
         client_id=request.headers.get("x-client-request-id"),
         server_id=request.state.request_id,
         t_received=time.perf_counter_ns(),

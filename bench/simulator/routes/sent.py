@@ -21,29 +21,29 @@ from bench.clients.decode.sse import SseParser
 from bench.core import linux as kernel
 from bench.records.schema import TOKEN_KINDS
 from bench.simulator.errors import ApiError
-from bench.simulator.truth import Sent, TruthLog
+from bench.simulator.truth import SentResponse, TruthLog
 
 _CHAT = "/chat/completions"
 
 
 async def clock(_request: Request) -> Response:
-    """The clock of the stamps, and which start of which machine it belongs to."""
+    """Tell the clock of the stamps, and which start of which machine it belongs to."""
     return _json({"t": time.perf_counter_ns(), "boot": kernel.boot()})
 
 
-async def sent(request: Request) -> Response:
-    """All kept responses to questions with a nonce, with or without its brackets; an unknown one has none."""
+async def sent_responses(request: Request) -> Response:
+    """List the kept responses to questions with a nonce, with or without its brackets; an unknown one has none."""
     truth: TruthLog = request.app.state.simulation.truth
     if not truth.keeps:
         raise ApiError(404, "This simulator keeps no send log in memory: use `bench serve`.", code="no_send_log")
     nonce = f"[{request.path_params['nonce'].strip('[] ')}]"
-    return _json({"responses": [_row(each) for each in truth.kept(nonce)]})
+    return _json({"responses": [_row(each) for each in truth.responses_to(nonce)]})
 
 
-ROUTES = [Route("/bench/clock", clock), Route("/bench/sent/{nonce}", sent)]
+ROUTES = [Route("/bench/clock", clock), Route("/bench/sent/{nonce}", sent_responses)]
 
 
-def _row(sent: Sent) -> dict[str, Any]:
+def _row(sent: SentResponse) -> dict[str, Any]:
     asked = sent.asked
     assert asked is not None  # noqa: S101  (what is kept has it)
     return {
@@ -64,7 +64,7 @@ def _row(sent: Sent) -> dict[str, Any]:
 
 
 def answer_chars(frames: Iterable[bytes], *, chat: bool) -> Sequence[int]:
-    """How many characters the deltas that end in each frame bring; what repeats them whole brings none."""
+    """Count the characters of the deltas that end in each frame; what repeats them whole brings none."""
     parser = SseParser()
     return [sum(_delta_chars(data, chat=chat) for data in parser.feed(frame)) for frame in frames]
 

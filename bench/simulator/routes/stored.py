@@ -18,15 +18,15 @@ from bench.core.script import Fault
 from bench.simulator.delivery import EventStream, Frame, WholeBody
 from bench.simulator.errors import ApiError
 from bench.simulator.fault_chances import fault_name
-from bench.simulator.faults import broken
+from bench.simulator.faults import break_stream
 from bench.simulator.replies.responses import Reply
 from bench.simulator.requests.conversation import InputItem
 from bench.simulator.requests.responses import ResponsesRequest
 from bench.simulator.routes.exchange import deliver
 from bench.simulator.simulation import Generation, Simulation
 from bench.simulator.store.background import Background, is_last
-from bench.simulator.store.responses import Finished, Store, input_size
-from bench.simulator.truth import Sent
+from bench.simulator.store.responses import FinishedResponse, Store, input_size
+from bench.simulator.truth import SentResponse
 
 _BYTES_OF_A_TOKEN = 500
 """What one token takes at most, about, in the kept frames of a background stream."""
@@ -36,7 +36,7 @@ _INPUT: TypeAdapter[list[InputItem]] = TypeAdapter(list[InputItem])
 
 
 def with_earlier(question: ResponsesRequest, store: Store) -> ResponsesRequest:
-    """The question behind the whole conversation that its `previous_response_id` stands for.
+    """Put the question behind the whole conversation that its `previous_response_id` stands for.
 
     Raises `ApiError` for an id that cannot be followed up.
     """
@@ -46,20 +46,20 @@ def with_earlier(question: ResponsesRequest, store: Store) -> ResponsesRequest:
     return question.model_copy(update={"input": [*items, *_INPUT.validate_python(output), *question.input]})
 
 
-def remember(question: ResponsesRequest, name: str, sent: Sent, store: Store) -> None:
+def remember(question: ResponsesRequest, name: str, sent: SentResponse, store: Store) -> None:
     """Have the response kept under that id when its end is about to leave, unless the question says `store: false`."""
 
-    def seen(type_: str, frame: bytes) -> None:
+    def note_state(type_: str, frame: bytes) -> None:
         streamed = is_last(type_)
         if streamed or (type_ == "body" and sent.fault in _WHOLE_BODIES):
-            store.keep(name, Finished(question.input, frame, streamed))
+            store.keep(name, FinishedResponse(question.input, frame, streamed))
 
     if question.store is not False:
-        sent.seen = seen
+        sent.on_frame = note_state
 
 
-def answer(question: ResponsesRequest, made: Generation, sent: Sent, simulation: Simulation) -> ASGIApp:
-    """The response to a question on its way, and kept as far as the question says so."""
+def answer(question: ResponsesRequest, made: Generation, sent: SentResponse, simulation: Simulation) -> ASGIApp:
+    """Send the response to a question, and keep it as far as the question says so."""
     reply = Reply(question, made.answer)
     if _is_no_response(made):
         return deliver(reply, made, sent, simulation.truth)
@@ -75,7 +75,7 @@ def answer(question: ResponsesRequest, made: Generation, sent: Sent, simulation:
 
 
 def _is_no_response(made: Generation) -> bool:
-    """Is it an HTTP error, or a stream written by a script, so that there is nothing to keep?"""
+    """Return True for an HTTP error and for a script's raw stream: there is nothing to keep."""
     refused = made.fault is not None and made.fault.kind == "status"
     return refused or bool(made.turn and made.turn.writes)
 
@@ -84,7 +84,7 @@ def begin(reply: Reply, made: Generation, t_received: int, store: Store) -> Back
     """Start a response that goes on whatever its client does, and keep it."""
     frames: Iterable[Frame] = reply.frames(made.times())
     if fault := outcome(made):
-        frames = broken(fault, frames, reply)
+        frames = break_stream(fault, frames, reply)
     response = Background(
         items=reply.request.input,
         frames=iter(frames),
@@ -97,7 +97,7 @@ def begin(reply: Reply, made: Generation, t_received: int, store: Store) -> Back
 
 
 def outcome(made: Generation) -> Fault | None:
-    """The fault that is part of a background response itself; any other breaks one delivery of it.
+    """Return the fault that is part of a background response itself; any other breaks one delivery of it.
 
     An error event is a matter of its stream. Where there is none, what it stands for is a response that fails.
     """
@@ -115,17 +115,17 @@ class View:
         self.is_delta, self.failure, self.failed_body = reply.is_delta, reply.failure, reply.failed_body
 
     def frames(self, _schedule: Iterable[tuple[int, int]]) -> Iterator[Frame]:
-        """The frames that every reader gets."""
+        """Return the frames that every reader gets."""
         return self._response.frames()
 
     def body(self) -> dict[str, Any]:
-        """What a blocking call gets, at once: the response before it has begun."""
+        """Return what a blocking call gets, at once: the response before it has begun."""
         return self._reply.pending("queued")
 
 
 async def retrieve(request: Request) -> ASGIApp:
     """`GET /v1/responses/{id}`: the response as it stands; with `stream=true` its events after `starting_after`."""
-    simulation, sent = _arrived(request)
+    simulation, sent = _begin(request)
     name = request.path_params["name"]
     if not _flag(request, "stream"):
         found = simulation.store.find(name)
@@ -140,7 +140,7 @@ async def retrieve(request: Request) -> ASGIApp:
 
 async def cancel(request: Request) -> ASGIApp:
     """`POST /v1/responses/{id}/cancel`: end a background response now; one that has ended stays as it is."""
-    simulation, sent = _arrived(request)
+    simulation, sent = _begin(request)
     response = simulation.store.background(request.path_params["name"], "Only background responses can be cancelled.")
     response.cancel()
     sent.stop = response.stop
@@ -149,7 +149,7 @@ async def cancel(request: Request) -> ASGIApp:
 
 async def delete(request: Request) -> ASGIApp:
     """`DELETE /v1/responses/{id}`: forget a response."""
-    simulation, sent = _arrived(request)
+    simulation, sent = _begin(request)
     name = request.path_params["name"]
     simulation.store.delete(name)
     gone = {"id": name, "object": "response", "deleted": True}
@@ -163,8 +163,8 @@ ROUTES = [
 ]
 
 
-def _arrived(request: Request) -> tuple[Simulation, Sent]:
-    sent = Sent(
+def _begin(request: Request) -> tuple[Simulation, SentResponse]:
+    sent = SentResponse(
         client_id=request.headers.get("x-client-request-id"),
         server_id=request.state.request_id,
         t_received=time.perf_counter_ns(),

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from bench.clients.decode.sse import SseParser
-from bench.simulator.errors import ApiError, error_body, unsupported
+from bench.simulator.errors import ApiError, error_body, not_supported
 
 Handler = Callable[[Request], Awaitable[ASGIApp]]
 _BARE_ERROR = b'{"error":'
@@ -30,19 +30,19 @@ _INSTALL = "pip install 'streambench[realtime]'"
 
 
 def websocket_support() -> Literal["websockets-sansio", "none"]:
-    """How uvicorn shall serve WebSockets: not at all without the package `websockets`."""
+    """Return how uvicorn shall serve WebSockets: not at all without the package `websockets`."""
     return "websockets-sansio" if find_spec("websockets") else "none"
 
 
 async def upgrade_required(_request: Request) -> Response:
-    """The answer to a GET that was no WebSocket handshake, or to any where WebSockets cannot be served."""
+    """Answer a GET that was no WebSocket handshake, or any GET where WebSockets cannot be served."""
     how = "connect with a WebSocket" if find_spec("websockets") else f"WebSockets need the extra: {_INSTALL}"
     body = error_body(426, f"GET /v1/responses is the Responses API over WebSocket: {how}.", code="upgrade_required")
     return Response(orjson.dumps(body), 426, {"upgrade": "websocket"}, media_type="application/json")
 
 
 def over_websocket(handler: Handler) -> Callable[[WebSocket], Awaitable[None]]:
-    """The endpoint of a WebSocket route; `handler` is that of the POST."""
+    """Return the endpoint of a WebSocket route; `handler` is that of the POST."""
 
     async def endpoint(socket: WebSocket) -> None:
         await _Session(socket, handler).run()
@@ -90,7 +90,7 @@ class _Session:
         return outlet.ended
 
     def _as_post(self) -> Scope:
-        """The scope of an HTTP request. The client's id of the handshake names the first; later ones get a number."""
+        """Return the scope of an HTTP request. The handshake's client id names the first; later ones get a number."""
         suffix = b".%d" % self._number if self._number else b""
         headers = [
             (name, value + suffix if name == _CLIENT_ID else value) for name, value in self._socket.scope["headers"]
@@ -99,7 +99,7 @@ class _Session:
 
 
 def post_body(text: str | bytes) -> bytes:
-    """A client's event as the body of the POST that means the same. Raises `ApiError` for one that has none."""
+    """Return a client's event as the body of the POST that means the same. Raise `ApiError` where there is none."""
     try:
         event = orjson.loads(text)
     except orjson.JSONDecodeError as error:
@@ -109,12 +109,12 @@ def post_body(text: str | bytes) -> bytes:
         raise ApiError(400, f"Events of type {kind!r} are not known here; send response.create.", param="type")
     for name in ("background", "stream_id", "generate"):
         if event.pop(name, None) not in (None, name == "generate"):
-            raise unsupported(f"`{name}` over WebSocket", name)
+            raise not_supported(f"`{name}` over WebSocket", name)
     return orjson.dumps({**event, "stream": True})
 
 
 def _inlet(body: bytes, gone: asyncio.Event) -> Receive:
-    """The body of a request, and after it the news that the client has left."""
+    """Return the ASGI `receive` of a body, and after it the news that the client has left."""
     parts = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def receive() -> Message:
@@ -156,6 +156,6 @@ class _Outlet:
         await self._socket.send_text(data.decode())
 
     async def error(self, status: int, body: dict[str, Any]) -> None:
-        """A refusal, in the shape that it has over WebSocket."""
+        """Send a refusal, in the shape that it has over WebSocket."""
         self.whole = self.ended = True
         await self._socket.send_text(orjson.dumps({"type": "error", "status": status, **body}).decode())

@@ -20,12 +20,12 @@ _LAST = {"response.completed", "response.failed", "response.incomplete"}
 
 
 def is_last(type_: str) -> bool:
-    """Does an event of this type end a response?"""
+    """Return True if an event of this type ends a response."""
     return type_ in _LAST
 
 
 def response_in(frame: bytes) -> dict[str, Any]:
-    """The Response object that a frame carries whose event tells a state."""
+    """Return the Response object that a frame carries whose event tells a state."""
     data = frame[frame.index(b"data: ") + len(b"data: ") :]
     response: dict[str, Any] = orjson.loads(data)["response"]
     return response
@@ -54,19 +54,19 @@ class Background:
         self._further = frames
 
     def frames(self, after: int = -1) -> Iterator[Frame]:
-        """Each frame with a higher sequence number than `after`, also those whose time is still to come."""
+        """Yield each frame with a higher sequence number than `after`, also those whose time is still to come."""
         number = after + 1
         while self._has(number):
             yield self._made[number]
             number += 1
 
     def frames_since(self, t_received: int, after: int = -1) -> Iterator[Frame]:
-        """The same for a reader that came at `t_received`, with times that count from there (below 0: long due)."""
+        """Yield the frames for a reader that came at `t_received`; times count from there (below 0: long due)."""
         late = t_received - self.t_received
         return ((due - late, type_, frame) for due, type_, frame in self.frames(after))
 
     def response(self) -> dict[str, Any]:
-        """The Response object as it stands now."""
+        """Return the Response object as it stands now."""
         frame, ended = self._state()
         response = response_in(frame)
         return response if ended or self.stop.at is None else {**response, "status": "cancelled"}
@@ -77,7 +77,7 @@ class Background:
             self.stop.now()
 
     def _state(self) -> tuple[bytes, bool]:
-        """The latest frame that tells a state, and whether it is the last."""
+        """Return the latest frame that tells a state, and whether it is the last."""
         passed = (self.stop.at or time.perf_counter_ns()) - self.t_received
         state = b"", False
         for due, type_, frame in self.frames():

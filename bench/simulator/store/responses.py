@@ -17,7 +17,7 @@ _MOST_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True)
-class Finished:
+class FinishedResponse:
     """A response that was sent to its end while its client waited."""
 
     items: Sequence[Any]
@@ -32,12 +32,12 @@ class Finished:
         return len(self.body) + input_size(self.items)
 
     def response(self) -> dict[str, Any]:
-        """The Response object."""
+        """Return the Response object."""
         response: dict[str, Any] = response_in(self.body) if self.streamed else orjson.loads(self.body)
         return response
 
 
-Kept = Finished | Background
+StoredResponse = FinishedResponse | Background
 
 
 class Store:
@@ -45,10 +45,10 @@ class Store:
 
     def __init__(self, *, most_responses: int = _MOST_RESPONSES, most_bytes: int = _MOST_BYTES) -> None:
         self._most_responses, self._most_bytes = most_responses, most_bytes
-        self._kept: OrderedDict[str, tuple[Kept, int]] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[StoredResponse, int]] = OrderedDict()
         self._bytes = 0
 
-    def keep(self, name: str, response: Kept) -> None:
+    def keep(self, name: str, response: StoredResponse) -> None:
         """Keep one; the oldest go where there is no room. The latest stays, however large."""
         size = response.size
         self._kept[name] = response, size
@@ -59,14 +59,14 @@ class Store:
     def __contains__(self, name: str) -> bool:
         return name in self._kept
 
-    def find(self, name: str) -> Kept:
-        """The response of that id. Raises the 404 of OpenAI."""
+    def find(self, name: str) -> StoredResponse:
+        """Return the response of that id. Raise the 404 of OpenAI."""
         if name not in self:
             raise ApiError(404, f"Response with id '{name}' not found.", param="id")
         return self._kept[name][0]
 
     def background(self, name: str, otherwise: str) -> Background:
-        """The background response of that id; for another one a 400 that says `otherwise`."""
+        """Return the background response of that id; raise a 400 that says `otherwise` for another one."""
         found = self.find(name)
         if not isinstance(found, Background):
             raise ApiError(400, otherwise, param="id")
@@ -80,7 +80,7 @@ class Store:
             found.cancel()
 
     def earlier(self, name: str) -> tuple[Sequence[Any], list[dict[str, Any]]]:
-        """What a follow-up of that response begins with: its input items, and its output as JSON.
+        """Return what a follow-up of that response begins with: its input items, and its output as JSON.
 
         Raises a 400 for an unknown id, as OpenAI does, and for a response that is still being made.
         """

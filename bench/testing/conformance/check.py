@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.cell.rows import delta_gaps
-from bench.simulator.conformance_set import Stream
+from bench.simulator.conformance_set import ConformanceStream
 from bench.testing.conformance.run import RecordedTrial
 
 LEAST_MS, MOST_MS = 5.0, 10.0
@@ -40,7 +40,7 @@ class Mark:
 class Result:
     """What came of one stream."""
 
-    stream: Stream
+    stream: ConformanceStream
     status: str
     """What the instrument said; several, where the repeats differ."""
     marks: Mapping[str, Mark]
@@ -57,7 +57,7 @@ class Result:
         return not self.wrong and not self.late
 
 
-def lags(stream: Stream, taken: Sequence[RecordedTrial]) -> Iterator[float]:
+def lags(stream: ConformanceStream, taken: Sequence[RecordedTrial]) -> Iterator[float]:
     """ms from the send to the read, of each event before the first that is not a whole event of one write."""
     writes = list(_write_of_events(stream))
     for one in taken:
@@ -67,7 +67,7 @@ def lags(stream: Stream, taken: Sequence[RecordedTrial]) -> Iterator[float]:
                     yield (event["t_read"] - one.t_sent[write]) / MS
 
 
-def _write_of_events(stream: Stream) -> Iterator[int]:
+def _write_of_events(stream: ConformanceStream) -> Iterator[int]:
     for number, write in enumerate(stream.turn.writes):
         yield from [number] * len(write.events)
         if write.raw or write.base64:
@@ -82,7 +82,7 @@ def tolerance(read_lags: Sequence[float]) -> tuple[float | None, float]:
     return p95, min(MOST_MS, max(LEAST_MS, 3 * p95))
 
 
-def judge(stream: Stream, taken: Sequence[RecordedTrial], allowed: float) -> Result:
+def judge(stream: ConformanceStream, taken: Sequence[RecordedTrial], allowed: float) -> Result:
     """Hold all trials of a stream against its truth; a time may be off by `allowed` ms."""
     wrong = list(dict.fromkeys(line for one in taken for line in _unlike(stream, one)))
     whole = [one for one in taken if len(one.t_sent) == len(stream.turn.writes)]
@@ -107,7 +107,7 @@ def _worst(gaps: Sequence[Mark]) -> float | None:
     return max((gap.error for gap in gaps if gap.error is not None), key=abs, default=None)
 
 
-def _unlike(stream: Stream, one: RecordedTrial) -> Iterator[str]:
+def _unlike(stream: ConformanceStream, one: RecordedTrial) -> Iterator[str]:
     """What a trial says that must be equal, and is not."""
     truth, trial = stream.truth, one.trial
     pairs: dict[str, tuple[Any, Any]] = {
@@ -135,7 +135,7 @@ def _word(value: object) -> str:
     return "none" if value is None else str(value)
 
 
-def _mark(name: str, stream: Stream, taken: Sequence[RecordedTrial]) -> Mark:
+def _mark(name: str, stream: ConformanceStream, taken: Sequence[RecordedTrial]) -> Mark:
     truth = stream.truth
     at = {"ttft": truth.first_at, "visible": truth.visible_at, "ttfu": truth.useful_at}[name]
     readings = [(one.trial[TIMES[name]], one) for one in taken]
@@ -145,12 +145,12 @@ def _mark(name: str, stream: Stream, taken: Sequence[RecordedTrial]) -> Mark:
     )
 
 
-def _write(stream: Stream, at: float) -> int:
+def _write(stream: ConformanceStream, at: float) -> int:
     """The number of the write at that time."""
     return [write.at for write in stream.turn.writes].index(at)
 
 
-def _gaps(stream: Stream, taken: Sequence[RecordedTrial]) -> list[Mark]:
+def _gaps(stream: ConformanceStream, taken: Sequence[RecordedTrial]) -> list[Mark]:
     """Each gap by its place; empty where any trial has another number of them."""
     writes = [_write(stream, at) for at in stream.truth.deltas_at]
     true = [[(one.t_sent[later] - one.t_sent[earlier]) / MS for earlier, later in pairwise(writes)] for one in taken]

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from bench.core.errors import NotEnough
-from bench.simulator.conformance_set import Stream, choose, load
+from bench.simulator.conformance_set import ConformanceStream, choose, load
 from bench.testing.conformance.check import judge, lags, tolerance
 from bench.testing.conformance.run import RecordedTrial, conduct
 from bench.testing.conformance.table import Conclusion, as_json, as_table
@@ -36,8 +36,8 @@ def conformance(names: Sequence[str], repeat: int, *, json: bool) -> int:
 
 
 def with_more_of_late(
-    streams: Sequence[Stream],
-    known: Mapping[str, Stream],
+    streams: Sequence[ConformanceStream],
+    known: Mapping[str, ConformanceStream],
     taken: Mapping[str, Sequence[RecordedTrial]],
     repeat: int,
     allowed: float,

@@ -25,7 +25,7 @@ from bench.run.assignment import run_small
 from bench.run.connect import open_link
 from bench.run.pacing import run_all
 from bench.run.progress import Reporter, progress
-from bench.simulator.conformance_set import Stream
+from bench.simulator.conformance_set import ConformanceStream
 from bench.simulator.process import running
 from bench.simulator.truth import read_truth
 
@@ -51,7 +51,7 @@ class RecordedTrial:
 
 
 def conduct(
-    streams: Sequence[Stream], known: Mapping[str, Stream], repeat: int
+    streams: Sequence[ConformanceStream], known: Mapping[str, ConformanceStream], repeat: int
 ) -> Mapping[str, Sequence[RecordedTrial]]:
     """Put each of the streams through the instrument `repeat` times: the trials by model. `known`: all there are."""
     warm_up = [known[model] for model in WARM_UP]
@@ -90,8 +90,8 @@ class _Steps:
 async def _all_lanes(
     base_url: str,
     folder: Path,
-    lanes: Sequence[Sequence[Stream]],
-    warm_up: Sequence[Stream],
+    lanes: Sequence[Sequence[ConformanceStream]],
+    warm_up: Sequence[ConformanceStream],
     repeat: int,
     t0: int,
     steps: _Steps,
@@ -99,7 +99,7 @@ async def _all_lanes(
     names: set[str] = {stream.scenario for group in (*lanes, warm_up) for stream in group}
     scenarios = list(map(_scenario, names))
 
-    async def lane(number: int, streams: Sequence[Stream]) -> None:
+    async def lane(number: int, streams: Sequence[ConformanceStream]) -> None:
         async with AsyncExitStack() as stack:
             links = {TARGET: await open_link(Target(name=TARGET, base_url=base_url), stack, direct=True)}
             # the warm-up is a plan of its own: a stream refused in a warm-up phase would count as unsupported
@@ -118,7 +118,7 @@ def _scenario(name: str) -> Scenario:
     return replace(cast("Scenario", found), prompts=("Go.",))
 
 
-def _cell(number: int, stream: Stream) -> Cell:
+def _cell(number: int, stream: ConformanceStream) -> Cell:
     return Cell(
         cell=number,
         scenario=stream.scenario,
@@ -138,7 +138,7 @@ def _cell(number: int, stream: Stream) -> Cell:
 
 
 def _recorded_trials(
-    folder: Path, streams: Sequence[Stream], sent: Mapping[str, Sequence[int]]
+    folder: Path, streams: Sequence[ConformanceStream], sent: Mapping[str, Sequence[int]]
 ) -> dict[str, list[RecordedTrial]]:
     """The journal of a lane, by model, each trial with the send times of its answer."""
     tables = {name: table.to_pylist() for name, table in read(folder).items()}

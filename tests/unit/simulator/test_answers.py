@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.core.script import Item, Turn
-from bench.simulator.answers import Answer, Part, answer_to, input_tokens
+from bench.simulator.answers import AnswerPart, SimulatedAnswer, answer_to, input_tokens
 from bench.simulator.control import Control
 from bench.simulator.errors import ApiError
 from bench.simulator.requests.conversation import turn_of
@@ -48,12 +48,12 @@ def request(**fields: Any) -> ResponsesRequest:
     return parse_request(orjson.dumps({"model": "sim-1", "input": "Tell me.", **fields}))
 
 
-def answer(tokens: int | None = None, seed: int = 0, turn: Turn | None = None, **fields: Any) -> Answer:
+def answer(tokens: int | None = None, seed: int = 0, turn: Turn | None = None, **fields: Any) -> SimulatedAnswer:
     """What such a request is answered with under a profile of 60 tokens."""
     return answer_to(request(**fields), control=Control(tokens=tokens), turn=turn, seed=seed, default_tokens=60)
 
 
-def part(tokens: int | None = None, seed: int = 0, **fields: Any) -> Part:
+def part(tokens: int | None = None, seed: int = 0, **fields: Any) -> AnswerPart:
     """The only item of that answer."""
     (only,) = answer(tokens, seed, **fields).parts
     return only
@@ -268,8 +268,12 @@ def test_cut_over_items() -> None:
 )
 def test_deltas(lengths: list[int], sizes: list[int], interleaved: bool) -> None:
     """However long the parts and events are, each part's deltas join to it, in time order, opened in order."""
-    parts = [Part(kind="message", tokens=[f"{n}.{t} " for t in range(length)]) for n, length in enumerate(lengths)]
-    made = list(Answer(parts=parts, interleaved=interleaved).deltas((size, due) for due, size in enumerate(sizes)))
+    parts = [
+        AnswerPart(kind="message", tokens=[f"{n}.{t} " for t in range(length)]) for n, length in enumerate(lengths)
+    ]
+    made = list(
+        SimulatedAnswer(parts=parts, interleaved=interleaved).deltas((size, due) for due, size in enumerate(sizes))
+    )
     for index, part in enumerate(parts):
         assert "".join(text for _, place, text in made if place == index) == part.text
     assert [due for due, _, _ in made] == sorted(due for due, _, _ in made)

@@ -14,21 +14,21 @@ from pydantic import ValidationError
 
 from bench.core.errors import BenchError
 from bench.core.script import Fault, FaultKind, Turn
-from bench.simulator.answers import Answer, Part
+from bench.simulator.answers import AnswerPart, SimulatedAnswer
 from bench.simulator.fault_chances import Attempts, attempt_key, fault_name, fault_of, parse_chances
-from bench.simulator.faults import broken, broken_body
+from bench.simulator.faults import break_stream, broken_body
 from bench.simulator.replies.responses import Reply
 from bench.simulator.requests.responses import parse_request
 from bench.simulator.script_file import read_scripts
 from bench.simulator.simulation import Simulation, ended_by, generate
 from bench.simulator.truth import TruthLog
 
-ANSWER = Answer(parts=[Part(kind="message", tokens=list("abcdefghij"))])
+ANSWER = SimulatedAnswer(parts=[AnswerPart(kind="message", tokens=list("abcdefghij"))])
 TIMES = [(1, due) for due in range(10, 110, 10)]
 KINDS: list[FaultKind] = ["cut", "silent_end", "malformed", "error", "error_nested", "failed"]
 
 
-def reply(answer: Answer = ANSWER) -> Reply:
+def reply(answer: SimulatedAnswer = ANSWER) -> Reply:
     """A reply of ten deltas."""
     return Reply(parse_request(b'{"model": "sim-1", "input": "hi"}'), answer)
 
@@ -36,7 +36,7 @@ def reply(answer: Answer = ANSWER) -> Reply:
 def types(fault: Fault) -> list[str]:
     """Event types of a stream with this fault."""
     made = reply()
-    return [type_ for _, type_, _ in broken(fault, made.frames(TIMES), made)]
+    return [type_ for _, type_, _ in break_stream(fault, made.frames(TIMES), made)]
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_a_broken_stream_begins_like_the_healthy_one(kind: FaultKind, after: flo
     """Up to the fault it is the healthy stream with that share of its deltas; its terminal event never comes."""
     made = reply()
     healthy = list(made.frames(TIMES))
-    frames = list(broken(Fault(kind=kind, after=after), healthy, made))
+    frames = list(break_stream(Fault(kind=kind, after=after), healthy, made))
     own = 0 if kind in {"cut", "silent_end"} else 1
     head = frames[: len(frames) - own]
     assert head == healthy[: len(head)]
@@ -204,7 +204,7 @@ def test_frames_that_are_wrong() -> None:
     made = reply()
 
     def data(kind: FaultKind) -> bytes:
-        frame = list(broken(Fault(kind=kind), made.frames(TIMES), made))[-1][2]
+        frame = list(break_stream(Fault(kind=kind), made.frames(TIMES), made))[-1][2]
         return frame.partition(b"data: ")[2]
 
     with pytest.raises(orjson.JSONDecodeError):
@@ -220,8 +220,8 @@ def test_stall_and_slow_headers_are_late_and_healthy() -> None:
     """A stall moves what comes after it, slow headers everything; nothing is lost."""
     made = reply()
     healthy = list(made.frames(TIMES))
-    stalled = list(broken(Fault(kind="stall", ms=1), healthy, made))
-    slow = list(broken(Fault(kind="slow_headers", ms=1), healthy, made))
+    stalled = list(break_stream(Fault(kind="stall", ms=1), healthy, made))
+    slow = list(break_stream(Fault(kind="slow_headers", ms=1), healthy, made))
     assert [frame[1:] for frame in stalled] == [frame[1:] for frame in slow] == [frame[1:] for frame in healthy]
     late = [later[0] - usual[0] for later, usual in zip(stalled, healthy, strict=True)]
     assert late == [0] * 9 + [1_000_000] * (len(healthy) - 9)

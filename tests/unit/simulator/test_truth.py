@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.core.errors import BenchError
-from bench.simulator.truth import Sent, TruthLog, read_truth
+from bench.simulator.truth import SentResponse, TruthLog, read_truth
 
 
 def logged(path: Path, responses: int) -> None:
     """Write a log of that many responses with one frame each."""
     with closing(TruthLog(path)) as log:
         for number in range(responses):
-            sent = Sent(client_id=None, server_id=f"req_{number}", t_received=number)
+            sent = SentResponse(client_id=None, server_id=f"req_{number}", t_received=number)
             sent.stamp("body", b"12345")
             log.write(sent)
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from bench.clients.decode.chat_events import read_chat_chunk
 from bench.core.script import Turn
-from bench.simulator.answers import Answer, answer_to
+from bench.simulator.answers import SimulatedAnswer, answer_to
 from bench.simulator.control import Control
 from bench.simulator.delivery import Frame
 from bench.simulator.errors import ApiError
@@ -154,7 +154,7 @@ def test_the_log_names_chunks_as_the_client_does() -> None:
     assert sum(map(made.is_delta, frames(made))) == made.answer.tokens
 
 
-def answers(fields: dict[str, Any], chat: dict[str, Any]) -> tuple[Answer, Answer]:
+def answers(fields: dict[str, Any], chat: dict[str, Any]) -> tuple[SimulatedAnswer, SimulatedAnswer]:
     """What both APIs answer."""
     asked = parse_request(orjson.dumps({"model": "sim-1", **fields}))
     options: dict[str, Any] = {"control": Control(), "turn": None, "seed": 0, "default_tokens": 6}

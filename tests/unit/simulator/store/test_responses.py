@@ -10,21 +10,21 @@ import pytest
 
 from bench.simulator.delivery import Frame
 from bench.simulator.errors import ApiError
-from bench.simulator.requests.conversation import Message, TextPart
+from bench.simulator.requests.conversation import InputMessage, TextPart
 from bench.simulator.requests.responses import ResponsesRequest
 from bench.simulator.routes.stored import remember
 from bench.simulator.store.background import Background
-from bench.simulator.store.responses import Finished, Store
-from bench.simulator.truth import Sent
+from bench.simulator.store.responses import FinishedResponse, Store
+from bench.simulator.truth import SentResponse
 
-ASKED = [Message(role="user", content=[TextPart(type="input_text", text="Hi")])]
+ASKED = [InputMessage(role="user", content=[TextPart(type="input_text", text="Hi")])]
 LONG_AGO, LATER = -1_000_000_000, 3_600_000_000_000
 
 
-def finished(status: str = "completed", padding: int = 0) -> Finished:
+def finished(status: str = "completed", padding: int = 0) -> FinishedResponse:
     """A response with an answer."""
     body = {"status": status, "output": [{"type": "message"}], "padding": "x" * padding}
-    return Finished(ASKED, orjson.dumps(body), streamed=False)
+    return FinishedResponse(ASKED, orjson.dumps(body), streamed=False)
 
 
 def frame(due: int, number: int, event: str) -> Frame:
@@ -88,7 +88,7 @@ def test_kept_with_its_last_event() -> None:
     """A stream is kept when its last event is about to leave; one that is broken off or unwanted is not kept."""
     store = Store()
     for name, asked in (("wanted", question()), ("unwanted", question(store=False))):
-        sent = Sent(client_id=None, server_id="req", t_received=0)
+        sent = SentResponse(client_id=None, server_id="req", t_received=0)
         remember(asked, name, sent, store)
         *earlier, last = frames(1, 2)
         for _, type_, data in earlier:
@@ -103,7 +103,7 @@ def test_kept_with_its_last_event() -> None:
 def test_blocking_body_is_kept(fault: str | None, kept: bool) -> None:
     """A blocking answer is kept as it is sent, unless a fault left nothing that can be read."""
     store = Store()
-    sent = Sent(client_id=None, server_id="req", t_received=0, fault=fault)
+    sent = SentResponse(client_id=None, server_id="req", t_received=0, fault=fault)
     remember(question(), "x", sent, store)
     sent.stamp("body", orjson.dumps({"status": "failed", "output": []}))
     assert ("x" in store) is kept

@@ -10,7 +10,7 @@ import pytest
 
 from bench.core.errors import BenchError
 from bench.records.schema import TRIAL_STATUS
-from bench.simulator.conformance_set import Stream, choose, load
+from bench.simulator.conformance_set import ConformanceStream, choose, load
 from bench.testing.conformance.check import Result, judge, lags, tolerance
 from bench.testing.conformance.run import WARM_UP, RecordedTrial
 from bench.testing.conformance.table import Conclusion, as_table
@@ -19,7 +19,7 @@ STREAMS = load()
 MS = 1_000_000
 
 
-def times_of(stream: Stream) -> list[float]:
+def times_of(stream: ConformanceStream) -> list[float]:
     """Every time that its truth names."""
     truth = stream.truth
     return [*truth.tokens_at, *(at for at in (truth.visible_at, truth.useful_at) if at is not None)]
@@ -33,7 +33,7 @@ def test_there_are_many_for_both_apis() -> None:
 
 
 @pytest.mark.parametrize("stream", STREAMS.values(), ids=STREAMS)
-def test_a_file_is_sound(stream: Stream) -> None:
+def test_a_file_is_sound(stream: ConformanceStream) -> None:
     """Writes come one after the other and soon end; a truth names times of writes, in order, and a known status."""
     writes = [write.at for write in stream.turn.writes]
     assert all(earlier < later for earlier, later in pairwise(writes))
@@ -51,7 +51,7 @@ def test_a_wrong_mark_is_out_of_reach() -> None:
         assert all(later - earlier >= 20 for earlier, later in pairwise(times)), stream.model
 
 
-def taken(stream: Stream, *, status: str = "ok", **shifts: float) -> RecordedTrial:
+def taken(stream: ConformanceStream, *, status: str = "ok", **shifts: float) -> RecordedTrial:
     """A perfect trial of a stream, but for a status, and for times (`ttft`, `visible`, `ttfu`) that are ms off."""
     truth, names = stream.truth, ("ttft", "visible", "ttfu")
     times = [truth.first_at, truth.visible_at, truth.useful_at]
@@ -80,13 +80,13 @@ def event(seq: int, t_read: int) -> dict[str, Any]:
 TEXT = STREAMS["responses/text"]
 
 
-def judged(*trials: RecordedTrial, stream: Stream = TEXT) -> Result:
+def judged(*trials: RecordedTrial, stream: ConformanceStream = TEXT) -> Result:
     """What is said of these trials with the widest tolerance."""
     return judge(stream, trials, 10.0)
 
 
 @pytest.mark.parametrize("stream", STREAMS.values(), ids=STREAMS)
-def test_truth_itself_is_right(stream: Stream) -> None:
+def test_truth_itself_is_right(stream: ConformanceStream) -> None:
     """Readings that are exactly the truth are right, of every stream."""
     assert judge(stream, [taken(stream, status=stream.truth.status)], 2.0).right
 
