@@ -56,7 +56,8 @@ def make_ask(
 ) -> Ask:
     """Make one input, ready to be sent. `sim`: what the simulator shall answer, unless the prompt says it itself."""
     row: dict[str, Any] = {"prompt": prompt} if isinstance(prompt, str) else dict(prompt)
-    messages = with_nonce(_messages(row), nonce, part=_TEXT_PART[api], shared=row.get("shared_prefix", ""))
+    messages = row["messages"] if "messages" in row else [{"role": "user", "content": row["prompt"]}]
+    messages = with_nonce(messages, nonce, part=_TEXT_PART[api], shared=row.get("shared_prefix", ""))
     tokens: int | None = row.get("output_tokens") or options.output_tokens
     extras = _extras(target, tokens, options, seed, row.get("sim", sim), length=_LENGTH[api])
     request = {"model": model, _INPUT[api]: messages, **extras}
@@ -99,10 +100,6 @@ def text_of(message: Mapping[str, Any]) -> str:
     """Return the text of a message, also of one whose content comes in parts."""
     content = message["content"]
     return content if isinstance(content, str) else "".join(str(part.get("text", "")) for part in content)
-
-
-def _messages(row: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    return row["messages"] if "messages" in row else [{"role": "user", "content": row["prompt"]}]
 
 
 def _extras(

@@ -110,7 +110,7 @@ def _valid_text(scenario: Scenario, texts: Mapping[str, str]) -> str:
     """Validate one combination: each text is taken as JSON where that fits the field, else as the text itself."""
     assert scenario.params is not None  # noqa: S101  (asked by the callers)
     first: ValidationError | None = None
-    for values in product(*map(_readings, texts.values())):
+    for values in product(*map(_json_or_text, texts.values())):
         try:
             text = cell_text(scenario.params.model_validate(dict(zip(texts, values, strict=True))))
             scenario.params.model_validate_json(text)  # it is how the run will read it
@@ -121,7 +121,7 @@ def _valid_text(scenario: Scenario, texts: Mapping[str, str]) -> str:
     raise BenchError(_message(scenario, texts, first)) from first
 
 
-def _readings(text: str) -> list[Any]:
+def _json_or_text(text: str) -> list[Any]:
     try:
         return [json.loads(text), text]
     except json.JSONDecodeError:

@@ -57,7 +57,8 @@ def conclude(
     `requests`: how many were sent before the examination. `again`: the command line that repeats it.
     """
     floor = found.floor
-    hops = [replace(one.hop, server=_server(found, number)) for number, one in enumerate(patients)]
+    servers = {one.hop: text for one in reversed(found.readings) if (text := server_text(one.headers))}
+    hops = [replace(one.hop, server=servers.get(number, "")) for number, one in enumerate(patients)]
     findings = [one for number, hop in enumerate(hops) for one in _findings(hop.name, number, found, floor)]
     broken = sum(one.is_broken for one in found.readings)
     unsound = f"{broken} of {len(found.readings)} answers were not sound" if broken else ""
@@ -89,11 +90,6 @@ def conclude(
         again=again,
         exit_code=EXIT_NOT if unsound else exit_code(findings),
     )
-
-
-def _server(found: Examination, number: int) -> str:
-    """Return what the headers of the first answer that has some name as the hop's server."""
-    return next((text for one in found.readings if one.hop == number and (text := server_text(one.headers))), "")
 
 
 def _findings(hop: str, number: int, found: Examination, floor: Floor) -> Iterator[Finding]:

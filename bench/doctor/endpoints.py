@@ -75,8 +75,8 @@ def choose(settings: DoctorSettings) -> list[DoctorEndpoint]:
         target, of_target = resolved.choices[0]
         if len(resolved.choices) > 1:
             say(f"target {target.name} has several models; {of_target} is examined (--model NAME for another)")
-        if target.base_url and not target.simulated:
-            _check_direct(target.base_url)
+        if not target.simulated:
+            _check_direct(target.base_url or "")
         own = of_target or ("sim-1" if settings.sim_behind else None)
         found.append(DoctorEndpoint(target, own, target.name, bool(settings.sim_behind) or target.simulated))
     return _with_unique_names(found)

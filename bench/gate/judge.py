@@ -116,19 +116,19 @@ def _change(condition: Condition, subject: Subject, change: Change) -> Ruling:
     if condition.upwards and change.current.low == math.inf and finite and "∞" in change.note:
         return "FAIL", f"most of it failed ({change.current.failed} of {change.current.n}): ∞", math.inf
     if estimate is None or low is None or high is None:
-        return "UNDECIDED", _no_ratio(change, points=points), 0.0
+        why = change.note.removeprefix("n/a ").strip("()") or "there is no interval of the change"
+        zero = change.unit == "share" and change.difference is not None and not points
+        return "UNDECIDED", f"n/a: {why}{'; use points, such as +1pp' if zero else ''}", 0.0
     limit = in_unit(condition, change.unit)
-    shown = f"{_points(estimate, low, high) if points else _percent(change)}, n={change.n}"
+    if points:
+        shown = f"{100 * estimate:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}], n={change.n}"
+    else:
+        ratio = replace(change.current, unit="ratio", statistic="hl", estimate=estimate, low=low, high=high)
+        shown = f"{both(ratio)}, n={change.n}"
     verdict = decide(low, high, limit, upwards=condition.upwards)
     if verdict == "UNDECIDED":
         return verdict, f"{shown}: {_undecided_change(condition, subject, change, (estimate, low, high), limit)}", 0.0
     return verdict, f"{shown}: {_side_text(verdict, condition)}", _excess(low, high, limit, condition)
-
-
-def _no_ratio(change: Change, *, points: bool) -> str:
-    why = change.note.removeprefix("n/a ").strip("()") or "there is no interval of the change"
-    zero = change.unit == "share" and change.difference is not None and not points
-    return f"n/a: {why}{'; use points, such as +1pp' if zero else ''}"
 
 
 def _undecided_change(
@@ -143,16 +143,6 @@ def _undecided_change(
     side = high - estimate if limit >= estimate else estimate - low
     more = _trials_advice(needs.for_width(trials, side, abs(limit - estimate)), subject)
     return f"the interval holds {_limit(condition)}; {more}"
-
-
-def _percent(change: Change) -> str:
-    ratio = replace(change.current, unit="ratio", statistic="hl", estimate=change.ratio, low=change.low)
-    return both(replace(ratio, high=change.high))
-
-
-def _points(*values: float) -> str:
-    estimate, low, high = (f"{100 * value:+.1f}" for value in values)
-    return f"{estimate} points [{low}, {high}]"
 
 
 def _excess(low: float, high: float, limit: float, condition: Condition) -> float:

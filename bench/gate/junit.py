@@ -31,7 +31,10 @@ def render(summary: Summary, judged: Sequence[Decision], errors: Sequence[str] =
     for scenario in dict.fromkeys(one.scenario for one in judged):
         _suite(root, summary, scenario, (_case(one) for one in judged if one.scenario == scenario))
     if errors:
-        _suite(root, summary, NO_SCENARIO, map(_error, errors))
+        cases = [ET.Element("testcase", classname=f"bench.{NO_SCENARIO}", name=_clean(one), time="0") for one in errors]
+        for case in cases:
+            ET.SubElement(case, "error", message=case.attrib["name"], type="NOTHING").text = case.attrib["name"]
+        _suite(root, summary, NO_SCENARIO, cases)
     _count(root)
     del root.attrib["skipped"]  # of a suite alone, by the schema that Jenkins has
     ET.indent(root)
@@ -64,12 +67,6 @@ def _case(one: Decision) -> ET.Element:
         ET.SubElement(case, "skipped", message=_clean(one.sentence))
     else:
         ET.SubElement(case, "system-out").text = _clean(one.sentence)
-    return case
-
-
-def _error(error: str) -> ET.Element:
-    case = ET.Element("testcase", classname=f"bench.{NO_SCENARIO}", name=_clean(error), time="0")
-    ET.SubElement(case, "error", message=_clean(error), type="NOTHING").text = _clean(error)
     return case
 
 

@@ -59,14 +59,11 @@ def with_classes(rows: Iterable[Row]) -> list[Row]:
         if (row.metric, row.statistic) == ("failures", "sum"):
             for name in (f"failures.{status}" for status in CLASSES):
                 none = replace(row, metric=name, failed=0, estimate=0.0)
-                found += _count_and_share(counted.get((row.key, row.delivery, name), none))
+                count = counted.get((row.key, row.delivery, name), none)
+                share = share_ci(int(count.estimate or 0), count.n)
+                values = {"estimate": share.value, "low": share.low, "high": share.high, "note": share.note}
+                found += [count, replace(count, unit="share", statistic="share", **values)]  # type: ignore[arg-type]
     return found
-
-
-def _count_and_share(row: Row) -> tuple[Row, Row]:
-    share = share_ci(int(row.estimate or 0), row.n)
-    values = {"estimate": share.value, "low": share.low, "high": share.high, "note": share.note}
-    return row, replace(row, unit="share", statistic="share", **values)  # type: ignore[arg-type]
 
 
 def _scenarios(summary: Summary) -> set[str]:

@@ -42,7 +42,9 @@ class Metronome:
 
     def late_ms(self) -> list[float]:
         """Return by how many ms each beat was late."""
-        return [late for attempt in self.attempts for late in lateness(_beats(attempt))]
+        decoded = [decode(one.reads, one.headers, asked_stream=True, path=_PATH) for one in self.attempts]
+        beats = [[event.t_read for event in answer.events if event.meaning.chars][FIRST:] for answer in decoded]
+        return [late for stream in beats for late in lateness(stream)]
 
 
 def floor_of(late_ms: Sequence[float]) -> Floor:
@@ -71,11 +73,6 @@ def lateness(beats: Sequence[int]) -> list[float]:
     offsets = [time - place * BEAT_MS * 1_000_000 for place, time in enumerate(beats)]
     least = min(offsets, default=0)
     return [(offset - least) / 1e6 for offset in offsets]
-
-
-def _beats(attempt: Attempt) -> list[int]:
-    answer = decode(attempt.reads, attempt.headers, asked_stream=True, path=_PATH)
-    return [event.t_read for event in answer.events if event.meaning.chars][FIRST:]
 
 
 @asynccontextmanager

@@ -36,6 +36,11 @@ class Staircase(NamedTuple):
     color: str
     dash: Sequence[float]
 
+    @property
+    def most(self) -> float:
+        """The characters of the whole answer."""
+        return self.points[-1][1]
+
 
 def arrivals(curves: Sequence[Curve], height: int = style.HEIGHT) -> Chart | None:
     """Draw the curves of all hops for one API and mode; None where nothing arrived."""
@@ -49,7 +54,9 @@ def arrivals(curves: Sequence[Curve], height: int = style.HEIGHT) -> Chart | Non
     caption = CAPTION + (SAID_SENT if sent else "")
     caption += f" {missing} without an arrival, or beyond the first {MOST}, are left out." if missing else ""
     rows = [
-        (line.name, style.time(ms), f"{chars:,.0f}", _share(chars, line)) for line in lines for ms, chars in line.points
+        (line.name, style.time(ms), f"{chars:,.0f}", style.percent(chars / line.most) if line.most else "")
+        for line in lines
+        for ms, chars in line.points
     ]
     words = " ".join(map(_words, shown))
     return style.with_table(shown[0].label, caption, words, _spec(shown, lines, end, height), HEADS, rows)
@@ -65,32 +72,19 @@ def _lines(shown: Sequence[Curve], end: float) -> Iterator[Staircase]:
             yield Staircase(SENT if alone else f"{SENT}, {one.hop}", style.thin(one.sent, end), style.GREY, SENT_DASH)
 
 
-def _share(chars: float, line: Staircase) -> str:
-    most = line.points[-1][1]
-    return style.percent(chars / most) if most else ""
-
-
 def _words(one: Curve) -> str:
     """Describe a curve, with the numbers that decide."""
     headers = "no headers" if one.headers_ms is None else f"headers after {style.time(one.headers_ms)}"
     chars, n = one.arrivals[-1][1], len(one.arrivals)
     reads = f"{chars:,} characters in {n} read{'' if n == 1 else 's'}"
-    return f"{one.hop}, {one.verdict}: {headers}; {reads}, {_times(one, chars)}.{_sent_text(one)}"
-
-
-def _times(one: Curve, chars: int) -> str:
     first, last = style.time(one.arrivals[0][0]), style.time(one.arrivals[-1][0])
     half = style.time(next(ms for ms, so_far in one.arrivals if 2 * so_far >= chars))
-    if len(one.arrivals) == 1:
-        return f"after {first}"
-    return f"the first after {first}, half of them after {half}, the last after {last}"
-
-
-def _sent_text(one: Curve) -> str:
-    if not one.sent:
-        return ""
-    first, last = one.sent[0][0], one.sent[-1][0]
-    return f" The simulator had sent the first after {style.time(first)} and the last after {style.time(last)}."
+    times = f"the first after {first}, half of them after {half}, the last after {last}" if n > 1 else f"after {first}"
+    sent = ""
+    if one.sent:
+        first, last = style.time(one.sent[0][0]), style.time(one.sent[-1][0])
+        sent = f" The simulator had sent the first after {first} and the last after {last}."
+    return f"{one.hop}, {one.verdict}: {headers}; {reads}, {times}.{sent}"
 
 
 def _spec(shown: Sequence[Curve], lines: Sequence[Staircase], end: float, height: int) -> style.Spec:
@@ -113,7 +107,7 @@ def _spec(shown: Sequence[Curve], lines: Sequence[Staircase], end: float, height
 
 def _rows(line: Staircase, end: float, unit: style.Unit) -> Iterator[dict[str, float | str]]:
     # From nothing at the start to all of it at the end; two clocks may disagree on what came first.
-    for ms, chars in ((0.0, 0.0), *line.points, (end, line.points[-1][1])):
+    for ms, chars in ((0.0, 0.0), *line.points, (end, line.most)):
         yield {"x": round(max(ms, 0.0) / unit.ms, 4), "y": chars, "line": line.name}
 
 

@@ -39,7 +39,8 @@ def _parts(diagnosis: Diagnosis, width: int) -> Iterator[Iterator[TextLine]]:
     yield _text(diagnosis.answer, width, "bold")
     yield _sheet(verdict_sheet(diagnosis), width)
     yield from (_advice(group, width) for group in found if not words.is_brief(group.verdict))
-    yield _brief(found, width, each=words.all_healthy(diagnosis))
+    brief = words.brief(found, each=words.all_healthy(diagnosis))
+    yield chain.from_iterable(_hanging(text, width, "dim" if verdict == ABSENT else "") for verdict, text in brief)
     for sheet in (*difference_sheets(diagnosis), *delay_sheets(diagnosis)):
         yield chain(_text(sheet.title, width, "bold"), _sheet(sheet, width))
     yield _checks(diagnosis, width)
@@ -95,11 +96,6 @@ def _fix(fix: Fix, width: int) -> Iterator[str]:
         yield from wrap(fix.note, width)
     else:
         yield from wrap(words.in_words(fix), width)
-
-
-def _brief(found: Sequence[FindingGroup], width: int, *, each: bool) -> Iterator[TextLine]:
-    for verdict, text in words.brief(found, each=each):
-        yield from _hanging(text, width, "dim" if verdict == ABSENT else "")
 
 
 def _checks(diagnosis: Diagnosis, width: int) -> Iterator[TextLine]:
