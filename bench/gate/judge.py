@@ -11,7 +11,7 @@ from bench.core.comparison import Change, Comparison
 from bench.core.errors import BenchError
 from bench.core.row import Row
 from bench.core.summary import Summary
-from bench.gate import sample_size as needs
+from bench.gate import sample_size
 from bench.gate.condition import Condition, Decision, Verdict, parse_condition
 from bench.gate.resolve import Subject, resolve
 from bench.gate.units import in_unit
@@ -64,7 +64,7 @@ def _row(condition: Condition, subject: Subject, row: Row) -> Ruling:
     else:
         shown = f"{both(row)}, n={row.n}"
     if row.estimate is None:
-        need = needs.fewest_samples(row.note)
+        need = sample_size.fewest_samples(row.note)
         more = f"; {_trials_advice(need, subject)}" if need else ""
         return "UNDECIDED", f"n/a: {reason(row)}{more}", 0.0
     if row.low is None or row.high is None:
@@ -93,7 +93,7 @@ def _undecided_row(condition: Condition, subject: Subject, row: Row, limit: floa
         name = condition.name[0] if condition.name[0] == subject.scenario else ""
         counted = ".".join(filter(None, (name, row.metric, "sum")))
         return f"{held}: a share of 0 cannot be shown; for no failure in this run say {counted} > 0"
-    return f"{held}; {_trials_advice(needs.for_limit(row, subject.trials, limit), subject)}"
+    return f"{held}; {_trials_advice(sample_size.for_limit(row, subject.trials, limit), subject)}"
 
 
 def _trials_advice(trials: int | None, subject: Subject) -> str:
@@ -138,10 +138,12 @@ def _undecided_change(
     half, trials = (high - low) / 2, subject.trials or change.n
     unit = "points" if condition.limit.unit == "pp" else "%"
     if abs(limit) < half < math.inf:
-        more = _trials_advice(needs.for_change(change, limit), subject) if limit else "a change of 0 cannot be shown"
+        more = "a change of 0 cannot be shown"
+        if limit:
+            more = _trials_advice(sample_size.for_change(change, limit), subject)
         return f"cannot see less than {100 * half:.2g} {unit}, you ask for {100 * abs(limit):.3g} {unit}; {more}"
     side = high - estimate if limit >= estimate else estimate - low
-    more = _trials_advice(needs.for_width(trials, side, abs(limit - estimate)), subject)
+    more = _trials_advice(sample_size.for_width(trials, side, abs(limit - estimate)), subject)
     return f"the interval holds {_limit(condition)}; {more}"
 
 

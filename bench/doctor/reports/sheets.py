@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from bench.analysis.wording import NA
-from bench.doctor.diagnosis import Delay, Diagnosis, Difference, Finding, Shift, Verdict, group_by
+from bench.doctor.diagnosis import Diagnosis, Difference, Finding, Shift, Verdict, group_by
 from bench.doctor.reports.grouping import distinct_texts
 from bench.doctor.reports.words import NONE, as_sentence, time, with_labels, word
 
@@ -117,7 +117,3 @@ def delay_sheets(diagnosis: Diagnosis) -> Iterator[Sheet]:
         ]
         said = with_labels(distinct_texts(some, lambda one: f"{one.sentence} {as_sentence(one.note)}".strip()))
         yield Sheet(f"What {some[0].hop} adds to each delta", [NAMED, *ADDED], rows, said=said)
-
-
-def _delay_texts(one: Delay) -> list[str]:
-    return [f"{one.n:,}", *map(time, (one.p50_ms, one.p90_ms, one.p99_ms, one.most_ms))]
