@@ -1,105 +1,46 @@
-"""`bench compare`: stored runs beside a baseline, and a run beside the stored one that `--baseline` names."""
+"""`bench compare`."""
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import orjson
+import click
+import cloup
 
-from bench.analysis.build import build
-from bench.analysis.comparison.runs import compare
-from bench.cli.config_file import load_config
-from bench.core.comparison import Comparison
-from bench.core.errors import BenchError
-from bench.core.messages import say
-from bench.core.summary import Summary
-from bench.records.find import find_run
-from bench.reports.anonymize import Aliases, hosts_stored
-from bench.reports.comparison.json import as_value
-from bench.reports.comparison.terminal import WIDEST, render_terminal
-from bench.reports.files import open_page, write_comparison
+from bench.cli.options import config_option, declared, runs_option
+from bench.plan.option import given_values
 from bench.reports.output import Output
 
-PAGE = "compare.html"
-SEVERITY = (2, 1, 4, 0)
-"""Exit codes of the gate, the one that tells most first."""
+EPILOG = """\b
+Examples:
+  bench compare latest~1 latest                          the last run with the one before it
+  bench compare before after                             runs by their --name
+  bench compare before after --fail-on 'text.ttft:+5%'   exit 1 where the first token comes over 5 % later
+  bench compare before monday tuesday --json
+
+\b
+Exit codes:
+  0 fine   1 a condition failed   2 usage, or not to be compared   4 a condition is undecided
+"""
 
 
-def compare_runs(refs: Sequence[str], reports: Path, output: Output, config_file: Path | None = None) -> int:
-    """Each run beside the first of them: shown, written, and put to the gate. Returns the exit code."""
-    from bench.cli.conditions import gated  # noqa: PLC0415
+@cloup.command("compare", epilog=EPILOG)
+@click.argument("baseline", metavar="BASELINE")
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True)
+@runs_option
+@declared(Output, names=["as_json", "open_html", "anonymize", "fail_on", "allow_undecided", "junit"])
+@config_option
+def command(baseline: str, runs: Sequence[str], out: Path, config_file: Path | None, **options: Any) -> None:
+    """Compare stored runs with the first one: what changed, with its interval, worst first.
 
-    output = gated(output, load_config(Path.cwd(), config_file, os.environ))
-    folders = _folders(refs, reports)
-    summaries = [build(folder) for folder in folders]
-    if output.anonymize:
-        summaries, output = _anonymous(summaries, folders, output)
-    comparisons = [compare(summaries[0], current) for current in summaries[1:]]
-    pages = [page for one in zip(folders[1:], comparisons, strict=True) for page in _written(*one)]
-    if output.as_json:
-        sys.stdout.write(_json(comparisons))
-    codes = list(_each(summaries[1:], comparisons, folders[1:], output))
-    if output.open_html and pages:
-        for page in pages:
-            open_page(page)
-    return next(code for code in SEVERITY if code in codes)
+    A run is a folder, an id (or its beginning), a --name, latest, or latest~1. Cells are matched by what they are;
+    a run of a single target (or model) is matched with one of another name. compare.html, compare.md and compare.json
+    go to the folder of each run that is compared. To compare two endpoints, better measure both in one run:
+    `bench run --target A --target B --baseline-target A`.
+    """
+    from bench.cli.compare_steps import compare_runs  # noqa: PLC0415  (the help needs no pandas)
 
-
-def _json(comparisons: Sequence[Comparison]) -> str:
-    """As `compare.json`; of several a list."""
-    values = list(map(as_value, comparisons))
-    return orjson.dumps(values if len(values) > 1 else values[0], option=orjson.OPT_INDENT_2).decode() + "\n"
-
-
-def _folders(refs: Sequence[str], reports: Path) -> list[Path]:
-    folders = [find_run(reports, ref) for ref in refs]
-    for ref, folder in zip(refs[1:], folders[1:], strict=True):
-        if folder.resolve() == folders[0].resolve():
-            raise BenchError(f"{refs[0]} and {ref} are the same run ({folder.name}); name another one")
-    return folders
-
-
-def _anonymous(summaries: Sequence[Summary], folders: Sequence[Path], output: Output) -> tuple[list[Summary], Output]:
-    """All without the names of hosts, a host being called the same in all of them."""
-    stored = [host for folder in folders for host in hosts_stored(folder.parent, folder, None)]
-    named = [cell.host for summary in summaries for cell in summary.cells if not cell.simulated]
-    aliases = Aliases.from_summary(summaries[-1], [*stored, *named])
-    hidden = replace(output, fail_on=tuple(map(aliases.text, output.fail_on)))
-    return list(map(aliases.in_summary, summaries)), hidden
-
-
-def _each(
-    summaries: Iterable[Summary], comparisons: Sequence[Comparison], folders: Iterable[Path], output: Output
-) -> Iterator[int]:
-    """Show each comparison and its verdicts; the exit codes."""
-    from bench.gate import run_gate  # noqa: PLC0415
-
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDEST
-    for place, (summary, comparison, folder) in enumerate(zip(summaries, comparisons, folders, strict=True)):
-        if not output.as_json:
-            sys.stdout.write(("\n" if place else "") + render_terminal(comparison, width))
-            sys.stdout.flush()
-        yield run_gate(summary, [comparison], _own_junit(output, folder, len(comparisons)))
-
-
-def _own_junit(output: Output, folder: Path, number: int) -> Output:
-    """Of several runs each has a JUnit file of its own."""
-    if output.junit is None or number == 1:
-        return output
-    return replace(output, junit=output.junit.with_stem(f"{output.junit.stem}-{folder.name}"))
-
-
-def _written(folder: Path, comparison: Comparison) -> list[Path]:
-    """Write the files and say where; in a folder that cannot be written that is one line. The page, if it is there."""
-    try:
-        files = write_comparison(folder, comparison)
-    except OSError as error:
-        say(f"{folder}: the comparison cannot be written there ({error.strerror}); it is only shown")
-        return []
-    say(f"{folder}/: {', '.join(file.name for file in files)}")
-    return [folder / PAGE]
+    sys.exit(compare_runs([baseline, *runs], out, Output(**given_values(Output, options)), config_file))

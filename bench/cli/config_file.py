@@ -1,4 +1,4 @@
-"""`bench.toml` and `[tool.bench]` of `pyproject.toml`: a project's targets and its defaults for `bench run`."""
+"""Read `bench.toml` and `[tool.bench]` of `pyproject.toml`: a project's targets and its defaults for `bench run`."""
 
 from __future__ import annotations
 
@@ -10,44 +10,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import click
-
-from bench.cli.option_types import RUN_TYPES
 from bench.core.errors import BenchError, unknown
 from bench.core.target import BUILT_IN, Price, Target, check_base_url, check_header, check_variable, is_sensitive
 from bench.core.text_file import read_text
 from bench.plan.config import Config
+from bench.plan.option import toml_options
+from bench.plan.option_kinds import File
+from bench.plan.settings import Settings
 
 Table = Mapping[str, Any]
 Types = Mapping[str, tuple[type, ...]]
-_FILE: Types = {"targets": (dict,), "run": (dict,), "gate": (dict,)}
-_RUN: Types = {
-    "pairs": (int,),
-    "warmup": (int,),
-    "concurrency": (int, str),
-    "client": (str,),
-    "rate": (str, int, float),
-    "arrivals": (str,),
-    "ramp": (str, int, float),
-    "duration": (str, int, float),
-    "requests": (int,),
-    "max-in-flight": (int,),
-    "slo": (str, list),
-    "workers": (int,),
-    "events": (str, int, float),
-    "seed": (int,),
-    "api": (str,),
-    "delivery": (str,),
-    "deadline": (int, float),
-    "max-retries": (int,),
-    "output-tokens": (int,),
-    "precision": (str, int, float),
-    "budget": (str, list),
-    "plugins-dir": (str,),
-    "self-check": (bool,),
-}
-_GATE: Types = {"fail-on": (str, list), "allow-undecided": (bool,)}
-_TARGET: Types = {
+FILE: Types = {"targets": (dict,), "run": (dict,), "gate": (dict,)}
+RUN: Types = {key: option.toml_types for key, (_, option) in toml_options(Settings).items()}
+GATE: Types = {"fail-on": (str, list), "allow-undecided": (bool,)}
+TARGET: Types = {
     "base_url": (str,),
     "api_key_env": (str,),
     "model": (str, list),
@@ -56,7 +32,7 @@ _TARGET: Types = {
     "price": (dict,),
     "lacks": (list,),
 }
-_PRICE: Types = {"input": (int, float), "output": (int, float)}
+PRICE: Types = {"input": (int, float), "output": (int, float)}
 _WORDS = {
     int: "a whole number",
     float: "a number",
@@ -94,17 +70,17 @@ def load_config(start: Path, explicit: Path | None, environ: Mapping[str, str]) 
 
 
 def read_table(file: Path) -> Table | None:
-    """The file's own table; of a `pyproject.toml` what is below `[tool.bench]`, None where it has none."""
+    """Read the file's table; of a `pyproject.toml` what is below `[tool.bench]`, None where it has none."""
     text = read_text(file)
     try:
         table: Table | None = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise BenchError(_located(file, text, str(error))) from error
+        raise BenchError(_with_place(file, text, str(error))) from error
     if file.name == "pyproject.toml":
         tool = (table or {}).get("tool")
         table = tool.get("bench") if isinstance(tool, dict) else None
     if table is not None:
-        _check(table, _FILE, str(file))
+        _check(table, FILE, str(file))
     return table
 
 
@@ -120,8 +96,8 @@ def _nearest_file(name: str, folders: Sequence[Path]) -> Path | None:
     return next((folder / name for folder in folders if (folder / name).is_file()), None)
 
 
-def _located(file: Path, text: str, message: str) -> str:
-    """tomllib's message with its place in front: `bench.toml:3:7: …`."""
+def _with_place(file: Path, text: str, message: str) -> str:
+    """Return tomllib's message with its place in front: `bench.toml:3:7: …`."""
     found = re.fullmatch(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", message, re.DOTALL)
     if not found:
         return f"{file}: {message}"
@@ -131,21 +107,24 @@ def _located(file: Path, text: str, message: str) -> str:
 
 
 def _run_defaults(table: Table, file: Path) -> dict[str, Any]:
-    where = f"{file}: [run]"
-    run = dict(_check(table, _RUN, where))
-    for name, type_ in RUN_TYPES.items():
-        for value in (run[name] if isinstance(run.get(name), list) else [run[name]]) if name in run else ():
-            _check_option(type_, value, f"{where}: {name}")
-    if "plugins-dir" in run:
-        run["plugins-dir"] = str(file.parent / Path(run["plugins-dir"]).expanduser())
-    return run
+    """Return the defaults of a `[run]` by field of `Settings`; relative paths count from the file."""
+    where, found = f"{file}: [run]", dict[str, Any]()
+    for key, value in _check(table, RUN, where).items():
+        name, option = toml_options(Settings)[key]
+        try:
+            found[name] = option.from_toml(value)
+        except BenchError as error:
+            raise BenchError(f"{where}: {key}: {error}") from error
+        if isinstance(option.kind, File):
+            found[name] = tuple(file.parent / path.expanduser() for path in found[name])
+    return found
 
 
 def _gate(table: Table, file: Path) -> dict[str, Any]:
     from bench.gate.condition import parse_condition  # noqa: PLC0415  (most files have none)
 
     where = f"{file}: [gate]"
-    gate = dict(_check(table, _GATE, where))
+    gate = dict(_check(table, GATE, where))
     if "fail-on" in gate:
         gate["fail-on"] = _texts(gate["fail-on"], f"{where} fail-on")
     for text in gate.get("fail-on", ()):
@@ -154,14 +133,6 @@ def _gate(table: Table, file: Path) -> dict[str, Any]:
         except BenchError as error:
             raise BenchError(f"{where} fail-on: {error}") from error
     return gate
-
-
-def _check_option(type_: click.ParamType[Any], value: object, where: str) -> None:
-    """A default must be what the option itself would accept."""
-    try:
-        type_.convert(str(value), None, None)
-    except click.BadParameter as error:
-        raise BenchError(f"{where}: {error.message}") from error
 
 
 def _targets(tables: Table, file: Path) -> list[Target]:
@@ -174,7 +145,7 @@ def _target(name: str, table: object, file: Path) -> Target:
         raise BenchError(f"{where}: a project's file cannot redefine the built-in target {name!r}; use another name")
     if not isinstance(table, dict):
         raise BenchError(f"{where}: expected a table with base_url")
-    _check(table, _TARGET, where)
+    _check(table, TARGET, where)
     if "base_url" not in table:
         raise BenchError(f'{where}: base_url is missing; add base_url = "https://host/v1"')
     return Target(
@@ -201,8 +172,8 @@ def _headers(table: Table, where: str) -> dict[str, str]:
 
 
 def _price(table: Table, where: str) -> Price:
-    _check(table, _PRICE, where)
-    if set(table) != set(_PRICE) or not all(0 <= price < math.inf for price in table.values()):
+    _check(table, PRICE, where)
+    if set(table) != set(PRICE) or not all(0 <= price < math.inf for price in table.values()):
         raise BenchError(f"{where}: give both, in US dollars per million tokens: {{ input = 0.15, output = 0.6 }}")
     return Price(**table)
 
@@ -237,19 +208,19 @@ def _text(value: object, where: str) -> str:
 
 
 def _check(table: object, types: Types, where: str) -> Table:
-    """The table itself, when it has only keys that are known, each with a value of its type."""
+    """Return the table when it has only keys that are known, each with a value of its type."""
     if not isinstance(table, dict):
         raise BenchError(f"{where}: expected a table")
     for key, value in table.items():
         if key not in types:
-            raise _refused(key, value, types, where)
+            raise _key_error(key, value, types, where)
         if not isinstance(value, types[key]) or (isinstance(value, bool) and bool not in types[key]):
             raise BenchError(f"{where}: {key} must be {' or '.join(_WORDS[type_] for type_ in types[key])}")
     return table
 
 
-def _refused(key: str, value: object, types: Types, where: str) -> BenchError:
-    if key in _CHOOSES_TARGET and types is not _TARGET and isinstance(value, str):
+def _key_error(key: str, value: object, types: Types, where: str) -> BenchError:
+    if key in _CHOOSES_TARGET and types is not TARGET and isinstance(value, str):
         return BenchError(f"{where}: a file cannot choose the target ({key}); say it with --target or --base-url")
     if key in _HOLDS_KEY:
         return BenchError(

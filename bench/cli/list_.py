@@ -1,4 +1,4 @@
-"""What `bench list` prints."""
+"""`bench list`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 from bench.cli.config_file import load_config
+from bench.cli.options import config_option, plugin_options
 from bench.core.params import field_defaults
 from bench.core.plugin_loader import Registry, load
 from bench.plan.targets import known_targets
@@ -18,9 +21,12 @@ if TYPE_CHECKING:
     from bench.core.summary import Reporter
 
 
-def listing(plugins: Sequence[Path], folders: Sequence[Path], config_file: Path | None) -> str:
-    """Scenarios, targets and reporters, each with the plugin it comes from."""
-    registry = load(plugins, folders)
+@click.command("list")
+@plugin_options
+@config_option
+def command(plugins: Sequence[Path], plugins_dirs: Sequence[Path], config_file: Path | None) -> None:
+    """Show scenarios, targets and reporters, and the plugin each comes from."""
+    registry = load(plugins, plugins_dirs)
     config = load_config(Path.cwd(), config_file, os.environ)
     targets = known_targets(config, registry.plugin_targets())
     sections = {
@@ -29,21 +35,21 @@ def listing(plugins: Sequence[Path], folders: Sequence[Path], config_file: Path 
             (name, f"{target.base_url or 'started when needed'}", target.source) for name, target in targets.items()
         ],
         "Reporters": [
-            (name, _written(reporter), found.source) for name, (reporter, found) in registry.reporters.items()
+            (name, _destination(reporter), found.source) for name, (reporter, found) in registry.reporters.items()
         ],
     }
-    return "\n\n".join(f"{title}\n{_table(rows)}" for title, rows in sections.items())
+    click.echo("\n\n".join(f"{title}\n{_table(rows)}" for title, rows in sections.items()))
 
 
-def _written(reporter: Reporter) -> str:
-    """Its file, and when it is written."""
+def _destination(reporter: Reporter) -> str:
+    """Return the file of a reporter, and when it is written."""
     if reporter.filename is None:
         return "to the terminal" if reporter.name == "terminal" else f"--export {reporter.name}=FILE"
     return f"{reporter.filename}, {'always' if reporter.always else f'with --export {reporter.name}'}"
 
 
 def _scenarios(registry: Registry) -> list[tuple[str, str, str]]:
-    """Two lines for each: what it is, then what `bench run` may say of it and where it is from."""
+    """Return two lines for each scenario: its description, then its facts and where it is from."""
     rows = []
     for name, (scenario, found) in registry.scenarios.items():
         rows += [(name, scenario.description, ""), ("", "; ".join([*_facts(scenario), found.source]), "")]
@@ -51,7 +57,7 @@ def _scenarios(registry: Registry) -> list[tuple[str, str, str]]:
 
 
 def _facts(scenario: Scenario) -> Iterator[str]:
-    """Its API, tags and needs, and its parameters with their defaults."""
+    """Yield a scenario's API, tags and needs, and its parameters with their defaults."""
     yield f"api {scenario.api}"
     if scenario.tags:
         yield f"tags {', '.join(scenario.tags)}"

@@ -1,48 +1,97 @@
-"""Options that several commands share."""
+"""Make click options of the declarations in `Settings` and `Output`, and the few options that have no field there."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import reduce
+import os
+import sys
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
+import cloup
+from click.shell_completion import CompletionItem
 
-Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+from bench.core.errors import BenchError
+from bench.plan.option import Option, options_of
+from bench.plan.option_kinds import Choice, File, Kind, Toggle
+from bench.plan.settings import Settings
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-def _all(*options: Decorator) -> Decorator:
-    """These options, in this order in `--help`."""
-    return lambda command: reduce(lambda made, option: option(made), reversed(options), command)
+class OptionType(click.ParamType[Any]):
+    """Any kind of value: its errors become click's."""
+
+    def __init__(self, kind: Kind) -> None:
+        self.kind, self.name = kind, kind.metavar.lower()
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:  # noqa: ARG002
+        """Return how the help shows the value."""
+        return self.kind.metavar
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the value. UsageError where it is wrong."""
+        try:
+            return self.kind.convert(value)
+        except BenchError as error:
+            self.fail(str(error), param, ctx)
+
+    def split_envvar_value(self, rv: str) -> list[str]:
+        """Split the value of an environment variable; paths as the PATH of the system is."""
+        return rv.split(os.pathsep if isinstance(self.kind, File) else None)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002
+        """Complete words and paths."""
+        if isinstance(self.kind, Choice):
+            return [CompletionItem(word) for word in self.kind.words if word.startswith(incomplete)]
+        return [CompletionItem(incomplete, type="file")] if isinstance(self.kind, File) else []
 
 
-plugin_options = _all(
-    click.option(
-        "--plugin", "plugins", multiple=True, type=click.Path(path_type=Path), help="Load this plugin file. Repeatable."
-    ),
-    click.option(
-        "--plugins-dir",
-        "plugins_dirs",
-        multiple=True,
-        type=click.Path(path_type=Path),
-        envvar="BENCH_PLUGINS_DIR",
-        help="Load every plugin file of this folder. Repeatable; BENCH_PLUGINS_DIR does the same.",
-    ),
-)
+def declared(*owners: type, names: Collection[str] | None = None, grouped: bool = True) -> Callable[[Command], Command]:
+    """Add the options of these dataclasses to a command, or those with these names, below their groups' headings."""
+    groups: dict[str, cloup.OptionGroup] = {}
+
+    def group_of(option: Option) -> cloup.OptionGroup | None:
+        return groups.setdefault(option.group, cloup.OptionGroup(option.group)) if grouped and option.group else None
+
+    return added(
+        click_option(name, option, group_of(option))
+        for owner in owners
+        for name, option in options_of(owner).items()
+        if names is None or name in names
+    )
+
+
+def click_option(name: str, option: Option, group: cloup.OptionGroup | None = None) -> click.Option:
+    """Make the click option of a declaration. What is not given is None, or () where it may be repeated."""
+    toggle, bounds = isinstance(option.kind, Toggle), option.kind.bounds
+    return cloup.Option(
+        [*option.flags, name],
+        type=None if toggle else OptionType(option.kind),
+        is_flag=toggle,
+        default=None,
+        multiple=option.repeat,
+        metavar=option.metavar,
+        envvar=option.env,
+        help=f"{option.help}  [{bounds}]" if bounds else option.help,
+        group=group,
+    )
+
+
+def added(options: Iterable[click.Option]) -> Callable[[Command], Command]:
+    """Add these options to a command, in this order."""
+    made = list(options)
+
+    def decorate(function: Command) -> Command:
+        function.__dict__.setdefault("__click_params__", []).extend(reversed(made))  # as click's own decorators do
+        return function
+
+    return decorate
+
+
+plugin_options = declared(Settings, names=["plugins", "plugins_dirs"])
 """For every command that loads plugins."""
-request_options = _all(
-    click.option(
-        "-H",
-        "--header",
-        "headers",
-        multiple=True,
-        metavar="'NAME: VALUE'",
-        help="Header for every request; ${VARIABLE} is filled in when it is sent. Repeatable.",
-    ),
-    click.option("--extra-body", metavar="JSON|@FILE", help="Further fields for the body of every request."),
-)
-"""What goes with every request."""
 runs_option = click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -51,48 +100,18 @@ runs_option = click.option(
     help="Where runs are. [default: reports]",
 )
 """For commands that look for stored runs."""
-page_options = _all(
-    click.option("--json", "as_json", is_flag=True, help="Print JSON instead of the table."),
-    click.option("--open", "open_html", is_flag=True, help="Show the HTML in the browser."),
-    click.option(
-        "--anonymize",
-        is_flag=True,
-        help="Call hosts host-1, host-2, … in all that this command writes and prints; the run's records keep them.",
-    ),
+config_option = click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Use this bench.toml. [default: the nearest one above the current folder]",
 )
-"""How the result is shown, whatever the command."""
-form_options = _all(
-    click.option(
-        "--export",
-        "exports",
-        multiple=True,
-        metavar="NAME[=FILE]",
-        help="Write this report as well, or to this file; - is stdout. `bench list` names them. Repeatable.",
-    ),
-    page_options,
-)
-"""The same of a run."""
-baseline_options = _all(
-    click.option(
-        "--baseline", metavar="RUN", help="Compare with this stored run: a folder, an id, a --name, latest~1."
-    ),
-    click.option(
-        "--baseline-target", metavar="NAME", help="Compare the other targets of this run with this one, pair by pair."
-    ),
-    click.option(
-        "--baseline-model", metavar="NAME", help="Compare the other models of this run with this one, pair by pair."
-    ),
-)
-"""What the result is compared with."""
-gate_options = _all(
-    click.option(
-        "--fail-on",
-        multiple=True,
-        metavar="CONDITION",
-        help="Exit 1 where this is so: 'text.ttft:+10%' (against the baseline), 'ttft.p90 > 2s', 'failures > 1%'. "
-        "Repeatable. They replace those in [gate] of bench.toml; `none` is no condition.",
-    ),
-    click.option("--allow-undecided", is_flag=True, help="Let a condition that the data cannot decide pass."),
-    click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write the conditions as JUnit XML."),
-)
-"""The gate."""
+"""For commands that read the project's file."""
+
+
+def confirm(question: str) -> bool:
+    """Ask on the terminal. BenchError where nobody can answer."""
+    if not sys.stdin.isatty():
+        raise BenchError("this would spend tokens and nobody can be asked; add --yes, or look first with --dry-run")
+    return click.confirm(question, err=True)

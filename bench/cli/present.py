@@ -2,65 +2,82 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bench.analysis.build import build
+from bench.analysis.comparison.runs import compare
+from bench.cli.conditions import with_conditions
+from bench.cli.config_file import load_config
+from bench.core.comparison import Comparison
 from bench.core.errors import BenchError
 from bench.core.messages import say
-from bench.core.summary import Reporter, Summary
+from bench.core.plugin_loader import load
+from bench.core.summary import Summary
 from bench.core.terminal import to_devnull
-from bench.reports.anonymize import Aliases, hosts_stored
-from bench.reports.data_files import render_json
-from bench.reports.files import Export, check_output, open_page, render, write_comparison, write_exports, write_reports
-from bench.reports.output import Output, baseline_of
-from bench.reports.terminal.report import WIDEST, render_terminal
-
-if TYPE_CHECKING:
-    from bench.core.comparison import Comparison
-from bench.analysis.comparison.runs import compare
-from bench.core.comparison import Comparison
+from bench.gate import run_gate
 from bench.records.find import find_run
+from bench.reports.anonymize import Aliases, hosts_stored
+from bench.reports.charts.built_in import chart_data
+from bench.reports.data_files import render_json
+from bench.reports.files import (
+    Export,
+    ResolvedOutput,
+    open_page,
+    render,
+    resolve_output,
+    write_comparison,
+    write_exports,
+    write_reports,
+)
+from bench.reports.output import Output
+from bench.reports.terminal.report import WIDEST, render_terminal
 
 PAGE = "report.html"
 
 
 @dataclass(frozen=True)
-class Shown:
-    """What was shown, and what the gate makes of it."""
+class Presented:
+    """The summary that was shown, and the exit code of the gate."""
 
     summary: Summary
     exit_code: int
 
 
-def show(run: Path, reporters: Iterable[Reporter], output: Output) -> Shown:
-    """Everything from the run folder alone. Results go to stdout, the list of files to stderr."""
-    from bench.reports.charts.built_in import chart_data  # noqa: PLC0415  (altair)
+def report(reports: Path, ref: str, output: Output, plugins: Sequence[Path], plugins_dirs: Sequence[Path]) -> int:
+    """Carry out `bench report`. Return the exit code."""
+    output = with_conditions(output, load_config(Path.cwd(), None, os.environ))
+    folder = find_run(reports, ref)
+    return show(folder, resolve_output(output, load(plugins, plugins_dirs).all_reporters, folder.parent)).exit_code
 
-    known = list(reporters)
-    exports = check_output(known, output)
-    summary = build(run, baseline_of(output), chart_data)
-    comparisons = _against_stored(run, summary, output)
+
+def show(run: Path, output: ResolvedOutput) -> Presented:
+    """Make the reports of a run folder. Results go to stdout, the list of files to stderr."""
+    options = output.options
+    summary = build(run, options.within_run, chart_data)
+    stored = output.stored
+    comparisons = [compare_with_stored(run, summary, stored, str(options.baseline))] if stored else []
     where = str(run)
-    if output.anonymize:
-        summary, comparisons, output, where = _anonymous(run, summary, comparisons, output)
-    files = [*write_reports(run, summary, known, exports), *_compared(run, comparisons)]
-    elsewhere = write_exports(exports, summary)
-    _print(_result(where, summary, comparisons, exports, output))
+    if options.anonymize:
+        summary, comparisons, options, where = _anonymous(run, summary, comparisons, output)
+    files = write_reports(run, summary, output.reporters, output.exports)
+    files += [file for one in comparisons for file in write_comparison(run, one)]
+    elsewhere = write_exports(output.exports, summary)
+    _print(_result(where, summary, comparisons, output.exports, options))
     say(f"{where}/: {', '.join(file.name for file in files)}")
     for file in elsewhere:
         say(f"{file} written")
-    if output.open_html:
+    if options.open_html:
         open_page(run / PAGE)
-    return Shown(summary, _gate(summary, comparisons, output))
+    return Presented(summary, run_gate(summary, [*summary.comparisons, *comparisons], options))
 
 
 def _print(result: bytes) -> None:
-    """To stdout. The verdicts stand whether or not anybody reads it: its end is not the end of the gate."""
+    """Write to stdout. A reader who stops reading does not end the gate."""
     try:
         sys.stdout.buffer.write(result)
         sys.stdout.flush()
@@ -73,7 +90,7 @@ def _print(result: bytes) -> None:
 def _result(
     where: str, summary: Summary, comparisons: Sequence[Comparison], exports: Iterable[Export], output: Output
 ) -> bytes:
-    """What goes to stdout: JSON, the report that was asked for there, or the table."""
+    """Return what goes to stdout: JSON, the report that was asked for there, or the table."""
     if output.as_json:
         return render_json(summary)
     for export in exports:
@@ -84,44 +101,21 @@ def _result(
     return render_terminal(summary, width, color=color, where=where, compared=comparisons).encode()
 
 
-def _against_stored(run: Path, summary: Summary, output: Output) -> list[Comparison]:
-    if output.baseline is None:
-        return []
-
-    return [against(run, summary, output.baseline, run.parent)]
-
-
-def _compared(run: Path, comparisons: Iterable[Comparison]) -> list[Path]:
-    """The files of a comparison with a stored run, in the folder of this one."""
-    if not comparisons:
-        return []
-    return [file for one in comparisons for file in write_comparison(run, one)]
-
-
-def _anonymous(
-    run: Path, summary: Summary, comparisons: Sequence[Comparison], output: Output
-) -> tuple[Summary, list[Comparison], Output, str]:
-    """All of it without the names of hosts; conditions too, as they may name a target that is called like its host.
-
-    Last the run folder, as it may be shown.
-    """
-    stored = hosts_stored(run.parent, run, output.baseline)
-    aliases = Aliases.from_summary(summary, stored)
-    hidden = aliases.in_summary(summary)
-    conditions = tuple(map(aliases.text, output.fail_on))
-    told = replace(output, fail_on=conditions)
-    return hidden, [aliases.hide(one) for one in comparisons], told, aliases.text(str(run))
-
-
-def _gate(summary: Summary, comparisons: Sequence[Comparison], output: Output) -> int:
-    from bench.gate import run_gate  # noqa: PLC0415
-
-    return run_gate(summary, [*summary.comparisons, *comparisons], output)
-
-
-def against(run: Path, summary: Summary, ref: str, reports: Path) -> Comparison:
-    """A run beside the stored one that `ref` names: a folder, an id, a name, `latest~1`."""
-    stored = find_run(reports, ref)
+def compare_with_stored(run: Path, summary: Summary, stored: Path, ref: str) -> Comparison:
+    """Compare a run with the stored one that `--baseline REF` names. BenchError where that is the run itself."""
     if stored.resolve() == run.resolve():
         raise BenchError(f"--baseline {ref} is this run itself ({run.name}); name another, for instance latest~1")
     return compare(build(stored), summary)
+
+
+def _anonymous(
+    run: Path, summary: Summary, comparisons: Sequence[Comparison], output: ResolvedOutput
+) -> tuple[Summary, list[Comparison], Output, str]:
+    """Replace the names of hosts; in conditions too, as they may name a target that is called like its host.
+
+    The last value is the run folder as it may be shown.
+    """
+    aliases = Aliases.from_summary(summary, hosts_stored([run, output.stored] if output.stored else [run]))
+    conditions = tuple(map(aliases.text, output.options.fail_on))
+    options = replace(output.options, fail_on=conditions)
+    return aliases.in_summary(summary), list(map(aliases.hide, comparisons)), options, aliases.text(str(run))

@@ -1,145 +1,47 @@
-"""`bench run` as a table of contents: choose, consent, check, plan, measure, store, report."""
+"""`bench run`."""
 
 from __future__ import annotations
 
-import signal
 import sys
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from typing import Any
 
-from bench.analysis.stopping_line import stopping_line
-from bench.cli.conditions import gated
-from bench.core.errors import EXIT_INTERRUPTED, BenchError, NotEnough, RunInvalid
-from bench.core.messages import say
-from bench.core.summary import Trust
-from bench.gate import check_early
-from bench.plan.baseline import check_named
-from bench.plan.choice import ANY_MODEL, Choice, choose, of_scenarios, of_simulator
-from bench.plan.consent import ask_before_spending, describe, headline
-from bench.plan.plan import FEWEST_CHECKED, Plan
+import click
+import cloup
+
+from bench.cli.options import config_option, confirm, declared
+from bench.cli.settings import settings_from
+from bench.plan.option import given_values
 from bench.plan.settings import Settings
-from bench.records.journal import Journal
-from bench.reports.files import check_output
-from bench.reports.output import Output, baseline_of, with_baseline_path
-from bench.run import connect as session
-from bench.run import folder, measure
-from bench.run.preflight import endpoints as endpoint_
-from bench.run.stopping.ending import ending
-from bench.run.stopping.limits import stopping_for
+from bench.reports.output import Output
+
+EPILOG = """\b
+Examples:
+  bench run                                  the core scenarios on the embedded simulator
+  bench run text --pairs 100                 one scenario, more pairs, narrower intervals
+  bench run all                              every scenario
+  bench run --precision 5% --budget 10m      until the intervals are narrow enough, for 10 minutes at most
+  bench run text --client sdk,wire           what the SDK itself adds
+  bench run text --client wire --concurrency 1,8,64 --slo ttft=500ms
+  bench run text --client wire --rate 5,10,20 --duration 1m --slo ttft=500ms --slo itl=50ms
+  bench run -t recovery                      those with a tag
+  bench run --api chat                       the core scenarios over Chat Completions
+  bench run ./rag.py -P rag.top_k=3,10       a scenario of your own, with two values of its parameter
+  bench run --target openai --model gpt-4o-mini --model gpt-4.1-mini
+  bench run --base-url http://127.0.0.1:8000/v1 --model qwen --prompts asks.jsonl
+"""
 
 
-def run(settings: Settings, output: Output, argv: Sequence[str], *, confirm: Callable[[str], bool]) -> int:
-    """The whole command. Returns the exit code; every user's mistake is a BenchError before anything is written."""
-    output = gated(output, settings.config)
-    choice = choose(settings)
-    check_early(output.fail_on, choice, output, delivery=settings.delivery)
-    check_output([reporter for reporter, _ in choice.registry.reporters.values()], output)
-    if settings.scheduler is not None and not settings.dry_run:
-        from bench.run.workers.dask.cluster import with_cluster_size  # noqa: PLC0415  (only where it is asked for)
+@cloup.command("run", epilog=EPILOG)
+@click.argument("arguments", metavar="[SCENARIO|all|FILE.py]...", nargs=-1)
+@declared(Settings, Output)
+@config_option
+def command(**options: Any) -> None:
+    """Run scenarios streamed and blocking, and report the difference.
 
-        settings = with_cluster_size(settings)
-    notes = of_simulator(settings)
-    plan = choice.plan(settings, {}, notes.append)
-    for note in notes:
-        say(note)
-    check_named(baseline_of(output), of_scenarios(plan), open_model=ANY_MODEL)
-    output = with_baseline_path(output, settings.out)
-    if settings.dry_run:
-        sys.stdout.write(describe(plan, choice, settings))
-        return 0
-    folder.check_out(settings.out)
-    ask_before_spending(plan, choice, settings, confirm)
-    _end_on_kill()
-    with TemporaryDirectory() as scratch:
-        return _measure(choice, settings, output, argv, notes, Path(scratch) / "truth.jsonl")
-
-
-def _end_on_kill() -> None:
-    """A plain kill ends the run as Ctrl-C does: with what was measured.
-
-    In the background of a shell script SIGINT is ignored, and then neither of them would end it.
+    Without arguments it runs the core scenarios on the embedded simulator, in about two minutes. Results go to
+    reports/RUN-ID/ (report.html, report.md, summary.csv, Parquet) and a table to stdout.
     """
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    settings, output = settings_from(options), Output(**given_values(Output, options))
+    from bench.cli.run_steps import run  # noqa: PLC0415  (the help and wrong options need no SDK)
 
-
-def _measure(
-    choice: Choice, settings: Settings, output: Output, argv: Sequence[str], notes: Sequence[str], truth: Path
-) -> int:
-    with endpoint_.simulator_for(choice, settings, truth) as addressed:
-        endpoints = endpoint_.check_endpoints(addressed)
-        reachable = endpoint_.without_missing(addressed, endpoints)
-        models = {name: endpoint.checked.models[0] for name, endpoint in endpoints.items()}
-        plan = reachable.plan(settings, models, lambda _: None)
-        check_named(baseline_of(output), of_scenarios(plan))
-        capped = {name: endpoint.checked.length for name, endpoint in endpoints.items()}
-        stopping = stopping_for(plan, reachable, settings, capped)
-        run = folder.begin(
-            plan,
-            reachable,
-            settings,
-            argv=argv,
-            notes=[*notes, *endpoint_.notices_of(endpoints)],
-            sent={name: session.options_for(endpoint, settings) for name, endpoint in endpoints.items()},
-            wire={name: endpoint.checked.wire for name, endpoint in endpoints.items()},
-            redact=endpoint_.redactor(reachable),
-            baseline=baseline_of(output),
-        )
-        run.stopping = stopping
-        most = "at most " if settings.precision is not None or settings.budgets else ""
-        say(f"{headline(plan)}: {_size(plan, most)} into {run.folder}")
-        journal = Journal(run.folder)
-        try:
-            whole = measure.measure_trials(run, plan, reachable, endpoints, settings, journal)
-        except BenchError:
-            folder.discard_unmeasured(run, journal)
-            raise
-    ended = ending(stopping, plan, [target for target, _ in choice.targets], whole=whole, lost=run.lost)
-    if ended["reason"] in {"precision", "budget"}:
-        say(stopping_line({"stopping": ended}))
-    missing: list[str] = []
-    if whole and settings.memory and not run.lost:
-        whole, missing = measure.measure_memory(choice, journal, consumers=plan.pairs >= FEWEST_CHECKED)
-    notes = [*run.tally.unsupported.values(), *run.notes, *missing]
-    how = run.lost or ("finished" if whole else "interrupted")
-    folder.end(run, journal, truth, ended=how, stopping=ended, notes=notes, sampled=settings.events < 1)
-    from bench.cli.present import show  # noqa: PLC0415  (a measuring process needs no pandas)
-
-    try:
-        shown = show(run.folder, [reporter for reporter, _ in choice.registry.reporters.values()], output)
-    except KeyboardInterrupt:
-        say(f"bench: interrupted while it made the report; the records are whole: bench report {run.folder}")
-        return EXIT_INTERRUPTED
-    if not whole:
-        return EXIT_INTERRUPTED
-    _judge(run, shown.summary.trust)
-    return shown.exit_code
-
-
-def _size(plan: Plan, most: str) -> str:
-    return f"{most}{plan.size} trials" if plan.size is not None else f"trials for {most}{plan.seconds:.0f} s of load"
-
-
-def _judge(run: folder.Run, trust: Trust) -> None:
-    """The report stands either way; these say in the exit code that it does not answer the question."""
-    tally = run.tally
-    if run.lost:
-        raise RunInvalid(f"{run.lost}; {run.folder}/report.md has what was measured until then")
-    if tally.orphans:
-        raise RunInvalid(f"{tally.orphans} requests belonged to no trial (a plugin sends outside of its functions?)")
-    if tally.unsupported and not tally.statuses:
-        raise RunInvalid(
-            f"{'; '.join(tally.unsupported.values())}: nothing was left to measure; try another --model or --api, or "
-            "say `lacks` for that target in bench.toml"
-        )
-    if run.stopping.out_of and not tally.statuses:
-        raise NotEnough(f"the budget of {run.stopping.out_of.text} ended the run in its warm-up; give more")
-    if not tally.statuses:
-        raise NotEnough("no trial was measured: all began within the --ramp; make it shorter, or give more --requests")
-    if not tally.statuses["ok"]:
-        counts = ", ".join(f"{count} {status}" for status, count in sorted(tally.statuses.items()))
-        raise NotEnough(f"no trial was ok ({counts}); {run.folder}/report.md lists them")
-    if trust.verdict == "INVALID":
-        raise RunInvalid(f"the run is INVALID: {trust.sentence} {run.folder}/report.md says more")
+    sys.exit(run(settings, output, ["bench", *sys.argv[1:]], confirm=confirm))

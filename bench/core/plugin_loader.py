@@ -50,6 +50,11 @@ class Registry:
         """Return the targets, each saying which plugin it is from."""
         return [replace(target, source=found.source) for target, found in self.targets.values()]
 
+    @property
+    def all_reporters(self) -> list[Reporter]:
+        """The reporters without the plugins they come from."""
+        return [reporter for reporter, _ in self.reporters.values()]
+
 
 def builtin_folder() -> Path:
     """Return `bench/plugins` in a wheel, `plugins` beside the package in a checkout and an editable install."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from bench.core.duration import MS, split_unit
 from bench.core.errors import BenchError, unknown
 from bench.core.option_text import OptionPart, parts
 
@@ -21,7 +21,6 @@ SLO_METRICS: Mapping[str, str] = {
 }
 """What a limit can be set on, by trial, and its formula: all from the columns of `trials`."""
 EXAMPLE = "ttft=500ms"
-_TO_MS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
 _MOST_MS = 1e9
 
 
@@ -34,7 +33,10 @@ class Slo:
     limit_ms: float
     """Above 0; for `tpot` ms per token."""
     text: str
-    """As a reader sees it: `ttft=500ms`."""
+    """As a reader sees it, and as `parse_slo` takes it again: `ttft=500ms`."""
+
+    def __str__(self) -> str:
+        return self.text
 
 
 def parse_slo(text: str) -> Slo:
@@ -49,28 +51,33 @@ def parse_slo(text: str) -> Slo:
     return Slo(metric, limit_ms, f"{metric}={shown}")
 
 
-def parse_slos(texts: Sequence[str]) -> tuple[Slo, ...]:
+def parse_slos(texts: Iterable[str]) -> tuple[Slo, ...]:
     """Parse all `--slo` of a run. Raises `BenchError` where one is wrong, or two are about the same metric."""
     slos = tuple(map(parse_slo, texts))
-    seen: dict[str, Slo] = {}
-    for slo in slos:
-        if slo.metric in seen:
-            raise BenchError(f"--slo {seen[slo.metric].text} and {slo.text}: two limits of {slo.metric}; keep one")
-        seen[slo.metric] = slo
+    check_slos(slos)
     return slos
 
 
+def check_slos(slos: Sequence[Slo]) -> None:
+    """Raise BenchError where two limits are about the same metric."""
+    first: dict[str, Slo] = {}
+    for slo in slos:
+        if (other := first.setdefault(slo.metric, slo)) is not slo:
+            raise BenchError(f"--slo {other.text} and {slo.text}: two limits of {slo.metric}; keep one")
+
+
 def _limit(part: OptionPart) -> tuple[float, str]:
-    """Parse a number with its unit into ms, and into the limit without spaces."""
-    unit = re.search(r"[^\W\d]*$", part.text)
-    end = unit.start() if unit else len(part.text)
-    number = OptionPart(part.text[:end].strip(), part.column, part.whole).number()
+    """Return the limit in ms, and its text without spaces."""
+    text, unit = split_unit(part.text)
+    number = OptionPart(text, part.column, part.whole).number()
     if number is None:
         raise part.wrong(f"{part.text!r} is no length of time; write for instance 500ms, 1.5s or 800us")
-    if (name := part.text[end:].lower()) not in _TO_MS:
-        said = f"unit {part.text[end:]!r} is unknown" if name else "the unit is missing"
-        raise part.skip(end).wrong(f"{said}; write ms, s or us behind the number, for instance 500ms")
-    limit_ms = number * _TO_MS[name]
+    if unit.lower() not in MS:
+        wrong = f"unit {unit!r} is unknown" if unit else "the unit is missing"
+        raise part.skip(len(part.text) - len(unit)).wrong(
+            f"{wrong}; write ms, s or us behind the number, for instance 500ms"
+        )
+    limit_ms = number * MS[unit.lower()]
     if not 0 < limit_ms <= _MOST_MS or not math.isfinite(limit_ms):
         raise part.wrong(f"{part.text!r} is no limit; it is above 0 and at most {_MOST_MS / 1e3:.0f}s")
-    return limit_ms, f"{number:g}{name}"
+    return limit_ms, f"{repr(number).removesuffix('.0')}{unit.lower()}"

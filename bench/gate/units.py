@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from bench.core.duration import MS
 from bench.gate.condition import Condition
 
-_TIMES = {"us": 1e-3, "µs": 1e-3, "ms": 1.0, "s": 1e3}
 _BYTES = {"B": 1.0, "kB": 1e3, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 2.0**10, "MiB": 2.0**20}
 _SHARES = {"%": 0.01, "": 1.0}
 _ACCEPTED: Mapping[str, Mapping[str, float]] = {
-    "ms": _TIMES,
-    "ms/token": {**_TIMES, "ms/token": 1.0},
-    "ms/event": {**_TIMES, "ms/event": 1.0},
+    "ms": MS,
+    "ms/token": {**MS, "ms/token": 1.0},
+    "ms/event": {**MS, "ms/event": 1.0},
     "share": _SHARES,
     "ratio": _SHARES,
     "bytes": _BYTES,

@@ -1,4 +1,4 @@
-"""What of the options for load does not go together: said before anything is loaded or sent."""
+"""Refuse options for load that do not go together, before anything is loaded or sent."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import re
 
 from bench.core.errors import BenchError
 from bench.core.load import Load
-from bench.core.slo import parse_slos
+from bench.core.slo import check_slos
 from bench.core.target import SIM
 from bench.plan import open_file_limit as fdlimit
+from bench.plan.option import default_of, options_of
 from bench.plan.schedule import asked_and_segment
 from bench.plan.settings import Settings
 
@@ -16,27 +17,24 @@ _ADDRESS = re.compile(r"([a-z]+://)?[^\s/:]+:\d{1,5}|([a-z]+://)?\[[^\s/]+\]:\d{
 
 
 def check_load(settings: Settings) -> None:
-    """BenchError, in one line, where an option would change nothing or the machine cannot carry the load."""
-    parse_slos(settings.slos)
-    loaded = [load for load in settings.loads if not load.sequential]
+    """Raise BenchError, in one line, where an option would change nothing or the machine cannot carry the load."""
+    check_slos(settings.slos)
     if settings.duration is not None and settings.requests is not None:
         raise BenchError("--duration and --requests: give one of them")
-    asked = [
-        (settings.duration is not None, "--duration"),
-        (settings.requests is not None, "--requests"),
-        (settings.ramp > 0, "--ramp"),
-        (settings.workers > 1, "--workers"),
-        (settings.scheduler is not None, "--scheduler"),
-    ]
-    for given, option in asked:
-        if given and not loaded:
-            raise BenchError(f"{option} is for trials under load; add --concurrency 8 or --rate 5, or leave it out")
+    for name, option in options_of(Settings).items():
+        given = getattr(settings, name) != default_of(Settings, name)
+        if given and option.needs == "load" and not settings.loaded:
+            raise BenchError(
+                f"{option.flag} is for trials under load; add --concurrency 8 or --rate 5, or leave it out"
+            )
+        if given and option.needs == "rate" and not settings.rates:
+            raise BenchError(f"{option.flag} is for open loop; add --rate 5, or leave it out")
     if settings.duration is not None and settings.ramp * settings.rounds >= settings.duration:
         raise BenchError(
             f"--ramp {settings.ramp:g} s comes {settings.rounds} times in each delivery's {settings.duration:g} s "
             "(--duration) and leaves nothing to measure; make it shorter, or --duration longer"
         )
-    _check_open_loop(settings)
+    _check_ramp(settings)
     _check_workers(settings)
     if settings.shared_prefix and settings.input_tokens is None and settings.prompts is None:
         raise BenchError("--shared-prefix is for made-up prompts or --prompts; add --input-tokens 512")
@@ -45,7 +43,7 @@ def check_load(settings: Settings) -> None:
 
 
 def _check_workers(settings: Settings) -> None:
-    """Who measures, and what several cannot do."""
+    """Raise BenchError for a wrong scheduler, and for what several workers cannot do."""
     if settings.scheduler is not None and not _ADDRESS.fullmatch(settings.scheduler):
         raise BenchError(f"--scheduler {settings.scheduler!r} is no address; write for instance tcp://host:8786")
     if settings.workers > 1 and settings.scheduler is not None:
@@ -55,16 +53,8 @@ def _check_workers(settings: Settings) -> None:
         raise BenchError(f"{option} with --precision or --budget: nobody sees all trials; use --requests or --duration")
 
 
-def _check_open_loop(settings: Settings) -> None:
-    """What only a schedule has is asked of one, and a ramp leaves something to measure after it."""
-    default = Settings()
-    only = [
-        (settings.arrivals != default.arrivals, "--arrivals"),
-        (settings.max_in_flight != default.max_in_flight, "--max-in-flight"),
-    ]
-    for given, option in only:
-        if given and not settings.rates:
-            raise BenchError(f"{option} is for open loop; add --rate 5, or leave it out")
+def _check_ramp(settings: Settings) -> None:
+    """Raise BenchError where a ramp leaves no request after it in open loop."""
     for rate in settings.rates if settings.duration is None else ():
         _, number = asked_and_segment(Load(rate=rate), settings.requests, settings.most_pairs, settings.rounds)
         if number <= rate * settings.ramp / 2:
@@ -75,11 +65,11 @@ def _check_open_loop(settings: Settings) -> None:
 
 
 def on_simulator(settings: Settings) -> bool:
-    """Is nothing but the embedded simulator named as a target?"""
+    """Return True where no target but the embedded simulator is named."""
     return not settings.base_url and set(settings.targets) <= {SIM}
 
 
 def most_streams(settings: Settings) -> int:
-    """Streams that may be open at a time."""
+    """Return the number of streams that may be open at a time."""
     closed = [load.concurrency or 0 for load in settings.loads]
     return max([*closed, settings.max_in_flight if settings.rates else 0])

@@ -15,11 +15,10 @@ from bench.core.params import chosen_params
 from bench.core.plugin_checks import check_prompt_scripts
 from bench.core.target import Target
 from bench.plan import selection
-from bench.plan.budget import parse_budget
 from bench.plan.calibration import calibration_cells
 from bench.plan.plan import Cell, Plan
 from bench.plan.prompt_files import load_prompts
-from bench.plan.prompt_lengths import parse_lengths
+from bench.plan.prompt_lengths import Lengths
 from bench.plan.schedule import Amount, make_plan
 from bench.plan.settings import FIRST_LOOK
 from bench.plan.synthetic_prompts import synthetic_prompts, with_shared_prefix
@@ -113,7 +112,7 @@ def choose(settings: Settings) -> Choice:
     )
 
 
-def of_simulator(settings: Settings) -> list[str]:
+def simulator_notes(settings: Settings) -> list[str]:
     """What a report has to say about how the simulator was told to answer."""
     faults = [f"faults were injected: {', '.join(settings.faults)}"] if settings.faults else []
     return [*faults, *([f"the simulator answered from the script {settings.script}"] if settings.script else [])]
@@ -141,7 +140,7 @@ def _check_stopping(settings: Settings, targets: Sequence[Target]) -> None:
         raise BenchError(
             f"--precision is looked at from {FIRST_LOOK} pairs on and --pairs is {settings.pairs}; leave --pairs out"
         )
-    money = any(parse_budget(text).kind == "money" for text in settings.budgets)
+    money = any(budget.kind == "money" for budget in settings.budgets)
     unknown_price = [target.name for target in targets if not target.free and target.price is None]
     if money and unknown_price:
         raise BenchError(
@@ -168,20 +167,20 @@ def _own_prompts(settings: Settings, seed: int) -> Sequence[Prompt]:
     if settings.prompt is not None:
         return [settings.prompt]
     if settings.input_tokens is not None:
-        return _made_up(settings, seed)
+        return _made_up(settings, settings.input_tokens, seed)
     prompts = load_prompts(settings.prompts, sys.stdin) if settings.prompts else []
     check_prompt_scripts(prompts, str(settings.prompts))
     return with_shared_prefix(prompts, settings.shared_prefix, seed) if settings.shared_prefix else prompts
 
 
-def _made_up(settings: Settings, seed: int) -> Sequence[Prompt]:
+def _made_up(settings: Settings, lengths: Lengths, seed: int) -> Sequence[Prompt]:
     """As many as there are pairs, so that none has to be asked twice; at most `MOST_MADE_UP`."""
     if settings.prompts is not None:
         raise BenchError("--prompts and --input-tokens: give one of them")
     number = min(MOST_MADE_UP, max(settings.most_pairs, settings.requests or 0))
-    return synthetic_prompts(parse_lengths(str(settings.input_tokens)), number, seed, settings.shared_prefix)
+    return synthetic_prompts(lengths, number, seed, settings.shared_prefix)
 
 
-def of_scenarios(plan: Plan) -> list[Cell]:
+def scenario_cells(plan: Plan) -> list[Cell]:
     """The cells that were asked for; the others are the run's check on itself, and free."""
     return [cell for cell in plan.cells if cell.role == "scenario"]

@@ -1,4 +1,4 @@
-"""What bench.toml says, as a value."""
+"""The contents of bench.toml as a value."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from bench.core.target import Target
 
 @dataclass(frozen=True)
 class Config:
-    """What a project's files say."""
+    """Targets, defaults and conditions of a project's files."""
 
     targets: Sequence[Target] = ()
     run: Mapping[str, Any] = field(default_factory=dict)
-    """Defaults of `bench run` by the option's name without dashes in front: `{"pairs": 72, "max-retries": 0}`."""
+    """Defaults of `bench run` by field of `Settings`: `{"pairs": 72, "retries": 0}`."""
     files: Sequence[Path] = ()
     """Where it was read, the strongest first."""
     gate: Mapping[str, Any] = field(default_factory=dict)

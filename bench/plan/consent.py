@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 from bench.core.errors import BenchError
 from bench.core.messages import say
 from bench.core.params import instance
-from bench.plan.budget import parse_budget
 from bench.plan.estimate import Estimate, Part, estimate
 from bench.plan.plan import Cell, Phase, Plan
 
 if TYPE_CHECKING:
     from bench.core.scenario import Prompt, Scenario
 from bench.core.target import FREE
-from bench.plan.choice import Choice, of_scenarios
+from bench.plan.choice import Choice, scenario_cells
 from bench.plan.settings import Settings, output_tokens
 
 GUESSED_S = 5.0
@@ -33,10 +32,10 @@ def estimates(plan: Plan, choice: Choice, settings: Settings) -> dict[str, Estim
     scenarios = {scenario.name: scenario for scenario in choice.scenarios}
     parts: dict[str, list[Part]] = {}
     times = asked_times(plan)
-    for cell in of_scenarios(plan):
+    for cell in scenario_cells(plan):
         target = targets[cell.target]
         tokens = output_tokens(target, settings) or find_profile(settings.profile).tokens
-        requests, length = of_a_trial(scenarios[cell.scenario], cell.params)
+        requests, length = requests_per_trial(scenarios[cell.scenario], cell.params)
         for ask, prompt in enumerate(choice.prompts[cell.scenario]):
             own = prompt.get("output_tokens") if isinstance(prompt, Mapping) else None
             part = Part(
@@ -63,7 +62,7 @@ def asked_times(plan: Plan) -> Counter[tuple[int, int]]:
     return times
 
 
-def of_a_trial(scenario: Scenario, params: str) -> tuple[int, int | None]:
+def requests_per_trial(scenario: Scenario, params: str) -> tuple[int, int | None]:
     """How many answers it asks for, and the length that it asks of each itself, if it does."""
     try:
         values = instance(scenario, params)
@@ -83,7 +82,7 @@ def _input_chars(prompt: Prompt) -> int:
 
 def headline(plan: Plan) -> str:
     """Who is measured, and whether it is real: the first line of every run."""
-    cells = of_scenarios(plan)
+    cells = scenario_cells(plan)
     real = sorted({f"{cell.model} at {cell.host}" for cell in cells if not cell.simulated})
     simulated = sorted({cell.model for cell in cells if cell.simulated})
     parts = [f"{', '.join(simulated)} on the embedded simulator (SIMULATED)"] if simulated else []
@@ -93,7 +92,7 @@ def headline(plan: Plan) -> str:
 def describe(plan: Plan, choice: Choice, settings: Settings) -> str:
     """The plan and its estimate, for `--dry-run`."""
     asked = estimates(plan, choice, settings)
-    cells, phases = of_scenarios(plan), Counter(trial.phase for trial in plan.trials)
+    cells, phases = scenario_cells(plan), Counter(trial.phase for trial in plan.trials)
     for segment in plan.segments:
         phases[segment.phase] += segment.count if segment.seconds is None else 0
     width = max((len(cell.scenario) for cell in cells), default=0)
@@ -142,7 +141,7 @@ def _at_most(settings: Settings) -> str:
 
 def _ends_earlier(settings: Settings) -> list[str]:
     precision = [f"at a precision of {100 * settings.precision:g} %"] if settings.precision is not None else []
-    budgets = [f"within a budget of {parse_budget(text).text}" for text in settings.budgets]
+    budgets = [f"within a budget of {budget.text}" for budget in settings.budgets]
     return [f"that is the most; it ends earlier {', '.join([*precision, *budgets])}"] if precision or budgets else []
 
 
@@ -169,7 +168,7 @@ def ask_before_spending(plan: Plan, choice: Choice, settings: Settings, confirm:
     A budget in tokens or money is an answer.
     """
     free = {target.name for target, _ in choice.targets if target.free}
-    paid = {cell.target for cell in of_scenarios(plan)} - free
+    paid = {cell.target for cell in scenario_cells(plan)} - free
     if not paid:
         return
     for where, asked in sorted(estimates(plan, choice, settings).items()):
@@ -177,7 +176,7 @@ def ask_before_spending(plan: Plan, choice: Choice, settings: Settings, confirm:
             say(asked.line(where))
     for line in _by_time(plan):
         say(line)
-    require_consent(confirm, agreed=settings.yes or any(parse_budget(text).kind != "time" for text in settings.budgets))
+    require_consent(confirm, agreed=settings.yes or any(budget.kind != "time" for budget in settings.budgets))
 
 
 def require_consent(confirm: Callable[[str], bool], *, agreed: bool) -> None:

@@ -26,6 +26,7 @@ from bench.plan.share import WHOLE, Share
 
 Phase = Literal["warmup", "ramp", "measure", "aa", "calibrate"]
 Arm = Literal["a", "b"]
+Client = Literal["sdk", "wire"]
 BOTH: tuple[Delivery, Delivery] = ("streamed", "blocking")
 ARMS: tuple[Arm, Arm] = ("a", "b")
 ROUNDS = 2

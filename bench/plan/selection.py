@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
-from typing import Literal
 
 from bench.core.errors import BenchError, RunInvalid, unknown
 from bench.core.load import Load
@@ -14,9 +13,8 @@ from bench.core.plugin_loader import Registry
 from bench.core.scenario import API_NAMES, OTHER_API, Api, Prompt, Scenario, is_sync
 from bench.core.target import Target
 from bench.core.trial import Delivery
-from bench.plan.plan import BOTH, Cell
+from bench.plan.plan import BOTH, Cell, Client
 
-Client = Literal["sdk", "wire"]
 CORE = "core"
 """The tag of the scenarios that `bench run` runs when none is named."""
 ALL = "all"

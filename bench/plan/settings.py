@@ -1,124 +1,541 @@
-"""The settings of a run, and their defaults."""
+"""The settings of a run: every option of `bench run` that says what is measured, with its default."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.core.errors import BenchError
 from bench.core.load import Load
-from bench.core.target import Target
-from bench.plan.arrivals import Arrivals
+from bench.core.slo import Slo, parse_slo
+from bench.core.target import Target, parse_header
+from bench.plan.arrivals import Arrivals, parse_rates
+from bench.plan.budget import Budget, parse_budget
 from bench.plan.config import Config
-from bench.plan.plan import FEWEST_CHECKED, ROUNDS
-from bench.plan.selection import Client
+from bench.plan.option import option
+from bench.plan.option_kinds import LEVELS, Choice, File, Fraction, Parsed, Seconds, Whole, Words
+from bench.plan.plan import FEWEST_CHECKED, ROUNDS, Client
+from bench.plan.prompt_lengths import Lengths, parse_lengths
+from bench.plan.targets import parse_extra_body
 
 if TYPE_CHECKING:
     from bench.core.scenario import Api
-from typing import TYPE_CHECKING
 
 DEFAULT_OUTPUT_TOKENS = 300
 """Asked of a real endpoint when no length is given: without a cap nobody can say what a run costs."""
 DEFAULT_PAIRS = 36
 DEFAULT_RETRIES = 2
 MOST_PAIRS = 400
-"""With a precision and no number of pairs: at most so many."""
+"""With a precision and no number of pairs: at most this many."""
+FIRST_LOOK = 30
+"""Pairs of a cell before its width is looked at: with fewer an interval may be narrow by chance."""
+FAULT = "KIND[:VALUE]=PROBABILITY"
+FAULT_HELP = "Let the simulator's answers go wrong: cut=0.1, 429:1=0.05, stall:300=0.1 and more. Repeatable."
+SCRIPT_HELP = "Let the simulator answer what this file says, by model."
+_FINDABLE = re.compile(r"(?!latest(~\d*)?$)[^-/\\][^/\\]*")
+"""A name that `bench report NAME` takes neither for an option, a path nor the latest run."""
+
+
+def _check_text(flag: str, text: str) -> str:
+    if not text.strip():
+        raise BenchError(f"{flag} is empty; leave it out to use the scenarios' own prompts")
+    return text
+
+
+def _check_name(name: str) -> str:
+    if not _FINDABLE.fullmatch(name):
+        raise BenchError(
+            f"--name {name!r}: `bench report` could not find it; "
+            "choose one without a slash that does not begin with - and is not latest"
+        )
+    return name
+
+
+def _parse_headers(texts: Sequence[str]) -> dict[str, str]:
+    return dict(map(parse_header, texts))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Everything that the command line of `bench run` said, with its defaults."""
+    """Everything that the command line of `bench run` said, with its defaults.
+
+    To add an option, add a field here; `bench.plan.option` says what follows from it.
+    """
 
     arguments: Sequence[str] = ()
-    tags: Sequence[str] = ()
-    api: Api = "responses"
-    """Whose core set is run when nothing is named."""
-    params: Sequence[str] = ()
-    """`SCENARIO.KEY=VALUE,…`, as typed."""
-    targets: Sequence[str] = ()
-    base_url: str | None = None
-    models: Sequence[str] = ()
-    api_key_env: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    extra_body: Mapping[str, Any] = field(default_factory=dict)
-    prompt: str | None = None
-    prompts: str | None = None
-    output_tokens: int | None = None
-    pairs: int | None = None
-    """As given; `most_pairs` is what the plan has."""
-    warmup: int = 3
-    delivery: str = "both"
-    clients: Sequence[Client] = ("sdk",)
-    concurrency: Sequence[int] = ()
-    """Closed loop, each a load of its own; `loads` is what the plan has."""
-    rates: Sequence[float] = ()
-    """Open loop: trials a second, each a load of its own."""
-    arrivals: Arrivals = "poisson"
-    ramp: float = 0.0
-    """Seconds over which the load of a segment comes up."""
-    duration: float | None = None
-    """Seconds for which each cell under load is measured in each delivery."""
-    requests: int | None = None
-    """So many trials instead."""
-    max_in_flight: int = 500
-    slos: Sequence[str] = ()
-    """`ttft=500ms`, as typed."""
-    events: float = 1.0
-    """Share of the trials whose events and pieces are stored."""
-    workers: int = 1
-    scheduler: str | None = None
-    input_tokens: str | None = None
-    """Lengths of made-up prompts, as typed."""
-    shared_prefix: float = 0.0
-    retries: int | None = None
-    """As given; `max_retries` is what is asked of the SDK."""
-    deadline: float = 120.0
-    seed: int | None = None
-    profile: str = "quick"
-    faults: Sequence[str] = ()
-    """`KIND[:VALUE]=PROBABILITY`, as typed."""
-    script: Path | None = None
-    memory: bool = True
-    self_check: bool = True
-    """A/A pairs and calibration trials in between."""
-    precision: float | None = None
-    """Stop a cell when its intervals are as narrow: a fraction."""
-    budgets: Sequence[str] = ()
-    """`10m`, `200k-tokens`, `2usd`, as typed."""
-    store_text: bool = False
-    out: Path = Path("reports")
-    name: str | None = None
-    dry_run: bool = False
-    yes: bool = False
-    plugins: Sequence[Path] = ()
-    plugins_dirs: Sequence[Path] = ()
     config: Config = field(default_factory=Config)
+
+    targets: Sequence[str] = option(
+        (),
+        "--target",
+        repeat=True,
+        metavar="NAME",
+        group="Target",
+        in_try=True,
+        help="Where to send requests: sim (the default), openai, or a target of bench.toml. Repeatable.",
+    )
+    base_url: str | None = option(
+        None,
+        "--base-url",
+        metavar="URL",
+        group="Target",
+        in_try=True,
+        help="An OpenAI-compatible endpoint, for instance http://127.0.0.1:8000/v1.",
+    )
+    models: Sequence[str] = option(
+        (),
+        "--model",
+        repeat=True,
+        metavar="NAME",
+        group="Target",
+        in_try=True,
+        help="Model to ask. Repeatable: every model is measured and they are compared.",
+    )
+    api_key_env: str | None = option(
+        None,
+        "--api-key-env",
+        metavar="VARIABLE",
+        group="Target",
+        in_try=True,
+        help="Environment variable that holds the key. Without it only openai gets a key (OPENAI_API_KEY).",
+    )
+    headers: Mapping[str, str] = option(
+        {},
+        "-H",
+        "--header",
+        repeat=True,
+        finish=_parse_headers,
+        metavar="'NAME: VALUE'",
+        group="Target",
+        in_try=True,
+        help="Header for every request; ${VARIABLE} is filled in when it is sent. Repeatable.",
+    )
+    extra_body: Mapping[str, Any] = option(
+        {},
+        "--extra-body",
+        finish=parse_extra_body,
+        metavar="JSON|@FILE",
+        group="Target",
+        in_try=True,
+        help="Further fields for the body of every request.",
+    )
+    profile: str = option(
+        "quick",
+        "--profile",
+        metavar="NAME[:FACTOR]",
+        group="Target",
+        in_try=True,
+        to_worker=True,
+        help="Timing of the simulator: quick, typical, slow or flood; quick:1.1 waits 1.1 times as long. "
+        "[default: quick]",
+    )
+    faults: Sequence[str] = option(
+        (), "--fault", repeat=True, metavar=FAULT, group="Target", in_try=True, to_worker=True, help=FAULT_HELP
+    )
+    """`KIND[:VALUE]=PROBABILITY`, as typed."""
+    script: Path | None = option(
+        None, "--script", kind=File(), metavar="FILE", group="Target", in_try=True, help=SCRIPT_HELP
+    )
+
+    tags: Sequence[str] = option(
+        (),
+        "-t",
+        "--tag",
+        repeat=True,
+        metavar="TAG",
+        group="Workload",
+        help="Run the scenarios with this tag as well. Repeatable.",
+    )
+    api: Api = option(
+        "responses",
+        "--api",
+        kind=Choice(("responses", "chat")),
+        group="Workload",
+        toml=True,
+        help="Whose core scenarios run when none is named: those of Responses, or their twins of Chat Completions. "
+        "[default: responses]",
+    )
+    """Whose core set is run when nothing is named."""
+    params: Sequence[str] = option(
+        (),
+        "-P",
+        "--param",
+        repeat=True,
+        metavar="NAME.KEY=A,B",
+        group="Workload",
+        in_try=True,
+        help="Parameter of a scenario; every combination of values is measured as a row of its own. Repeatable.",
+    )
+    """`SCENARIO.KEY=VALUE,…`, as typed."""
+    prompt: str | None = option(
+        None,
+        "--prompt",
+        finish=partial(_check_text, "--prompt"),
+        metavar="TEXT",
+        group="Workload",
+        in_try=True,
+        help="Ask this instead of the scenarios' own prompts.",
+    )
+    prompts: str | None = option(
+        None,
+        "--prompts",
+        finish=partial(_check_text, "--prompts"),
+        metavar="FILE|-",
+        group="Workload",
+        in_try=True,
+        help="Ask these: JSONL or CSV with prompt or messages, optional id and output_tokens; - is stdin.",
+    )
+    input_tokens: Lengths | None = option(
+        None,
+        "--input-tokens",
+        kind=Parsed(parse_lengths),
+        metavar="LENGTHS",
+        group="Workload",
+        in_try=True,
+        help="Ask made-up prompts of about so many tokens: 512, uniform:100-1000 or normal:512,128.",
+    )
+    """Lengths of made-up prompts."""
+    shared_prefix: float = option(
+        0.0,
+        "--shared-prefix",
+        kind=Fraction("share from 0 to less than 100%", zero=True),
+        metavar="SHARE",
+        group="Workload",
+        in_try=True,
+        help="The share of each made-up prompt that all of them begin with, as a system prompt would. [default: 0]",
+    )
+    output_tokens: int | None = option(
+        None,
+        "--output-tokens",
+        kind=Whole(1),
+        metavar="N",
+        group="Workload",
+        toml=True,
+        in_try=True,
+        to_worker=True,
+        help="Length of the answers. [default: the profile's on sim, 300 elsewhere]",
+    )
+    delivery: str = option(
+        "both",
+        "--delivery",
+        kind=Choice(("both", "streamed", "blocking")),
+        group="Workload",
+        toml=True,
+        in_try=True,
+        plan_key="delivery",
+        help="Run one delivery only: no comparison then. [default: both]",
+    )
+    clients: Sequence[Client] = option(
+        ("sdk",),
+        "--client",
+        kind=Words(("sdk", "wire")),
+        metavar="sdk,wire",
+        group="Workload",
+        toml=True,
+        plan_key="clients",
+        to_worker=True,
+        help="sdk: the official one, what an app experiences; wire: a lean reader that adds next to nothing, what the "
+        "server does. Both: what the SDK adds. [default: sdk]",
+    )
+    retries: int | None = option(
+        None,
+        "--max-retries",
+        kind=Whole(0),
+        metavar="N",
+        group="Workload",
+        toml=True,
+        in_try=True,
+        plan_key="max_retries",
+        manifest_key="max_retries",
+        to_worker=True,
+        in_effect="max_retries",
+        help="Hidden retries of the SDK; all are counted. [default: 2, as in every app; 0 beside the client wire]",
+    )
+    """As given; `max_retries` is what is asked of the SDK."""
+    deadline: float = option(
+        120.0,
+        "--deadline",
+        kind=Seconds(),
+        metavar="TIME",
+        group="Workload",
+        toml=True,
+        in_try=True,
+        plan_key="deadline_s",
+        manifest_key="deadline_s",
+        to_worker=True,
+        help="Total time of one trial, retries included, for instance 30s or 2m. [default: 120s]",
+    )
+
+    pairs: int | None = option(
+        None,
+        "--pairs",
+        kind=Whole(1),
+        metavar="N",
+        group="How much",
+        toml=True,
+        help="Streamed/blocking pairs of each cell; p90 needs 36, p95 72, p99 368. [default: 36]",
+    )
+    """As given; `most_pairs` is what the plan has."""
+    precision: float | None = option(
+        None,
+        "--precision",
+        kind=Fraction("precision"),
+        metavar="P",
+        group="How much",
+        toml=True,
+        manifest_key="precision",
+        help="End a cell once its intervals are as narrow as ±P, for instance 5% or 0.05; at most 400 pairs unless "
+        "--pairs says more or less.",
+    )
+    """Stop a cell when its intervals are as narrow: a fraction."""
+    budgets: Sequence[Budget] = option(
+        (),
+        "--budget",
+        kind=Parsed(parse_budget),
+        repeat=True,
+        metavar="LIMIT",
+        group="How much",
+        toml=True,
+        manifest_key="budgets",
+        help="End the run before the pair that could exceed this: 10m, 90s or 1h, 200k-tokens, 2usd. Tokens or money "
+        "are consent to spend as much. Repeatable.",
+    )
+    warmup: int = option(
+        3,
+        "--warmup",
+        kind=Whole(0),
+        metavar="N",
+        group="How much",
+        toml=True,
+        help="Pairs before that, kept but in no figure. [default: 3]",
+    )
+    seed: int | None = option(
+        None,
+        "--seed",
+        kind=Whole(0),
+        metavar="N",
+        group="How much",
+        toml=True,
+        in_try=True,
+        help="Seed of the order and the nonces; the same seed makes the same plan. [default: random, and recorded]",
+    )
+
+    concurrency: Sequence[int] = option(
+        (),
+        "--concurrency",
+        kind=LEVELS,
+        metavar="N,N,…",
+        group="Load",
+        toml=True,
+        help="Closed loop: trials at a time, each number a load of its own. [default: 1]",
+    )
+    """Closed loop, each a load of its own; `loads` is what the plan has."""
+    rates: Sequence[float] = option(
+        (),
+        "--rate",
+        kind=Parsed(parse_rates, {"type": ["number", "string"]}, (str, int, float)),
+        metavar="R,R,…",
+        group="Load",
+        toml=True,
+        instead_of="concurrency",
+        help="Open loop: trials that begin in a second whatever has become of the earlier ones, each a load of its "
+        "own.",
+    )
+    """Open loop: trials a second, each a load of its own."""
+    arrivals: Arrivals = option(
+        "poisson",
+        "--arrivals",
+        kind=Choice(("poisson", "constant")),
+        group="Load",
+        toml=True,
+        needs="rate",
+        help="Open loop: at random times, as users come, or evenly spaced. [default: poisson]",
+    )
+    ramp: float = option(
+        0.0,
+        "--ramp",
+        kind=Seconds(),
+        metavar="TIME",
+        group="Load",
+        toml=True,
+        needs="load",
+        help="Under load: bring it up over so long at the start of each segment; those trials are in no figure.",
+    )
+    """Seconds over which the load of a segment comes up."""
+    duration: float | None = option(
+        None,
+        "--duration",
+        kind=Seconds(),
+        metavar="TIME",
+        group="Load",
+        toml=True,
+        needs="load",
+        plan_key="duration_s",
+        help="Under load: measure each cell and delivery for so long, for instance 30s or 5m.",
+    )
+    """Seconds for which each cell under load is measured in each delivery."""
+    requests: int | None = option(
+        None,
+        "--requests",
+        kind=Whole(1),
+        metavar="N",
+        group="Load",
+        toml=True,
+        needs="load",
+        instead_of="duration",
+        help="Under load: so many trials of each cell and delivery instead. [default: the pairs, and 4 for each at a "
+        "time]",
+    )
+    """The number of trials instead of a duration."""
+    max_in_flight: int = option(
+        500,
+        "--max-in-flight",
+        kind=Whole(1),
+        metavar="N",
+        group="Load",
+        toml=True,
+        needs="rate",
+        plan_key="max_in_flight",
+        to_worker=True,
+        help="Open loop: a trial that finds so many under way is not sent, and counts as failed (shed). [default: 500]",
+    )
+    slos: Sequence[Slo] = option(
+        (),
+        "--slo",
+        kind=Parsed(parse_slo),
+        repeat=True,
+        metavar="METRIC=LIMIT",
+        group="Load",
+        toml=True,
+        plan_key="slos",
+        help="What a good answer keeps: ttft=500ms, itl=50ms, total=10s. Gives goodput and the knee. Repeatable.",
+    )
+    workers: int = option(
+        1,
+        "--workers",
+        kind=Whole(1),
+        metavar="N",
+        group="Load",
+        toml=True,
+        needs="load",
+        plan_key="workers",
+        help="Split the load over so many processes. [default: 1]",
+    )
+    scheduler: str | None = option(
+        None,
+        "--scheduler",
+        metavar="ADDRESS",
+        group="Load",
+        needs="load",
+        instead_of="workers",
+        help="Split it over the workers of this Dask scheduler instead, for instance tcp://host:8786.",
+    )
+
+    memory: bool = option(
+        True,
+        "--memory/--no-memory",
+        group="Checks",
+        plan_key="memory",
+        help="Measure client memory in a pass of its own (20 s, always on a simulator). [default: --memory]",
+    )
+    self_check: bool = option(
+        True,
+        "--self-check/--no-self-check",
+        group="Checks",
+        toml=True,
+        help="Let the run check itself in between: A/A pairs (a fifth more trials, at least 11 pairs in all; they cost "
+        "tokens) and calibration streams (8 s, always on a simulator, free). From 10 pairs on. "
+        "[default: --self-check]",
+    )
+    """A/A pairs and calibration trials in between."""
+
+    events: float = option(
+        1.0,
+        "--events",
+        kind=Fraction("share from more than 0 to 100%", one=True),
+        metavar="SHARE",
+        group="Output",
+        toml=True,
+        plan_key="events",
+        to_worker=True,
+        help="Store the events and pieces of so many trials only, for instance 1%; their metrics stay exact. "
+        "[default: 100%]",
+    )
+    """Share of the trials whose events and pieces are stored."""
+    store_text: bool = option(
+        False,
+        "--store-text",
+        group="Output",
+        manifest_key="store_text",
+        to_worker=True,
+        help="Keep prompts' results as text; else only their length and hash.",
+    )
+    out: Path = option(
+        Path("reports"),
+        "--out",
+        kind=File(),
+        metavar="DIR",
+        group="Output",
+        help="Where the run folder is made. [default: reports]",
+    )
+    name: str | None = option(
+        None,
+        "--name",
+        finish=_check_name,
+        metavar="NAME",
+        group="Output",
+        help="A name to find the run by: `bench report NAME`.",
+    )
+
+    dry_run: bool = option(False, "--dry-run", help="Print the plan and the estimate, send nothing.")
+    yes: bool = option(False, "-y", "--yes", in_try=True, help="Do not ask before spending tokens.")
+    plugins: Sequence[Path] = option(
+        (), "--plugin", kind=File(), repeat=True, in_try=True, help="Load this plugin file. Repeatable."
+    )
+    plugins_dirs: Sequence[Path] = option(
+        (),
+        "--plugins-dir",
+        kind=File(),
+        repeat=True,
+        env="BENCH_PLUGINS_DIR",
+        toml=True,
+        in_try=True,
+        help="Load every plugin file of this folder. Repeatable; BENCH_PLUGINS_DIR does the same.",
+    )
 
     @property
     def most_pairs(self) -> int:
-        """Pairs of each cell, at most: as asked for, else 36, or 400 where a precision ends it earlier."""
+        """The most pairs of each cell: as asked for, else 36, or 400 where a precision ends it earlier."""
         return self.pairs or (DEFAULT_PAIRS if self.precision is None else MOST_PAIRS)
 
     @property
     def loads(self) -> Sequence[Load]:
-        """Each level of load: one at a time where none was asked for."""
+        """The levels of load: one trial at a time where none was asked for."""
         closed = self.concurrency or (() if self.rates else (1,))
         return [*(Load(concurrency=number) for number in closed), *(Load(rate=rate) for rate in self.rates)]
 
     @property
+    def loaded(self) -> bool:
+        """True where trials run under load at some level."""
+        return not all(load.sequential for load in self.loads)
+
+    @property
     def shared(self) -> bool:
-        """Do several processes measure, or others than this one?"""
+        """True where several processes measure, or others than this one."""
         return self.workers > 1 or self.scheduler is not None
 
     @property
     def max_retries(self) -> int:
-        """Hidden retries of the SDK: 2 as in every app, none beside the client `wire`, which makes one attempt."""
+        """The hidden retries of the SDK: 2 as in every app, none beside the client `wire`, which makes one attempt."""
         return self.retries if self.retries is not None else 0 if "wire" in self.clients else DEFAULT_RETRIES
 
     @property
     def rounds(self) -> int:
-        """Rounds of each cell under load: small ones where the run may end early, or one delivery would have it all.
+        """The rounds of each cell under load: small where the run may end early, or one delivery would have it all.
 
         That is 18 trials or seconds in each. With a ramp, which comes in each, a budget does not divide it further.
         """
@@ -129,14 +546,10 @@ class Settings:
 
 
 def calibrates(settings: Settings) -> bool:
-    """Will the plan have calibration streams? They take the simulator, whatever the targets are."""
+    """Return True where the plan has calibration streams, which take the simulator whatever the targets are."""
     return settings.self_check and settings.most_pairs >= FEWEST_CHECKED and not settings.shared
 
 
 def output_tokens(target: Target, settings: Settings) -> int | None:
-    """The length to ask of this target; None: the simulator's profile says."""
+    """Return the length to ask of this target; None: the simulator's profile says."""
     return settings.output_tokens or (None if target.simulated else DEFAULT_OUTPUT_TOKENS)
-
-
-FIRST_LOOK = 30
-"""Pairs of a cell before its width is looked at: with fewer an interval may be narrow by chance."""

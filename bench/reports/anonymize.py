@@ -167,11 +167,8 @@ def _texts(value: object) -> Iterator[str]:
             yield from _texts(getattr(value, field.name))
 
 
-def hosts_stored(reports: Path, run: Path, baseline: str | None) -> Sequence[str]:
-    """Return the hosts that the plans of a run and of its baseline name."""
-    from bench.records.find import find_run  # noqa: PLC0415  (imports this package's users)
-
-    runs = [run] if baseline is None else [run, find_run(reports, baseline)]
+def hosts_stored(runs: Iterable[Path]) -> Sequence[str]:
+    """Return the hosts that the plans of these runs name."""
     return [host for folder in runs for host in _hosts_in_plan(folder)]
 
 

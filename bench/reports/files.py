@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import webbrowser
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from bench.core.errors import BenchError, unknown
 from bench.core.messages import say
 from bench.core.summary import Reporter, Summary
 from bench.records import journal as records
+from bench.records.find import find_run
 from bench.records.write import write_whole
 from bench.reports.builtin import COMPARISON_FORMATS
 from bench.reports.output import Output
@@ -35,8 +37,30 @@ class Export(NamedTuple):
         return self.file == STDOUT
 
 
+@dataclass(frozen=True, kw_only=True)
+class ResolvedOutput:
+    """The output options, looked up: reporters, files and the stored run that they name."""
+
+    options: Output
+    reporters: Sequence[Reporter]
+    exports: Sequence[Export]
+    stored: Path | None
+    """The run folder that `--baseline` names."""
+
+
+def resolve_output(output: Output, reporters: Iterable[Reporter], runs: Path) -> ResolvedOutput:
+    """Look up what the options name, before a run sends anything. BenchError for what is not there.
+
+    `runs` is the folder with the stored runs. `latest` is the last one of now, not of the end of a run.
+    """
+    known = list(reporters)
+    exports = check_output(known, output)
+    stored = find_run(runs, output.baseline) if output.baseline else None
+    return ResolvedOutput(options=output, reporters=known, exports=exports, stored=stored)
+
+
 def check_output(reporters: Iterable[Reporter], output: Output) -> list[Export]:
-    """Return what is to be exported. BenchError for what cannot be: call this before a run sends anything."""
+    """Return what is to be exported. BenchError for what cannot be."""
     exports = check_exports(reporters, output.exports)
     if output.as_json and any(export.to_stdout for export in exports):
         raise BenchError("--json and --export NAME=- both want stdout; leave one out, or name a file")

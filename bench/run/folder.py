@@ -18,6 +18,7 @@ from bench.core.errors import BenchError
 from bench.core.metrics import definitions
 from bench.core.target import Target
 from bench.plan.choice import Choice
+from bench.plan.option import stored_values
 from bench.plan.plan import Plan
 from bench.plan.settings import Settings
 from bench.records.journal import MANIFEST, PLAN, Journal, columns_of, finish, read_journal, write_json
@@ -108,29 +109,19 @@ def begin(
         "baseline": baseline,
         "definitions": definitions(),
         "stopping": None,
-        "settings": {**_run_settings(settings), "sent": {name: asdict(options) for name, options in sent.items()}},
+        "settings": {
+            **stored_values(settings, "manifest_key"),
+            "sent": {name: asdict(options) for name, options in sent.items()},
+        },
     }
     write_json(folder / PLAN, _stored_plan(plan, choice, settings))
     run.save()
     return run
 
 
-def _run_settings(settings: Settings) -> dict[str, Any]:
-    return {
-        "deadline_s": settings.deadline,
-        "max_retries": settings.max_retries,
-        "store_text": settings.store_text,
-        "precision": settings.precision,
-        "budgets": list(settings.budgets),
-    }
-
-
 def _stored_plan(plan: Plan, choice: Choice, settings: Settings) -> dict[str, Any]:
     targets = {target.name: target for target, _ in choice.targets}
-    names = ("delivery", "max_retries", "slos", "events", "workers", "clients", "max_in_flight")
-    extra = {name: getattr(settings, name) for name in names}
-    extra |= {"deadline_s": settings.deadline, "duration_s": settings.duration}
-    return {**plan.to_json(), **extra, "targets": list(map(_target, targets.values())), "memory": settings.memory}
+    return {**plan.to_json(), **stored_values(settings, "plan_key"), "targets": list(map(_target, targets.values()))}
 
 
 def _target(target: Target) -> dict[str, Any]:

@@ -17,9 +17,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 MANY = Large(trials=196_000, cells=10, rounds=7)
 FEW = Large(trials=19_600, cells=10, rounds=7)
-FINISH = "from bench import records; records.finish(Path(sys.argv[1]))"
+FINISH = "from bench.records import journal as records; records.finish(Path(sys.argv[1]))"
 REPORT = """
-from bench.cli import main
+from bench.cli.main import main
 sys.argv[1:] = ["report", sys.argv[1]]
 try:
     main()

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from bench.cli.config_file import load_config
-from bench.cli.run import run as run_it
+from bench.cli.run_steps import run as run_it
 from bench.core.errors import BenchError
+from bench.plan.budget import parse_budget
 from bench.plan.choice import choose
 from bench.plan.settings import Settings
 from bench.records import journal as records
@@ -132,7 +133,8 @@ def test_mistakes_are_found_before_anything_is_sent(tmp_path: Path) -> None:
     at_once = failing("--budget", "3k-tokens", "--concurrency", "8", cwd=tmp_path)
     assert "8 at a time of text may take" in at_once
     assert "a smaller --concurrency" in at_once
-    far = Settings(arguments=["text"], base_url="http://llm.invalid/v1", models=["m"], budgets=["2usd"])
+    budgets = [parse_budget("2usd")]
+    far = Settings(arguments=["text"], base_url="http://llm.invalid/v1", models=["m"], budgets=budgets)
     with pytest.raises(BenchError, match=r"target .* has no price; use one of bench\.toml that says price = {"):
         choose(far)
     with pytest.raises(BenchError, match="--precision is looked at from 30 pairs on and --pairs is 10"):
@@ -174,7 +176,7 @@ def test_a_budget_is_consent(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 
     far = Settings(arguments=["text"], base_url="http://llm.invalid/v1", models=["m"], out=tmp_path / "reports")
     with pytest.raises(BenchError, match="nobody can be asked"):
-        run_it(replace(far, budgets=["10m"]), Output(), [], confirm=no)
+        run_it(replace(far, budgets=[parse_budget("10m")]), Output(), [], confirm=no)
     with pytest.raises(BenchError, match=r"llm\.invalid"):  # preflight: the question was not asked
-        run_it(replace(far, budgets=["500k-tokens"]), Output(), [], confirm=no)
+        run_it(replace(far, budgets=[parse_budget("500k-tokens")]), Output(), [], confirm=no)
     assert "requests" in capsys.readouterr().err

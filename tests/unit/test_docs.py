@@ -132,7 +132,7 @@ def test_every_command_can_be_typed(page: Path) -> None:
     """Every `bench …` of the documentation is a command with options that exist and values that they take."""
     for line in commands(page):
         arguments = [("1" if word in PLACEHOLDERS else word) for word in shlex.split(line)]
-        command = cli.get_command(click.Context(cli), arguments[0]) if arguments[0] in cli.commands else None
+        command = cli.get_command(click.Context(cli), arguments[0])
         assert command or arguments[0].startswith("-") or arguments[0] == "1", f"bench {line}"
         if command and arguments[1:] and "--help" not in arguments:  # a name alone only names the command
             command.make_context("bench", arguments[1:]).close()

@@ -3,7 +3,7 @@
     python -m tools.docs.generate
 
 These are docs/metrics.md, docs/records.md, docs/formats.md, docs/cli.md and docs/scenarios.md; the tables of scripts in
-docs/simulator.md; the rules in docs/doctor.md; and the README's table of scenarios.
+docs/simulator.md; the rules in docs/doctor.md; the README's table of scenarios; and docs/bench.schema.json for editors.
 """
 
 import json
@@ -19,6 +19,7 @@ from bench.core.metrics import glossary_markdown
 from bench.core.row import COLUMNS, Row
 from bench.core.script import Fault, Item, Turn, Write
 from bench.records.schema import SCHEMA_VERSION, TABLES
+from tools.docs.config_schema import config_schema
 from tools.docs.conformance_page import streams_markdown
 from tools.docs.doctor_page import doctor_markdown
 from tools.docs.doctor_reference import reference_markdown
@@ -97,6 +98,7 @@ def pages() -> dict[Path, str]:
         DOCS / "metrics.md": glossary_markdown(),
         DOCS / "records.md": "\n".join([RECORDS_HEAD, *map(table, TABLES), CSV_HEAD + "\n".join(csv_lines()) + "\n"]),
         DOCS / "formats.md": formats_markdown(csv_lines()) + doctor_markdown(),
+        DOCS / "bench.schema.json": config_schema(),
         DOCS / "cli.md": "\n".join([CLI_HEAD, *sections()]),
         DOCS / "scenarios.md": scenarios_markdown(),
         DOCS.parent / "README.md": replace_between_marks(
@@ -169,7 +171,7 @@ def sections() -> Iterator[str]:
     for name in cli.list_commands(top):
         command = cli.get_command(top, name)
         assert command is not None  # noqa: S101  (for the type checker)
-        yield section(click.Context(command, top, info_name=name, terminal_width=100))
+        yield section(command.context_class(command, top, info_name=name, terminal_width=100))
 
 
 def section(context: click.Context) -> str:

@@ -9,9 +9,8 @@ from itertools import islice
 from bench.core.errors import BenchError
 from bench.core.scenario import Prompt
 from bench.core.target import FREE, Target
-from bench.plan.budget import parse_budget
 from bench.plan.choice import Choice
-from bench.plan.consent import of_a_trial
+from bench.plan.consent import requests_per_trial
 from bench.plan.plan import Cell, Plan
 from bench.plan.settings import Settings, output_tokens
 from bench.run.stopping.ledger import Ceiling, Ledger
@@ -28,7 +27,7 @@ def stopping_for(plan: Plan, choice: Choice, settings: Settings, capped: Mapping
 
     BenchError where a budget in tokens or money cannot be kept, or the pairs that are sent first do not fit.
     """
-    budgets = [parse_budget(text) for text in settings.budgets]
+    budgets = settings.budgets
     counted = next((budget for budget in budgets if budget.kind != "time"), None)
     for target, _ in choice.targets:
         if counted and not target.simulated and not capped[target.name]:
@@ -78,7 +77,7 @@ def _ceiling(
     cell: Cell, prompt: Prompt, target: Target, choice: Choice, settings: Settings, *, limited: bool
 ) -> Ceiling:
     scenario = choice.registry.scenarios[cell.scenario][0]
-    requests, length = of_a_trial(scenario, cell.params)
+    requests, length = requests_per_trial(scenario, cell.params)
     own = prompt.get("output_tokens") if isinstance(prompt, Mapping) else None
     asked = length or own or output_tokens(target, settings) or find_profile(settings.profile).tokens
     return Ceiling(

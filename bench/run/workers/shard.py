@@ -17,23 +17,12 @@ from bench.core.errors import BenchError
 from bench.core.scenario import Prompt
 from bench.core.target import Target
 from bench.plan.choice import Choice
+from bench.plan.option import worker_values
 from bench.plan.settings import Settings
 
 if TYPE_CHECKING:
     from bench.plan.plan import Plan
     from bench.run.preflight.endpoints import CheckedTarget
-
-TAKEN = (
-    "output_tokens",
-    "clients",
-    "deadline",
-    "profile",
-    "faults",
-    "max_in_flight",
-    "events",
-    "store_text",
-)
-"""The settings that a worker needs besides its plan."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +99,7 @@ def make_shards(
             name: {"temperature": endpoint.checked.temperature, "length": endpoint.checked.length}
             for name, endpoint in endpoints.items()
         },
-        settings={**{name: getattr(settings, name) for name in TAKEN}, "retries": settings.max_retries},
+        settings=worker_values(settings),
         streams=-(-streams // len(labels)),
         t0=t0,
     )

@@ -16,7 +16,7 @@ from bench.core.errors import BenchError, NotEnough, RunInvalid
 from bench.core.hookspecs import hookimpl
 from bench.core.messages import say
 from bench.core.trial import Trial
-from bench.plan.choice import Choice, choose, of_simulator
+from bench.plan.choice import Choice, choose, simulator_notes
 from bench.plan.consent import ask_before_spending, headline
 from bench.plan.plan import Cell, Plan
 from bench.plan.settings import Settings
@@ -39,7 +39,7 @@ def try_out(settings: Settings, *, confirm: Callable[[str], bool]) -> None:
     """
     settings = replace(settings, pairs=1, warmup=1)
     choice = choose(settings)
-    for note in of_simulator(settings):
+    for note in simulator_notes(settings):
         say(note)
     ask_before_spending(_parts(choice.plan(settings, {}, say), choice)[1], choice, settings, confirm)
     with TemporaryDirectory() as folder:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +16,7 @@ from hypothesis import strategies as st
 from bench.cli.config_file import load_config
 from bench.core.errors import BenchError, unknown
 from bench.core.target import BUILT_IN, DUMMY_KEY, Price, Target, expanded_headers, key_for, parse_header, secrets_of
+from bench.plan.budget import parse_budget
 from bench.plan.config import Config
 from bench.plan.targets import Resolved, parse_extra_body, resolve_targets
 from tests.support.paths import ROOT
@@ -70,14 +74,14 @@ def test_the_documented_example(tmp_path: Path) -> None:
     assert (local.models, local.lacks) == ((), ("json_schema",))
     assert config.run == {
         "pairs": 72,
-        "precision": "5%",
-        "budget": ["10m", "200k-tokens"],
+        "precision": 0.05,
+        "budgets": (parse_budget("10m"), parse_budget("200k-tokens")),
         "warmup": 3,
-        "concurrency": 1,
+        "concurrency": (1,),
         "seed": 7,
         "deadline": 60,
-        "max-retries": 0,
-        "output-tokens": 200,
+        "retries": 0,
+        "output_tokens": 200,
     }
 
 
@@ -123,7 +127,7 @@ def test_a_byte_order_mark_is_no_error(tmp_path: Path) -> None:
 
 def test_the_plugins_folder_is_beside_the_file(tmp_path: Path) -> None:
     """A relative plugins-dir counts from the file that says it."""
-    assert load(tmp_path, '[run]\nplugins-dir = "mine"\n').run == {"plugins-dir": str(tmp_path / "mine")}
+    assert load(tmp_path, '[run]\nplugins-dir = "mine"\n').run == {"plugins_dirs": (tmp_path / "mine",)}
 
 
 @pytest.mark.parametrize(
@@ -203,7 +207,9 @@ def test_defaults_at_their_bounds(tmp_path: Path) -> None:
     """The smallest values that the options take are taken in [run] too."""
     least = {"pairs": 1, "warmup": 0, "concurrency": 1, "seed": 0, "deadline": 0.1, "max-retries": 0}
     text = "".join(f"{name} = {value}\n" for name, value in least.items())
-    assert load(tmp_path, f"[run]\n{text}delivery = 'both'\n").run == {**least, "delivery": "both"}
+    fields = {"concurrency": (1,), "retries": 0}
+    kept = {name: value for name, value in least.items() if name not in {"concurrency", "max-retries"}}
+    assert load(tmp_path, f"[run]\n{text}delivery = 'both'\n").run == {**kept, **fields, "delivery": "both"}
 
 
 @pytest.mark.parametrize(
@@ -396,3 +402,56 @@ def test_nearest_names() -> None:
     assert str(unknown("x", "q", ["b", "a"], hint="h")) == "unknown x 'q': known: a, b (h)"
     assert str(unknown("x", "q", map(str, range(10)))).endswith("known: 0, 1, 2, 3, 4, 5, 6, 7 and 2 more")
     assert str(unknown("x", "q", [])) == "unknown x 'q': there are none"
+
+
+SCHEMA = json.loads((ROOT / "docs" / "bench.schema.json").read_text("utf-8"))
+EXAMPLES = [
+    pytest.param(match[1], id=f"{page.stem}-{match.start()}")
+    for page in sorted((ROOT / "docs").rglob("*.md"))
+    for match in re.finditer(r"```toml\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    if re.search(r"^\[(targets|run|gate)", match[1], re.MULTILINE)
+]
+
+
+def test_the_schema_is_one() -> None:
+    """docs/bench.schema.json is a JSON Schema, and there are examples to try it on."""
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    assert len(EXAMPLES) >= 2
+
+
+@pytest.mark.parametrize("text", EXAMPLES)
+def test_the_schema_accepts_the_documented_files(text: str) -> None:
+    """Every bench.toml of the documentation."""
+    jsonschema.validate(tomllib.loads(text), SCHEMA)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[run]\nmax_retries = 1",
+        "[run]\npairs = '3'",
+        "[run]\npairs = 0",
+        "[run]\ndeadline = '2 min'",
+        "[run]\nclient = 'wier'",
+        "[run]\nslo = [3]",
+        "[target.x]\nbase_url = 'http://x'",
+        "[targets.x]\nmodel = 'm'",
+        "[targets.x]\nbase_url = 'http://x'\nprice = {input = 1}",
+        "[gate]\nfail_on = 'ttft > 1s'",
+    ],
+)
+def test_the_schema_refuses_what_bench_refuses(tmp_path: Path, text: str) -> None:
+    """A wrong key, type, bound or word is marked by an editor as `bench run` would refuse it."""
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(tomllib.loads(text), SCHEMA)
+    refused(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["deadline = '2m'", "ramp = 2", "duration = '500 ms'", "precision = 0.05", "budget = '10m'", "slo = ['ttft=1s']"],
+)
+def test_the_schema_accepts_what_bench_accepts(tmp_path: Path, line: str) -> None:
+    """Lengths of time with a unit and without, fractions, one text and several."""
+    jsonschema.validate(tomllib.loads(f"[run]\n{line}"), SCHEMA)
+    load(tmp_path, f"[run]\n{line}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.cli.conditions import gated
+from bench.cli.conditions import with_conditions
 from bench.cli.config_file import load_config
 from bench.core.errors import BenchError
 from bench.core.target import Target
@@ -85,12 +85,12 @@ def config(folder: Path, text: str) -> Config:
 def test_what_is_typed_replaces_the_file(tmp_path: Path) -> None:
     """The file's conditions hold where none was typed; one that was typed replaces them all, `none` by nothing."""
     made = config(tmp_path, '[gate]\nfail-on = ["ttft > 1s", "failures > 1%"]\nallow-undecided = true\n')
-    assert gated(Output(), made) == Output(fail_on=("ttft > 1s", "failures > 1%"), allow_undecided=True)
-    assert gated(Output(fail_on=("total > 2s",)), made).fail_on == ("total > 2s",)
-    assert gated(Output(fail_on=("none",)), made).fail_on == ()
-    assert gated(Output(), Config()) == Output()
+    assert with_conditions(Output(), made) == Output(fail_on=("ttft > 1s", "failures > 1%"), allow_undecided=True)
+    assert with_conditions(Output(fail_on=("total > 2s",)), made).fail_on == ("total > 2s",)
+    assert with_conditions(Output(fail_on=("none",)), made).fail_on == ()
+    assert with_conditions(Output(), Config()) == Output()
     one = config(tmp_path, '[gate]\nfail-on = "ttft > 1s"\n')
-    assert gated(Output(), one) == Output(fail_on=("ttft > 1s",))
+    assert with_conditions(Output(), one) == Output(fail_on=("ttft > 1s",))
 
 
 @pytest.mark.parametrize(
@@ -112,6 +112,6 @@ def test_a_wrong_file(tmp_path: Path, text: str, said: str) -> None:
 def test_typed_conditions_are_read_first(tmp_path: Path) -> None:
     """A text that is no condition, and a JUnit file without a condition, are refused at once."""
     with pytest.raises(BenchError, match="column 6: a sign is missing"):
-        gated(Output(fail_on=("ttft:10%",)), Config())
+        with_conditions(Output(fail_on=("ttft:10%",)), Config())
     with pytest.raises(BenchError, match="--junit has no condition to write down"):
-        gated(Output(junit=tmp_path / "junit.xml"), Config())
+        with_conditions(Output(junit=tmp_path / "junit.xml"), Config())

@@ -8,9 +8,11 @@ from typing import Any
 import click
 import pytest
 
-from bench.cli.main import run, try_
+from bench.cli.run import command as run
 from bench.cli.settings import settings_from
+from bench.cli.try_ import command as try_
 from bench.core.errors import BenchError
+from bench.core.slo import parse_slo
 from bench.plan.choice import choose
 from bench.plan.consent import asked_times, describe
 from bench.plan.settings import Settings
@@ -108,8 +110,8 @@ def toml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ('concurrency = "1,8"', "concurrency", (1, 8)),
         ('rate = "5,10"', "rates", (5.0, 10.0)),
         ("rate = 2.5", "rates", (2.5,)),
-        ('slo = ["ttft=500ms", "itl=50ms"]', "slos", ("ttft=500ms", "itl=50ms")),
-        ('slo = "ttft=500ms"', "slos", ("ttft=500ms",)),
+        ('slo = ["ttft=500ms", "itl=50ms"]', "slos", (parse_slo("ttft=500ms"), parse_slo("itl=50ms"))),
+        ('slo = "ttft=500ms"', "slos", (parse_slo("ttft=500ms"),)),
         ('events = "1%"', "events", 0.01),
         ("events = 0.5", "events", 0.5),
     ],

@@ -132,7 +132,7 @@ def test_a_project_may_leave_the_checks_out(tmp_path: Path) -> None:
     """`self-check = false` below [run] is a default like others; what is no truth value is refused."""
     file = tmp_path / "bench.toml"
     file.write_text("[run]\nself-check = false\n")
-    assert load_config(tmp_path, file, {}).run == {"self-check": False}
+    assert load_config(tmp_path, file, {}).run == {"self_check": False}
     file.write_text("[run]\nself-check = 1\n")
     with pytest.raises(BenchError, match="self-check must be true or false"):
         load_config(tmp_path, file, {})

@@ -14,12 +14,13 @@ import pytest
 from bench.analysis.build import build
 from bench.analysis.comparison.effects import outcome, pairs_for, worst_first
 from bench.analysis.comparison.runs import compare
-from bench.cli.present import against
+from bench.cli.present import compare_with_stored
 from bench.core.comparison import Change, Comparison
 from bench.core.errors import BenchError
 from bench.core.metrics import METRICS, definitions
 from bench.core.row import CellKey, Row
 from bench.core.summary import Cell, Ecdf, Summary, Trust
+from bench.records.find import find_run
 from bench.reports.comparison.terminal import render_terminal
 from bench.reports.files import write_comparison
 from bench.reports.tables import changes as words
@@ -308,16 +309,16 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_run_against_a_stored_one(runs: Path) -> None:
     """The slowdown is found in what users wait for, and a run is not compared with itself."""
-    found = against(runs / "b", build(runs / "b"), "before", runs)
+    found = compare_with_stored(runs / "b", build(runs / "b"), find_run(runs, "before"), "before")
     assert words.sentence(found).startswith("text: ")
     assert "slower" in words.sentence(found)
     with pytest.raises(BenchError, match="--baseline after is this run itself"):
-        against(runs / "b", build(runs / "b"), "after", runs)
+        compare_with_stored(runs / "b", build(runs / "b"), find_run(runs, "after"), "after")
 
 
 def test_files_and_terminal(runs: Path) -> None:
     """All forms tell the same change; the terminal keeps to 100 columns and 40 lines, infinity is text in JSON."""
-    found = against(runs / "b", build(runs / "b"), "before", runs)
+    found = compare_with_stored(runs / "b", build(runs / "b"), find_run(runs, "before"), "before")
     assert [file.name for file in write_comparison(runs / "b", found)] == ["compare.html", "compare.md", "compare.json"]
     lines = render_terminal(found).splitlines()
     assert len(lines) <= 40
@@ -335,7 +336,7 @@ def test_files_and_terminal(runs: Path) -> None:
 
 def test_what_a_server_said_stays_text(runs: Path) -> None:
     """A model's name is no markup, in no form."""
-    found = against(runs / "b", build(runs / "b"), "before", runs)
+    found = compare_with_stored(runs / "b", build(runs / "b"), find_run(runs, "before"), "before")
     evil = replace(
         found, watermarks=("<script>alert(1)</script>",), baseline=replace(found.baseline, name="\x1b[2J<b>")
     )

@@ -1,0 +1,116 @@
+"""What follows from the declaration of an option."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bench.core.errors import BenchError
+from bench.core.slo import parse_slo
+from bench.plan.budget import parse_budget
+from bench.plan.option import options_of, stored_values, toml_options, worker_values
+from bench.plan.option_kinds import LEVELS, Choice, Fraction, Seconds, Whole, Words
+from bench.plan.settings import Settings
+from bench.reports.output import Output
+
+
+def test_what_plan_json_keeps() -> None:
+    """The values in effect, as JSON has them: limits as text, times in seconds."""
+    settings = Settings(slos=[parse_slo("TTFT = 500 ms")], clients=("sdk", "wire"), deadline=60.0, rates=(5.0,))
+    assert stored_values(settings, "plan_key") == {
+        "clients": ["sdk", "wire"],
+        "deadline_s": 60.0,
+        "delivery": "both",
+        "duration_s": None,
+        "events": 1.0,
+        "max_in_flight": 500,
+        "max_retries": 0,
+        "memory": True,
+        "slos": ["ttft=500ms"],
+        "workers": 1,
+    }
+
+
+def test_what_the_manifest_keeps() -> None:
+    """Budgets as they were typed."""
+    assert stored_values(Settings(budgets=[parse_budget("200k-tokens")]), "manifest_key") == {
+        "budgets": ["200k-tokens"],
+        "deadline_s": 120.0,
+        "max_retries": 2,
+        "precision": None,
+        "store_text": False,
+    }
+
+
+def test_what_a_worker_gets() -> None:
+    """Enough for its settings; the retries that are in effect, not those that were typed."""
+    values = worker_values(Settings(clients=("wire",), deadline=7.0))
+    assert set(values) == {
+        "output_tokens",
+        "clients",
+        "deadline",
+        "profile",
+        "faults",
+        "max_in_flight",
+        "events",
+        "store_text",
+        "retries",
+    }
+    assert (Settings(**values).max_retries, Settings(**values).deadline) == (0, 7.0)
+
+
+def test_what_may_stand_in_bench_toml() -> None:
+    """Neither a target nor what is about a single run may."""
+    assert {key: name for key, (name, _) in toml_options(Settings).items() if key.replace("-", "_") != name} == {
+        "max-retries": "retries",
+        "budget": "budgets",
+        "client": "clients",
+        "rate": "rates",
+        "slo": "slos",
+        "plugins-dir": "plugins_dirs",
+    }
+    assert not {"target", "base-url", "out", "name", "yes", "store-text"} & set(toml_options(Settings))
+    assert toml_options(Output) == {}
+
+
+def test_flags_are_there_once() -> None:
+    """No two options of `bench run` have a flag in common."""
+    flags = [flag for owner in (Settings, Output) for option in options_of(owner).values() for flag in option.flags]
+    assert len(flags) == len(set(flags))
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [
+        (Whole(1), "7", 7),
+        (Seconds(), "2m", 120),
+        (Fraction("share"), "5%", 0.05),
+        (Fraction("share", one=True), "100%", 1),
+        (Fraction("share", zero=True), "0", 0),
+        (Choice(("a", "b")), "b", "b"),
+        (Words(("a", "b")), " b,a,b", ("b", "a")),
+        (LEVELS, "1, 8", (1, 8)),
+    ],
+)
+def test_kinds(kind: Any, text: str, value: object) -> None:
+    """Each makes a value of the text, and takes the value itself once more."""
+    assert kind.convert(text) == value
+    assert kind.convert(kind.convert(text)) == value
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "error"),
+    [
+        (Whole(1), "0", "0 is not in the range x>=1."),
+        (Whole(1), "1.5", "'1.5' is not a valid integer."),
+        (Fraction("precision"), "1", "'1' is no precision; write for instance 5% or 0.05"),
+        (Choice(("abc", "xyz")), "xyy", "unknown value 'xyy': did you mean 'xyz'?"),
+        (Words(("abc", "xyz")), "abc,q", "unknown value 'q': known: abc, xyz"),
+    ],
+)
+def test_what_a_kind_refuses(kind: Any, text: str, error: str) -> None:
+    """One line with what is wrong."""
+    with pytest.raises(BenchError) as caught:
+        kind.convert(text)
+    assert str(caught.value) == error
