@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.analysis.cell.client_cost import cpu_rows, read_lag_rows, read_lags
-from bench.analysis.cell.piece_gaps import piece_gap_rows
-from bench.analysis.cell.rows import Arm, arm_rows, floats, never_useful
+from bench.analysis.cell.arm import Arm, floats
+from bench.analysis.cell.deltas import read_lags
 from bench.analysis.cell.sdk_cost import sdk_rows
 from bench.analysis.checks import aa
-from bench.analysis.checks.drift import Drift, connections, order_effect, trend
+from bench.analysis.checks.drift import trend
 from bench.analysis.checks.floor import Resolution, Way, floor_rows, resolution, way
 from bench.analysis.checks.guard import calibration_lines, guard_cell, machine_lines
 from bench.analysis.claims import claims
@@ -24,12 +23,11 @@ from bench.analysis.comparison.ranking import rankings
 from bench.analysis.comparison.within_run import comparisons
 from bench.analysis.ids import last_ids, printable
 from bench.analysis.load.knee import GREW, knee_row, knees, overloaded, queue_grows
-from bench.analysis.load.rows import load_rows, loads_of
+from bench.analysis.measured_cell import MeasuredCell, arm_trials
 from bench.analysis.memory import memory_curves, memory_rows
 from bench.analysis.outliers.outliers import outliers
-from bench.analysis.pairs import make_pairs, pair_rows
 from bench.analysis.stopping_line import stopping_line
-from bench.analysis.tables import RunFrames, load, of_cell
+from bench.analysis.tables import RunFrames, load
 from bench.analysis.verdicts import cell as verdicts
 from bench.analysis.verdicts.answer import answer
 from bench.analysis.verdicts.trust import floor_lines, trust
@@ -61,7 +59,7 @@ def build(run: Path, baseline: Baseline | None = None, chart_data: ChartData | N
     ways = {way(cell_key(cell)) for cell in frames.cells}
     resolutions = {(client, load): resolution(floors, load, client) for client, load in ways}
     parts = [
-        _cell(frames, cell, label, lags, resolutions[way(cell_key(cell))])
+        _cell(MeasuredCell(frames, cell, lags, resolutions[way(cell_key(cell))]), label)
         for cell, label in zip(frames.cells, labels, strict=True)
     ]
     memory, memory_numbers = _memory(frames)
@@ -133,59 +131,41 @@ def _numbers(frames: RunFrames) -> list[int]:
     return [cell["cell"] for cell in frames.cells]
 
 
-def _cell(
-    frames: RunFrames, cell: Mapping[str, Any], label: str, lags: pd.Series[float], resolves: Resolution
-) -> tuple[Cell, list[Row]]:
-    """One cell with its numbers; the verdict comes when all numbers are there."""
-    key, simulated = cell_key(cell), bool(cell["simulated"])
-    mine = of_cell(frames, cell["cell"])
-    offered = mine.trials
-    streamed, blocking = _arms(key, offered)
-    rows = [row for arm in (streamed, blocking) for row in arm_rows(arm, mine.tables["events"], mine.tables["metrics"])]
-    counters = frames.tables["cells"][frames.tables["cells"]["cell"] == cell["cell"]]
-    if level := loads_of(frames).get(key.load):
-        rows += [row for arm in (streamed, blocking) for row in load_rows(arm, mine, level)]
-    if len(streamed.trials):
-        rows += [*piece_gap_rows(streamed, mine.tables["pieces"]), *cpu_rows(streamed, counters)]
-        rows += read_lag_rows(streamed, lags)
-    pairs = make_pairs(key, streamed, blocking, simulated=simulated)
-    unsupported = _unsupported(counters)
-    paired = bool(len(streamed.trials) and len(blocking.trials))
-    rows += pair_rows(pairs, int(frames.plan["seed"])) if paired else []
-    guarded = guard_cell(frames, cell["cell"], key, lags)
-    alone = parse_load(key.load).sequential  # else a pair's trials are in two segments: their order has no effect
-    order = order_effect(pairs, int(frames.plan["seed"]), resolves.total_ms, len(frames.cells)) if alone else Drift()
-    mixed = connections(mine, cell["cell"], key)
-    rows += [*guarded.rows, *order.rows, *mixed.rows]
-    seen = [*guarded.notes, *filter(None, (order.sentence, mixed.sentence, _grew(rows)))]
+def _cell(measured: MeasuredCell, label: str) -> tuple[Cell, list[Row]]:
+    """Build one cell with its numbers; the verdict comes when all numbers are there."""
+    cell, key, trials = measured.cell, measured.key, measured.frames.trials
+    streamed, blocking = measured.streamed, measured.blocking
+    rows = list(measured.rows())
+    unsupported = _unsupported(measured.counters)
+    finding = guard_cell(measured.run, measured.number, key, measured.read_lags, measured.lateness)
+    checked = (measured.order.sentence, measured.connections.sentence, _grew(rows))
+    notes = (
+        *(measured.pairs.notes if measured.is_paired else []),
+        streamed.never_useful,
+        *_cell_notes(trials),
+        *finding.notes,
+        *checked,
+    )
     made = Cell(
-        number=cell["cell"],
+        number=measured.number,
         key=key,
         label=label,
         host=str(cell["host"]),
-        simulated=simulated,
+        simulated=bool(cell["simulated"]),
         description=str(cell.get("description") or ""),
         useful=str(cell.get("useful") or ""),
-        pairs=pairs.offered,
+        pairs=measured.pairs.offered,
         first_useful=_ecdf(streamed, "ttfu"),
         blocking_total=_ecdf(blocking, "total"),
-        invalid=_invalid(int(counters["orphans"].sum())),
+        invalid=_invalid(int(measured.counters["orphans"].sum())),
         verdict="",
-        notes=() if unsupported else (*_notes(pairs.notes if paired else [], streamed, offered), *seen),
-        unpaired=_unpaired(cell, frames.plan),
+        notes=() if unsupported else tuple(filter(None, notes)),
+        unpaired=_unpaired(cell, measured.run.plan),
         unsupported=unsupported,
-        saturated=guarded.saturated,
+        saturated=finding.saturated,
         curves={metric: _ecdf(streamed, metric) for metric in ("ttft", "total")},
     )
     return made, rows
-
-
-def _arms(key: CellKey, offered: pd.DataFrame) -> tuple[Arm, Arm]:
-    """The streamed and the blocking trials of a cell; what we stopped ourselves is in no figure."""
-    trials = offered[offered["status"] != "cancelled"]
-    return Arm(key, "streamed", trials[trials["delivery"] == "streamed"]), Arm(
-        key, "blocking", trials[trials["delivery"] == "blocking"]
-    )
 
 
 def _arms_of(frames: RunFrames) -> dict[tuple[CellKey, str], Arm]:
@@ -194,7 +174,11 @@ def _arms_of(frames: RunFrames) -> dict[tuple[CellKey, str], Arm]:
         return {}
     by_cell = dict(list(frames.trials.groupby("cell")))
     keys = {cell["cell"]: cell_key(cell) for cell in frames.cells if cell["cell"] in by_cell}
-    return {(key, arm.delivery): arm for number, key in keys.items() for arm in _arms(key, by_cell[number])}
+    return {
+        (key, delivery): Arm(key, delivery, arm_trials(by_cell[number], delivery))
+        for number, key in keys.items()
+        for delivery in ("streamed", "blocking")
+    }
 
 
 def _unpaired(cell: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
@@ -209,10 +193,6 @@ def _unsupported(counters: pd.DataFrame) -> str:
 
 def _ecdf(arm: Arm, metric: str) -> Ecdf:
     return Ecdf(len(arm.trials), tuple(sorted(floats(arm.ok_values[metric]).tolist())))
-
-
-def _notes(of_pairs: Sequence[str], streamed: Arm, offered: pd.DataFrame) -> Iterator[str]:
-    return filter(None, (*of_pairs, never_useful(streamed), *_cell_notes(offered)))
 
 
 def _cell_notes(trials: pd.DataFrame) -> Iterator[str]:

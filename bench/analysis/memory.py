@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
-from bench.core.metrics import BY_NAME
+from bench.core.metrics.registry import BY_NAME
 from bench.core.row import CellKey, Row
 from bench.core.summary import MemoryCurve
 from bench.stats import intervals

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import pandas as pd
 
-from bench.analysis.cell.rows import Arm
+from bench.analysis.cell.arm import Arm
 from bench.core.row import CellKey, Row
 from bench.stats.intervals import Estimate
 from bench.stats.serial_correlation import ratio_in_time, shift_in_time, widened_by_parts
@@ -68,6 +68,20 @@ class Pairs:
         most = f"{FEW_ALIKE}: " if self.unlike > MOST_UNLIKE * self.ok else ""
         return [*few, *([f"{most}{unlike}"] if self.unlike else [])]
 
+    def difference_row(self, metric: str, later: str, earlier: str, seed: int) -> Row:
+        """Make the row of the shift between two times of a pair, in ms."""
+        return self._row(metric, "ms", lambda p: shift_in_time(_ms(p, later) - _ms(p, earlier), seed=seed))
+
+    def ratio_row(self, metric: str, above: str, below: str, seed: int) -> Row:
+        """Make the row of the ratio of two times of a pair, less 1."""
+        return self._row(metric, "ratio", lambda p: ratio_in_time(_ms(p, above), _ms(p, below), seed=seed))
+
+    def _row(self, metric: str, unit: str, shift: Shift) -> Row:
+        e = Estimate(note=self.hindrance) if self.hindrance else over_segments(self.same, shift)
+        note = e.note if e.value is None else "; ".join(filter(None, (e.note, *self.notes)))
+        n = len(self.same)
+        return Row(*self.key, "paired", metric, unit, "hl", n, self.excluded, e.value, e.low, e.high, note)
+
 
 def too_few_left(excluded: int, offered: int) -> str:
     """Why those that are left may not speak for all; empty where they may."""
@@ -99,18 +113,6 @@ def same_work(ok: pd.DataFrame, *, simulated: bool) -> pd.Series[bool]:
     return equal | near.fillna(value=False).astype(bool)
 
 
-def pair_rows(pairs: Pairs, seed: int) -> Iterator[Row]:
-    """Gain and overhead, in ms and as ratios."""
-    shifts: tuple[tuple[str, str, Shift], ...] = (
-        ("gain", "ms", lambda p: shift_in_time(_ms(p, "total_b") - _ms(p, "ttfu_s"), seed=seed)),
-        ("gain", "ratio", lambda p: _negated(ratio_in_time(_ms(p, "ttfu_s"), _ms(p, "total_b"), seed=seed))),
-        ("overhead", "ms", lambda p: shift_in_time(_ms(p, "total_s") - _ms(p, "total_b"), seed=seed)),
-        ("overhead", "ratio", lambda p: ratio_in_time(_ms(p, "total_s"), _ms(p, "total_b"), seed=seed)),
-    )
-    for metric, unit, shift in shifts:
-        yield _row(pairs, metric, unit, over_segments(pairs.same, shift))
-
-
 def over_segments(same: pd.DataFrame, shift: Shift) -> Estimate:
     """The shift of all pairs; where the two of a pair ran in segments of their own, wider by how much these differ."""
     whole = shift(same)
@@ -121,15 +123,3 @@ def over_segments(same: pd.DataFrame, shift: Shift) -> Estimate:
 
 def _ms(same: pd.DataFrame, column: str) -> pd.Series[float]:
     return same[column].astype(float)
-
-
-def _negated(e: Estimate) -> Estimate:
-    if e.value is None or e.low is None or e.high is None:
-        return e
-    return replace(e, value=-e.value, low=-e.high, high=-e.low)
-
-
-def _row(pairs: Pairs, metric: str, unit: str, e: Estimate) -> Row:
-    e = Estimate(note=pairs.hindrance) if pairs.hindrance else e
-    note = e.note if e.value is None else "; ".join(filter(None, (e.note, *pairs.notes)))
-    return Row(*pairs.key, "paired", metric, unit, "hl", len(pairs.same), pairs.excluded, e.value, e.low, e.high, note)

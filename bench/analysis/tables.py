@@ -113,7 +113,7 @@ def _tables(stored: StoredTables, looked: pd.Index[int]) -> dict[str, pd.DataFra
     return {**tables, "truth": truth_of(stored, attempts["client_id"][attempts["trial_id"].isin(looked)])}
 
 
-def of_cell(frames: RunFrames, cell: int) -> RunFrames:
+def cell_frames(frames: RunFrames, cell: int) -> RunFrames:
     """The same with the trials of one cell, and what they left: many a figure is looked for in these only."""
     trials, ramp = (part[part["cell"] == cell] for part in (frames.trials, frames.ramp))
     mine = trials.index.append(ramp.index)

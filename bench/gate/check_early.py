@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from bench.core.errors import unknown
 from bench.core.messages import say
-from bench.core.metrics import BY_NAME, Metric
+from bench.core.metrics.metric import Metric
+from bench.core.metrics.registry import BY_NAME
 from bench.gate.condition import STATISTICS, Condition, parse_condition, readings
 from bench.gate.units import fits, unit_error
 from bench.records.schema import TRIAL_STATUS

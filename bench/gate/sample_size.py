@@ -6,8 +6,9 @@ import math
 import re
 from collections.abc import Callable
 
-from bench.analysis.comparison.effects import metric_of, pairs_for
+from bench.analysis.comparison.effects import pairs_for
 from bench.core.comparison import Change
+from bench.core.metrics.registry import metric_of
 from bench.core.row import Row
 from bench.stats import mover
 from bench.stats.intervals import share_ci

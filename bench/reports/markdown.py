@@ -6,7 +6,7 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 
-from bench.core.metrics import QUANTILES
+from bench.core.metrics.metric import QUANTILES
 from bench.core.summary import Cell, Failure, Summary
 from bench.reports.tables import changes as words
 from bench.reports.tables import claims, recorded, sweep

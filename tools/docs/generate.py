@@ -15,7 +15,7 @@ import click
 from pydantic import BaseModel
 
 from bench.cli.main import cli
-from bench.core.metrics import glossary_markdown
+from bench.core.metrics.registry import glossary_markdown
 from bench.core.row import COLUMNS, Row
 from bench.core.script import Fault, Item, Turn, Write
 from bench.records.schema import SCHEMA_VERSION, TABLES

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bench.core.metrics.metric import MS
 from bench.records.schema import TOKEN_KINDS
 
 DELTA_KINDS = TOKEN_KINDS - {"item"}
@@ -52,3 +53,23 @@ def with_send_times(events: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) ->
     truth = tables["truth"].rename(columns={"frame": "seq"})[["client_id", "seq", "type", "t_sent"]]
     truth = truth[truth["client_id"].isin(attempts["client_id"].dropna())]
     return events.merge(attempts, on=["trial_id", "request", "attempt"]).merge(truth, on=["client_id", "seq", "type"])
+
+
+def read_lags(trials: pd.DataFrame, tables: dict[str, pd.DataFrame]) -> pd.Series[float]:
+    """ms from the simulator's send to this client's read of the first token's event, by trial_id.
+
+    Event n of an attempt is frame n of its response, and of the same type; what does not match is left out, and so is
+    a trial whose events were not stored.
+    """
+    streamed = trials.loc[(trials["delivery"] == "streamed") & trials["stored"], "t_first_token"]
+    attempts = tables["attempts"][["trial_id", "request", "attempt", "client_id"]]
+    tokens = tables["events"][tables["events"]["chars"] > 0].merge(streamed.reset_index(), on="trial_id")
+    first = tokens[tokens["t_read"] == tokens["t_first_token"]].drop_duplicates("trial_id")
+    seen = first.merge(attempts[attempts["trial_id"].isin(first["trial_id"])], on=["trial_id", "request", "attempt"])
+    truth = tables["truth"][tables["truth"]["client_id"].isin(seen["client_id"].dropna())]
+    both = seen[_FRAME].merge(truth, left_on=["client_id", "seq", "type"], right_on=["client_id", "frame", "type"])
+    lag: pd.Series[float] = both.set_index("trial_id")["t_read"].sub(both["t_sent"].to_numpy()) / MS
+    return lag.dropna()
+
+
+_FRAME = ["trial_id", "client_id", "seq", "type", "t_read"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from bench.analysis.cell.rows import Arm, floats
-from bench.core.metrics import BY_NAME, NO_DIFFERENCE
+from bench.analysis.cell.arm import Arm, floats
+from bench.core.metrics.registry import BY_NAME, NO_DIFFERENCE
 from bench.core.row import CellKey, Row
 from bench.core.summary import Cell
 from bench.stats.intervals import Estimate
@@ -41,7 +41,7 @@ def _shift_rows(sdk: Arm, wire: Arm, seed: int, *, late: bool) -> Iterator[Row]:
             continue
         a, b = (floats(arm.ok_values[metric]) for arm in (sdk, wire))
         shift = Estimate(note=NO_DIFFERENCE) if late else two_sample_shift(a, b, seed=seed)
-        failed = f"{sdk.failed} and {wire.failed} failed: left out" if sdk.failed or wire.failed else ""
+        failed = f"{sdk.failures} and {wire.failures} failed: left out" if sdk.failures or wire.failures else ""
         yield sdk.row(name, "hl", shift, a.size, note="; ".join(filter(None, (f"unpaired, wire n={b.size}", failed))))
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bench.analysis.cell.rows import Arm, floats
+from bench.analysis.cell.arm import Arm, floats
 from bench.analysis.checks.floor import Resolution, Way, way
 from bench.analysis.pairs import Pairs, make_pairs
 from bench.analysis.tables import RunFrames, planned_phases

@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bench.analysis.cell.arm import per_trial
 from bench.analysis.pairs import Pairs
-from bench.analysis.per_trial import MS, per_trial
 from bench.analysis.tables import RunFrames
 from bench.analysis.wording import both
 from bench.core.labels import cell_key, cell_labels, whole_run_key
+from bench.core.metrics.metric import MS
 from bench.core.row import CellKey, Row
 from bench.stats import intervals
 from bench.stats.intervals import ALPHA, Estimate

@@ -11,16 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from bench.analysis.cell.client_cost import read_lags
-from bench.analysis.cell.deltas import with_send_times
-from bench.analysis.cell.rows import OWN, Arm, delta_gaps, floats, gaps_note, of_sample
-from bench.analysis.per_trial import MS
+from bench.analysis.cell.arm import Arm, Gaps, delta_gaps
+from bench.analysis.cell.deltas import read_lags, with_send_times
 from bench.analysis.tables import RunFrames
 from bench.core.labels import cell_key
-from bench.core.metrics import QUANTILES
+from bench.core.metrics.client import OWN
+from bench.core.metrics.metric import MS, QUANTILES
 from bench.core.row import CellKey, Row
-from bench.stats import intervals
-from bench.stats.intervals import Estimate
 
 Way = tuple[str, str]
 """Client and load: each is an instrument of its own."""
@@ -37,6 +34,9 @@ class Resolution:
     """Of times to the first useful piece."""
     total_ms: float | None = None
     """Of times to the whole answer."""
+
+
+NOT_CALIBRATED = Resolution()
 
 
 def floor_rows(frames: RunFrames) -> list[Row]:
@@ -61,21 +61,14 @@ def _of_cell(frames: RunFrames, cell: dict[str, object]) -> Iterator[Row]:
         return
     tables = dict(frames.tables)
     ttft = read_lags(streamed.ok, tables)
-    useful, sample = ttft + _ms(streamed.ok, "t_first_useful", "t_first_token"), of_sample(streamed.ok)
-    yield from _quantiles(streamed, "floor_ttft", ttft, sample)
-    yield from _quantiles(streamed, "floor_ttfu", useful, sample)
+    useful, sample = ttft + _ms(streamed.ok, "t_first_useful", "t_first_token"), streamed.sample_note
+    yield from streamed.quantiles("floor_ttft", ttft, sample)
+    yield from streamed.quantiles("floor_ttfu", useful, sample)
     yield from _gap_rows(streamed, tables)
-    yield from _quantiles(streamed, "floor_total", _since_last_frame(streamed.ok, tables))
-    yield from _quantiles(blocking, "floor_total", _since_last_frame(blocking.ok, tables))
+    yield from streamed.quantiles("floor_total", _since_last_frame(streamed.ok, tables))
+    yield from blocking.quantiles("floor_total", _since_last_frame(blocking.ok, tables))
     counters = frames.tables["cells"]
     yield from _cpu_rows(streamed, counters[counters["cell"] == cell["cell"]])
-
-
-def _quantiles(arm: Arm, metric: str, values: pd.Series[float], note: str = "") -> Iterator[Row]:
-    """p50 to p99 over the trials of which the truth is known."""
-    known = floats(values)
-    for name, q in QUANTILES.items():
-        yield arm.row(metric, name, intervals.quantile_ci(known, q), known.size, note=note)
 
 
 def _ms(trials: pd.DataFrame, later: str, earlier: str) -> pd.Series[float]:
@@ -93,24 +86,26 @@ def _since_last_frame(trials: pd.DataFrame, tables: dict[str, pd.DataFrame]) -> 
 def _gap_rows(arm: Arm, tables: dict[str, pd.DataFrame]) -> Iterator[Row]:
     """By how much the gaps between deltas were read longer or shorter than they were sent."""
     both = with_send_times(tables["events"][tables["events"]["trial_id"].isin(arm.ok.index)], tables)
-    owner, read = delta_gaps(both)
-    sent = delta_gaps(both.assign(t_read=both["t_sent"]))[1]
-    trials = int(np.unique(owner).size)
+    read, sent = delta_gaps(both), delta_gaps(both.assign(t_read=both["t_sent"]))
+    apart = Gaps(read.owner, np.abs(read.ms - sent.ms))
+    note = "; ".join(filter(None, (f"n counts trials; {read.ms.size} gaps", arm.sample_note)))
     for name, q in QUANTILES.items():
-        estimate = intervals.clustered_quantile(np.abs(read - sent), owner, q)
-        yield arm.row("floor_gap", name, estimate, trials, note=gaps_note(read.size, arm))
+        yield arm.row("floor_gap", name, apart.quantile(q), read.trials, note=note)
 
 
 def _cpu_rows(arm: Arm, counters: pd.DataFrame) -> Iterator[Row]:
     """By trial where each was alone; above that only the process as a whole is known."""
     alone = arm.ok.dropna(subset=["cpu_ns"])
     if len(alone):
-        yield from _quantiles(arm, "floor_cpu_per_event", alone["cpu_ns"] / alone["events"] / MS)
+        yield from arm.quantiles("floor_cpu_per_event", alone["cpu_ns"] / alone["events"] / MS)
         return
-    yield arm.row("floor_cpu_per_event", "p50", Estimate(note=NOT_ALONE), 0)
-    cpu, events = counters["cpu_ns"].sum(), counters["events"].sum()
-    value = Estimate(float(cpu) / float(events) / MS) if events > 0 else Estimate(note="n/a (no events)")
-    yield arm.row("floor_cpu_per_event", "mean", value, len(arm.ok), note="whole process, blocking trials included")
+    yield arm.absent("floor_cpu_per_event", NOT_ALONE)
+    cpu, events, n = counters["cpu_ns"].sum(), counters["events"].sum(), len(arm.ok)
+    if events > 0:
+        note = "whole process, blocking trials included"
+        yield arm.number("floor_cpu_per_event", "mean", float(cpu) / float(events) / MS, n, note=note)
+    else:
+        yield arm.absent("floor_cpu_per_event", "n/a (no events)", "mean", n)
 
 
 def way(key: CellKey) -> Way:

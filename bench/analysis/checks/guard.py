@@ -11,16 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from bench.analysis.cell.rows import floats
+from bench.analysis.cell.arm import floats
 from bench.analysis.checks.lateness import Floats, Lateness, every_beat, lateness
-from bench.analysis.per_trial import MS
 from bench.analysis.tables import RunFrames
 from bench.analysis.wording import milliseconds
-from bench.core.metrics import BY_NAME
-from bench.core.row import CellKey, Row
+from bench.core.metrics.metric import MS
+from bench.core.row import CellKey
 from bench.records.schema import BEAT_NS
 from bench.stats import intervals
-from bench.stats.intervals import Estimate
 
 LATE_MS = 5.0
 """A read that much late is no small change; an idle loop is up to 2-3 ms late, for its timers are in ms."""
@@ -34,28 +32,23 @@ STEAL = 0.02
 PRESSURE = 0.1
 """Shares of the run's time above which the machine was busy. A run alone on two CPUs has a pressure of 0.02-0.05."""
 ALONE = "c=1"
-SHOWN = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 
 
 @dataclass(frozen=True)
-class Guarded:
+class GuardFinding:
     """What the guard says of one cell."""
 
-    rows: tuple[Row, ...] = ()
-    """`loop_lag`, `send_lag`, `cpu_share`, `gc_pause`."""
     saturated: str = ""
     """How the client was late, with numbers, and what helps; empty where it kept up."""
     notes: tuple[str, ...] = ()
     """What touched a few of its trials, so its tails."""
 
 
-def guard_cell(frames: RunFrames, cell: int, key: CellKey, lags: pd.Series[float]) -> Guarded:
+def guard_cell(frames: RunFrames, cell: int, key: CellKey, lags: pd.Series[float], met: Lateness) -> GuardFinding:
     """Judge one cell; `lags`: the read lag of each trial in ms, where the truth is known."""
     trials = frames.trials[frames.trials["cell"] == cell]
-    met = cell_lateness(frames, cell)
     late = _late(met) or _late_reads(floats(lags[lags.index.isin(trials.index)]))
-    return Guarded(
-        rows=tuple(_rows(frames, cell, key, trials, met)),
+    return GuardFinding(
         saturated=f"{late}; {_advice(frames, cell, key)}" if late else "",
         notes=() if late else tuple(_touched(met)),
     )
@@ -147,40 +140,11 @@ def _touched(met: Lateness) -> Iterator[str]:
         yield f"{trials} met a pause of the client (over {LATE_MS:g} ms): their p95 and p99 may be the client's"
 
 
-def _rows(frames: RunFrames, cell: int, key: CellKey, trials: pd.DataFrame, met: Lateness) -> Iterator[Row]:
-    probes = frames.tables["probes"]
-    if len(probes) and len(trials):
-        yield from (_row(key, "loop_lag", name, _beats(met.lags, q), met.lags.size) for name, q in SHOWN.items())
-        pauses = floats(probes[(probes["name"] == "gc_pause") & (probes["cell"] == cell)]["value"])
-        yield _row(key, "gc_pause", "sum", Estimate(float(pauses.sum())), pauses.size)
-    if (sent := send_lags(frames.tables["attempts"], trials)).size:
-        yield from (_row(key, "send_lag", name, intervals.quantile_ci(sent, q), sent.size) for name, q in SHOWN.items())
-    if (share := cpu_share(frames, cell)) is not None:
-        yield _row(key, "cpu_share", "share", Estimate(share), len(trials))
-
-
-def _beats(lags: Floats, q: float) -> Estimate:
-    """A quantile without an interval: one pause delays several beats, so they are no independent samples."""
-    found = intervals.quantile_ci(lags, q)
-    return found if found.value is None else Estimate(found.value, note="no interval: beats are not independent")
-
-
-def send_lags(attempts: pd.DataFrame, trials: pd.DataFrame) -> Floats:
-    """ms from a request's hand-over to the transport to its last byte, on connections that were open."""
-    open_ = attempts["reused"].fillna(value=False).astype(bool)
-    mine = attempts.loc[attempts["trial_id"].isin(trials.index) & open_, ["t_sent", "t_start"]]
-    return floats((mine["t_sent"] - mine["t_start"]) / MS)
-
-
 def cpu_share(frames: RunFrames, cell: int) -> float | None:
     """CPU time of this process per wall time, while the cell's trials ran; None where none did."""
     counted = frames.tables["cells"][frames.tables["cells"]["cell"] == cell]
     wall = float(counted["wall_ns"].sum())
     return float(counted["cpu_ns"].sum()) / wall if wall else None
-
-
-def _row(key: CellKey, metric: str, statistic: str, e: Estimate, n: int) -> Row:
-    return Row(*key, "paired", metric, BY_NAME[metric].unit, statistic, n, 0, e.value, e.low, e.high, e.note)
 
 
 def machine_lines(frames: RunFrames) -> list[str]:

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bench.analysis.cell.arm import sample_note
 from bench.analysis.cell.deltas import non_empty, with_send_times
-from bench.analysis.cell.rows import of_sample
 from bench.analysis.checks.floor import FLOORS, way
 from bench.analysis.claims.parts import HOLDS, REFUTED, UNDECIDED, Draft, make_claim, number, untestable, unusable
-from bench.analysis.per_trial import MS
 from bench.analysis.tables import RunFrames
+from bench.core.metrics.metric import MS
 from bench.core.summary import Cell, Claim, ClaimPart, ClaimVerdict, Summary
 from bench.plan.calibration import TOKEN_MS
 from bench.stats import intervals
@@ -58,7 +58,7 @@ def _direct(frames: RunFrames, summary: Summary) -> Iterator[Draft]:
         delay = _token_delays(trials, k, frames.tables)
         row = summary.floor(str(load), "streamed", "floor_ttft", client=str(client))
         floor = row.estimate if row and row.estimate else 0.0
-        words = [SCOPE, *filter(None, [of_sample(trials)]), *_price(trials, k)]
+        words = [SCOPE, *filter(None, [sample_note(trials)]), *_price(trials, k)]
         yield _judged(subject, delay, k.reindex(delay.index), floor, words, "tokens an event")
 
 

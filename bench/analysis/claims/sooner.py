@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.analysis.cell.rows import Arm, of_sample
+from bench.analysis.cell.arm import Arm, sample_note
 from bench.analysis.checks.floor import resolution, way
 from bench.analysis.claims.lengths import Curve, gain_curve, true_range
 from bench.analysis.claims.parts import HOLDS, REFUTED, UNDECIDED, Draft, make_claim, untestable, unusable
@@ -54,7 +54,7 @@ def _of_cell(frames: RunFrames, summary: Summary, cell: Cell) -> Draft:
     share = np.log(pairs.same["ttfu_s"].to_numpy(float) / pairs.same["total_b"].to_numpy(float))
     length = blocking.ok["output_tokens"].dropna().astype(float)
     tokens = f" at {length.median():.0f} tokens" if len(length) else ""
-    where = list(_shorter(curve, _overhead(summary, cell), of_sample(streamed.ok)))
+    where = list(_shorter(curve, _overhead(summary, cell), sample_note(streamed.ok)))
     return _judged(cell.label, row, share, tokens, curve, where)
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from typing import Literal
 
 from bench.core.comparison import Change
-from bench.core.metrics import BY_NAME, QUANTILES, Metric
+from bench.core.metrics.metric import QUANTILES
+from bench.core.metrics.registry import metric_of
 from bench.stats.mover import Bounded
 
 Outcome = Literal["worse", "better", "changed", "unclear", "unknown"]
@@ -17,11 +18,6 @@ FRACTIONS = ("share", "ratio")
 """Units of numbers that are fractions already: their difference says more than the ratio of two fractions."""
 COUNTED = ("offered", "ok", "pairs")
 """What a metric is taken over, where more pairs give more of it."""
-
-
-def metric_of(name: str) -> Metric | None:
-    """The registry's entry; of `failures.timeout` that of `failures`. None for what a plugin recorded."""
-    return BY_NAME.get(name) or BY_NAME.get(name.partition(".")[0])
 
 
 def in_points(change: Change) -> bool:

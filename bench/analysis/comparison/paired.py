@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bench.analysis.cell.arm import per_trial
 from bench.analysis.comparison.runs import change, hindrance, made
 from bench.analysis.pairs import SAME_TOKENS, too_few_left
-from bench.analysis.per_trial import per_trial
 from bench.analysis.tables import RunFrames
 from bench.core.comparison import Change
 from bench.core.load import parse_load

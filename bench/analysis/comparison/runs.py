@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from bench.analysis.comparison.align import OF_MEMORY, Alignment, align, unmatched
-from bench.analysis.comparison.effects import metric_of, worst_first
+from bench.analysis.comparison.effects import worst_first
 from bench.analysis.comparison.medians import STATISTIC, shifts
 from bench.analysis.comparison.watermarks import refuse_other_kinds, run_name, watermarks
 from bench.analysis.wording import reason
 from bench.core.comparison import Change, Comparison, Side
 from bench.core.labels import WHOLE_RUN
+from bench.core.metrics.registry import metric_of
 from bench.core.row import CellKey, Row
 from bench.core.summary import CALIBRATION, Cell, Summary
 from bench.stats import mover

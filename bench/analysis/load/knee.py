@@ -16,7 +16,7 @@ from scipy import special
 
 from bench.analysis.wording import both
 from bench.core.load import Load, parse_load
-from bench.core.metrics import LEAST_GOOD as LEAST
+from bench.core.metrics.registry import LEAST_GOOD as LEAST
 from bench.core.row import CellKey, Row
 from bench.core.summary import Cell, Knee
 from bench.stats.intervals import Estimate

@@ -8,8 +8,8 @@ from itertools import pairwise
 
 from bench.analysis.checks.guard import LATE_MS
 from bench.analysis.outliers.context import AttemptTimes, FarTrial, OutlierContext, outlier_contexts
-from bench.analysis.per_trial import MS
 from bench.analysis.tables import RunFrames
+from bench.core.metrics.metric import MS
 
 MATTERS = 0.1
 """What took a smaller part of the excess over the median explains nothing."""

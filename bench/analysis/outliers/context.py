@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.checks.guard import LATE_MS, workers
-from bench.analysis.per_trial import MS
 from bench.analysis.tables import RunFrames
+from bench.core.metrics.metric import MS
 
 PAUSES = ("gc_pause", "loop_lag")
 """Probes that tell for how long the client stood still."""

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from bench.analysis.cell.arm import per_trial
 from bench.analysis.ids import IDS, last_ids, printable
 from bench.analysis.outliers.causes import causes
 from bench.analysis.outliers.context import FarTrial
-from bench.analysis.per_trial import per_trial
 from bench.analysis.tables import RunFrames
 from bench.core.summary import Outlier
 

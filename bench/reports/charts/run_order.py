@@ -9,8 +9,8 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from bench.analysis.per_trial import MS
 from bench.analysis.tables import RunFrames
+from bench.core.metrics.metric import MS
 from bench.core.summary import Cell, Summary
 from bench.reports.charts import style
 from bench.reports.charts.chart import Chart, offered_trials

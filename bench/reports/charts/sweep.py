@@ -11,7 +11,7 @@ import altair as alt
 from bench.analysis.wording import both
 from bench.core.errors import BenchError
 from bench.core.load import parse_load
-from bench.core.metrics import LEAST_GOOD
+from bench.core.metrics.registry import LEAST_GOOD
 from bench.core.row import Row
 from bench.core.slo import parse_slo
 from bench.core.summary import Cell, Knee, Summary

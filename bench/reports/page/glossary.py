@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bench.core.metrics import METRICS
+from bench.core.metrics.registry import METRICS
 from bench.core.summary import Summary
 from bench.reports.page.grid import Grid, plain
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bench.analysis.wording import NA
-from bench.core.metrics import QUANTILES
+from bench.core.metrics.metric import QUANTILES
 from bench.core.summary import Cell, Summary
 from bench.reports.page.grid import (
     Grid,
@@ -23,8 +23,9 @@ from bench.reports.tables import recorded, sweep
 from bench.reports.tables.checks import FLOORS_HEADS, FLOORS_TITLE, floors
 from bench.reports.tables.times import (
     COST,
+    COSTS,
     TIME,
-    Column,
+    TIMES,
     cost_deliveries,
     cost_texts,
     details,
@@ -33,20 +34,11 @@ from bench.reports.tables.times import (
     unfit,
 )
 
-SOONER = TIME.index(Column("seen sooner", "by"))
+SOONER = [metric.name for metric, _ in TIMES].index("gain")
 LONGEST_REASON = 40
 """A page has more room than a terminal."""
 FEW = "NOT ENOUGH DATA: "
 NO_MEMORY = "no memory pass"
-COSTS = (
-    ("failures", "sum"),
-    ("attempts", "sum"),
-    ("backoff", "sum"),
-    ("memory_peak", "p50"),
-    ("memory_slope.rss", "slope"),
-    ("cpu_per_event", "mean"),
-)
-"""What the columns of COST are sorted by."""
 
 
 def anchor(cell: Cell) -> str:
@@ -89,10 +81,14 @@ def cost_grid(summary: Summary) -> Grid:
 
 
 def _costs(summary: Summary, cell: Cell, name: str) -> Iterator[GridField]:
-    for shown, (metric, statistic) in zip(cost_texts(summary, cell, name), COSTS, strict=True):
-        of_memory = metric.startswith("memory")
-        row = summary.memory_row(cell, name, metric) if of_memory else summary.row(cell, name, metric, statistic)
-        bad = metric == "failures" and row is not None and bool(row.estimate)
+    for shown, (metric, place) in zip(cost_texts(summary, cell, name), COSTS, strict=True):
+        of_memory = metric.of == "memory"
+        row = (
+            summary.memory_row(cell, name, metric.name)
+            if of_memory
+            else summary.row(cell, name, metric.name, place.statistic)
+        )
+        bad = metric.name == "failures" and row is not None and bool(row.estimate)
         known = row is not None and any(char.isdigit() for char in shown)
         why = NO_MEMORY if of_memory and shown == NA and not summary.memory else ""
         number_ = sort_number(row.estimate) if row and known else ""

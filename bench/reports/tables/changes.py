@@ -10,30 +10,8 @@ from typing import NamedTuple
 from bench.analysis.comparison.effects import in_points, outcome, pairs_for, size
 from bench.analysis.wording import NA, both, interval, value
 from bench.core.comparison import Change, Comparison
+from bench.core.metrics.registry import BY_NAME
 
-QUANTILES = ("p50", "p90", "p95", "p99")
-PRIMARY = {
-    "ttft": QUANTILES,
-    "ttfu": QUANTILES,
-    "total": QUANTILES,
-    "overhead": ("hl",),
-    "failures": ("share",),
-    "gap": ("p50", "p99"),
-    "tpot": ("p50",),
-    "tokens_per_s": ("p50",),
-    "memory_peak": ("p50",),
-    "memory_peak.rss": ("p50",),
-    "memory_slope.rss": ("slope",),
-    "goodput": ("share",),
-    "requests_per_s": ("rate",),
-    "cpu_per_event": ("mean",),
-}
-"""What is shown; every number that both sides have is in `compare.json`, and a condition may name it.
-
-Not `gain`: it follows from the times, and where all of them became shorter it is less, which is nothing worse.
-"""
-ONCE = {"overhead": "ratio"}
-"""Metrics in two units, and the one that is shown."""
 LEADING = (
     ("ttft", "streamed", "first token"),
     ("total", "streamed", "whole answer streamed"),
@@ -71,8 +49,9 @@ def _is_shown(change: Change) -> bool:
         return False
     if change.baseline.estimate is None and change.current.estimate is None:
         return False
-    unit = ONCE.get(change.metric, change.unit)
-    return change.statistic in PRIMARY.get(change.metric, ()) and change.unit == unit
+    metric = BY_NAME.get(change.metric)
+    units = metric.unit.split(", ") if metric else []  # of a metric in two units the last is shown
+    return metric is not None and change.statistic in metric.compared and (len(units) == 1 or change.unit == units[-1])
 
 
 def counts(changes: Sequence[Change]) -> Counts:

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from bench.analysis.wording import both, reason
-from bench.core.metrics import BY_NAME, FLAG
+from bench.core.metrics.registry import BY_NAME, FLAG, MEMBERS
 from bench.core.row import CellKey, Row
 from bench.core.summary import Cell, Summary
-from bench.reports.tables.times import NONE, PREFIXED, unfit
+from bench.reports.tables.times import NONE, unfit
 
 TITLE = "What the scenarios recorded"
 HEADS = ("scenario", "name", "streamed", "blocking", "n")
@@ -56,7 +56,7 @@ def natural(name: str) -> list[tuple[int, str]]:
 
 
 def _is_recorded(row: Row) -> bool:
-    if row.metric in BY_NAME or row.metric.startswith(PREFIXED):
+    if row.metric in BY_NAME or row.metric.startswith(MEMBERS):
         return False
     return row.statistic == ("share" if row.unit == FLAG else "p50")
 

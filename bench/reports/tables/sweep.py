@@ -7,38 +7,22 @@ from typing import NamedTuple
 
 from bench.analysis.wording import both, value
 from bench.core.load import parse_load
-from bench.core.metrics import LEAST_GOOD, NO_DIFFERENCE
-from bench.core.row import Row
+from bench.core.metrics.metric import QUANTILES, Metric, Place
+from bench.core.metrics.registry import LEAST_GOOD, NO_DIFFERENCE, places
 from bench.core.summary import Cell, Summary
 from bench.reports.tables.times import DELIVERIES, NONE, Column, Entry, entry, unfit
 
 TITLE = "Under load"
-COLUMNS = (
-    Column("trials", ""),
-    Column("TTFT", "p50"),
-    Column("TTFT", "p90"),
-    Column("TTFT", "p99"),
-    Column("whole", "p50"),
-    Column("ok", "per s"),
-    Column("tokens", "per s"),
-    Column("good", ""),
-    Column("failed", ""),
-)
+LOADS, CLIENTS = places("loads"), places("clients")
+COLUMNS = (Column("trials", ""), *(Column(place.top, place.bottom) for _, place in LOADS), Column("failed", ""))
 SHED = Column("shed", "")
 """A column of its own where anything was shed."""
 LATE_CLIENT = "client late"
 LATE = "SATURATED: the client was late; "
 """Before the note of a number whose client was late."""
 LOOPS = {"c": "closed", "rate": "open"}
-RATES = ("requests_per_s", "output_tokens_per_s")
 TITLE_SDK = "What the SDK adds"
-COLUMNS_SDK = (
-    Column("first token", "later by"),
-    Column("first useful", "later by"),
-    Column("whole", "later by"),
-    Column("CPU/event", "sdk"),
-    Column("CPU/event", "wire"),
-)
+COLUMNS_SDK = tuple(Column(place.top, place.bottom) for _, place in CLIENTS)
 CAPTION_SDK = (
     "Client sdk against client wire, which only reads and stamps: median difference of the ok trials of both "
     "(Hodges-Lehmann, unpaired), in brackets the 95 % interval. CPU: of wire that of the process that reads; what it "
@@ -98,24 +82,22 @@ def _entries(summary: Summary, cell: Cell, delivery: str, *, shed: bool) -> Iter
     failed = summary.row(cell, delivery, "failures", "sum")
     yield Entry(str(failed.n) if failed else "")
     if word := unfit(cell):
-        yield from (Entry(word), *[Entry(NONE)] * 6)
+        yield from (Entry(word), *[Entry(NONE)] * (len(LOADS) - 1))
     else:
-        ttft = [summary.row(cell, "streamed", "ttft", q) for q in ("p50", "p90", "p99")]
-        yield from map(entry, ttft) if delivery == "streamed" else [Entry(NONE)] * len(ttft)
-        yield entry(summary.row(cell, delivery, "total", "p50"))
-        yield from (_rate(summary.row(cell, delivery, name, "rate")) for name in RATES)
-        yield _rate(summary.row(cell, delivery, "goodput", "share"))
+        yield from (_load_entry(summary, cell, delivery, metric, place) for metric, place in LOADS)
     yield Entry(value(failed))
     if shed:
         yield Entry(value(summary.row(cell, delivery, "failures.shed", "sum")).replace("n/a", "0"))
 
 
-def _rate(row: Row | None) -> Entry:
-    """Return the entry without its unit, which stands in the head."""
-    if row is None:
+def _load_entry(summary: Summary, cell: Cell, delivery: str, metric: Metric, place: Place) -> Entry:
+    """Return the entry of a column; the unit of a rate stands in the head."""
+    if place.delivery not in {"", delivery}:
         return Entry(NONE)
-    shown = entry(row)
-    return shown if row.unit == "share" else shown._replace(main=value(row, unit=False))
+    row = summary.row(cell, delivery, metric.name, place.statistic)
+    if row is None and place.statistic not in QUANTILES:
+        return Entry(NONE)
+    return entry(row)._replace(main=value(row, unit=False)) if place.statistic == "rate" else entry(row)
 
 
 def _knees(summary: Summary, cell: Cell) -> Iterator[str]:
@@ -171,22 +153,27 @@ def sdk_costs(summary: Summary) -> list[SdkCost]:
     found = []
     for cell in (cell for cell in summary.cells if cell.key.client == "sdk"):
         for delivery in DELIVERIES:
-            rows = [summary.row(cell, delivery, metric, "hl") for metric in ("sdk_ttft", "sdk_ttfu", "sdk_total")]
-            if any(rows):
-                shown = [_sdk_entry(row) for row in rows]
+            differences = (summary.row(cell, delivery, m.name, p.statistic) for m, p in CLIENTS if SDK in m.name)
+            if any(differences):
+                entries = [_client_entry(summary, cell, delivery, metric, place) for metric, place in CLIENTS]
                 label = " ".join(word for word in cell.label.split(" ") if word != "sdk")
-                found.append(SdkCost(label, delivery, [*shown, *_cpu(summary, cell, delivery)]))
+                found.append(SdkCost(label, delivery, entries))
     return found
 
 
-def _sdk_entry(row: Row | None) -> Entry:
+SDK = "sdk_"
+"""How the names of metrics begin that are differences between the two clients."""
+
+
+def _client_entry(summary: Summary, cell: Cell, delivery: str, metric: Metric, place: Place) -> Entry:
+    """Return the difference between both clients; or the number of the client that the column's head names."""
+    if place.delivery not in {"", delivery}:
+        return Entry(NONE)
+    if SDK not in metric.name:
+        key = cell.key._replace(client=place.bottom)
+        one = next((one for one in summary.cells if one.key == key), cell)
+        return Entry(both(summary.row(one, delivery, metric.name, place.statistic)))
+    row = summary.row(cell, delivery, metric.name, place.statistic)
     if row is None:
         return Entry(NONE)
     return Entry(LATE_CLIENT) if row.note.endswith(NO_DIFFERENCE) else entry(row)
-
-
-def _cpu(summary: Summary, cell: Cell, delivery: str) -> list[Entry]:
-    if delivery != "streamed":
-        return [Entry(NONE)] * 2
-    other = next((one for one in summary.cells if one.key == cell.key._replace(client="wire")), cell)
-    return [Entry(both(summary.row(one, "streamed", "cpu_per_event", "mean"))) for one in (cell, other)]

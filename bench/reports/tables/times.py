@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import product
 from typing import NamedTuple
 
 from bench.analysis.wording import NA, both, interval, reason, value
-from bench.core.metrics import BY_NAME, LATENCIES, PACES, QUANTILES
+from bench.core.metrics.metric import PAIRED, QUANTILES, Metric, Place
+from bench.core.metrics.registry import BY_NAME, MEMBERS, METRICS, places
 from bench.core.row import Row
 from bench.core.summary import Cell, Summary
 
@@ -37,33 +37,15 @@ class Column(NamedTuple):
         return f"{self.top}, {self.bottom}" if self.bottom else self.top
 
 
-TIME = (
-    Column("first useful", "streamed"),
-    Column("first token", "streamed"),
-    Column("whole", "streamed"),
-    Column("whole", "blocking"),
-    Column("seen sooner", "by"),
-    Column("finish", "vs blocking"),
-)
-COST = (
-    Column("failed", ""),
-    Column("attempts", "in all"),
-    Column("back-off", "in all"),
-    Column("memory peak", "Python / RSS"),
-    Column("RSS slope", "bytes per token"),
-    Column("CPU", "per event"),
-)
+TIMES, COSTS = places("times"), places("costs")
+TIME, COST = (tuple(Column(place.top, place.bottom) for _, place in table) for table in (TIMES, COSTS))
 CAPTION = (
     "Medians over all offered trials (a failure counts as ∞); seen sooner and finish: shift over the pairs in which "
     "both are ok. In brackets the 95 % interval. Client memory: measured apart on sim, above what was there before the "
     "call, at the longest answer; Python's own blocks by tracemalloc, and the process (RSS)."
 )
 DELIVERIES = ("streamed", "blocking")
-OF_THE_CLIENT = ("loop_lag", "send_lag")
-"""Metrics of a cell's trials of both deliveries together."""
-PREFIXED = ("failures.", "slo.")
-"""Metrics that have a name behind the dot: not recorded by plugins, though not in the registry by that name."""
-DETAILED = (*LATENCIES, "gap", "piece_gap", "itl", *PACES, "read_lag")
+DETAILED = sorted((metric for metric in METRICS if metric.quantiles), key=lambda metric: metric.quantiles)
 
 
 def time_entries(summary: Summary, cell: Cell, longest: int = LONGEST_REASON) -> list[Entry]:
@@ -75,15 +57,11 @@ def time_entries(summary: Summary, cell: Cell, longest: int = LONGEST_REASON) ->
         return [Entry(word), *[Entry(NONE)] * (len(TIME) - 1)]
     if cell.unsupported:
         return [Entry(NA, "unsupported"), *[Entry(NA)] * (len(TIME) - 1)]
-    own = [entry(summary.row(cell, "streamed", metric, "p50"), longest) for metric in ("ttfu", "ttft", "total")]
-    if cell.unpaired:
-        return [*own, Entry(NONE, "no blocking"), Entry(NONE), Entry(NONE)]
-    return [
-        *own,
-        entry(summary.row(cell, "blocking", "total", "p50"), longest),
-        entry(summary.row(cell, "paired", "gain", "hl", "ms"), longest),
-        entry(summary.row(cell, "paired", "overhead", "hl", "ratio"), longest),
-    ]
+    shown = [entry(summary.row(cell, p.delivery, m.name, p.statistic, p.unit), longest) for m, p in TIMES]
+    if not cell.unpaired:
+        return shown
+    absent = iter((Entry(NONE, "no blocking"), *[Entry(NONE)] * len(TIMES)))
+    return [one if place.delivery == "streamed" else next(absent) for one, (_, place) in zip(shown, TIMES, strict=True)]
 
 
 def pairs_text(cell: Cell) -> str:
@@ -98,22 +76,22 @@ def unfit(cell: Cell) -> str:
 
 def cost_texts(summary: Summary, cell: Cell, delivery: str) -> list[str]:
     """Return the cell's texts under COST, for one delivery. A cell that is unfit keeps its counts, not its times."""
-    failed, *sums = [summary.row(cell, delivery, name, "sum") for name in ("failures", "attempts", "backoff")]
-    return [
-        f"{value(failed)} of {failed.n}" if failed else NA,
-        *(NONE if unfit(cell) and row and row.unit == "ms" else _cost(row) for row in sums),
-        _peaks(summary, cell, delivery),
-        both(summary.memory_row(cell, delivery, "memory_slope.rss"), unit=False),
-        _cpu(summary, cell) if delivery == "streamed" else "",
-    ]
+    return [_cost(summary, cell, delivery, metric, place) for metric, place in COSTS]
 
 
-def _cpu(summary: Summary, cell: Cell) -> str:
-    return NONE if unfit(cell) else _cost(summary.row(cell, "streamed", "cpu_per_event", "mean"))
-
-
-def _cost(row: Row | None) -> str:
+def _cost(summary: Summary, cell: Cell, delivery: str, metric: Metric, place: Place) -> str:
     """Return the number or n/a, with the reason where the scenario uses a client of its own."""
+    if place.delivery not in {"", delivery}:
+        return ""
+    if metric.name == "memory_peak":
+        return _peaks(summary, cell, delivery)
+    if metric.of == "memory":
+        return both(summary.memory_row(cell, delivery, metric.name), unit=False)
+    row = summary.row(cell, delivery, metric.name, place.statistic)
+    if metric.name == "failures":
+        return f"{value(row)} of {row.n}" if row else NA
+    if unfit(cell) and metric.unit.startswith("ms"):
+        return NONE
     return f"{NA}: own client" if reason(row) == "own client" else value(row)
 
 
@@ -144,8 +122,11 @@ class Detail(NamedTuple):
 def details(summary: Summary, cell: Cell) -> Iterator[Detail]:
     """Yield what the tables leave out: every quantile of every metric, and what plugins recorded."""
     own = {row.metric for row in summary.rows if row.key == cell.key and row.metric not in BY_NAME}
-    recorded = sorted(name for name in own if not name.startswith(PREFIXED))
-    named = (*product((*DETAILED, *recorded), DELIVERIES), *product(OF_THE_CLIENT, ("paired",)))
+    recorded = sorted(name for name in own if not name.startswith(MEMBERS))
+    lines = [(metric.name, delivery) for metric in DETAILED for delivery in metric.deliveries]
+    together = [line for line in lines if line[1] in PAIRED]
+    apart = [line for line in lines if line not in together]
+    named = (*apart, *((name, delivery) for name in recorded for delivery in DELIVERIES), *together)
     for metric, delivery in named:
         found = [summary.row(cell, delivery, metric, quantile) for quantile in QUANTILES]
         if first := next(filter(None, found), None):

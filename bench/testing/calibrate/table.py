@@ -8,24 +8,19 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from textwrap import fill
 
-from bench.analysis.cell.client_cost import read_lags
+from bench.analysis.cell.deltas import read_lags
 from bench.analysis.checks.floor import FLOORS, Resolution, floor_rows, resolution
 from bench.analysis.checks.guard import guard_cell
+from bench.analysis.measured_cell import MeasuredCell
 from bench.analysis.tables import load
 from bench.core.labels import cell_key
+from bench.core.metrics.client import LATENESS
+from bench.core.metrics.registry import places
 from bench.core.row import Row
 from bench.plan.calibration import TOKEN_MS
 from bench.run.environment import clock_step
 
-SHOWN = (
-    ("first token", "streamed", "floor_ttft"),
-    ("first useful piece", "streamed", "floor_ttfu"),
-    ("gap", "streamed", "floor_gap"),
-    ("whole, streamed", "streamed", "floor_total"),
-    ("whole, blocking", "blocking", "floor_total"),
-    ("CPU per event", "streamed", "floor_cpu_per_event"),
-    ("event loop", "", "loop_lag"),
-)
+SHOWN = tuple((place.top, place.delivery, metric.name) for metric, place in places("calibration"))
 """Label, delivery (any, where empty), metric."""
 STATISTICS = ("p50", "p99")
 ABREAST = 3
@@ -55,13 +50,14 @@ def level_of(concurrency: int, run: Path) -> Level:
     floors, key = floor_rows(frames), cell_key(cell)
     lags = read_lags(frames.calibration, dict(frames.tables))
     as_measured = replace(frames, trials=frames.calibration, calibration=frames.calibration[:0])
-    guarded = guard_cell(as_measured, cell["cell"], key, lags)
+    measured = MeasuredCell(as_measured, cell, lags)
+    guarded = guard_cell(as_measured, cell["cell"], key, lags, measured.lateness)
     return Level(
         concurrency=concurrency,
         client=key.client,
         offered=len(frames.calibration),
         failed=int((frames.calibration["status"] != "ok").sum()),
-        rows=(*floors, *guarded.rows),
+        rows=(*floors, *measured.cell_rows(sorted(LATENESS, key=lambda metric: metric.csv_order))),
         resolution=resolution(floors, key.load, key.client),
         late=guarded.saturated,
     )

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.analysis.cell.rows import delta_gaps
+from bench.analysis.cell.arm import delta_gaps
 from bench.simulator.conformance_set import ConformanceStream
 from bench.testing.conformance.run import RecordedTrial
 
@@ -163,7 +163,7 @@ def _gaps(stream: ConformanceStream, taken: Sequence[RecordedTrial]) -> list[Mar
 
 def _read_gaps(one: RecordedTrial) -> list[float]:
     """The gaps as the report has them."""
-    return list(delta_gaps(pd.DataFrame(one.events))[1]) if one.events else []
+    return list(delta_gaps(pd.DataFrame(one.events)).ms) if one.events else []
 
 
 def _medians(true: Sequence[float | None], read: Sequence[float | None]) -> Mark:

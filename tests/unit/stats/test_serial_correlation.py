@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -10,11 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.analysis.cell.rows import Arm
-from bench.analysis.pairs import Pairs, make_pairs, pair_rows
+from bench.analysis.cell.arm import Arm
+from bench.analysis.measured_cell import MeasuredCell
+from bench.analysis.pairs import Pairs, make_pairs
 from bench.analysis.tables import load
 from bench.core.labels import cell_key
-from bench.core.row import CellKey
+from bench.core.metrics.pairs import METRICS
+from bench.core.row import CellKey, Row
 from bench.stats.intervals import Estimate, hodges_lehmann, log_ratio
 from bench.stats.serial_correlation import ratio_in_time, serial_correlation, shift_in_time, widened
 from tests.support.synthetic import make_run
@@ -86,9 +90,14 @@ def _pairs(d: np.ndarray) -> Pairs:
     return Pairs(CellKey(*"abcdefg"), d.size, d.size, d.size, same)
 
 
+def _pair_rows(pairs: Pairs) -> list[Row]:
+    cell = cast("MeasuredCell", SimpleNamespace(pairs=pairs, seed=1, is_paired=True))
+    return [row for metric in METRICS if metric.cell_rows for row in metric.cell_rows(metric, cell)]
+
+
 def test_rows_of_alike_pairs_are_widened() -> None:
     """`overhead` and `gain` of alike neighbours are wider than of the same pairs in no order, with a note."""
-    alike, mixed = (list(pair_rows(_pairs(d), 1)) for d in (WAVE, MIXED))
+    alike, mixed = (_pair_rows(_pairs(d)) for d in (WAVE, MIXED))
     assert [row.estimate for row in alike] == pytest.approx([row.estimate for row in mixed])
     for wide, bare in zip(alike, mixed, strict=True):
         assert wide.high - wide.low > 3 * (bare.high - bare.low)  # type: ignore[operator]

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from bench.analysis.build import build
-from bench.analysis.cell.rows import Arm
+from bench.analysis.cell.arm import Arm
 from bench.analysis.checks.drift import (
     SAID,
     TREND_MATTERS,

@@ -17,7 +17,7 @@ from bench.analysis.comparison.runs import compare
 from bench.cli.present import compare_with_stored
 from bench.core.comparison import Change, Comparison
 from bench.core.errors import BenchError
-from bench.core.metrics import METRICS, definitions
+from bench.core.metrics.registry import METRICS, definitions
 from bench.core.row import CellKey, Row
 from bench.core.summary import Cell, Ecdf, Summary, Trust
 from bench.records.find import find_run

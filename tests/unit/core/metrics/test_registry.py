@@ -9,9 +9,8 @@ import pandas as pd
 import pytest
 
 from bench.analysis.build import build
-from bench.analysis.cell.rows import delta_gaps
-from bench.analysis.per_trial import per_trial
-from bench.core.metrics import METRICS, glossary_markdown
+from bench.analysis.cell.arm import delta_gaps, per_trial
+from bench.core.metrics.registry import METRICS, glossary_markdown
 from tests.support.synthetic import Truth, make_run
 
 TIMES = ("t_origin", "t_first_token", "t_first_visible", "t_first_useful", "t_first_event", "t_last_token", "t_end")
@@ -68,9 +67,9 @@ def test_gaps_stay_within_an_attempt_and_leave_out_repeats() -> None:
         (2, 0, 0, 1, 60_500_000, "lifecycle", "response.in_progress", 0),
     ]
     names = ["trial_id", "request", "attempt", "seq", "t_read", "kind", "type", "chars"]
-    owner, gaps = delta_gaps(pd.DataFrame(rows[::-1], columns=names))
-    assert owner.tolist() == [1, 1]
-    assert np.allclose(gaps, [7, 1])
+    gaps = delta_gaps(pd.DataFrame(rows[::-1], columns=names))
+    assert gaps.owner.tolist() == [1, 1]
+    assert np.allclose(gaps.ms, [7, 1])
 
 
 def test_itl_only_where_a_delta_is_a_token(tmp_path: Path) -> None:

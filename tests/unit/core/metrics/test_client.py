@@ -9,10 +9,9 @@ import pandas as pd
 import pytest
 
 from bench.analysis.build import build
-from bench.analysis.cell.client_cost import cpu_rows
-from bench.analysis.cell.rows import Arm
-from bench.analysis.tables import load
-from bench.core.labels import cell_key
+from bench.analysis.measured_cell import MeasuredCell
+from bench.analysis.tables import RunFrames, load
+from bench.core.metrics.client import CPU_PER_EVENT
 from bench.core.row import Row
 from bench.core.summary import Summary
 from tests.support.synthetic import Truth, make_run
@@ -22,23 +21,24 @@ ALONE = "streamed trials alone"
 
 
 @pytest.fixture(scope="module")
-def frames_arm(tmp_path_factory: pytest.TempPathFactory) -> tuple[Arm, pd.DataFrame]:
-    """The streamed arm of a run of 36 pairs, and the counters of its cell."""
-    frames = load(make_run(tmp_path_factory.mktemp("runs") / "run"))
+def frames(tmp_path_factory: pytest.TempPathFactory) -> RunFrames:
+    """A run of one cell with 36 pairs."""
+    return load(make_run(tmp_path_factory.mktemp("runs") / "run"))
+
+
+def cpu_rows(frames: RunFrames, **counts: Sequence[int | None]) -> tuple[Row, Row]:
+    """Mean and median of the streamed trials, with these counts."""
     streamed = frames.trials[frames.trials["delivery"] == "streamed"]
-    return Arm(cell_key(frames.cells[0]), "streamed", streamed), frames.tables["cells"]
-
-
-def rows_of(arm: Arm, cells: pd.DataFrame, cpu_ns: Sequence[int | None], events: Sequence[int]) -> tuple[Row, Row]:
-    """Mean and median of trials with these counts."""
-    counts = {name: pd.array(list(values), dtype="Int64") for name, values in (("cpu_ns", cpu_ns), ("events", events))}
-    mean, median = cpu_rows(replace(arm, trials=arm.trials.assign(**counts)), cells)
+    columns = {name: pd.array(list(values), dtype="Int64") for name, values in counts.items()}
+    changed = replace(frames, trials=streamed.assign(**columns))
+    cell = MeasuredCell(changed, frames.cells[0], pd.Series(dtype=float))
+    mean, median = cell.cell_rows([CPU_PER_EVENT])
     return mean, median
 
 
-def test_trials_measured_alone_give_an_interval(frames_arm: tuple[Arm, pd.DataFrame]) -> None:
+def test_trials_measured_alone_give_an_interval(frames: RunFrames) -> None:
     """Long trials count for more in the mean, not in the median; both have an interval around them."""
-    mean, median = rows_of(*frames_arm, [20 * 2_000_000] * 35 + [2000 * 1_000_000], [20] * 35 + [2000])
+    mean, median = cpu_rows(frames, cpu_ns=[20 * 2_000_000] * 35 + [2000 * 1_000_000], events=[20] * 35 + [2000])
     assert mean.estimate == pytest.approx(3400 / 2700)
     assert (mean.n, mean.note) == (36, ALONE)
     assert mean.low is not None
@@ -47,19 +47,19 @@ def test_trials_measured_alone_give_an_interval(frames_arm: tuple[Arm, pd.DataFr
     assert (median.estimate, median.low, median.high) == (2, 2, 2)
 
 
-def test_few_trials_give_the_ratio_without_an_interval(frames_arm: tuple[Arm, pd.DataFrame]) -> None:
+def test_few_trials_give_the_ratio_without_an_interval(frames: RunFrames) -> None:
     """Of twelve trials the ratio of the sums is still true, and the note says why it has no interval."""
-    arm, cells = frames_arm
-    mean, median = cpu_rows(replace(arm, trials=arm.trials.iloc[:12]), cells)
+    streamed = frames.trials[frames.trials["delivery"] == "streamed"]
+    mean, median = cpu_rows(replace(frames, trials=streamed.iloc[:12]))
     assert type(mean.estimate) is float  # NumPy's does not go into JSON
     assert (mean.low, mean.high) == (None, None)
     assert mean.note == f"{ALONE}; interval n/a (n=12 < 20)"
     assert median.low is not None
 
 
-def test_a_process_has_no_median(frames_arm: tuple[Arm, pd.DataFrame]) -> None:
+def test_a_process_has_no_median(frames: RunFrames) -> None:
     """Where trials overlapped, the CPU is that of the process: a ratio, no interval, and no median with the reason."""
-    mean, median = rows_of(*frames_arm, [None] * 36, [60] * 36)
+    mean, median = cpu_rows(frames, cpu_ns=[None] * 36, events=[60] * 36)
     assert mean.estimate == pytest.approx(720 / 2160)
     assert mean.low is None
     assert (median.estimate, median.note) == (None, "n/a (known of the whole process only)")
