@@ -1,4 +1,4 @@
-"""The machine, the versions and the project a run was made with: for its manifest.
+"""Describe the machine, the versions and the project of a run, for its manifest.
 
 An allow-list: each value is named here. Nothing names a person, a host or a folder, and of environment variables only
 whether they are set.
@@ -32,7 +32,7 @@ GIT_SECONDS = 2.0
 
 
 def versions() -> dict[str, str]:
-    """Python and the packages that shape a number or a report."""
+    """Return the versions of Python and of the packages that shape a number or a report."""
     found = {"python": platform.python_version(), "streambench": bench.__version__, "openssl": ssl.OPENSSL_VERSION}
     found |= {package: _version(package) or "not installed" for package in (*PACKAGES, *SERVING)}
     return found | {package: known for package in OPTIONAL if (known := _version(package))}
@@ -46,9 +46,9 @@ def _version(package: str) -> str | None:
 
 
 def machine() -> dict[str, Any]:
-    """Platform, processors, memory, limits, clock, interpreter, and how busy the machine was at the start.
+    """Describe platform, processors, memory, limits, clock, interpreter, and the load of the machine at the start.
 
-    None: it cannot be read here.
+    None stands for what cannot be read here.
     """
     return {
         "platform": platform.platform(),
@@ -71,7 +71,7 @@ def machine() -> dict[str, Any]:
 
 
 def clock_step() -> int:
-    """The smallest step of the run's clock that was seen, in ns: no stamp is more exact."""
+    """Return the smallest observed step of the run's clock in ns: no stamp is more exact."""
     return min(_step() for _ in range(STEPS))
 
 
@@ -83,9 +83,9 @@ def _step() -> int:
 
 
 def project(folder: Path) -> dict[str, Any]:
-    """`project_commit` of the git repository that the folder is in, `project_dirty`: it has uncommitted changes.
+    """Return `project_commit`, the commit of the folder's git repository, and `project_dirty`, True with changes.
 
-    Both None where there is no repository or no git. Files that git does not track are no change.
+    Both are None without a repository or git. Untracked files do not count as changes.
     """
     commit = _git(folder, "rev-parse", "--verify", "HEAD")
     status = "status", "--porcelain", "--untracked-files=no", "--ignore-submodules=all"
@@ -94,7 +94,7 @@ def project(folder: Path) -> dict[str, Any]:
 
 
 def _git(folder: Path, *asked: str) -> str | None:
-    """What git says, None when it fails. It runs no command of the repository's settings and takes no lock."""
+    """Return git's output, None when git fails. Git runs no command of the repository's settings and takes no lock."""
     command = ["git", "-c", "core.fsmonitor=false", "-C", str(folder), *asked]
     try:
         said = subprocess.run(
@@ -112,7 +112,7 @@ def _git(folder: Path, *asked: str) -> str | None:
 
 
 def _event_loop() -> str:
-    """The class of the loops that the trials run on."""
+    """Return the class name of the event loops that the trials run on."""
     loop = asyncio.new_event_loop()
     loop.close()
     return f"{type(loop).__module__}.{type(loop).__qualname__}"

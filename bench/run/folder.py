@@ -1,4 +1,4 @@
-"""The folder of a run while it is filled: made with its plan and manifest, and completed when the run has ended."""
+"""Make the folder of a run with its plan and manifest, and complete it when the run has ended."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ class Run:
     stopping: Stopping = field(default_factory=Stopping)
     guard: Guard = field(default_factory=Guard)
     notes: list[str] = field(default_factory=list)
-    """What became of its workers, where it had several."""
+    """What became of the workers, where several measured."""
     lost: str = ""
-    """Why the plan could not be carried out to its end: who was lost that measured it."""
+    """Why the plan could not be run to its end: which measuring process was lost. Empty: none was."""
     clocks_apart: bool = False
-    """It was measured with other clocks than this machine's."""
+    """The measuring processes have other clocks than this one."""
 
     def save(self) -> None:
         """Write the manifest as it now stands."""
@@ -53,7 +53,7 @@ class Run:
 
 
 def new_folder(out: Path) -> Path:
-    """A new run folder with an id that sorts by time; one line when it cannot be written."""
+    """Make a run folder with an id that sorts by time. Raise `BenchError` if it cannot be written."""
     folder = out / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     try:
         folder.mkdir(parents=True)
@@ -63,7 +63,7 @@ def new_folder(out: Path) -> Path:
 
 
 def check_out(out: Path) -> None:
-    """Can runs be written there? Asked before the first request, and nothing is left behind."""
+    """Raise `BenchError` if runs cannot be written to `out`. Nothing is left behind."""
     place = next(folder for folder in (out, *out.parents) if folder.exists())
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
         raise BenchError(f"--out {out}: cannot be written ({place} is not a writable folder); choose another")
@@ -81,10 +81,10 @@ def begin(
     redact: Callable[[str], str],
     baseline: Mapping[str, str | None] | None = None,
 ) -> Run:
-    """The run folder with its plan and manifest: on disk before the first measured request.
+    """Make the run folder with its plan and manifest, before the first measured request.
 
-    By target: `sent`, what every request asks for; `wire`, what preflight saw of the way there. `baseline`: the target
-    or model that the others will be compared with.
+    By target, `sent` is what every request asks for and `wire` what preflight saw of the connection. `baseline` is the
+    target or model that the others will be compared with.
     """
     folder = new_folder(settings.out)
     run = Run(folder=folder, t0=perf_counter_ns(), manifest={})
@@ -125,7 +125,7 @@ def _stored_plan(plan: Plan, choice: Choice, settings: Settings) -> dict[str, An
 
 
 def _target(target: Target) -> dict[str, Any]:
-    """What may be stored of a target: no header, no key, no path."""
+    """Return what may be stored of a target: no header, no key, no path."""
     price = asdict(target.price) if target.price else None
     return {"name": target.name, "host": target.host, "simulated": target.simulated, "price": price}
 
@@ -142,7 +142,7 @@ def end(
 ) -> None:
     """Add the simulator's send log, close the journal, turn it into Parquet, complete the manifest.
 
-    `stopping`: what ended it and what it cost, as `bench.ending` says. `sampled`: not all trials kept their events.
+    `stopping` is the value of `stopping.ending.ending`. `sampled`: not all trials kept their events.
     """
     if truth.exists():
         _log_sent(run, journal, truth, sampled=sampled)
@@ -156,14 +156,14 @@ def end(
 
 
 def discard_unmeasured(run: Run, journal: Journal) -> None:
-    """Remove the folder of a run that broke off before its first measured trial: there is nothing in it to report."""
+    """Remove the folder of a run that broke off before its first measured trial."""
     journal.close()
     if not run.tally.statuses:
         rmtree(run.folder)
 
 
 def _log_sent(run: Run, journal: Journal, truth: Path, *, sampled: bool) -> None:
-    """The frames of an answer where there are reads on the same clock to hold them against; else that it was sent."""
+    """Journal the frames of answers whose reads are stored on the same clock; of other answers, that they were sent."""
     read = set() if run.clocks_apart else _read_in_full(run.folder) if sampled else None
     for sent in read_truth(truth):
         frames = read is None or sent["client_id"] in read
@@ -171,7 +171,7 @@ def _log_sent(run: Run, journal: Journal, truth: Path, *, sampled: bool) -> None
 
 
 def _read_in_full(folder: Path) -> set[str]:
-    """The `client_id`s of requests whose events are in the journal."""
+    """Return the `client_id`s of requests whose events are in the journal."""
     found = set()
     for rows in read_journal(folder):
         if rows.get("trials", {}).get("stored") == [True]:
@@ -180,12 +180,12 @@ def _read_in_full(folder: Path) -> set[str]:
 
 
 def _answer(sent: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """A row without a frame."""
+    """Return a row that says only that the answer was sent."""
     return columns_of("truth", [{name: sent[name] for name in ("client_id", "server_id", "fault")}])
 
 
 def _truth_columns(sent: Mapping[str, Any], t0: int) -> dict[str, list[Any]]:
-    """A row for each frame; one without a frame where a fault kept all of them back."""
+    """Return a row for each frame; a single row without a frame where a fault held all of them back."""
     frames = len(sent["t_sent"])
     if sent["fault"] and not frames:
         return _answer(sent)

@@ -30,9 +30,9 @@ MEMORY_SECONDS = 20.0
 def measure_trials(
     run: Run, plan: Plan, choice: Choice, endpoints: Mapping[str, CheckedTarget], settings: Settings, journal: Journal
 ) -> bool:
-    """Carry the plan out; what came of it is counted in `run.tally`, and what was lost said in `run.lost`.
+    """Run the plan. Outcomes are counted in `run.tally`; `run.lost` says which measuring process was lost.
 
-    False: it was interrupted.
+    Returns False if the run was interrupted.
     """
     most = settings.precision is not None or bool(settings.budgets)
     seconds = plan.seconds if not most and (plan.size is None or plan.scheduled) else None
@@ -69,9 +69,9 @@ def _carrier(settings: Settings) -> Callable[[Assignment], Coroutine[Any, Any, N
 
 
 def measure_memory(choice: Choice, journal: Journal, *, consumers: bool = True) -> tuple[bool, list[str]]:
-    """The memory pass, always on a simulator of its own. (Was it carried through?, notes on what is missing).
+    """Run the memory pass on a simulator of its own. Return whether it was completed, and notes on what is missing.
 
-    `consumers`: the ways of consuming an answer too, after the first scenarios.
+    With `consumers`, the ways of consuming an answer are measured too, after the first scenarios.
     """
     scenarios = sorted((scenario for scenario in choice.scenarios if scenario.memory), key=memory_rank)
     if not scenarios:
@@ -89,7 +89,7 @@ def measure_memory(choice: Choice, journal: Journal, *, consumers: bool = True) 
 
 
 def memory_rank(scenario: Scenario) -> tuple[bool, bool]:
-    """There is seldom time for all: the core set comes first, and of it that of Responses."""
+    """Return the sort key of a scenario: the core set first, and in it Responses before Chat Completions."""
     return CORE not in scenario.tags, scenario.api != "responses"
 
 
@@ -100,12 +100,12 @@ def _points(scenarios: Sequence[Scenario], *, consumers: bool) -> int:
 
 
 def _params(choice: Choice, scenario: Scenario) -> str:
-    """The parameters to measure memory with: the defaults, where they are among the chosen."""
+    """Return the parameters to measure memory with: the defaults if they are chosen, else the first chosen."""
     chosen, default = choice.params[scenario.name], default_text(scenario)
     return default if default in chosen else chosen[0]
 
 
 def _source(choice: Choice, scenario: Scenario) -> Path | str:
-    """The file of the scenario's plugin, or its module where it came from an entry point."""
+    """Return the file of the scenario's plugin, or its module name if the plugin is an entry point."""
     found = choice.registry.scenarios[scenario.name][1]
     return found.path or found.module.__name__

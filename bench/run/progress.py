@@ -1,4 +1,4 @@
-"""How far the run is, on stderr: a live view in a terminal, drawn by a process of its own; plain lines elsewhere."""
+"""Show on stderr how far the run is: a live view in a terminal, drawn by another process; plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ LINE_EVERY_S = 5.0
 
 
 class Reporter:
-    """Counts trials and says so. One for the trials, then one for the memory pass."""
+    """Counts and shows finished steps: one reporter for the trials, one for the memory pass."""
 
     def __init__(
         self, total: int | None, what: str, view: Feed | None, *, most: bool = False, seconds: float | None = None
     ) -> None:
-        """`seconds`: how long it takes, where a schedule or a time says that."""
+        """`seconds`: the duration, where a schedule or a time limit fixes it."""
         self.total, self.what, self.done, self.failed = total, what, 0, 0
         self._seconds = seconds
         self._most = "at most " if most else ""
         self._view, self._started, self._said = view, monotonic(), monotonic()
 
     def trial_done(self, cell: Cell, planned: PlannedTrial, row: Mapping[str, Any]) -> None:
-        """A trial has ended. A failure in the warm-up is none: it is in no figure."""
+        """Count a trial that has ended. Failures of the warm-up are not counted."""
         failed = row["status"] != "ok" and planned.phase == "measure"
         self.failed += failed
         if self._view is not None and self._view.alive:
@@ -39,7 +39,7 @@ class Reporter:
         self.step(cell.scenario)
 
     def step(self, text: str, done: int = 1) -> None:
-        """So much more is done; `text` says what it was."""
+        """Count `done` steps more; `text` names the last one."""
         self.done += done
         if self._view is not None and self._view.alive:
             self._view.step(done=self.done, total=self.total, text=text)
@@ -50,7 +50,7 @@ class Reporter:
             say(f"{self.what}: {self.done}{of}{self._failures()}{self._time_left()}")
 
     def skip(self, number: int) -> None:
-        """So many need no doing: they do not count."""
+        """Take `number` steps off the total."""
         if self.total is None:
             return
         self.total -= number
@@ -60,7 +60,7 @@ class Reporter:
             say(f"{self.what}: {self.done} of {self.total}{self._failures()}")
 
     def skip_rest(self) -> None:
-        """What is left needs no doing."""
+        """Take all remaining steps off the total."""
         if self.total is not None and self.total > self.done:
             self.skip(self.total - self.done)
 
@@ -79,7 +79,7 @@ class Reporter:
 
 
 class Silent:
-    """Progress that nobody watches."""
+    """Progress that is shown nowhere."""
 
     def trial_done(self, cell: Cell, planned: PlannedTrial, row: Mapping[str, Any]) -> None:
         """Nothing."""
@@ -95,9 +95,9 @@ class Silent:
 def progress(
     total: int | None, what: str, *, most: bool = False, seconds: float | None = None, run_view: RunView | None = None
 ) -> Iterator[Reporter]:
-    """A reporter for so many steps, or at `most` so many; its view goes when the work is done or breaks off.
+    """Yield a reporter for `total` steps, with `most` at most that many; its view is closed at the end.
 
-    Without a total it says how many of the `seconds` have passed. `run_view`: what there is to see beside the number.
+    Without a total the reporter says how many of the `seconds` have passed. `run_view`: what the view shows.
     """
     view = _open_view(total, what, run_view, most=most, seconds=seconds)
     if view is not None:
@@ -113,7 +113,7 @@ def progress(
 def _open_view(
     total: int | None, what: str, run_view: RunView | None, *, most: bool, seconds: float | None
 ) -> Feed | None:
-    """A view in a terminal that can show one."""
+    """Open a live view if stderr is a terminal that can show one."""
     from bench.run.liveview.feed import can_show, open_view  # noqa: PLC0415  (start-up time)
 
     if not can_show():

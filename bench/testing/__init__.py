@@ -1,4 +1,4 @@
-"""For the tests of a plugin: `from bench.testing import check, load`."""
+"""Load and check scenarios in the tests of a plugin: `from bench.testing import check, load`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Finding", "check", "load"]
 
 
 def load(path: Path | str) -> list[Scenario]:
-    """The scenarios of a plugin file, sorted by name. Raises `BenchError` where `bench run` would refuse the file."""
+    """Return the scenarios of a plugin file by name. Raises `BenchError` if `bench run` would refuse the file."""
     file = Path(path).resolve()
     found = load_plugins([file]).scenarios.values()
     scenarios = [scenario for scenario, source in found if source.path == file]
@@ -25,9 +25,9 @@ def load(path: Path | str) -> list[Scenario]:
 
 
 def check(scenario: Scenario) -> Sequence[Finding]:
-    """Is it sound? As `bench check`, on a simulator of its own: no key, no network. It takes a few seconds.
+    """Check a scenario as `bench check` does, on a simulator: no key, no network, a few seconds.
 
-    Raises `AssertionError` with a line for each finding that is a FAIL; else all findings.
+    Returns all findings. Raises `AssertionError` with a line for each FAIL.
     """
     with logged_simulator() as (simulator, truth):
         findings = examine(scenario, simulator, truth)

@@ -1,4 +1,4 @@
-"""One call of a scenario in this process, and how much memory it took at its peak."""
+"""Call a scenario in this process and measure the memory it takes at its peak."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _RECEIVE_BUFFER = (socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
 loopback gives, asyncio would take in 256 KiB of that at once: a step in the memory of every answer above 1,000 tokens
 that no real server causes."""
 _TLS = ssl.create_default_context()
-"""Made once: it costs 30 ms, and no request of this process is encrypted."""
+"""Made once: making one takes 30 ms, and no request of this process is encrypted."""
 
 
 class WrongLengthError(Exception):
@@ -54,23 +54,23 @@ class WrongLengthError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryServer:
-    """Where the calls go: a simulator without pacing."""
+    """The simulator without pacing that the calls go to."""
 
     base_url: str
     model: str
     params: str = ""
-    """The scenario's parameters there, as `bench.params` writes them."""
+    """The scenario's parameters, as `core.params.cell_text` writes them."""
     tokens_per_event: int = TOKENS_PER_EVENT
 
 
 def read_at_most(size: int) -> None:
-    """Let asyncio ask for so many bytes at a time in this process, and not for 256 KiB."""
+    """Let asyncio read at most `size` bytes at a time in this process, instead of 256 KiB."""
     transports: Any = selector_events
     transports._SelectorSocketTransport.max_size = size  # there is no public way
 
 
 class NoRecorder:
-    """Takes what a scenario records and forgets it: this pass measures memory only."""
+    """Discards what a scenario records."""
 
     def now(self) -> int:
         return perf_counter_ns()
@@ -80,10 +80,10 @@ class NoRecorder:
 
 
 class Tail(httpx2.AsyncByteStream, httpx2.SyncByteStream):
-    """Hands a response body on as it comes and keeps only its last 4 KB, where the usage stands.
+    """Passes a response body on as it comes and keeps its last 4 KB, where the usage stands.
 
-    Constant in size, so it adds nothing to the growth with length. It is how an answer of the wrong length is found
-    out, whatever the scenario does with its answer.
+    The usage shows answers of the wrong length, whatever the scenario does with them. The constant size adds nothing
+    to the growth with length.
     """
 
     def __init__(self, inner: Any) -> None:
@@ -109,13 +109,13 @@ class Tail(httpx2.AsyncByteStream, httpx2.SyncByteStream):
 
     @property
     def output_tokens(self) -> int | None:
-        """The last `usage.output_tokens` (of Chat `completion_tokens`) of the body, or None if it ends without one."""
+        """Return the body's last `usage.output_tokens` (Chat: `completion_tokens`), None if it ends without one."""
         found = _USAGE.findall(self._end)
         return int(found[-1]) if found else None
 
 
 def warm(scenario: Scenario, delivery: Delivery, endpoint: MemoryServer) -> None:
-    """One short call that is not measured: imports, schemas and caches are built on the first call of a process."""
+    """Make a short, unmeasured call: the first call of a process builds imports, schemas and caches."""
     asyncio.run(_warm(scenario, delivery, endpoint))
 
 
@@ -128,7 +128,7 @@ async def _warm(scenario: Scenario, delivery: Delivery, endpoint: MemoryServer) 
 
 
 def measure_peak(scenario: Scenario, delivery: Delivery, meter: Meter, tokens: int, endpoint: MemoryServer) -> Peak:
-    """The peak of one call, with a client and an event loop of its own.
+    """Measure the peak memory of one call, with a client and an event loop of its own.
 
     Raises what the call raises, and `WrongLengthError` if the answer is not `tokens` long by its usage.
     """
@@ -166,15 +166,15 @@ def _check_length(tokens: int, bodies: list[Tail]) -> None:
 
 
 async def _call(scenario: Scenario, delivery: Delivery, client: Any, ask: Ask) -> None:
-    """Take the whole answer and keep none of it: streamed pieces are dropped as they come. Never in another thread."""
+    """Take the whole answer in this thread and keep none of it: streamed pieces are dropped as they come."""
     await consume(scenario, delivery, client, ask, threaded=False)
 
 
 @asynccontextmanager
 async def _client(scenario: Scenario, endpoint: MemoryServer, bodies: list[Tail]) -> AsyncIterator[Any]:
-    """What the scenario's functions are given: the SDK's client as an app makes it, or where the simulator is.
+    """Open what the scenario's functions get as `client`: the SDK's client as an app makes it, or the address.
 
-    But for retries (a failed point is not repeated) and proxies (loopback).
+    Unlike in an app there are no retries (a failed point is not repeated) and no proxies (loopback).
     """
     asked: dict[str, Any] = {"base_url": endpoint.base_url, "api_key": DUMMY_KEY, "max_retries": 0}
     sockets: dict[str, Any] = {"verify": _TLS, "socket_options": [_RECEIVE_BUFFER]}
@@ -202,7 +202,7 @@ async def _client(scenario: Scenario, endpoint: MemoryServer, bodies: list[Tail]
 def _ask_with_setup(
     scenario: Scenario, client: AsyncOpenAI, tokens: int, endpoint: MemoryServer
 ) -> AbstractAsyncContextManager[Ask]:
-    """The ask for so many tokens, with what the scenario's `setup` gives."""
+    """Make the ask for `tokens` output tokens, within the scenario's `setup`."""
     ask = _ask(scenario, tokens, endpoint)
     if scenario.setup is None:
         return nullcontext(ask)
@@ -229,10 +229,10 @@ def _ask(scenario: Scenario, tokens: int, endpoint: MemoryServer) -> Ask:
 
 
 async def _tracemalloc_peak(call: Call) -> Peak:
-    """Python's own blocks, by tracemalloc, started just before the call: what was there before is not counted.
+    """Measure the peak of Python's own blocks by tracemalloc, started just before the call.
 
-    asyncio asks for 256 KiB for every read and gives back what it did not need. So no peak is below that, and a
-    blocking answer shows only once it outweighs that, which 8,000 tokens of text do not; RSS shows it from the start.
+    asyncio allocates 256 KiB for every read and gives back what it did not need. No peak is therefore smaller, and a
+    blocking answer of 8,000 tokens does not show; RSS shows such an answer.
     """
     tracemalloc.start()
     try:
@@ -244,11 +244,10 @@ async def _tracemalloc_peak(call: Call) -> Peak:
 
 
 async def _rss_peak(call: Call) -> Peak:
-    """Peak growth of the process: the kernel's high-water mark, set back just before the call.
+    """Measure the peak growth of the process by the kernel's high-water mark, reset just before the call.
 
-    Exact to a page while the memory is still held at the end. Of what was given back to the system before, Linux may
-    miss up to 128 KiB, because it counts pages in batches of 32 for each core. Where that makes the mark fall, nothing
-    has grown.
+    Exact to a page if the memory is still held at the end. Linux may miss up to 128 KiB of memory given back before,
+    because it counts pages in batches of 32 for each core. If that makes the mark fall, the result is 0.
     """
     reset_high_water()
     base = high_water()
@@ -260,7 +259,7 @@ METERS: dict[Meter, Callable[[Call], Awaitable[Peak]]] = {"tracemalloc": _tracem
 
 
 def reset_high_water() -> None:
-    """Set VmHWM back to the present RSS (Linux). Elsewhere the mark is the process's lifetime peak."""
+    """Reset VmHWM to the present RSS (Linux). Elsewhere the mark stays the process's lifetime peak."""
     try:
         with open("/proc/self/clear_refs", "w") as control:  # noqa: PTH123  (no Path objects between two readings)
             control.write("5")
@@ -269,7 +268,7 @@ def reset_high_water() -> None:
 
 
 def high_water() -> int:
-    """The largest RSS of this process in bytes since the mark was set back."""
+    """Return the largest RSS of this process in bytes since `reset_high_water`."""
     try:
         with open("/proc/self/status", "rb") as status:  # noqa: PTH123
             return next(int(line.split()[1]) for line in status if line.startswith(b"VmHWM:")) * 1024

@@ -1,7 +1,7 @@
-"""Ways of consuming an answer: the memory pass measures them, to put what is said about memory to the test.
+"""Define the ways of consuming an answer whose memory the memory pass measures, to test claims about memory.
 
-They are scenarios, but no plugin's: nobody chooses them, they send nothing to a target, and no row of the report is
-theirs. The memory pass drops the pieces that it is given, so what is kept is kept here, until the end of the stream.
+They are scenarios of no plugin: users cannot choose them, targets never see them, and they have no row in the report.
+The memory pass drops the pieces it is given, so only what these functions keep stays until the end of the stream.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from bench.run.memory.measure import Job
 
 
 def consumer_jobs() -> list[Job]:
-    """The ways of consuming an answer: by tracemalloc only, which sees every object that they keep."""
+    """Return the jobs that measure the ways of consuming by tracemalloc, which sees every object that they keep."""
     asked = {
         "--lengths": ",".join(map(str, LENGTHS)),
         "--meters": "tracemalloc",
@@ -26,7 +26,7 @@ def consumer_jobs() -> list[Job]:
         "--read-at-most": str(LARGEST_READ),
     }
     arguments = tuple(text for pair in asked.items() for text in pair)
-    together = ((DISCARD, JOIN), (HELPER, NOTHING), (KEEP, CHAT))  # about as long each
+    together = ((DISCARD, JOIN), (HELPER, NOTHING), (KEEP, CHAT))  # each group takes about as long
     return [Job(",".join(names), "bench.run.memory.consumers", arguments=arguments, seconds=5) for names in together]
 
 
@@ -55,7 +55,7 @@ async def keep(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[Any]:
 
 
 async def helper(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str]:
-    """The SDK's own helper, which builds up the response; of its events none is kept here."""
+    """Use the SDK's stream helper, which builds up the response, and keep none of its events."""
     async with client.responses.stream(**ask.request) as stream:
         async for event in stream:
             if event.type == DELTA:
@@ -64,7 +64,7 @@ async def helper(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str]:
 
 
 async def chat(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str]:
-    """As `discard`, by an API whose stream does not repeat the whole answer in its last events."""
+    """Discard as `discard` does, with an API whose stream does not repeat the whole answer at its end."""
     stream = await client.chat.completions.create(**ask.request, stream=True, stream_options={"include_usage": True})
     async with stream:
         async for chunk in stream:
@@ -73,7 +73,7 @@ async def chat(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str]:
 
 
 async def read_bytes(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[int]:
-    """The bytes of that stream, neither decoded nor kept: what the meter shows where nothing grows."""
+    """Pass on the undecoded bytes and keep none: what the meter shows where nothing grows."""
     create = client.chat.completions.with_streaming_response.create
     async with create(**ask.request, stream=True, stream_options={"include_usage": True}) as response:
         async for chunk in response.iter_bytes():
@@ -81,13 +81,13 @@ async def read_bytes(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[int]:
 
 
 async def blocking(client: AsyncOpenAI, ask: Ask) -> str:
-    """The whole answer, parsed by the SDK."""
+    """Return the whole answer, parsed by the SDK."""
     response: Response = await client.responses.create(**ask.request, stream=False)
     return response.output_text
 
 
 def register_scenarios() -> Iterable[Scenario]:
-    """For the measuring process, which asks a module for its scenarios as it does a plugin."""
+    """Yield the scenarios to the measuring process, which loads this module like a plugin."""
     yield Scenario(DISCARD, discard, blocking)
     yield Scenario(JOIN, join)
     yield Scenario(KEEP, keep)

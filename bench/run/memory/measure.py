@@ -1,9 +1,9 @@
-"""How much client memory a scenario takes by length of its answer, streamed and blocking: a pass of its own.
+"""Measure the client memory that a scenario takes by length of its answer, streamed and blocking.
 
     python -m bench.run.memory.measure --base-url URL --plugin FILE --scenario NAME
 
 measures one scenario on a simulator without pacing and prints each point as a JSON line, a row of the `memory` table.
-`measure` runs that for several scenarios, on a simulator of its own: no other target is ever charged for it.
+`measure` does so for several scenarios on a simulator of its own, so no target is ever charged.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ METERS = ("rss", "tracemalloc")
 ENDING = 0.5
 """Seconds that a measuring process has for ending by itself, before it is killed at the end of its share."""
 Row = dict[str, Any]
-"""A row of the `memory` table of `bench.schema`."""
+"""A row of the `memory` table of `records.schema`."""
 
 
 @dataclass(frozen=True)
 class Job:
     """What one process measures: a scenario, the file (or module name) of its plugin, its parameters as rows show them.
 
-    Of a plugin without parameters there may be several scenarios, with commas between them.
+    `scenario` may name several scenarios without parameters, separated by commas.
     """
 
     scenario: str
@@ -93,14 +93,14 @@ def measure(
 
 
 def _batches(jobs: Sequence[Job], workers: int) -> Iterator[Sequence[Job]]:
-    """At most so many jobs at a time, in their order."""
+    """Yield batches of at most `workers` jobs in their order; jobs of different `seconds` are not mixed."""
     for _, group in groupby(jobs, key=lambda job: job.seconds):
         alike = list(group)
         yield from (alike[start : start + workers] for start in range(0, len(alike), workers))
 
 
 def left_out(jobs: Sequence[Job], seconds: float) -> Iterator[str]:
-    """The notes on what there was no time for."""
+    """Yield the notes on jobs that there was no time for."""
     if names := [job.scenario for job in jobs if job.seconds is None]:
         yield f"memory of {', '.join(names)}: not measured in {seconds:g} s; run them by name"
     if len(names) < len(jobs):
@@ -112,7 +112,7 @@ def _arguments(lengths: Sequence[int], reps: int, seconds: float) -> list[str]:
 
 
 def _side_by_side(jobs: Sequence[Job], asked: Sequence[str], seconds: float, notes: list[str]) -> Iterator[Row]:
-    """Run the processes of some jobs: their rows as they come; notes are added when they have ended."""
+    """Run the processes of some jobs and yield their rows as they come; then add to `notes`."""
     deadline = monotonic() + seconds
     with contextlib.ExitStack() as stack:
         processes = [stack.enter_context(_measuring_process(job, asked)) for job in jobs]
@@ -142,12 +142,12 @@ class _Process:
         return self.process.poll() is None
 
     def new_rows(self) -> Iterator[Row]:
-        """What has been written since the last time, without a line that is not complete yet."""
+        """Yield the rows written since the last call, without an incomplete last line."""
         *lines, self.rest = (self.rest + self.output.read()).split(b"\n")
         yield from map(json.loads, lines)
 
     def end(self) -> None:
-        """Kill it if it is still there, with the point that it may be measuring."""
+        """Kill the process if it still runs, together with the child that measures a point."""
         if self.running:
             self.killed = True
             kill = self.process.kill if os.name == "nt" else lambda: os.killpg(self.process.pid, signal.SIGKILL)
@@ -155,7 +155,7 @@ class _Process:
             self.process.wait()
 
     def notes(self) -> list[str]:
-        """What it said about itself, or how it failed."""
+        """Return the notes that the process printed, or how it failed."""
         said = [line for line in self.errors.read().decode(errors="replace").splitlines() if line.strip()]
         own = [line.removeprefix(NOTE) for line in said if line.startswith(NOTE)]
         if self.killed:
@@ -172,7 +172,7 @@ MODULE = "bench.run.memory.measure"
 
 @contextlib.contextmanager
 def _measuring_process(job: Job, asked: Sequence[str]) -> Iterator[_Process]:
-    """A measuring process in a group of its own: Ctrl-C reaches only us, and we can end it with all its children."""
+    """Start a measuring process in a group of its own: Ctrl-C does not reach it, and its children end with it."""
     plugin = ["--plugin" if isinstance(job.plugin, Path) else "--module", str(job.plugin)]
     arguments = [*plugin, "--scenario", job.scenario, "--params", job.params, *asked, *job.arguments]
     with tempfile.TemporaryDirectory() as folder:
@@ -188,7 +188,7 @@ def _measuring_process(job: Job, asked: Sequence[str]) -> Iterator[_Process]:
 
 
 def main() -> None:
-    """The measuring process: the rows on stdout, everything else on stderr."""
+    """Measure as a process of its own: rows go to stdout, everything else to stderr."""
     began = monotonic()
     options = _parser().parse_args()
     rows = os.fdopen(os.dup(1), "w")

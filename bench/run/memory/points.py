@@ -1,6 +1,6 @@
-"""The process that measures memory: it loads one scenario, warms it, and gives every point a process of its own.
+"""Load a scenario in the process that measures memory, warm it, and measure each point in a child process.
 
-It is small and single-threaded, because every point is forked from it: it imports the SDK, the plugin, and no more.
+The process is small and single-threaded, because every point is forked from it: it imports only the SDK and the plugin.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ class Measurer:
     """The command that measures a point given as JSON behind it; None: fork this process."""
 
     def prepare(self) -> None:
-        """Warm each delivery, and take what is there now out of the garbage collector's sight: children share it.
+        """Warm each delivery, then freeze the garbage collector's objects, which the children share.
 
-        A delivery that fails here fails again in each of its points, where it is recorded.
+        A delivery that fails here fails again in each of its points, where the failure is recorded.
         """
         for delivery in deliveries(self.scenario):
             with contextlib.suppress(Exception):
@@ -70,7 +70,7 @@ class Measurer:
         return {"output_tokens": point.tokens, "base_bytes": base, "peak_bytes": peak}
 
     def read(self, point: Point, deadline: float) -> Reading | None:
-        """Measure a point; None if the time (`monotonic`) is up before it is done."""
+        """Measure a point. Return None if the deadline (`monotonic`) passes first."""
         if monotonic() >= deadline:
             return None
         return (
@@ -96,7 +96,7 @@ class Measurer:
         return None if data is None else _reading(data, os.waitstatus_to_exitcode(status))
 
     def _tell(self, send: int, point: Point) -> NoReturn:
-        """In the child: measure, write the reading, and end without running anything of the parent's."""
+        """Measure in the child, write the reading, and exit without running the parent's clean-up."""
         try:
             os.write(send, json.dumps(self.measure_here(point)).encode())
         finally:
@@ -114,7 +114,7 @@ class Measurer:
 
 
 def _read_all(receive: int, deadline: float) -> bytes | None:
-    """Everything that is written into a pipe before it is closed; None if that is not before the deadline."""
+    """Read a pipe until it is closed. Return None if the deadline passes first."""
     data = b""
     while select.select([receive], [], [], max(0.0, deadline - monotonic()))[0]:
         chunk = os.read(receive, 65536)
@@ -125,7 +125,7 @@ def _read_all(receive: int, deadline: float) -> bytes | None:
 
 
 def _reading(data: bytes, exit_code: int) -> Reading:
-    """What a child said or, if it died before it could, how it died."""
+    """Return the child's reading or, if it died first, how it died."""
     if data:
         reading: Reading = json.loads(data)
         return reading
@@ -138,7 +138,7 @@ def _failure(message: str) -> Reading:
 
 
 def find_scenario(plugin: Path | str, name: str) -> Scenario:
-    """The scenario of that name from a plugin's file or module."""
+    """Load the scenario `name` from a plugin's file or module."""
     module = load_file(plugin) if isinstance(plugin, Path) else importlib.import_module(plugin)
     scenarios: dict[str, Scenario] = {scenario.name: scenario for scenario in module.register_scenarios()}
     if name not in scenarios:
@@ -147,14 +147,14 @@ def find_scenario(plugin: Path | str, name: str) -> Scenario:
 
 
 def deliveries(scenario: Scenario) -> list[Delivery]:
-    """The ways in which a scenario can do its work."""
+    """Return the deliveries that a scenario supports."""
     return [d for d in get_args(Delivery) if d == "streamed" or scenario.blocking is not None]
 
 
 def plan(scenario: Scenario, lengths: Sequence[int], reps: int, meters: Sequence[Meter]) -> Iterator[Point]:
-    """Every point, repetition by repetition: first all of the first meter, then all of the second one.
+    """Yield every point, repetition by repetition and in it meter by meter.
 
-    Within those the order is shuffled, from a fixed seed: drift shall not look like length or delivery.
+    Within a meter the order is shuffled from a fixed seed, so that drift does not look like length or delivery.
     """
     for rep, meter in product(range(reps), meters):
         points = list(product(deliveries(scenario), lengths))

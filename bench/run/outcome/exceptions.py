@@ -1,6 +1,6 @@
-"""What exceptions of other libraries than the SDK say of a request: an HTTP status, or how a connection failed. Pure.
+"""Classify exceptions of other libraries than the SDK: an HTTP status, or how a connection failed.
 
-By name, as a library that is not installed cannot be imported.
+Classes are compared by name, because a library that is not installed cannot be imported.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ CONNECTION = {
     "websockets.ConnectionClosed",
     "websockets.InvalidHandshake",
 }
-"""Its package, and the class or one that it extends."""
+"""Package and class of the exception, or of a class that it extends."""
 
 
 def failure_class(error: BaseException, *, streaming: bool) -> str | None:
-    """The class of a failure of HTTP or of a connection; None for any other exception.
+    """Return the status of a failed request or connection; None for any other exception.
 
-    `streaming`: part of the answer was there already.
+    `streaming`: part of the answer had arrived already.
     """
     names = {f"{kind.__module__.partition('.')[0]}.{kind.__name__}" for kind in type(error).__mro__}
     if (status := status_of(error)) is not None and status >= 400:
@@ -39,12 +39,12 @@ def failure_class(error: BaseException, *, streaming: bool) -> str | None:
 
 
 def http_class(status: int) -> str:
-    """The class of an HTTP status of 400 and above."""
+    """Return the trial status that stands for an HTTP status of 400 and above."""
     return "http_429" if status == 429 else "http_5xx" if status >= 500 else "http_4xx"
 
 
 def status_of(error: BaseException) -> int | None:
-    """The HTTP status that an exception is about, as httpx, requests, aiohttp, urllib and websockets say it."""
+    """Return the HTTP status of an exception of httpx, requests, aiohttp, urllib or websockets, None if it has none."""
     if isinstance(error, HTTPError):
         return error.code
     said = getattr(getattr(error, "response", None), "status_code", None) or getattr(error, "status", None)
@@ -52,5 +52,5 @@ def status_of(error: BaseException) -> int | None:
 
 
 def unwrap(error: BaseException) -> BaseException:
-    """What happened, where urllib has wrapped it."""
+    """Return the exception that urllib has wrapped, or the exception itself."""
     return error.reason if isinstance(error, URLError) and isinstance(error.reason, Exception) else error

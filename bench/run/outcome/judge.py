@@ -1,7 +1,7 @@
-"""How a trial ended: exactly one status, and a line that says why. Pure.
+"""Judge how a trial ended: exactly one status, and a line that says why.
 
-The wire outranks the scenario: an exception in a plugin that stumbled over half an answer is the server's fault, and
-a loop that simply ended is no success unless the stream had its terminal event.
+What the server sent decides. A plugin that fails on half an answer is not blamed for it, and a stream that ends without
+its terminal event is a failure even if the plugin noticed nothing.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _ASKED = {
     "background": re.compile(rb'"background"\s*:\s*true'),
     "previous_response_id": re.compile(rb'"previous_response_id"\s*:\s*"'),
 }
-"""Of `CONFIRMED`: how a request asks for it. Quotes inside of JSON text are escaped."""
+"""How a request asks for each feature of `CONFIRMED`. Quotes inside JSON text are escaped."""
 _OURS = {Deadline: "timeout", Shed: "shed", TrialLost: "lost"}
 
 
@@ -42,7 +42,7 @@ class Outcome:
 
 
 def judge(trial: Trial, exchanges: Sequence[Exchange], *, recovers: bool = False) -> Outcome:
-    """The outcome of a trial that has ended, `check` not yet asked. `recovers`: as its scenario says."""
+    """Return the outcome of a trial that has ended, before `check` is asked. `recovers`: `Scenario.recovers`."""
     final = [exchange for exchange in exchanges if _is_final(exchange[0], trial.attempts)]
     if trial.error is not None:
         return _from_error(trial.error, final)
@@ -54,19 +54,19 @@ def judge(trial: Trial, exchanges: Sequence[Exchange], *, recovers: bool = False
 
 
 def _is_final(attempt: Attempt, attempts: Sequence[Attempt]) -> bool:
-    """Is it what the scenario was left with? Not when it was tried again, or went on with another request."""
+    """Return True if no later attempt began after this one had ended: no retry, no further request."""
     end = attempt.t_end
     return end is None or not any(later.t_start >= end for later in attempts if later is not attempt)
 
 
 def _ended_unseen(attempt: Attempt, answer: Answer) -> bool:
-    """Could the scenario go on from this answer without an exception? One that is still being made is no bad end."""
+    """Return True if the SDK gave this answer to the scenario without an exception, and it is not still being made."""
     answered = attempt.status is not None and attempt.status < 400
     return answered and attempt.error is None and answer.terminal not in {"queued", "in_progress"}
 
 
 def wire_problem(attempt: Attempt, answer: Answer) -> Outcome | None:
-    """What was wrong with an answer by the bytes alone; None when nothing was."""
+    """Return what is wrong with an answer by its bytes alone; None if nothing is."""
     if attempt.status is None:
         return Outcome("connect", attempt.error or "no answer")
     if attempt.status >= 400:
@@ -101,14 +101,14 @@ def _body_problem(attempt: Attempt, answer: Answer) -> Outcome | None:
 
 
 def passed_over(attempt: Attempt, answer: Answer) -> str:
-    """What a server that answered took no notice of, so that the answer is to another question; empty: nothing."""
+    """Return which features of the request the server ignored, so that it answered another question; "" if none."""
     ignored = [name for name in CONFIRMED if name not in answer.confirmed and _ASKED[name].search(attempt.sent)]
     answered = attempt.status == 200 and not answer.chat and attempt.path.endswith("/responses")
     return f"the server passed over {' and '.join(ignored)}" if answered and ignored else ""
 
 
 def _no_end(attempt: Attempt, answer: Answer) -> Outcome | None:
-    """A stream without its terminal event, or a body that is no answer of its API; None when it is whole."""
+    """Return the problem of a stream without terminal event, or of a body that is no answer of its API; else None."""
     if answer.is_stream:
         without = f"the stream ended after {len(answer.events)} events without a terminal one"
         return Outcome("no_terminal_event", without) if answer.terminal is None else None
@@ -150,26 +150,26 @@ def _from_error(error: BaseException, final: Sequence[Exchange]) -> Outcome:
 
 
 def invalid(error: Exception, *, truncated: bool) -> Outcome:
-    """An answer that is not valid; an end at the length cap is the usual reason, and is said."""
+    """Return `invalid_result` with the error; an end at the length cap, the usual reason, is mentioned."""
     return Outcome(
         "invalid_result", _line(error) + (" (the answer ended at the length cap)" if truncated else ""), truncated
     )
 
 
 def plugin_fault(error: BaseException) -> Outcome:
-    """An exception out of plugin code, with its file and line."""
+    """Return `scenario_error` for an exception of plugin code, with file and line."""
     return Outcome("scenario_error", f"{_line(error)} ({_source_line(error)})")
 
 
 def from_foreign(error: BaseException, *, streaming: bool) -> Outcome | None:
-    """What another library than the SDK raised about a request; None for any other exception."""
+    """Return the outcome of a request's exception from another library than the SDK; None for other exceptions."""
     error = unwrap(error)
     kind = failure_class(error, streaming=streaming)
     return Outcome(kind, chain_of(error)) if kind else None
 
 
 def _from_client_error(error: BaseException, final: Sequence[Exchange]) -> Outcome | None:
-    """What the SDK raised, by its type; None when the exception is not the SDK's."""
+    """Return the outcome by the type of the SDK's exception; None if the SDK did not raise it."""
     if isinstance(error, openai.APITimeoutError | httpx2.TimeoutException):
         return Outcome("timeout", chain_of(error))
     if isinstance(error, openai.APIStatusError):
@@ -187,7 +187,7 @@ def _from_client_error(error: BaseException, final: Sequence[Exchange]) -> Outco
 
 
 def _api_message(error: openai.APIStatusError) -> str:
-    """The server's message; what is no OpenAI error (text, `{"detail": …}`) as it came, cut."""
+    """Return the server's message; of an answer that is no OpenAI error, the beginning of its body."""
     if isinstance(error.body, Mapping) and error.body.get("message"):
         return str(error.body["message"])
     return " ".join(str(error.body).split())[:300] if error.body else "no message"
@@ -199,7 +199,7 @@ def _raised_in_sdk(error: BaseException) -> bool:
 
 
 def _reads_answer(error: BaseException, final: Sequence[Exchange]) -> bool:
-    """Did the SDK stumble over what is in an answer, as in `response.output_text` over a null?"""
+    """Return True if the SDK failed on the content of an answer, as `response.output_text` does on a null."""
     frames = traceback.extract_tb(error.__traceback__)
     home, last = Path(openai.__file__).parent, Path(frames[-1].filename if frames else "")
     in_sdk = last.is_relative_to(home / "types") or last.is_relative_to(home / "lib")
@@ -207,7 +207,7 @@ def _reads_answer(error: BaseException, final: Sequence[Exchange]) -> bool:
 
 
 def _source_line(error: BaseException) -> str:
-    """File and line of the innermost frame that is neither the SDK's nor a library's: the plugin's own."""
+    """Return file and line of the innermost frame of the plugin: neither the SDK's nor a library's."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if "site-packages" not in frame.filename and "/lib/python" not in frame.filename]
     return next((f"{frame.filename}:{frame.lineno}" for frame in reversed(own or frames)), "no traceback")
@@ -218,12 +218,12 @@ def _line(error: BaseException) -> str:
 
 
 def chain_of(error: BaseException) -> str:
-    """The SDK's wrapper says little ("Connection error."); its cause says what happened."""
+    """Return an exception and its cause on one line: the SDK's wrapper alone says little ("Connection error.")."""
     return f"{_line(error)} <- {_line(error.__cause__)}" if error.__cause__ else _line(error)
 
 
 def judge_own(trial: Trial) -> Outcome:
-    """The outcome of such a trial, `check` not yet asked: ok unless something was raised."""
+    """Return the outcome of a trial with `client="own"`, before `check` is asked: ok unless it raised."""
     error = trial.error
     if error is None or isinstance(error, openai.OpenAIError):
         return judge(trial, ())

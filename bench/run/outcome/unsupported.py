@@ -1,4 +1,4 @@
-"""What a target cannot do: found out in the warm-up, said once, and no failure. Pure."""
+"""Find out in the warm-up what a target does not support: such a cell is no failure."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from bench.run.outcome.exceptions import status_of
 from bench.run.outcome.judge import Exchange, Outcome, passed_over, wire_problem
 
 REFUSED = frozenset({400, 404, 405, 415, 422, 501})
-"""HTTP statuses by which servers say that they do not know such a request."""
+"""HTTP statuses of servers that do not know such a request."""
 REFUSED_HANDSHAKE = REFUSED | {200, 403, 426}
-"""Those by which servers answer the handshake of a WebSocket that they do not have."""
+"""HTTP statuses of servers that answer the handshake of a WebSocket they do not have."""
 LONGEST = 300
 
 
 class Refusal(NamedTuple):
-    """What a server said when it did not know a request; false when it did not say so."""
+    """What a server said when it did not know a request; falsy if it knew the request."""
 
     said: str = ""
     alone: bool = False
-    """One trial that hears this is enough: there is no WebSocket, or the client wire lacks what the scenario uses."""
+    """One such trial is enough: there is no WebSocket, or the client `wire` lacks what the scenario uses."""
 
     def __bool__(self) -> bool:
         return bool(self.said)
 
 
 def refusal(trial: Trial, exchanges: Sequence[Exchange], outcome: Outcome) -> Refusal:
-    """How the server refused what this trial asked for last (`HTTP 400: …`), or passed it over."""
+    """Return how the server refused or ignored what this trial asked for last (`HTTP 400: …`)."""
     if outcome.status == "ok":
         return Refusal()
     if isinstance(trial.error, MissingFeature):
@@ -53,28 +53,28 @@ def _refusal_by_status(status: int | None, problem: Outcome | None, *, handshake
 
 
 def _line(text: str) -> str:
-    """What the server said, fit for a terminal."""
+    """Return the server's text on one line, safe for a terminal."""
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())[:LONGEST]
 
 
 @dataclass
 class Refusals:
-    """What came of each cell's warm-up trials."""
+    """Collects by cell how warm-up trials were refused."""
 
     _seen: dict[int, list[Refusal]] = field(default_factory=dict)
 
     def add(self, cell: int, refused: Refusal) -> None:
-        """One more warm-up trial of a cell has ended."""
+        """Add a warm-up trial of a cell that has ended."""
         self._seen.setdefault(cell, []).append(refused)
 
     def reasons(self) -> dict[int, str]:
-        """Of every cell that has warm-up trials, as `reason` says."""
+        """Return `reason` of every cell that has warm-up trials."""
         return {cell: self.reason(cell) for cell in self._seen}
 
     def reason(self, cell: int) -> str:
-        """Why the cell is unsupported; empty when it is not.
+        """Return why the cell is unsupported; "" if it is supported.
 
-        All of its warm-up trials were refused, or one was whose other half may well go another way.
+        A cell is unsupported if all of its warm-up trials were refused, or one whose refusal is enough alone.
         """
         seen = self._seen.get(cell, [])
         enough = next((refused.said for refused in seen if refused.alone), "")

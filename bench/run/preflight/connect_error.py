@@ -1,4 +1,4 @@
-"""Why no connection came about, in a user's words."""
+"""Say in a user's words why no connection came about."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import httpx2
 
 
 def why_unreachable(error: httpx2.RequestError, host: str) -> str | None:
-    """What kept a request from reaching its server and what to do; None when it did reach something."""
+    """Return what kept a request from reaching its server and what to do; None if it reached one."""
     causes = list(_causes(error))
     if isinstance(error, httpx2.ProxyError):
         return f"the proxy refuses ({error}); check HTTPS_PROXY, HTTP_PROXY and NO_PROXY"

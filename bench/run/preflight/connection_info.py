@@ -1,4 +1,4 @@
-"""What the way to a target is like, as preflight sees it: for the manifest. By allow-list; addresses are not kept."""
+"""Record what preflight sees of the connection to a target, for the manifest: an allow-list without addresses."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ LONGEST = 100
 
 @dataclass
 class WireInfo:
-    """Filled answer by answer; `found` is what goes into the manifest."""
+    """Collects from each answer what goes into the manifest (`found`)."""
 
     found: dict[str, Any] = field(default_factory=dict)
     """`http`, `tls`, `cipher`, `ip`, `proxied`, `tcp_connect_ms`, `dns_ms`, `header NAME`, `system_fingerprint`."""
     _peer: tuple[Any, ...] | None = None
-    """Where the connections lead: the server or, where there is one, the proxy."""
+    """The address of the server or, where there is one, of the proxy."""
 
     async def on_response(self, response: httpx2.Response) -> None:
-        """To be called while the connection of the answer is still open: an event hook of the client."""
+        """Read the connection of an answer while it is open. An event hook of the client."""
         self.found["http"] = response.http_version
         stream = response.extensions.get("network_stream")
         encrypted = stream and stream.get_extra_info("ssl_object")
@@ -44,13 +44,13 @@ class WireInfo:
             self.found["ip"] = "IPv6" if len(peer) == 4 else "IPv4"
 
     def on_answer(self, response: httpx2.Response) -> None:
-        """To be called with the whole answer."""
+        """Read the headers and the body of a whole answer."""
         said = {f"header {name}": response.headers.get(name) for name in SAID}
         said["system_fingerprint"] = content(response).get("system_fingerprint")
         self.found |= {name: _short(text) for name, text in said.items() if isinstance(text, str) and text}
 
     async def time_it(self, host: str, *, proxied: bool) -> None:
-        """Time `CONNECTS` plain TCP connects, about a round trip each, and the lookup of the name. Never raises."""
+        """Time `CONNECTS` plain TCP connects, about a round trip each, and the name lookup. Never raises."""
         self.found["proxied"] = proxied
         if self._peer and (times := [ms for _ in range(CONNECTS) if (ms := await _connect_ms(self._peer)) is not None]):
             self.found["tcp_connect_ms"] = round(median(times), 3)
@@ -59,7 +59,7 @@ class WireInfo:
 
 
 async def _connect_ms(peer: tuple[Any, ...]) -> float | None:
-    """One TCP connect to an address, without a name to look up and without TLS."""
+    """Time one TCP connect to an address, without name lookup and TLS. None if it fails."""
     family = socket.AF_INET6 if len(peer) == 4 else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as plain:
         plain.setblocking(False)
@@ -73,7 +73,7 @@ async def _connect_ms(peer: tuple[Any, ...]) -> float | None:
 
 
 async def _lookup_ms(host: str) -> float | None:
-    """Time to look a host name up; it was looked up before, so a cache may answer. None for an address."""
+    """Time the lookup of a host name, which a cache may answer. None for an address."""
     loop = asyncio.get_running_loop()
     start = perf_counter_ns()
     try:
@@ -86,5 +86,5 @@ async def _lookup_ms(host: str) -> float | None:
 
 
 def _short(text: str) -> str:
-    """Printable, on one line, not long."""
+    """Return the text without control characters, cut to `LONGEST`."""
     return "".join(char if char.isprintable() else "?" for char in text)[:LONGEST]

@@ -31,9 +31,9 @@ class CheckedTarget:
 
 @contextmanager
 def simulator_for(choice: Choice, settings: Settings, truth: Path) -> Iterator[Choice]:
-    """Start the simulator where a chosen target is `sim`, or the run calibrates itself: the choice with its address.
+    """Start the simulator if a target is `sim` or the run calibrates itself. Yield the choice with its address.
 
-    It logs its send times to `truth`, whole only when the block has been left.
+    The simulator logs its send times to `truth`, which is complete when the block has been left.
     """
     if not (calibrates(settings) or any(target.simulated for target, _ in choice.targets)):
         yield choice
@@ -47,7 +47,7 @@ def simulator_for(choice: Choice, settings: Settings, truth: Path) -> Iterator[C
 
 
 def check_endpoints(choice: Choice) -> dict[str, CheckedTarget]:
-    """Preflight every target, by name. Says its notices."""
+    """Check every target once. Print the notices and return the checked targets by name."""
     wanted: dict[str, tuple[Target, list[str]]] = {}
     for target, model in choice.targets:
         models = wanted.setdefault(target.name, (target, []))[1]
@@ -67,7 +67,7 @@ async def _check_all(wanted: Mapping[str, tuple[Target, list[str]]], apis: set[A
 
 
 def without_missing(choice: Choice, endpoints: Mapping[str, CheckedTarget]) -> Choice:
-    """The choice, each target lacking the APIs that preflight did not find there."""
+    """Return the choice with every API that preflight did not find added to `lacks` of its target."""
     missing = {name: sorted(endpoint.checked.missing) for name, endpoint in endpoints.items()}
     targets = [
         (replace(target, lacks=[*target.lacks, *missing[target.name]]), model) for target, model in choice.targets
@@ -76,7 +76,7 @@ def without_missing(choice: Choice, endpoints: Mapping[str, CheckedTarget]) -> C
 
 
 def redactor(choice: Choice) -> Redactor:
-    """Hides every secret of every target in any text that is stored."""
+    """Return a function that hides every secret of every target in a text."""
     return Redactor(secret for target, _ in choice.targets for secret in secrets_of(target, os.environ))
 
 

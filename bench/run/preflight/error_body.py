@@ -1,4 +1,4 @@
-"""What an HTTP answer says, whatever its shape: OpenAI's errors, other servers' errors, plain text, web pages."""
+"""Read the message of an HTTP answer of any shape: OpenAI's errors, other servers' errors, plain text, web pages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LONGEST = 200
 
 
 def content(response: httpx2.Response) -> dict[str, Any]:
-    """The body as a JSON object; empty when it is none."""
+    """Return the body as a JSON object, {} if it is none."""
     try:
         value = response.json()
     except (ValueError, RecursionError):
@@ -21,12 +21,12 @@ def content(response: httpx2.Response) -> dict[str, Any]:
 
 
 def from_web_page(response: httpx2.Response) -> bool:
-    """Is this a page for people, served with success?"""
+    """Return True if the answer is a web page, served with success."""
     return response.is_success and _is_html(response)
 
 
 def message_of(response: httpx2.Response) -> str:
-    """The answer's message on one line: of an error object, a title, or the beginning of the body."""
+    """Return the answer's message on one line: of an error object, a title, or the beginning of the body."""
     body = content(response)
     nested = error_field(response, "message") or body.get("error")
     words = nested or body.get("detail") or body.get("message") or _title(response) or response.text
@@ -36,14 +36,14 @@ def message_of(response: httpx2.Response) -> str:
 
 
 def error_field(response: httpx2.Response, name: str) -> str | None:
-    """A text field of OpenAI's error object, where the answer has one."""
+    """Return a text field of OpenAI's error object, None if the answer has none."""
     error = content(response).get("error")
     field = error.get(name) if isinstance(error, dict) else None
     return field if isinstance(field, str) else None
 
 
 def names_model(response: httpx2.Response, model: str) -> bool:
-    """Is this error about the model? By OpenAI's code or parameter, else by the words."""
+    """Return True if this error is about the model, by OpenAI's code or parameter, else by its words."""
     if error_field(response, "code") == "model_not_found" or error_field(response, "param") == "model":
         return True
     text = message_of(response)

@@ -1,8 +1,8 @@
-"""Before anything is measured: is there a server, does it take the key, the model and the API, and what not?
+"""Check a server before anything is measured: whether it takes the key, the model, the API and the parameters.
 
-Two kinds of small requests, by the plain HTTP client and without retries: `GET {base}/models`, then for each model
-and API one tiny request. What would make every trial fail in the same way is an error with the fix; an API that is
-not there, and what a run should show as failed trials (nonsense, a limit that passes), is a notice.
+Two kinds of small requests are sent by the plain HTTP client, without retries: `GET {base}/models`, then one tiny
+request for each model and API. What would make every trial fail in the same way is an error that names the fix. A
+missing API, and what a run should show as failed trials (nonsense, a passing rate limit), is a notice.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ _PATHS: Mapping[str, str] = {"responses": "/responses", "chat": "/chat/completio
 _LENGTH: Mapping[str, str] = {"responses": "max_output_tokens", "chat": "max_completion_tokens"}
 _RESULT: Mapping[str, str] = {"responses": "output", "chat": "choices"}
 _HEALTHY = {"metadata": {"bench": '{"answers":[{}]}'}}
-"""Of the simulator: whatever its script says, an answer made up as usual."""
+"""Asks the simulator for an ordinary answer, whatever its script says."""
 _NO_ROUTE = {404, 405, 501}
 _NO_REUSE = httpx2.Limits(max_keepalive_connections=0)
-"""Some servers close the connection after an error without saying so, and the next request on it would fail."""
+"""Some servers close the connection after an error without saying so; the next request on it would fail."""
 _REFUSED_KEY = {401, 403}
 
 
@@ -43,7 +43,7 @@ class PreflightResult:
     """What preflight found out about a target."""
 
     models: Sequence[str]
-    """To be measured: those asked for, else the only one served."""
+    """The models to measure: those asked for, else the only one served."""
     temperature: float | None
     """0, or None when a model refuses to be given one."""
     length: bool
@@ -54,12 +54,12 @@ class PreflightResult:
     missing: frozenset[Api] = frozenset()
     """APIs that it has no route for."""
     wire: Mapping[str, Any] = field(default_factory=dict, compare=False)
-    """What the way there is like, by the names of `WireInfo.found`; no secret in it."""
+    """Facts of the connection, by the names of `WireInfo.found`; no secrets."""
 
 
 @dataclass(frozen=True)
 class _Server:
-    """The target as these requests see it."""
+    """The target of these requests, and how to reach it."""
 
     client: httpx2.AsyncClient
     target: Target
@@ -180,7 +180,7 @@ async def _answers_below_v1(server: _Server) -> bool:
 
 
 def _only_model(server: _Server, listing: _Listing) -> str:
-    """The served model when there is just one."""
+    """Return the served model if there is exactly one. Raise `BenchError` otherwise."""
     if len(listing.names) == 1:
         return listing.names[0]
     if listing.names:
@@ -192,7 +192,7 @@ def _only_model(server: _Server, listing: _Listing) -> str:
 
 
 async def _try(server: _Server, listing: _Listing, model: str, api: Api) -> tuple[set[str] | None, list[str]]:
-    """One tiny request; (what it takes of `temperature` and `length`, notices). None: there is no such route."""
+    """Send a tiny request. Return which of `temperature` and `length` it takes (None: no such route), and notices."""
     body = _tiny(model, api)
     who = f"target {server.target.name}, model {model}"
     try:
@@ -224,7 +224,7 @@ def _tiny(model: str, api: Api) -> dict[str, Any]:
 
 
 def _refused_parameter(response: httpx2.Response, body: Mapping[str, Any], api: Api) -> str | None:
-    """The optional parameter that a 400 is about, while it is still in the body."""
+    """Return the optional parameter in the body that a 400 or 422 is about, None if it is about none."""
     if response.status_code not in {400, 422}:
         return None
     about = error_field(response, "param") or message_of(response)
@@ -232,7 +232,7 @@ def _refused_parameter(response: httpx2.Response, body: Mapping[str, Any], api: 
 
 
 async def _is_missing(server: _Server, response: httpx2.Response, path: str) -> bool:
-    """Is there nothing at this path? A 404 may also come from what is there: a missing path answers like any other."""
+    """Return True if the path does not exist. Of a 404, that is if a path that cannot exist gets the same answer."""
     if response.status_code != 404:
         return response.status_code in _NO_ROUTE
     other = "/no-such-path"
@@ -241,7 +241,7 @@ async def _is_missing(server: _Server, response: httpx2.Response, path: str) -> 
 
 
 def _judge(server: _Server, listing: _Listing, response: httpx2.Response, model: str, api: Api) -> list[str]:
-    """Notices about the answer to the tiny request, or the error it stands for."""
+    """Return notices about the answer to the tiny request. Raise the `BenchError` that it stands for."""
     status, who = response.status_code, f"target {server.target.name}, model {model}"
     if status == 429:
         return [f"{who}: 429 to the test request ({message_of(response)}); going on, expect http_429 failures"]
@@ -286,5 +286,5 @@ def _unknown_model(server: _Server, listing: _Listing, model: str, words: str) -
 
 
 def _place(response: httpx2.Response) -> str:
-    """Where a redirect leads, without a query."""
+    """Return the address of a redirect, without its query."""
     return response.headers.get("location", "nowhere").partition("?")[0]

@@ -1,4 +1,4 @@
-"""What ended a run and what it cost, as the manifest keeps it (`stopping`)."""
+"""Say what ended a run and what it cost: `stopping` in the manifest."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ FEW = 3
 
 
 def ending(stopping: Stopping, plan: Plan, targets: Sequence[Target], *, whole: bool, lost: str = "") -> dict[str, Any]:
-    """The reason, sentences that say it, and what was spent.
+    """Return the reason, sentences that say it, and what was spent.
 
-    `whole`: the plan was not interrupted; `lost`: who was lost that carried it out.
+    `whole`: the plan was not interrupted; `lost`: which measuring process was lost, "" if none.
     """
     stopping.look()  # nobody has since the last pairs
     reason = "lost" if lost else _reason(stopping, whole=whole)
@@ -45,7 +45,7 @@ def _sentences(stopping: Stopping, plan: Plan) -> Iterator[str]:
 
 
 def _plan_done(plan: Plan) -> str:
-    """All that was to be measured: one at a time pairs, under load what the plan holds."""
+    """Say that the whole plan was measured: its pairs, its load, or both."""
     pairs = f"all {plan.pairs} pairs"
     if not plan.segments:
         return pairs
@@ -74,7 +74,7 @@ def _budget(stopping: Stopping, budget: Budget) -> str:
 
 
 def _widths(stopping: Stopping, labels: Mapping[int, str]) -> list[str]:
-    """How close the cells are that were not measured closely enough, the widest first."""
+    """Return the interval widths of the cells that missed the precision, the widest first."""
     open_ = {labels[cell]: _percent(width) for cell, width in stopping.widths.items() if not width.met}
     widest = sorted(open_.items(), key=lambda item: -item[1])
     said = [f"±{width:.0f} % in {label}" if width < math.inf else f"no interval in {label}" for label, width in widest]

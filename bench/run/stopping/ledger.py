@@ -1,7 +1,7 @@
-"""What a run has used and may still use: tokens and money, set aside at their most before a pair is sent. Pure.
+"""Keep account of tokens and money: each pair's maximum is reserved before the pair is sent.
 
-Once a trial has ended it counts by its usage. So the run ends before the pair that could exceed its budget, however
-many are in flight. Calibration trials are free: the ledger does not know their cells.
+Once a trial has ended, it counts by its usage. A run therefore ends before the pair that could exceed its budget, no
+matter how many trials are in flight. Calibration trials are free: the ledger does not know their cells.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ REFUSED = 400
 
 @dataclass(frozen=True)
 class Tokens:
-    """What was used, or may be."""
+    """Input and output tokens, used or reserved."""
 
     input: int = 0
     output: int = 0
@@ -35,22 +35,22 @@ class Tokens:
         return Tokens(self.input + other.input, self.output + other.output)
 
     def times(self, number: int) -> Tokens:
-        """As much, so many times."""
+        """Return `number` times as many tokens."""
         return Tokens(self.input * number, self.output * number)
 
     @property
     def total(self) -> int:
-        """Of both kinds: what a budget in tokens is about."""
+        """Return the sum of both kinds, which a budget in tokens limits."""
         return self.input + self.output
 
     def usd(self, price: Price | None) -> float:
-        """What it costs; nothing where the price is unknown."""
+        """Return the cost in USD, 0 if the price is unknown."""
         return (self.input * price.input + self.output * price.output) / 1e6 if price else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ceiling:
-    """What a trial of one ask takes at most, before anything is known of it."""
+    """The most a trial of one ask can take, before any such trial has ended."""
 
     requests: int
     input: int
@@ -63,14 +63,14 @@ class Ceiling:
 
 @dataclass
 class Account:
-    """Tokens with what they cost, over some trials."""
+    """Tokens and their cost, summed over trials."""
 
     tokens: Tokens = Tokens()
     usd: float = 0.0
     trials: int = 0
 
     def add(self, tokens: Tokens, price: Price | None) -> None:
-        """One trial more."""
+        """Add one trial."""
         self.tokens += tokens
         self.usd += tokens.usd(price)
         self.trials += 1
@@ -85,9 +85,9 @@ class Ledger:
     """By cell and ask."""
     max_retries: int = 0
     by_usage: Account = field(default_factory=Account)
-    """All trials that have ended, by usage."""
+    """All trials that have ended, by their usage."""
     without_usage: Account = field(default_factory=Account)
-    """Those of them that had answers without a usage: what these took at most."""
+    """The most that answers without a usage can have taken."""
     _aside: dict[int, tuple[int, float]] = field(default_factory=dict)
     """By trial in flight: tokens and US dollars at most."""
     _input: dict[tuple[int, int], int] = field(default_factory=lambda: defaultdict(int))
@@ -96,11 +96,11 @@ class Ledger:
     _requests: dict[int, int] = field(default_factory=lambda: defaultdict(int))
 
     def total(self) -> tuple[int, float]:
-        """Tokens and US dollars that count: by usage, and at their most where an answer had none."""
+        """Return tokens and US dollars spent: by usage, and the maximum for answers without one."""
         return self.by_usage.tokens.total + self.without_usage.tokens.total, self.by_usage.usd + self.without_usage.usd
 
     def exceeded_by(self, pair: Sequence[PlannedTrial]) -> Budget | None:
-        """The budget that this pair could exceed, with all that is in flight; None where there is none."""
+        """Return the budget that this pair, with all trials in flight, could exceed; None if none."""
         if not self.budgets:  # nothing to compare with, and there may be thousands in flight
             return None
         tokens, usd = map(sum, zip(self.total(), *self._aside.values(), *map(self.reserve, pair), strict=True))
@@ -108,11 +108,11 @@ class Ledger:
         return next((budget for budget in self.budgets if needed.get(budget.kind, 0) > budget.amount), None)
 
     def set_aside(self, pair: Sequence[PlannedTrial]) -> None:
-        """The pair is going to be sent."""
+        """Reserve the most that the pair can take; it is about to be sent."""
         self._aside |= {planned.trial_id: self.reserve(planned) for planned in pair}
 
     def reserve(self, planned: PlannedTrial) -> tuple[int, float]:
-        """Tokens and US dollars that it may take at most, every request tried again as often as may be."""
+        """Return the most tokens and US dollars a trial can take, with every request retried `max_retries` times."""
         most = self.most.get((planned.cell, planned.ask))
         if most is None:
             return 0, 0.0
@@ -120,7 +120,7 @@ class Ledger:
         return tokens.total, tokens.usd(most.price)
 
     def settle(self, planned: PlannedTrial, row: Mapping[str, Any], without_usage: int) -> None:
-        """The trial has ended; `untold`: its answers that may be charged and did not say what they used."""
+        """Count a trial that has ended; `without_usage`: its answers that may be charged but have no usage."""
         self._aside.pop(planned.trial_id, None)
         most = self.most.get((planned.cell, planned.ask))
         if most is None:
@@ -134,7 +134,7 @@ class Ledger:
         self._learn(planned, row, used, whole=row["status"] == "ok" and not without_usage)
 
     def at_most(self, planned: PlannedTrial, most: Ceiling) -> Tokens:
-        """A trial without retries: by what others of its cell showed, else by its prompt."""
+        """Return the most a trial takes without retries: by earlier trials of its cell, else by its prompt."""
         seen = self._input[planned.cell, planned.ask]
         requests = max(most.requests, self._requests[planned.cell])
         again = requests * (requests - 1) // 2 * most.output
@@ -142,7 +142,7 @@ class Ledger:
         return Tokens(first + again, max(most.output * requests, self._output[planned.cell]))
 
     def _not_told(self, planned: PlannedTrial, most: Ceiling, used: Tokens, answers: int) -> Tokens:
-        """So many answers of it at their most: never more than was set aside for it, less what it told."""
+        """Return the most that this many answers without usage can have taken, within the trial's reserve."""
         whole, requests = self.at_most(planned, most), max(most.requests, self._requests[planned.cell])
         last = Tokens(whole.input, -(-whole.output // requests))
         left = whole.times(1 + self.max_retries)
@@ -160,9 +160,9 @@ class Ledger:
 
 
 def answers_without_usage(exchanges: Iterable[Exchange]) -> int:
-    """How many answers may be charged without having said what they used: cut, abandoned, or without a usage.
+    """Count the answers that may be charged but did not report their usage: cut, abandoned, or without a usage.
 
-    What was refused or never sent costs nothing, nor does asking about an answer by its id.
+    Refused and unsent requests cost nothing, nor does asking about an answer by its id.
     """
     return sum(
         attempt.t_sent is not None

@@ -1,4 +1,4 @@
-"""From the settings of a run to what may end it early: precision, budgets, and what each trial takes at most."""
+"""Turn the settings of a run into what may end it early: precision, budgets, and the most a trial can take."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ NONCE_BYTES = 24
 
 
 def stopping_for(plan: Plan, choice: Choice, settings: Settings, capped: Mapping[str, bool]) -> Stopping:
-    """What may end this run before its plan does. `capped`, by target: every model there takes a cap on its answers.
+    """Return what may end this run early. `capped`, by target: every model there takes a cap on its answers.
 
-    BenchError where a budget in tokens or money cannot be kept, or the pairs that are sent first do not fit.
+    Raises `BenchError` if a budget in tokens or money cannot be kept, or the first pairs do not fit into it.
     """
     budgets = settings.budgets
     counted = next((budget for budget in budgets if budget.kind != "time"), None)
@@ -42,7 +42,7 @@ def stopping_for(plan: Plan, choice: Choice, settings: Settings, capped: Mapping
 
 
 def _check_first(plan: Plan, ledger: Ledger) -> None:
-    """A budget that the first pair does not fit in is a mistake, or the first pairs where several run at a time."""
+    """Raise `BenchError` if the budget is too small for the first pair, or the first concurrent pairs."""
     group = next(plan.groups())
     at_once = group.load.concurrency or 1
     trials = [trial for unit in islice(group.units(), at_once) for trial in unit]
@@ -60,9 +60,9 @@ def _check_first(plan: Plan, ledger: Ledger) -> None:
 def _ceilings(
     plan: Plan, choice: Choice, settings: Settings, capped: Mapping[str, bool]
 ) -> Iterator[tuple[tuple[int, int], Ceiling]]:
-    """By cell and ask, what a trial takes at most: the prompt's bytes (a token is at least one) and the asked length.
+    """Yield by cell and ask the most a trial can take: the prompt's bytes (a token has at least one) and the cap.
 
-    Of the simulator, which nobody pays, that is the profile's length: a script may make it longer.
+    The simulator, which is free, counts with the profile's length; a script may exceed that length.
     """
     targets = {target.name: target for target, _ in choice.targets}
     for cell in plan.cells:
@@ -89,7 +89,7 @@ def _ceiling(
 
 
 def _bytes(prompt: Prompt) -> int:
-    """UTF-8 bytes of what is sent of it: not the script, which is for the simulator."""
+    """Count the UTF-8 bytes of a prompt that are sent: all but the simulator's script."""
     if isinstance(prompt, str):
         return len(prompt.encode("utf-8", "replace"))
     sent = {name: value for name, value in prompt.items() if name != "sim"}

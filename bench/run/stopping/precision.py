@@ -67,7 +67,7 @@ class CellWidth:
     _look: int = FIRST_LOOK
 
     def add(self, pair: int, trial: Seen) -> None:
-        """A measured trial of this pair has ended."""
+        """Add a measured trial of this pair that has ended."""
         trials = [trial, *([self._open.pop(pair)] if pair in self._open else [])]
         if len(trials) < self.deliveries:
             self._open[pair] = trial
@@ -75,7 +75,7 @@ class CellWidth:
             self.pairs.append(trials)
 
     def look(self, precision: float) -> None:
-        """Is it narrow enough? Asked as often as may be: it looks from 30 pairs on, then at 1.4 times as many, …"""
+        """Update `met`. Call it freely: it computes the width at 30 pairs, then at 1.4 times as many, and so on."""
         if self.met or len(self.pairs) < self._look:
             return
         width = self.half_width()
@@ -84,10 +84,10 @@ class CellWidth:
             self._look = next_look(self._look)
 
     def half_width(self) -> float | None:
-        """The wider of the two 95 % intervals of the report, as half of a logarithm; None where there are none.
+        """Return half the width of the wider of the report's two 95 % intervals, as a logarithm; None without them.
 
-        Of pairs: log(first useful / blocking total) and log(streamed total / blocking total). Of one delivery: the
-        medians of its first useful and total.
+        Of pairs these are log(first useful / blocking total) and log(streamed total / blocking total); of one delivery
+        the medians of its first useful and total.
         """
         samples = self._ratios() if self.deliveries > 1 else self._times()
         if samples is None:
@@ -103,7 +103,7 @@ class CellWidth:
         return shift_in_time(sample) if self.deliveries > 1 else quantile_ci(sample, 0.5)
 
     def _ratios(self) -> tuple[list[float], list[float]] | None:
-        """The logarithms of both ratios, over the pairs that the report compares; None where it does not."""
+        """Return the logarithms of both ratios over the pairs that the report compares; None if it compares none."""
         pairs = [sorted(pair, key=lambda trial: trial.delivery, reverse=True) for pair in self.pairs]
         ok = [(s, b) for s, b in pairs if s.ok and b.ok and s.useful]
         if len(pairs) - len(ok) > MOST_EXCLUDED * len(pairs):
@@ -113,7 +113,7 @@ class CellWidth:
         return useful, [math.log(s.total / b.total) for s, b in same]
 
     def _times(self) -> tuple[list[float], list[float]]:
-        """The logarithms of both times of every trial; what failed never came."""
+        """Return the logarithms of both times of every trial, infinite for failed ones."""
         trials = [trial for pair in self.pairs for trial in pair]
         useful = [math.log(trial.useful) if trial.ok and trial.useful else math.inf for trial in trials]
         return useful, [math.log(trial.total) if trial.ok else math.inf for trial in trials]

@@ -1,4 +1,4 @@
-"""When a run has measured enough, or may spend no more: decided between pairs, by widths and costs alone."""
+"""Decide between pairs, by interval widths and costs alone, when a run has measured enough or spent its budget."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from bench.run.stopping.precision import CellWidth, seen
 
 @dataclass
 class Stopping:
-    """Asked by the runner before each group and each pair, told of each trial that ended.
+    """The stopping rule: the runner asks it before each group and pair, and reports each trial that has ended.
 
-    As it is made without arguments it stops nothing, and counts only the time.
+    Made without arguments, it stops nothing and counts only the time.
     """
 
     precision: float | None = None
@@ -46,20 +46,20 @@ class Stopping:
             import bench.stats.serial_correlation  # noqa: F401, PLC0415  (now, not in the middle of a run)
 
     def begin(self) -> None:
-        """The first trial begins now: for where others begin them, and only tell of each that has ended."""
+        """Start the time budget now, where other processes begin the trials."""
         self._first = self._last = self.clock()
 
     def look(self) -> None:
-        """Which cells are narrow enough by now? Some ms of work, so it is to be called while no trial is timed."""
+        """Update which cells are measured closely enough. Takes some ms, so call it while no trial is timed."""
         if self.precision is not None:
             for width in self.widths.values():
                 width.look(self.precision)
 
     def wants(self, phase: Phase, cell: int) -> bool:
-        """Are further trials of this cell and phase of any use? False: it has been measured closely enough.
+        """Return False if further trials of this cell and phase are of no use: it is measured closely enough.
 
-        A/A pairs of such a cell go on where the whole run would have too few to decide; the calibration ends with the
-        last cell, and not before it has as many pairs as a run that checks itself.
+        A/A pairs of such a cell go on while the whole run has too few to decide. The calibration ends with the last
+        cell, and not before it has `FEWEST_CHECKED` pairs.
         """
         if self.precision is None or phase == "warmup":
             return True
@@ -71,7 +71,7 @@ class Stopping:
         return phase == "aa" and self._aa < FEWEST_AA
 
     def allows(self, pair: Sequence[PlannedTrial]) -> bool:
-        """May this pair be sent? False ends the run: it could exceed the budget. What it may cost is set aside."""
+        """Reserve the most this pair can cost. Return False, which ends the run, if the pair could exceed a budget."""
         now = self.clock()
         if self._first is None:
             self._first = self._last = now
@@ -85,9 +85,9 @@ class Stopping:
         return True
 
     def trial_ended(self, planned: PlannedTrial, cell: Cell, row: Mapping[str, Any], without_usage: int = 0) -> None:
-        """A trial has ended; `row` is its row of the table `trials`.
+        """Count a trial that has ended; `row` is its row of the table `trials`.
 
-        `untold`: its answers that may be charged and did not say what they used.
+        `without_usage`: how many of its answers may be charged but did not report their usage.
         """
         self._last = self.clock()
         self._time(planned)
@@ -99,11 +99,11 @@ class Stopping:
 
     @property
     def seconds(self) -> float:
-        """From the first trial to the end of the last."""
+        """Seconds from the first trial to the end of the last."""
         return (self._last - (self._first or self._last)) / 1e9
 
     def _late(self, now: int, cell: int) -> Budget | None:
-        """The budget in time that a pair of this cell could exceed, if it takes as long as the longest so far."""
+        """Return the time budget that a pair of this cell would exceed if it took as long as the longest so far."""
         seconds = (now - (self._first or now) + self._longest.get(cell, 0)) / 1e9
         return next((one for one in self.budgets if one.kind == "time" and seconds > one.amount), None)
 

@@ -1,4 +1,4 @@
-"""Calling a scenario in one delivery: the one place that knows of asynchronous and synchronous functions."""
+"""Call a scenario in one delivery: the one place that knows of asynchronous and synchronous functions."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from bench.core.scenario import Ask, Scenario, is_sync
 from bench.core.trial import Delivery
 
 GRACE_S = 1.0
-"""For this long a thread that was told to end is waited for. What sleeps longer, or waits on a socket that is not the
-client's, is left behind: it can do no more than end."""
+"""How long a cancelled thread is waited for. One that sleeps longer, or waits on a socket of its own, is left behind:
+it can do no more than end."""
 T = TypeVar("T")
 OnPiece = Callable[[Any], None]
 
@@ -32,11 +32,11 @@ async def consume(
     clock: AbstractContextManager[Any] | None = None,
     threaded: bool = True,
 ) -> Any:
-    """Call the scenario's function and take all that it gives: the result of `blocking`; None for `streamed`.
+    """Call the scenario's function and take all that it yields. Return the result of `blocking`, None for `streamed`.
 
-    `on_piece` gets each piece at its yield, `clock` is around the function and nothing else; both are used in the
-    thread that runs it. Cancelled, a synchronous function is cut off from its client's sockets, so that it ends.
-    `threaded=False` runs it in this thread, where nothing else is going on.
+    `on_piece` gets each piece at its yield; `clock` encloses the function and nothing else. Both run in the function's
+    thread. Cancelled, a synchronous function loses its client's sockets, so that it ends. `threaded=False` calls a
+    synchronous function in this thread, where nothing else is going on.
     """
     around = clock or nullcontext()
     if is_sync(scenario):
@@ -66,15 +66,15 @@ def _consume_sync(
         with closing(cast("Generator[Any]", scenario.streamed(client, ask))) as pieces:
             for piece in pieces:
                 if lease:
-                    lease.check()  # nobody wants it any more
+                    lease.check()  # raises once the trial is cancelled
                 on_piece(piece)
     return None
 
 
 async def in_thread(work: Callable[[], T]) -> T:
-    """Run it in a thread of its own, in a copy of this context. Cancelled, its connections are cut.
+    """Run `work` in a thread of its own, in a copy of this context. Cancelled, its connections are cut.
 
-    A daemon: neither a sleep that cannot be cut nor a plugin that hangs keeps the process from ending.
+    The thread is a daemon: neither a long sleep nor a plugin that hangs keeps the process from ending.
     """
     lease, done = Lease(), Future[T]()
     done.set_running_or_notify_cancel()

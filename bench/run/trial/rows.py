@@ -1,4 +1,4 @@
-"""Which trials keep their events: by their number alone, so that every process and every rerun chooses the same."""
+"""Make the rows of a trial, for all tables of the records."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ from bench.run.outcome.judge import Exchange, Outcome
 
 
 def keeps_events(trial_id: int, share: float) -> bool:
-    """Is this trial among that share of them?"""
+    """Return True if this trial is among the `share` of trials whose events are stored."""
+    # by its number alone, so that every process and every rerun chooses the same
     if share >= 1:
         return True
     return int.from_bytes(blake2b(trial_id.to_bytes(8), digest_size=4).digest()) < share * 2**32
 
 
 def tokens_of(events: Iterable[Event]) -> Iterator[Event]:
-    """The events that brought something of the answer.
+    """Yield the events that brought something of the answer.
 
-    A whole text (`…done`, a complete item) counts only where nothing of its kind came before it: servers that send
-    no deltas. The whole answer of the terminal event counts only where nothing visible came before it.
+    A whole text (`…done`, a complete item) counts only if nothing of its kind came before it, for servers that send no
+    deltas. The whole answer of the terminal event counts only if nothing visible came before it.
     """
     seen: set[str] = set()
     for event in events:
@@ -58,7 +59,7 @@ def trial_rows(
     t0: int,
     store_text: bool,
 ) -> Rows:
-    """All tables' rows of one trial; `planned` has the columns that the plan already knew."""
+    """Return the rows of one trial for all tables; `planned` has the columns that the plan already knows."""
     row = {
         **planned,
         "status": outcome.status,
@@ -80,7 +81,7 @@ def trial_rows(
 
 
 UNSEEN = ("deltas", "stalls", "stall_ns", "requests", "attempts", "backoff_ns", "events", "reads", "bytes_in")
-"""Of a scenario with a stack of its own there is nothing to count: not zero, but unknown."""
+"""Unknown of a scenario with `client="own"`, whose requests nobody sees."""
 FOREIGN = {
     "trials": ("error", "text"),
     "attempts": ("server_id", "content_type", "content_encoding", "retry_after", "terminal", "error"),
@@ -91,7 +92,7 @@ LONGEST_ERROR = 2000
 
 
 def redact_rows(rows: Rows, redact: Callable[[str], str]) -> Rows:
-    """The rows, in place: in what came from the server every secret is hidden and what UTF-8 cannot hold replaced."""
+    """Hide secrets in texts from the server, in place, and replace what UTF-8 cannot hold. Return the rows."""
     for table, names in FOREIGN.items():
         for name in names:
             values = rows.get(table, {}).get(name, [])
@@ -130,7 +131,7 @@ def _stamps(trial: Trial, exchanges: Sequence[Exchange], outcome: Outcome, t0: i
 
 
 def _first_useful(trial: Trial, outcome: Outcome) -> int | None:
-    """First useful piece; for blocking the whole, at the end, and only if there is one."""
+    """Return when the first useful piece came; for blocking the end, if the trial was ok."""
     if trial.delivery == "blocking":
         return trial.t_end if outcome.status == "ok" else None
     return next((time for (time, _), useful in zip(trial.pieces, trial.useful, strict=True) if useful), None)
@@ -159,7 +160,7 @@ def _counts(trial: Trial, exchanges: Sequence[Exchange]) -> dict[str, int | None
 
 
 def _usages(exchanges: Sequence[Exchange]) -> Sequence[Usage]:
-    """The usage of each answer, once: a response that is asked about by its id, or cancelled, tells the same again."""
+    """Return the usage of each answer once: a response that is asked about by its id repeats its usage."""
     asked_about = {part for attempt, _ in exchanges for part in attempt.path.split("/")}
     told: dict[str | int, Usage] = {}
     for number, (_, answer) in enumerate(exchanges):
@@ -169,7 +170,7 @@ def _usages(exchanges: Sequence[Exchange]) -> Sequence[Usage]:
 
 
 def _backoffs(attempts: Sequence[Attempt]) -> dict[str, int]:
-    """Client id → ns between the end of the attempt before it and its start."""
+    """Return by client id the ns between the end of the attempt before it and its start."""
     last: dict[int, Attempt] = {}
     waited: dict[str, int] = {}
     for attempt in attempts:
@@ -199,7 +200,7 @@ def _attempts(trial: Trial, exchanges: Sequence[Exchange], t0: int) -> Iterator[
 
 
 def attempt_row(trial_id: int | None, attempt: Attempt, answer: Answer, backoff: int | None, t0: int) -> dict[str, Any]:
-    """One row of `attempts`; `trial_id` None for an orphan."""
+    """Return a row of `attempts`; `trial_id` is None for an orphan."""
     stamps = {
         "t_start": attempt.t_start,
         "t_connect": attempt.t_connect,
@@ -244,7 +245,7 @@ def attempt_row(trial_id: int | None, attempt: Attempt, answer: Answer, backoff:
 
 
 def _events(trial_id: int, exchanges: Sequence[Exchange], t0: int) -> dict[str, list[Any]]:
-    """By column at once: the one table with many rows."""
+    """Return the columns of `events`, made column by column: the one table with many rows."""
     flat = [event for _, answer in exchanges for event in answer.events]
     meanings = list(map(_MEANING, flat))
     counts = [(attempt, len(answer.events)) for attempt, answer in exchanges]
@@ -261,7 +262,7 @@ def _events(trial_id: int, exchanges: Sequence[Exchange], t0: int) -> dict[str, 
 
 _OF_EVENT = [(name, Event._fields.index(name)) for name in ("read", "bytes")]
 _OF_MEANING = [(name, Meaning._fields.index(name)) for name in ("kind", "type", "chars", "sequence_number")]
-"""Columns, and where they stand: by place is five times as quick as by name."""
+"""Columns and their index: access by index is five times as fast as by name."""
 
 
 def _pieces(trial: Trial, t0: int) -> dict[str, list[Any]]:

@@ -1,4 +1,4 @@
-"""What comes before a trial's clock starts and after it has stopped: `Scenario.setup`."""
+"""Enter and leave `Scenario.setup`, outside of the trial's clock."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from bench.run.trial.call import in_thread
 
 @asynccontextmanager
 async def scenario_setup(scenario: Scenario, client: Any, ask: Ask, seconds: float) -> AsyncIterator[Ask]:
-    """The ask with what the scenario's `setup` gives as its resource; the setup is left with the block.
+    """Enter the scenario's `setup` for the block and yield the ask with its resource.
 
-    Entering and leaving have `seconds` each. Raises `Deadline` after that, and `SetupFault` from whatever it raises.
+    Entering and leaving have `seconds` each; then `Deadline` is raised. Errors of `setup` are raised as `SetupFault`.
     """
     if scenario.setup is None:
         yield ask
@@ -58,7 +58,7 @@ async def _deadline(what: str, seconds: float) -> AsyncIterator[None]:
 
 
 def _as_async(manager: Any) -> AbstractAsyncContextManager[Any]:
-    """An ordinary context manager, of a synchronous scenario, is entered and left in a thread."""
+    """Return an async context manager; an ordinary one, of a synchronous scenario, runs in a thread."""
     if hasattr(manager, "__aenter__"):
         return manager  # type: ignore[no-any-return]
     if hasattr(manager, "__enter__"):

@@ -218,7 +218,7 @@ def exchange_of(attempt: Attempt) -> Exchange:
 
 
 def _judge(trial: Trial, exchanges: Sequence[Exchange], scenario: Scenario) -> Outcome:
-    """Judge the wire, then ask the scenario: which pieces were useful, and is the result valid?"""
+    """Judge what the server sent, then ask the scenario which pieces were useful and whether the result is valid."""
     own = scenario.client == "own"
     outcome = judge_own(trial) if own else judge(trial, exchanges, recovers=scenario.recovers)
     useful = scenario.useful

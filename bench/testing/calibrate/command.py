@@ -1,4 +1,4 @@
-"""`bench calibrate`: what this instrument adds on this machine, at several loads."""
+"""Carry out `bench calibrate`: measure what this instrument adds on this machine, at several loads."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ class LevelRun:
 
 
 def calibrate(levels: Sequence[int], trials: int, *, client: str = "sdk", json: bool) -> int:
-    """Calibrate a client at each number of trials at a time and print what came of it. Returns the exit code.
+    """Calibrate a client at each concurrency and print the result. Returns the exit code.
 
-    `trials`: streamed ones at each level, and as many blocking ones. Raises `NotEnough` when none of a level was ok.
+    `trials`: pairs at each level. Raises `NotEnough` if no trial of a level was ok.
     """
     with TemporaryDirectory() as name:
         measured = [measure_level(level, trials, Path(name) / str(level), client) for level in sorted(set(levels))]
-        # analysed when all is measured: pandas and its like have no place in a process that measures
+        # analysed at the end: a process that measures loads no pandas
         from bench.testing.calibrate.table import as_json, as_table, level_of  # noqa: PLC0415
 
         found = [level_of(one.concurrency, finish_folder(one)) for one in measured]
@@ -58,7 +58,7 @@ def calibrate(levels: Sequence[int], trials: int, *, client: str = "sdk", json: 
 
 
 def measure_level(concurrency: int, trials: int, folder: Path, client: str = "sdk") -> LevelRun:
-    """Carry out the calibration of one load in a new folder, on a simulator of its own."""
+    """Run the calibration of one load in a new folder, on a simulator of its own."""
     folder.mkdir()
     plan = calibration_plan(concurrency, trials, client)
     write_json(folder / PLAN, plan.to_json())
@@ -70,7 +70,7 @@ def measure_level(concurrency: int, trials: int, folder: Path, client: str = "sd
 
 
 def calibration_plan(concurrency: int, trials: int, client: str = "sdk") -> Plan:
-    """So many pairs of the first calibration cell, and nothing else."""
+    """Return a plan of `trials` pairs of the first calibration cell, and nothing else."""
     cells = calibration.calibration_cells(0, [Load(concurrency=concurrency)], [client])[:1]
     plan = make_plan(cells, pairs=trials, warmup=WARM_UP, seed=SEED, amount=Amount(requests=trials))
     return replace(
@@ -79,7 +79,7 @@ def calibration_plan(concurrency: int, trials: int, client: str = "sdk") -> Plan
 
 
 def _as_calibration(one: Planned) -> Planned:
-    """What would be measured calibrates."""
+    """Move a measured trial or segment to the phase `calibrate`."""
     return replace(one, phase="calibrate") if one.phase == "measure" else one
 
 
@@ -93,13 +93,13 @@ async def _run_level(plan: Plan, run: Run, base_url: str, reporter: Reporter) ->
 
 
 def _manifest() -> dict[str, object]:
-    """As much as reading the folder takes: nobody keeps it."""
+    """Return the parts of a manifest that reading the folder needs."""
     empty: dict[str, object] = {"command": [], "versions": {}, "notes": []}
     return {"schema_version": SCHEMA_VERSION, "run_id": "calibrate", "created": "", **empty}
 
 
 def finish_folder(measured: LevelRun) -> Path:
-    """The folder, ready to be read."""
+    """Complete the folder of a level and return it."""
     with closing(Journal(measured.run.folder)) as journal:
         end(measured.run, journal, measured.truth, ended="finished", notes=[])
     return measured.run.folder

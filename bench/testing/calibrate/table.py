@@ -1,4 +1,4 @@
-"""What came of `bench calibrate`, as a table and as JSON."""
+"""Analyse the levels of `bench calibrate` and print them as a table or as JSON."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ WIDTH = 100
 
 @dataclass(frozen=True, kw_only=True)
 class Level:
-    """What the instrument adds with so many trials at a time."""
+    """What the instrument adds at one concurrency."""
 
     concurrency: int
     client: str
@@ -40,7 +40,7 @@ class Level:
     rows: Sequence[Row]
     resolution: Resolution
     late: str
-    """How the client was late, by the rule of every run's guard; empty where it kept up."""
+    """How the client was late, by the rule of every run's guard; "" if it kept up."""
 
 
 def level_of(concurrency: int, run: Path) -> Level:
@@ -64,7 +64,7 @@ def level_of(concurrency: int, run: Path) -> Level:
 
 
 def in_time(levels: Sequence[Level]) -> int | None:
-    """Up to how many trials at a time the client kept up, it and every smaller one; None: at none."""
+    """Return the largest concurrency up to which the client was always in time; None if it was never."""
     kept = None
     for level in levels:
         if level.late:
@@ -74,13 +74,13 @@ def in_time(levels: Sequence[Level]) -> int | None:
 
 
 def as_json(levels: Sequence[Level]) -> str:
-    """One object: every row as in summary.csv, and what the sentences say."""
+    """Return one JSON object: every row as in summary.csv, and what the sentences say."""
     found = {"client": levels[0].client, "clock_step_ns": clock_step(), "in_time_up_to": in_time(levels)}
     return json.dumps({**found, "levels": [asdict(level) for level in levels]}, indent=2)
 
 
 def as_table(levels: Sequence[Level]) -> str:
-    """For people."""
+    """Return the levels as a text table with sentences below."""
     lines = [
         f"What the client {levels[0].client} itself adds on this machine, in ms: it reads streams of known send times.",
         "In brackets the 95 % interval. Beside results, never subtracted from them.",
@@ -101,7 +101,7 @@ def _columns(levels: Sequence[Level]) -> Iterator[str]:
 
 
 def _cell(level: Level, delivery: str, metric: str, statistic: str) -> str:
-    """`0.21 [0.18, 0.26]`, or why there is none; where trials cannot be told apart the mean of all."""
+    """Return `0.21 [0.18, 0.26]`, or why there is no value; the mean where the trials are not measured one by one."""
     same = (row for row in level.rows if row.metric == metric and (not delivery or row.delivery == delivery))
     found = {row.statistic: row for row in same}
     mean = found.get("mean")
@@ -119,7 +119,7 @@ def _number(row: Row) -> str:
 
 
 def _short(value: float) -> str:
-    """Two decimals of what is small, else one."""
+    """Format with two decimals below 10, else with one."""
     return f"{value:.2f}" if value < 10 else f"{value:.1f}"
 
 

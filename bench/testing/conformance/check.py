@@ -1,8 +1,7 @@
-"""Truth beside reading: is what the instrument said of a stream right? Pure.
+"""Compare what the instrument says of a stream with the truth.
 
-Statuses and counts must be equal. A time is right when its median error over the repeats is within the tolerance, which
-is of this machine (three times the p95 of the read lag) and never below 5 ms nor above 10 ms: wrong marks are 20 ms off
-or more.
+Statuses and counts must be equal. A time is right if its median error over the repeats is within the tolerance: three
+times the p95 of this machine's read lag, but at least 5 ms and at most 10 ms. Wrong marks are 20 ms off or more.
 """
 
 from __future__ import annotations
@@ -23,12 +22,12 @@ from bench.testing.conformance.run import RecordedTrial
 LEAST_MS, MOST_MS = 5.0, 10.0
 MS = 1e6
 TIMES = {"ttft": "t_first_token", "visible": "t_first_visible", "ttfu": "t_first_useful"}
-"""What is called how, and its column in the records."""
+"""Each time's name and its column in the records."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mark:
-    """One time of a stream. Medians over the repeats, ms from the call; null: it never comes."""
+    """One time of a stream. Medians over the repeats, ms from the call; None: the time never comes."""
 
     truth: float | None
     reading: float | None
@@ -38,27 +37,27 @@ class Mark:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What came of one stream."""
+    """The result of one stream."""
 
     stream: ConformanceStream
     status: str
-    """What the instrument said; several, where the repeats differ."""
+    """The status by the instrument; several, where the repeats differ."""
     marks: Mapping[str, Mark]
     gaps: Sequence[Mark]
     """Between successive deltas."""
     wrong: Sequence[str]
-    """What is not as it should be, whatever the machine."""
+    """What is wrong on any machine."""
     late: Sequence[str]
     """Times that are off by more than the tolerance."""
 
     @property
     def right(self) -> bool:
-        """Is all of it as it should be?"""
+        """True if nothing is wrong or late."""
         return not self.wrong and not self.late
 
 
 def lags(stream: ConformanceStream, taken: Sequence[RecordedTrial]) -> Iterator[float]:
-    """ms from the send to the read, of each event before the first that is not a whole event of one write."""
+    """Yield the ms from send to read of each event, up to the first that is not sent whole by one write."""
     writes = list(_write_of_events(stream))
     for one in taken:
         if one.trial["status"] == "ok":
@@ -75,7 +74,7 @@ def _write_of_events(stream: ConformanceStream) -> Iterator[int]:
 
 
 def tolerance(read_lags: Sequence[float]) -> tuple[float | None, float]:
-    """(p95 of the read lag, what a time may be off) in ms; the lag is null where no trial was ok."""
+    """Return the p95 of the read lag (None if no trial was ok) and the allowed error of a time, both in ms."""
     if not read_lags:
         return None, MOST_MS
     p95 = float(np.quantile(read_lags, 0.95))
@@ -83,7 +82,7 @@ def tolerance(read_lags: Sequence[float]) -> tuple[float | None, float]:
 
 
 def judge(stream: ConformanceStream, taken: Sequence[RecordedTrial], allowed: float) -> Result:
-    """Hold all trials of a stream against its truth; a time may be off by `allowed` ms."""
+    """Compare all trials of a stream with its truth; a time may be off by `allowed` ms."""
     wrong = list(dict.fromkeys(line for one in taken for line in _unlike(stream, one)))
     whole = [one for one in taken if len(one.t_sent) == len(stream.turn.writes)]
     if not whole or len(whole) < len(taken):
@@ -108,7 +107,7 @@ def _worst(gaps: Sequence[Mark]) -> float | None:
 
 
 def _unlike(stream: ConformanceStream, one: RecordedTrial) -> Iterator[str]:
-    """What a trial says that must be equal, and is not."""
+    """Yield what must be equal in a trial and its truth, and is not."""
     truth, trial = stream.truth, one.trial
     pairs: dict[str, tuple[Any, Any]] = {
         "status": (trial["status"], truth.status),
@@ -146,12 +145,12 @@ def _mark(name: str, stream: ConformanceStream, taken: Sequence[RecordedTrial]) 
 
 
 def _write(stream: ConformanceStream, at: float) -> int:
-    """The number of the write at that time."""
+    """Return the index of the write at the time `at`."""
     return [write.at for write in stream.turn.writes].index(at)
 
 
 def _gaps(stream: ConformanceStream, taken: Sequence[RecordedTrial]) -> list[Mark]:
-    """Each gap by its place; empty where any trial has another number of them."""
+    """Return the median of each gap by its index; [] if any trial has another number of gaps."""
     writes = [_write(stream, at) for at in stream.truth.deltas_at]
     true = [[(one.t_sent[later] - one.t_sent[earlier]) / MS for earlier, later in pairwise(writes)] for one in taken]
     read = [_read_gaps(one) for one in taken]
@@ -162,7 +161,7 @@ def _gaps(stream: ConformanceStream, taken: Sequence[RecordedTrial]) -> list[Mar
 
 
 def _read_gaps(one: RecordedTrial) -> list[float]:
-    """The gaps as the report has them."""
+    """Return the gaps as the report computes them."""
     return list(delta_gaps(pd.DataFrame(one.events)).ms) if one.events else []
 
 

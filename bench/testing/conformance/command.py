@@ -1,4 +1,4 @@
-"""`bench conformance`."""
+"""Carry out `bench conformance`."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from bench.testing.conformance.table import Conclusion, as_json, as_table
 
 WRONG = 1
 AGAIN = 2
-"""Where times are off, the stream is measured so many times as often again: a hiccup of the machine passes, and weighs
-less and less in the median; a wrong mark stays."""
+"""A stream whose times are off is measured this many times as often again: in the median a hiccup of the machine weighs
+less and less, a wrong mark stays."""
 
 
 def conformance(names: Sequence[str], repeat: int, *, json: bool) -> int:
-    """Measure the named streams, or all, and print what came of it. Returns the exit code: 0 all right, 1 not.
+    """Measure the named streams, or all, and print the results. Returns the exit code: 0 if all are right, else 1.
 
-    Raises `NotEnough` when nothing but times is wrong and the machine is too busy to say so.
+    Raises `NotEnough` if only times are wrong and the machine is too busy to decide.
     """
     known = load()
     streams = choose(known, names)
@@ -42,7 +42,7 @@ def with_more_of_late(
     repeat: int,
     allowed: float,
 ) -> Mapping[str, Sequence[RecordedTrial]]:
-    """All trials, with further ones of the streams of which only times are off. None is left out."""
+    """Return all trials, with further ones of the streams of which only times are off."""
     found = [(stream, judge(stream, taken[stream.model], allowed)) for stream in streams]
     late = [stream for stream, result in found if result.late and not result.wrong]
     if not late:

@@ -1,7 +1,7 @@
-"""The streams through the suite's own instrument: real runner, SDK client, tap, journal; the simulator as the server.
+"""Measure the conformance streams with the real runner, SDK client, tap and journal, on the simulator.
 
-A few lanes run side by side, each with a client of its own that takes its streams one after the other: a stream has
-some ten events in a quarter of a second, so they hardly meet.
+A few lanes run concurrently, each with a client of its own that takes its streams one after the other. A stream has
+some ten events in a quarter of a second, so the lanes hardly disturb each other.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ DEADLINE_S = 10.0
 SEED = 0
 TARGET = "conformance"
 WARM_UP = ("responses/text", "responses/function_call", "chat/text", "chat/tool_call")
-"""Once through every scenario, in every lane: the SDK sets itself up at the first call of each kind."""
+"""Every scenario once, in every lane: the SDK sets itself up at the first call of each kind."""
 Row = Mapping[str, Any]
 
 
@@ -47,13 +47,13 @@ class RecordedTrial:
     """Empty: no request was made."""
     events: Sequence[Row]
     t_sent: Sequence[int]
-    """By write, in order: when it left."""
+    """When each write was sent, in order."""
 
 
 def conduct(
     streams: Sequence[ConformanceStream], known: Mapping[str, ConformanceStream], repeat: int
 ) -> Mapping[str, Sequence[RecordedTrial]]:
-    """Put each of the streams through the instrument `repeat` times: the trials by model. `known`: all there are."""
+    """Measure each stream `repeat` times. Return the trials by model. `known`: all streams there are."""
     warm_up = [known[model] for model in WARM_UP]
     lanes = [streams[number::LANES] for number in range(min(LANES, len(streams)))]
     with TemporaryDirectory() as name:
@@ -72,7 +72,7 @@ def conduct(
 
 
 class _Steps:
-    """Progress without a word on failures: here they are what is asked for."""
+    """Progress that counts no failures: most streams fail on purpose."""
 
     def __init__(self, reporter: Reporter) -> None:
         self._reporter = reporter
@@ -113,7 +113,7 @@ async def _all_lanes(
 
 
 def _scenario(name: str) -> Scenario:
-    """A built-in scenario, by itself: whatever else is wrong with the plugins is not asked here."""
+    """Load a built-in scenario alone, so that errors in other plugins do not matter."""
     (found,) = load_file(builtin_folder() / f"{name}.py").register_scenarios()
     return replace(cast("Scenario", found), prompts=("Go.",))
 
@@ -140,7 +140,7 @@ def _cell(number: int, stream: ConformanceStream) -> Cell:
 def _recorded_trials(
     folder: Path, streams: Sequence[ConformanceStream], sent: Mapping[str, Sequence[int]]
 ) -> dict[str, list[RecordedTrial]]:
-    """The journal of a lane, by model, each trial with the send times of its answer."""
+    """Read the journal of a lane: the trials by model, each with the send times of its answer."""
     tables = {name: table.to_pylist() for name, table in read(folder).items()}
     attempts = {row["trial_id"]: row for row in tables["attempts"]}
     events: dict[int, list[Row]] = {}

@@ -1,4 +1,4 @@
-"""The results for people, as a table, and for machines, as JSON."""
+"""Format the results as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WIDTH = 100
 
 @dataclass(frozen=True, kw_only=True)
 class Conclusion:
-    """All results, and what this machine allows to be said."""
+    """All results, and how exact times are on this machine."""
 
     results: Sequence[Result]
     repeat: int
@@ -30,19 +30,19 @@ class Conclusion:
 
     @property
     def right(self) -> int:
-        """How many streams are all right."""
+        """The number of streams that are right."""
         return sum(result.right for result in self.results)
 
     @property
     def busy(self) -> bool:
-        """Are only times wrong, on a machine too slow to say so?"""
+        """True if only times are wrong and this machine is too slow to decide."""
         wrong = any(result.wrong for result in self.results)
         late = any(result.late for result in self.results)
         return late and not wrong and (self.read_lag_p95 is None or 3 * self.read_lag_p95 > self.tolerance)
 
     @property
     def last_line(self) -> str:
-        """The answer."""
+        """The line that sums up the results."""
         errors = [abs(error) for result in self.results if (error := result.marks["ttft"].error) is not None]
         worst = f"worst TTFT error {max(errors):.1f} ms (median of {self.repeat}); " if errors else ""
         floor = "" if self.read_lag_p95 is None else f"read lag p95 {self.read_lag_p95:.1f} ms, "
@@ -50,7 +50,7 @@ class Conclusion:
 
 
 def as_json(conclusion: Conclusion) -> str:
-    """One object: the counts, and each stream with truth, readings and what is wrong."""
+    """Return one JSON object: the counts, and each stream with truth, readings and what is wrong."""
     streams = [
         {
             "stream": result.stream.model,
@@ -76,7 +76,7 @@ def as_json(conclusion: Conclusion) -> str:
 
 
 def as_table(conclusion: Conclusion, *, color: bool) -> str:
-    """A line for each stream: truth beside reading; below it what is wrong, and the answer."""
+    """Return a table with a line for each stream, truth beside reading; below it what is wrong, and the sum."""
     table = Table(box=None, pad_edge=False, header_style="bold", collapse_padding=True)
     table.add_column("stream", no_wrap=True)
     table.add_column("status")
@@ -112,7 +112,7 @@ def _mark(mark: Mark) -> str:
 
 
 def _gap(gaps: Sequence[Mark]) -> str:
-    """The usual one."""
+    """Return the median gap, truth beside reading."""
     pairs = [(gap.truth, gap.reading) for gap in gaps if gap.truth is not None and gap.reading is not None]
     if not pairs:
         return "–"

@@ -1,4 +1,4 @@
-"""`bench check` and `bench.testing.check`: a scenario is tried on the simulator, and judged."""
+"""Check a scenario on the simulator, for `bench check` and `bench.testing.check`."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from bench.testing.plugin.observe import gather
 def check_named(
     argument: str, params: Sequence[str], plugins: Sequence[Path], folders: Sequence[Path]
 ) -> Iterator[Finding]:
-    """The findings about every scenario of a file, or about a named one, with each of the chosen parameters.
+    """Yield the findings about every scenario of a file, or about a named one, with each of the chosen parameters.
 
-    BenchError when there is none, or when a parameter is not right.
+    Raises `BenchError` if there is no such scenario or parameter.
     """
     names, files = split_arguments([argument])
     registry = load([*plugins, *files], folders)
@@ -42,7 +42,7 @@ def check_named(
 
 @contextmanager
 def logged_simulator() -> Iterator[tuple[Simulator, Path]]:
-    """A simulator, and the file that it logs to."""
+    """Start a simulator. Yield it and the file that it logs to."""
     with TemporaryDirectory() as folder:
         truth = Path(folder) / "truth.jsonl"
         with running(truth=truth) as simulator:
@@ -57,10 +57,10 @@ def examine(
     params: str | None = None,
     hooks: pluggy.PluginManager | None = None,
 ) -> list[Finding]:
-    """All findings about a scenario.
+    """Return all findings about a scenario.
 
-    `simulator` runs and logs to `truth`; `params` are its parameters as `cell_text` writes them, the defaults where
-    there are none; `hooks` has the plugin's own observers. BenchError when it cannot be called at all.
+    `simulator` logs to `truth`. `params` are the parameters as `cell_text` writes them, by default the scenario's
+    defaults. `hooks` has the plugin's observers. Raises `BenchError` if the scenario cannot be called at all.
     """
     if wrong := fault_of(scenario):
         raise BenchError(f"scenario {scenario.name!r}: {wrong}")

@@ -1,4 +1,4 @@
-"""From what was seen of a scenario to a finding for each question: is it sound? Pure."""
+"""Turn what was seen of a scenario into a finding for each question."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from bench.testing.plugin.observe import Evidence
 Row = Mapping[str, Any]
 Verdict = Literal["PASS", "FAIL", "SKIP"]
 OWN_SHARE = 0.1
-"""Of the whole time has to be left after the first piece, where no wire is seen."""
+"""Share of the whole time that must be left after the first piece, where no request is seen."""
 LAG_SHARE = 0.5
-"""Of a trial may pass without a turn for other tasks. Far from exact, as the machine has other work too."""
+"""Share of a trial that may pass without a turn for other tasks. Generous, as the machine has other work too."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Finding:
     verdict: Verdict
     scenario: str
     name: str
-    """Of the question: `ends`, `pieces`, `early`, `same`, `rejects`, `loop`, `closing`, `cancelling`, `again`,
+    """The question: `ends`, `pieces`, `early`, `same`, `rejects`, `loop`, `closing`, `cancelling`, `again`,
     `requests`."""
     text: str
     """Why, and what to do."""
@@ -39,7 +39,7 @@ Answer = tuple[Verdict, str]
 
 
 def answers(scenario: Scenario, seen: Evidence) -> Iterator[tuple[str, Answer]]:
-    """The name of each question, and its answer. What was no success is not judged any further."""
+    """Yield the name of each question and its answer. A scenario that fails is judged no further."""
     streamed = [row for row in seen.trials if row["delivery"] == "streamed"]
     ends = _ends(seen.trials)
     yield "ends", ends
@@ -71,7 +71,7 @@ def _pieces(streamed: Sequence[Row]) -> Answer:
 
 
 def _early(scenario: Scenario, streamed: Sequence[Row]) -> Answer:
-    """By what was still to come on the wire; of a scenario with a stack of its own, by the time that was left."""
+    """Judge by the deltas that came after the first piece; with `client="own"` by the time that was left."""
     if not all(row["pieces"] for row in streamed):
         return "SKIP", "there is no piece"
     own = scenario.client == "own"
@@ -111,7 +111,7 @@ def _rejects(scenario: Scenario, text: str | None) -> Answer:
 
 
 def _garbage(scenario: Scenario, text: str | None) -> dict[str, Callable[[], Any]]:
-    """What is no answer. Where `assemble` cannot make it, that is a rejection too."""
+    """Return functions that make invalid answers. One that `assemble` fails on counts as rejected."""
     garbage: dict[str, Callable[[], Any]] = {
         "the result of no pieces": lambda: scenario.assemble([]),
         "None": lambda: None,

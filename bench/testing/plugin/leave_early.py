@@ -1,4 +1,4 @@
-"""A user who leaves in the middle of a stream: what becomes of the request, as the simulator's own log tells it."""
+"""Leave a stream at its first piece, and read in the simulator's log what becomes of the request."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from bench.run.trial.scenario_setup import scenario_setup
 from bench.simulator.truth import read_truth
 
 PROMPT_S = 1.0
-"""So soon a generator that is closed or cancelled has to have ended, and the server to have seen the client go."""
+"""Time for a closed or cancelled generator to end, and for the server to see the client go."""
 FIRST_S = 20.0
-"""So long the first piece is waited for."""
+"""How long the first piece is waited for."""
 SLOWLY = {"profile": "quick", "ttft_ms": 50, "token_ms": 40, "jitter": 0}
-"""So that there is an answer to leave: what follows the first piece takes longer than `PROMPT_S`."""
+"""What follows the first piece takes longer than `PROMPT_S`, so there is an answer to leave."""
 How = Literal["close", "cancel"]
 Fate = Literal["gone", "ended", "open", "no piece", "late", "went on"]
 
@@ -33,9 +33,9 @@ Fate = Literal["gone", "ended", "open", "no piece", "late", "went on"]
 class Disconnect:
     """What became of a stream that was left at its first piece.
 
-    `gone`: the simulator saw the client go, `ms` after it was left; `ended`: the answers had ended by then; `open`:
-    the answer still came after `PROMPT_S`; `no piece`: there was none to leave at; `late`: the generator itself had
-    not ended after `PROMPT_S`; `went on`: it took no notice of the cancellation.
+    `gone`: the simulator saw the client go, `ms` after it left; `ended`: the answers had ended before; `open`: the
+    answer still came after `PROMPT_S`; `no piece`: there was none to leave at; `late`: the generator had not ended
+    after `PROMPT_S`; `went on`: the generator ignored the cancellation.
     """
 
     fate: Fate
@@ -50,7 +50,7 @@ class _ReaderLeaves(Exception):
 async def leave_early(
     scenario: Scenario, link: Link, params: str, truth: Path, *, how: How, trial_id: int
 ) -> Disconnect:
-    """Read the first piece of a streamed trial, and go: by closing the generator, or by cancelling its task."""
+    """Read the first piece of a streamed trial, then close the generator or cancel its task."""
     trial = Trial(trial_id, scenario.name, "streamed", link.target.name, "sim-1", "measure")
     trial.cold = scenario.connection == "cold"
     trial.t_origin = perf_counter_ns()
@@ -93,7 +93,7 @@ async def _leave_stream(scenario: Scenario, link: Link, ask: Ask, trial: Trial, 
 
 
 async def _read_stream(scenario: Scenario, link: Link, ask: Ask, trial: Trial, on_piece: Callable[[Any], None]) -> None:
-    """In a task of its own, so that the tap can tell whose requests it sees."""
+    """Read the stream. Run it in a task of its own, so that the tap can tell whose requests it sees."""
     current_trial.set(trial)
     client = link.client_of(scenario)
     async with scenario_setup(scenario, client, ask, FIRST_S) as ready:
@@ -101,7 +101,7 @@ async def _read_stream(scenario: Scenario, link: Link, ask: Ask, trial: Trial, o
 
 
 async def _fate(scenario: Scenario, trial: Trial, truth: Path, began: int) -> Disconnect:
-    """Wait for the simulator's lines of this trial: it writes one when a response has ended or the client has gone."""
+    """Wait for the simulator's log of this trial: it has a line once a response has ended or the client has gone."""
     asked = {attempt.client_id for attempt in trial.attempts} if scenario.client == "sdk" else None
     while True:
         in_time = perf_counter_ns() - began < PROMPT_S * 1e9

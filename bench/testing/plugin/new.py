@@ -1,4 +1,4 @@
-"""`bench new`: a plugin and its test, green as written."""
+"""Write a plugin and its test that passes as written, for `bench new`."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ IN_PACKAGE = ("pyproject.toml", "README.md")
 
 
 def write_new(given: str, folder: Path, *, package: bool) -> str:
-    """Write NAME.py and test_NAME.py, with `package` into a folder with a pyproject.toml. What to type next.
+    """Write NAME.py and test_NAME.py, with `package` into a folder with a pyproject.toml. Return what to type next.
 
-    Nothing is overwritten: BenchError when a file is there, or when the name cannot be one.
+    Raises `BenchError` if a file exists already or the name is no valid one.
     """
     name = plugin_name(given)
     home = folder / name if package else folder
@@ -38,7 +38,7 @@ def write_new(given: str, folder: Path, *, package: bool) -> str:
 
 
 def plugin_name(given: str) -> str:
-    """The name of a scenario, of its module and of its parameters: "My RAG" becomes `my_rag`."""
+    """Turn a given name into the name of a scenario and its module: "My RAG" becomes `my_rag`."""
     name = re.sub(r"[\s.-]+", "_", given.strip().removesuffix(".py")).lower()
     if not NAME.fullmatch(name) or iskeyword(name) or name == "all":
         raise BenchError(f"{given!r} is no name for a scenario: use letters, digits and _, and begin with a letter")
@@ -48,7 +48,7 @@ def plugin_name(given: str) -> str:
 
 
 def files_of(name: str, *, package: bool) -> Mapping[str, str]:
-    """By file name: what is written. Pure, but for reading the templates."""
+    """Return the text of each file by its name."""
     words = {"name": name, "dist": f"bench-{name.replace('_', '-')}"}
     files = {f"{name}.py": "plugin.py", f"test_{name}.py": "test_plugin.py"}
     files |= {file: file for file in IN_PACKAGE} if package else {}
@@ -60,7 +60,7 @@ def _template(name: str) -> str:
 
 
 def next_steps(name: str, folder: str, written: list[Path]) -> str:
-    """The commands that come next."""
+    """Return the text that lists the next commands."""
     steps = {
         f"bench try ./{name}.py": "each piece as it comes",
         f"bench check ./{name}.py": "is it sound?",

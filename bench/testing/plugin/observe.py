@@ -1,4 +1,4 @@
-"""What a scenario does on the simulator: pairs as in `bench run`, and streams that are left at their first piece."""
+"""Run a scenario on the simulator: pairs as in `bench run`, and streams that are left at their first piece."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from bench.testing.plugin.leave_early import Disconnect, leave_early
 
 Row = Mapping[str, Any]
 PAIRS = 2
-"""The first of a process pays for the SDK's own start."""
+"""The first pair of a process pays for the SDK's start."""
 TICK_S = 0.01
 
 
@@ -44,7 +44,7 @@ class Evidence:
     trials: Sequence[Row]
     """`PAIRS` pairs."""
     again: Sequence[Row]
-    """A pair after the streams were left, by the same client."""
+    """A pair run after the streams were left, by the same client."""
     lag_ns: Sequence[int]
     """By trial: the longest time in which the event loop did nothing else."""
     closed: Disconnect
@@ -55,7 +55,7 @@ class Evidence:
 async def gather(
     scenario: Scenario, simulator: Simulator, truth: Path, params: str, manager: pluggy.PluginManager
 ) -> Evidence:
-    """Run it and leave it. Raises `RunInvalid` when it cannot be run here."""
+    """Run pairs of a scenario and leave two streams. Raises `RunInvalid` if the scenario cannot run here."""
     ticker = _Ticker()
     manager.register(ticker)
     try:
@@ -106,11 +106,11 @@ async def _pairs(
 
 
 class _Ticker:
-    """An observer that wants a turn of the event loop every 10 ms, and notes how long it had to wait for one."""
+    """An observer that asks for a turn of the event loop every 10 ms and notes how long it waits for one."""
 
     def __init__(self) -> None:
         self.lag_ns: list[int] = []
-        """By trial, the longest."""
+        """The longest wait of each trial."""
 
     @hookimpl
     def observe(self, trial: Trial) -> AbstractAsyncContextManager[None]:  # noqa: ARG002

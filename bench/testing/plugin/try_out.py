@@ -1,4 +1,4 @@
-"""`bench try`: one streamed and one blocking trial by the real instrument, each piece shown as it comes."""
+"""Carry out `bench try`: one streamed and one blocking trial, each piece printed as it comes."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from bench.run.progress import Silent
 
 Row = Mapping[str, Any]
 LONGEST = 80
-"""Characters of a piece that are shown."""
+"""The most characters of a piece that are printed."""
 COLD = "the first request of a process also pays for the SDK's own start, 0.2 to 0.6 s; `bench run` warms up first"
 
 
 def try_out(settings: Settings, *, confirm: Callable[[str], bool]) -> None:
-    """The whole command; nothing stays written.
+    """Carry out the command. Nothing stays on disk.
 
-    Raises `RunInvalid` when a request belonged to no trial, `NotEnough` when a trial was not ok.
+    Raises `RunInvalid` if a request belonged to no trial, `NotEnough` if a trial was not ok.
     """
     settings = replace(settings, pairs=1, warmup=1)
     choice = choose(settings)
@@ -93,7 +93,7 @@ class _Tried:
 
 
 class _Watch:
-    """An observer that shows a trial while it runs."""
+    """An observer that prints a trial while it runs."""
 
     @hookimpl
     def observe(self, trial: Trial) -> AbstractAsyncContextManager[None]:
@@ -110,7 +110,7 @@ async def _show_trial(trial: Trial) -> AsyncIterator[None]:
 
 
 class _PrintedPieces(list[tuple[int, Any]]):
-    """The pieces of a trial: each is shown when it has been stamped, so the stamp has no part of the printing."""
+    """The pieces of a trial: each is printed after it was stamped, so no stamp includes the printing."""
 
     def __init__(self, trial: Trial) -> None:
         super().__init__()
@@ -133,7 +133,7 @@ def _print(text: str) -> None:
 
 
 def _parts(plan: Plan, choice: Choice) -> tuple[Plan, Plan]:
-    """(The warm-up, only where nothing is spent; one trial of each delivery, streamed first)."""
+    """Split a plan into its warm-up, only of free targets, and one trial of each delivery, streamed first."""
     free = {target.name for target, _ in choice.targets if target.free}
     warm = [t for t in plan.trials if t.phase == "warmup" and plan.cells[t.cell].target in free]
     shown = [t for t in plan.trials if t.phase == "measure"]
@@ -142,7 +142,7 @@ def _parts(plan: Plan, choice: Choice) -> tuple[Plan, Plan]:
 
 
 def _table(cell: Cell, trials: Sequence[Row], metrics: Sequence[Row]) -> list[str]:
-    """What came of one cell: a column for each delivery."""
+    """Return the lines of one cell's table: a column for each delivery."""
     head = f"{cell.scenario} {cell.params}".rstrip()
     rows = [
         (head, [trial["delivery"] for trial in trials]),
@@ -162,7 +162,7 @@ def _table(cell: Cell, trials: Sequence[Row], metrics: Sequence[Row]) -> list[st
 
 
 def _metric_rows(trials: Sequence[Row], metrics: Sequence[Row]) -> Iterator[tuple[str, list[str]]]:
-    """What the plugin recorded; of a name that came several times, the last."""
+    """Yield the rows of the plugin's own metrics; of a metric that was recorded several times, the last value."""
     ids = [trial["trial_id"] for trial in trials]
     found = {(row["trial_id"], row["name"]): row for row in metrics if row["trial_id"] in ids}
     for name in dict.fromkeys(name for _, name in found):
