@@ -59,7 +59,7 @@ transformers: $(TORCH)/.installed  ## .venv-torch: transformers serve (1.2 GB), 
 litellm: $(LITELLM)/.installed  ## .venv-litellm: LiteLLM's proxy (750 MB), for the tests of a gateway
 
 clean:  ## remove .venv, .venv-torch, .venv-litellm and every cache
-	rm -rf $(VENV) $(TORCH) $(LITELLM) build dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(TORCH) $(LITELLM) .venv-other build dist .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help:  ## this list

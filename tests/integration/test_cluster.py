@@ -30,8 +30,6 @@ from bench.simulator.process import running
 from tests.support.cli import bench, environment, invoke, only_run, started
 from tests.support.paths import ROOT
 
-pytestmark = pytest.mark.alone
-
 QUICKLY = ("--no-memory", "--no-self-check", "--seed", "3")
 END_S = 60
 

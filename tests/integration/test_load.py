@@ -19,7 +19,7 @@ from tests.support.harness import Measured, Row, measure
 from tests.support.scenarios import TEXT
 from tests.support.scripted import Request, Script, Server, json_response, scripted, sse
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone]
+pytestmark = [pytest.mark.slow, pytest.mark.paced]
 
 RATE, RAMP_S, HANGS_S = 40, 0.1, 0.3
 LIGHT = 20

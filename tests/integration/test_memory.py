@@ -23,7 +23,7 @@ from bench.run.memory.measure import MODULE, Job, measure
 from bench.simulator.process import running
 from tests.support.paths import ROOT
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone]
+pytestmark = pytest.mark.slow
 
 TEXT = builtin_folder() / "text.py"
 SHORT, LONG = 500, 8000

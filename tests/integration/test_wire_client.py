@@ -36,7 +36,7 @@ from tests.support import events as e
 from tests.support.scenarios import TEXT
 from tests.support.scripted import CLOSE, RST, Answer, json_response, response, scripted, sse
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.paced
 
 T = TypeVar("T")
 NOT_ON_WIRE = {"structured_helper", "text_helper", "text_sync", "text_ws", "cancel_background", "recovery_resume"}

@@ -18,8 +18,6 @@ from bench.records import journal as records
 from tests.support.cli import bench, invoke, only_run, started
 from tests.support.paths import ROOT
 
-pytestmark = pytest.mark.alone
-
 QUICKLY = ("--no-memory", "--no-self-check", "--seed", "3")
 END_S = 60
 
