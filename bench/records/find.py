@@ -23,7 +23,10 @@ def find_run(reports_dir: Path, ref: str) -> Path:
     if not runs:
         raise BenchError(f"{reports_dir}: no run in it; `bench run` makes one")
     if latest := _LATEST.fullmatch(ref):
-        return _back(runs, int(latest[1] or 0), ref)
+        steps = int(latest[1] or 0)
+        if steps >= len(runs):
+            raise BenchError(f"{ref}: there are only {len(runs)} runs")
+        return list(runs)[-1 - steps]
     return _by_name(runs, ref)
 
 
@@ -37,12 +40,6 @@ def list_runs(reports_dir: Path) -> dict[Path, Mapping[str, Any]]:
             except BenchError:
                 continue
     return dict(sorted(found.items(), key=lambda run: (str(run[1].get("created", "")), run[0].name)))
-
-
-def _back(runs: Mapping[Path, Mapping[str, Any]], steps: int, ref: str) -> Path:
-    if steps >= len(runs):
-        raise BenchError(f"{ref}: there are only {len(runs)} runs")
-    return list(runs)[-1 - steps]
 
 
 def _by_name(runs: Mapping[Path, Mapping[str, Any]], ref: str) -> Path:

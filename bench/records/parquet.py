@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.core.errors import BenchError
-from bench.records.schema import TABLES, Column
+from bench.records.schema import TABLES
 
 PENDING_ROWS = 10_000
 """Rows of a table kept as Python objects until they become an Arrow batch. One journal line may bring more."""
@@ -30,7 +30,7 @@ Rows = Mapping[str, Mapping[str, Sequence[Any]]]
 
 def arrow_schema(table: str) -> pa.Schema:
     """Return the Arrow schema of a table."""
-    return pa.schema([pa.field(c.name, _TYPES[c.type], metadata=_metadata(c)) for c in TABLES[table]])
+    return pa.schema([pa.field(c.name, _TYPES[c.type], metadata={"doc": c.doc, "unit": c.unit}) for c in TABLES[table]])
 
 
 _TYPES: Mapping[str, pa.DataType] = {
@@ -40,10 +40,6 @@ _TYPES: Mapping[str, pa.DataType] = {
     "bool": pa.bool_(),
     "label": pa.dictionary(pa.int32(), pa.string()),
 }
-
-
-def _metadata(column: Column) -> dict[str, str]:
-    return {"doc": column.doc, "unit": column.unit}
 
 
 def write(lines: Iterable[Rows], folder: Path, *, suffix: str = "") -> None:

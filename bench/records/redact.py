@@ -92,11 +92,9 @@ def redact_url(url: str) -> str:
 def _parts(secret: str) -> Iterator[str]:
     """Yield the secret, and the secret without a scheme in front (`Bearer abc` → `abc`), if they are long enough."""
     _, space, rest = secret.strip().partition(" ")
-    yield from (part for part in (secret.strip(), rest.strip() if space else "") if _is_secret(part))
-
-
-def _is_secret(text: str) -> bool:
-    return len(text) >= SHORTEST and bool(text.strip("*"))
+    for part in (secret.strip(), rest.strip() if space else ""):
+        if len(part) >= SHORTEST and part.strip("*"):
+            yield part
 
 
 def _forms(secret: str) -> Iterator[str]:

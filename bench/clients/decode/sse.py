@@ -79,13 +79,10 @@ class SseParser:
             elif line.startswith(b":"):
                 self.pings += 1
             elif line.startswith(b"data"):
-                self._field(line)
+                name, _, value = line.partition(b":")
+                if name == b"data":
+                    held.append(value.removeprefix(b" "))
         return events
-
-    def _field(self, line: bytes) -> None:
-        name, _, value = line.partition(b":")
-        if name == b"data":
-            self._data.append(value.removeprefix(b" "))
 
     def _split(self, chunk: bytes) -> list[bytes]:
         """Return whole lines of a chunk in which all lines end with LF."""

@@ -43,8 +43,9 @@ class AttemptLog:
         key = (trial.trial_id if trial else -1, _caller())
         with self._lock:  # synchronous trials run in threads
             before = self._last.get(key) if retry else None
+            next_request = 1 + max((attempt.request for attempt in trial.attempts), default=-1) if trial else 0
             attempt = Attempt(
-                request=before.request if before else _next_request(trial),
+                request=before.request if before else next_request,
                 number=before.number + 1 if before else 0,
                 client_id=f"bench-{uuid.uuid4().hex}",
                 method=request.method,
@@ -94,10 +95,6 @@ def _caller() -> int:
         return id(asyncio.current_task())
     except RuntimeError:
         return threading.get_ident()
-
-
-def _next_request(trial: Trial | None) -> int:
-    return 1 + max((attempt.request for attempt in trial.attempts), default=-1) if trial else 0
 
 
 def _asks_for_stream(request: httpx2.Request) -> bool:

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import Protocol
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bench.clients.sdk.sync_sockets import SyncTapStream
 
 
 class Cut(BaseException):
     """The call was ended from outside. No Exception, as `asyncio.CancelledError` is none: retries must not catch it."""
-
-
-class CuttableConnection(Protocol):
-    """A connection that a lease can cut."""
-
-    lease: Lease | None
-
-    def shut_down(self) -> None: ...
 
 
 class Lease:
@@ -23,9 +18,9 @@ class Lease:
 
     def __init__(self) -> None:
         self.over = False
-        self._connections: set[CuttableConnection] = set()
+        self._connections: set[SyncTapStream] = set()
 
-    def take(self, connection: CuttableConnection) -> None:
+    def take(self, connection: SyncTapStream) -> None:
         """Reserve the connection for this call."""
         if connection.lease is not None and connection.lease is not self:
             connection.lease.drop(connection)
@@ -33,7 +28,7 @@ class Lease:
         self._connections.add(connection)
         self.check()  # last: a cut that came just before did not find this connection
 
-    def drop(self, connection: CuttableConnection) -> None:
+    def drop(self, connection: SyncTapStream) -> None:
         """Release the connection: it is closed, or serves another call."""
         self._connections.discard(connection)
 

@@ -102,14 +102,11 @@ class Channel:
                 waiting = True
                 self._loop.add_writer(self._socket, self._writable)
         if parts:
-            self._keep(b"".join(parts))
-
-    def _keep(self, blob: bytes) -> None:
-        try:
-            self._backlog.append(self._spill.put(blob))
-        except OSError as error:  # the disk is full
-            self.close()
-            self._on_closed(error)
+            try:
+                self._backlog.append(self._spill.put(b"".join(parts)))
+            except OSError as error:  # the disk is full
+                self.close()
+                self._on_closed(error)
 
     def _writable(self) -> None:
         """Send what waits, one piece in each turn of the loop."""

@@ -34,8 +34,9 @@ async def connect(host: str, port: int, *, tls: bool, attempt: Attempt, new: Cal
         sock.close()
         raise
     if tls:
+        context = _new_context(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
         try:
-            upgraded = await loop.start_tls(transport, connection, _context(), server_hostname=host)
+            upgraded = await loop.start_tls(transport, connection, context, server_hostname=host)
         except BaseException:
             transport.abort()
             raise
@@ -43,11 +44,6 @@ async def connect(host: str, port: int, *, tls: bool, attempt: Attempt, new: Cal
         connection.use_tls(upgraded)
         attempt.t_tls = perf_counter_ns()
     return connection
-
-
-def _context() -> ssl.SSLContext:
-    """Return a context that verifies against the system's certificates, or `SSL_CERT_FILE` and `SSL_CERT_DIR`."""
-    return _new_context(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
 
 
 @lru_cache(maxsize=4)

@@ -76,19 +76,15 @@ def status_error(response: httpx2.Response, body: bytes) -> openai.APIStatusErro
     """Return the exception of an HTTP status, as the SDK makes it."""
     status = response.status_code
     kind = _BY_STATUS.get(status, openai.InternalServerError if status >= 500 else openai.APIStatusError)
-    said = _error_body(body)
+    try:
+        said = orjson.loads(body)
+    except ValueError:
+        said = body.decode("utf-8", "replace").strip()
     if isinstance(said, dict):
         said = said.get("error", said)
     message = said.get("message") if isinstance(said, dict) else None
     text = f"Error code: {status}" + (f" - {message}" if isinstance(message, str) and message else "")
     return kind(text, response=response, body=said)
-
-
-def _error_body(body: bytes) -> Any:
-    try:
-        return orjson.loads(body)
-    except ValueError:
-        return body.decode("utf-8", "replace").strip()
 
 
 def event_error(value: dict[str, Any], request: httpx2.Request) -> openai.APIError:

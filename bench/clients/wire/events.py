@@ -48,31 +48,12 @@ class _Fields:
 
 
 @cache
-def _events() -> _Shape:
-    from openai.types.responses import ResponseStreamEvent  # noqa: PLC0415  (lazy in the SDK itself)
-
-    return _shape(ResponseStreamEvent)
-
-
-@cache
-def _chunks() -> _Shape:
-    from openai.types.chat import ChatCompletionChunk  # noqa: PLC0415
-
-    return _shape(ChatCompletionChunk)
-
-
-@cache
-def _answers(*, chat: bool) -> _Shape:
-    from openai.types.chat import ChatCompletion  # noqa: PLC0415
-    from openai.types.responses import Response  # noqa: PLC0415
-
-    return _shape(ChatCompletion if chat else Response)
-
-
-@cache
 def event_maker(*, chat: bool) -> Maker:
     """Return a function that turns an event's JSON object, which it may change, into the SDK's event."""
-    shape = _chunks() if chat else _events()
+    from openai.types.chat import ChatCompletionChunk  # noqa: PLC0415  (lazy in the SDK itself)
+    from openai.types.responses import ResponseStreamEvent  # noqa: PLC0415  (lazy in the SDK itself)
+
+    shape = _shape(ChatCompletionChunk if chat else ResponseStreamEvent)
     makers = {type_: _maker(model) for type_, model in shape.by_type.items()}
     other = _maker(shape.first)
 
@@ -88,7 +69,15 @@ def event_maker(*, chat: bool) -> Maker:
 
 def answer_of(data: Any, *, chat: bool) -> Any:
     """Turn a blocking answer's JSON value, which is changed, into the SDK's `Response` or `ChatCompletion`."""
-    return _value(_answers(chat=chat), data)
+    return _value(_answer_shape(chat=chat), data)
+
+
+@cache
+def _answer_shape(*, chat: bool) -> _Shape:
+    from openai.types.chat import ChatCompletion  # noqa: PLC0415  (lazy in the SDK itself)
+    from openai.types.responses import Response  # noqa: PLC0415  (lazy in the SDK itself)
+
+    return _shape(ChatCompletion if chat else Response)
 
 
 def _value(shape: _Shape, value: Any) -> Any:

@@ -6,9 +6,12 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter_ns
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from bench.clients.wire.alarm import Alarm
+
+if TYPE_CHECKING:
+    from bench.clients.wire.shooter import Round
 
 
 @dataclass(frozen=True)
@@ -23,36 +26,24 @@ class Pace:
     """Closed loop: slot i begins after i/slots of it."""
 
 
-class PlannedRequest(Protocol):
-    """A request that waits for its start."""
-
-    due: int | None
-    """Open loop: ns from the group's start."""
-
-    def begin(self, t_origin: int) -> None:
-        """Send the request."""
-
-    def shed(self, t_origin: int) -> None:
-        """Report that the request is not sent: too many are in flight."""
-
-    def drop(self) -> None:
-        """Report that the request will not be sent."""
-
-
 class Group:
     """The requests of one cell that run together. `on_end` is called once the group is closed and all have ended."""
 
     def __init__(self, pace: Pace, t_group: int, alarm: Alarm, on_end: Callable[[], None]) -> None:
         self.t_group = t_group
         self._pace, self._alarm, self._on_end = pace, alarm, on_end
-        self._queue: deque[PlannedRequest] = deque()
-        self._scheduled: set[PlannedRequest] = set()
+        self._queue: deque[Round] = deque()
+        self._scheduled: set[Round] = set()
         self._in_flight = self._free = 0
         self._closing = False
         for slot in range(pace.slots or 0):
-            self._free_at(t_group + pace.ramp_ns * slot // (pace.slots or 1))
+            opens = t_group + pace.ramp_ns * slot // (pace.slots or 1)
+            if opens <= t_group:
+                self._free += 1
+            else:
+                alarm.call_at(opens, self._open_slot)
 
-    def add(self, planned: PlannedRequest) -> None:
+    def add(self, planned: Round) -> None:
         """Add a request."""
         if self._pace.slots is None:
             self._scheduled.add(planned)
@@ -84,10 +75,10 @@ class Group:
             planned.drop()
         self._end_if_all()
 
-    def _due(self, planned: PlannedRequest) -> int:
+    def _due(self, planned: Round) -> int:
         return self.t_group + (planned.due or 0)
 
-    def _now_due(self, planned: PlannedRequest) -> None:
+    def _now_due(self, planned: Round) -> None:
         """Start or shed a request that is due. A request that was added late still counts from its due time."""
         self._scheduled.discard(planned)
         if self._pace.cap is not None and self._in_flight >= self._pace.cap:
@@ -96,13 +87,6 @@ class Group:
         else:
             self._in_flight += 1
             planned.begin(self._due(planned))
-
-    def _free_at(self, t: int) -> None:
-        """Open a slot of the ramp at `t`."""
-        if t <= self.t_group:
-            self._free += 1
-        else:
-            self._alarm.call_at(t, self._open_slot)
 
     def _open_slot(self) -> None:
         self._free += 1

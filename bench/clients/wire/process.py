@@ -7,7 +7,7 @@ trial goes on, one trial in each turn of the loop, so the socket is always read 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from time import perf_counter_ns
@@ -137,7 +137,8 @@ class Shooter:
         self._spill = Spill(KEEP)
         self._shots: dict[int, Shot] = {}
         self._complete: deque[Shot] = deque()
-        self._connections: dict[int, int] = {}
+        self._connections = defaultdict[int, int](numbers.__next__)
+        """This run's number of a connection, by the load generator's."""
         self._probes: list[bytes] = []
         self._last = 0
         self._expected: dict[int, asyncio.Future[Frame]] = {}
@@ -223,7 +224,8 @@ class Shooter:
         if not self._ending:
             self._post(Kind.END)
             self._ending = True
-        self._let_go()
+        self._held = False
+        self._go_on()
 
     async def end(self) -> GroupCost:
         """Close the group and wait until all of it has ended. Raises `ShooterLost`.
@@ -286,16 +288,12 @@ class Shooter:
             return
         shot.shed = measured.pop("shed", False)
         if measured.get("connection") is not None:
-            measured["connection"] = self._connection(measured["connection"])
+            measured["connection"] = self._connections[measured["connection"]]
         for name, value in measured.items():
             setattr(shot.attempt, name, value)
         shot.keep(message)
         shot.read()
         self._complete.append(shot)
-        self._go_on()
-
-    def _let_go(self) -> None:
-        self._held = False
         self._go_on()
 
     def _go_on(self) -> None:
@@ -315,12 +313,6 @@ class Shooter:
         if self._complete:
             self._complete.popleft().release()
         self._go_on()
-
-    def _connection(self, number: int) -> int:
-        """Return this run's number for a connection that the load generator numbered itself."""
-        if number not in self._connections:
-            self._connections[number] = next(numbers)
-        return self._connections[number]
 
     def _socket_ended(self, error: OSError | None) -> None:
         """Handle the end of the socket, and so of the process; or, with an error, that there is no room for reads."""

@@ -65,7 +65,7 @@ class Address:
 
     def request(self, call: Call, client_id: str) -> bytes:
         """Return the bytes of a request. `client_id` is sent as a header, so the server's log can be matched."""
-        static = self._stream_headers if call.stream else self._blocking_headers
+        static = self._static_headers[call.stream]
         own = {**static, **_lower(call.headers)} if call.headers else static
         lines = [f"POST {call.path} HTTP/1.1", *(f"{name}: {value}" for name, value in own.items())]
         lines += [f"x-client-request-id: {client_id}", f"x-request-id: {client_id}"]
@@ -73,22 +73,19 @@ class Address:
         return "\r\n".join(lines).encode("latin-1") + call.body
 
     @cached_property
-    def _stream_headers(self) -> dict[str, str]:
-        return self._headers("text/event-stream")
-
-    @cached_property
-    def _blocking_headers(self) -> dict[str, str]:
-        return self._headers("application/json")
-
-    def _headers(self, accept: str) -> dict[str, str]:
+    def _static_headers(self) -> dict[bool, dict[str, str]]:
+        """Headers of every request: of streamed calls (True) and blocking ones (False)."""
         return {
-            "host": urlsplit(self.base_url).netloc.rpartition("@")[2],
-            "authorization": f"Bearer {self.key}",
-            "content-type": "application/json",
-            "accept": accept,
-            "user-agent": f"streambench/{__version__}",
-            **_lower(self.headers),
-            "accept-encoding": self.accept_encoding,
+            stream: {
+                "host": urlsplit(self.base_url).netloc.rpartition("@")[2],
+                "authorization": f"Bearer {self.key}",
+                "content-type": "application/json",
+                "accept": "text/event-stream" if stream else "application/json",
+                "user-agent": f"streambench/{__version__}",
+                **_lower(self.headers),
+                "accept-encoding": self.accept_encoding,
+            }
+            for stream in (True, False)
         }
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from math import ceil
-from typing import Protocol
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bench.clients.wire.shooter import Round
 
 ROOM = 32 << 10
 """Bytes of memory that an attempt's reads may take before they are sent: 47 reads of 270 bytes."""
@@ -14,31 +17,22 @@ _ALL_WITHIN_S = 0.45
 _TICK_S = 0.01
 
 
-class Keeping(Protocol):
-    """An attempt that keeps reads."""
-
-    number: int
-
-    def ship(self) -> None:
-        """Send the kept reads, if there are any."""
-
-
 class Sweeper:
     """Visits every open attempt within a second, one after the other, so that slow reads are sent too."""
 
     def __init__(self, every_second: Callable[[], None]) -> None:
-        self._open: dict[int, Keeping] = {}
+        self._open: dict[int, Round] = {}
         self._every_second = every_second
         self._timer: asyncio.TimerHandle | None = None
         self._slept = 0.0
 
-    def add(self, keeping: Keeping) -> None:
-        """Start shipping this attempt's reads."""
-        self._open[keeping.number] = keeping
+    def add(self, planned: Round) -> None:
+        """Start shipping the reads of this request."""
+        self._open[planned.number] = planned
 
-    def remove(self, keeping: Keeping) -> None:
-        """Stop shipping this attempt's reads."""
-        self._open.pop(keeping.number, None)
+    def remove(self, planned: Round) -> None:
+        """Stop shipping the reads of this request."""
+        self._open.pop(planned.number, None)
 
     def start(self) -> None:
         """Start the visits."""
@@ -57,9 +51,8 @@ class Sweeper:
     def _visit(self) -> None:
         for _ in range(ceil(len(self._open) * _TICK_S / _ALL_WITHIN_S)):
             number = next(iter(self._open))
-            keeping = self._open.pop(number)
-            self._open[number] = keeping
-            keeping.ship()
+            self._open[number] = planned = self._open.pop(number)
+            planned.ship()
         if self._slept >= 1:
             self._slept = 0.0
             self._every_second()

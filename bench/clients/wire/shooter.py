@@ -9,9 +9,12 @@ with that process.
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
+import platform
 import signal
 import socket
+import struct
 import sys
 from dataclasses import dataclass, field
 from time import perf_counter_ns, process_time_ns
@@ -22,7 +25,6 @@ from bench.clients.wire.alarm import Alarm
 from bench.clients.wire.channel import Channel, Kind
 from bench.clients.wire.group import Group, Pace
 from bench.clients.wire.pool import Handle, Pool, Server
-from bench.clients.wire.scheduler_hint import take_short_turns
 from bench.clients.wire.shipping import ROOM, Sweeper
 from bench.core.processes.frames import Frame, encode
 from bench.core.trial import Attempt
@@ -34,6 +36,13 @@ MEASURED = (
     "status", "http_version", "headers", "closed_early", "error",
 )  # fmt: skip
 """Fields of an attempt that only this process knows."""
+
+_SCHED_SETATTR = {"x86_64": 314, "aarch64": 274}
+"""Number of the system call; Python has no function for it."""
+_ATTRIBUTES = struct.Struct("=IIQiIQQQII")
+"""Size, policy, flags, nice, priority, slice (ns), and four that only other policies use."""
+_SLICE_NS = 100_000
+"""The shortest slice that the kernel gives."""
 
 
 @dataclass(slots=True, eq=False)
@@ -102,7 +111,7 @@ class Service:
         self._channel = Channel(sock, self._message, self._stop)
         asyncio.get_running_loop().set_exception_handler(self._callback_failed)
         self._guard = guard
-        self._alarm, self._sweeper = Alarm(), Sweeper(self._probes)
+        self._alarm, self._sweeper = Alarm(), Sweeper(lambda: self.post(Kind.PROBES, meta=guard.take()))
         self._pools: dict[Server, Pool] = {}
         self._open: dict[int, Round] = {}
         self._group: Group | None = None
@@ -178,10 +187,6 @@ class Service:
         self._sweeper.start()
         self.post(Kind.BEGUN, meta={"t_group": t_group})
 
-    def _probes(self) -> None:
-        """Send the guard's probes, so that a long group does not fill the memory."""
-        self.post(Kind.PROBES, meta=self._guard.take())
-
     def _end_group(self) -> None:
         """Report the end of the group and what it cost."""
         self._group = None
@@ -221,6 +226,20 @@ def main() -> None:
     take_short_turns()
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         runner.run(serve(int(sys.argv[1])))
+
+
+def take_short_turns() -> bool:
+    """Ask the kernel for short turns of this thread, and so for early ones; return True if it took the request.
+
+    A read that waits for a CPU is stamped late. Linux 6.12 and later give a task with short slices its turn sooner, and
+    no more time in total; older kernels take the request without effect. On two busy cores this halved the median
+    error of the stamps.
+    """
+    call = _SCHED_SETATTR.get(platform.machine())
+    if not sys.platform.startswith("linux") or call is None:
+        return False
+    attributes = _ATTRIBUTES.pack(_ATTRIBUTES.size, 0, 0, 0, 0, _SLICE_NS, 0, 0, 0, 0)
+    return int(ctypes.CDLL(None).syscall(call, 0, ctypes.create_string_buffer(attributes), 0)) == 0
 
 
 def loop_factory() -> Any:

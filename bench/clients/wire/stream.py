@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from time import perf_counter_ns
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import httpx2
 from pydantic import BaseModel
@@ -18,31 +18,6 @@ from bench.core.trial import Attempt, Trial
 
 DRAIN_S = 0.1
 """Longest wait for the end of a body after `[DONE]`, so that the connection can be reused; the SDK's value."""
-
-
-class Clock(Protocol):
-    """A clock that follows the events of an answer."""
-
-    def advance(self, stamp: int) -> None: ...
-    def follow(self, decoder: Decoder) -> None: ...
-
-
-class Exchange(Protocol):
-    """A request and the reads of its answer."""
-
-    attempt: Attempt
-    ended: bool
-    """True once no further read will come."""
-
-    @property
-    def clock(self) -> Clock:
-        """The trial's clock."""
-
-    async def next_read(self) -> None:
-        """Wait for a further read, or the end."""
-
-    def leave(self) -> None:
-        """Stop reading."""
 
 
 class Replay:
@@ -172,6 +147,10 @@ class Underway:
         """Stop reading and close the connection."""
         if self.handle is not None:
             self.handle.cancel()
+
+
+Exchange = Complete | Underway
+"""A request and the reads of its answer."""
 
 
 async def await_headers(exchange: Exchange, url: str) -> None:

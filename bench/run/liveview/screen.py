@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.core.terminal import escape_control
-from bench.run.liveview.estimates import Figures, FiguresCache
+from bench.run.liveview.estimates import FiguresCache
 from bench.run.liveview.state import CellState, State
 from bench.stats.intervals import Estimate
 
@@ -104,28 +104,22 @@ def _table(cells: Sequence[CellState], cache: FiguresCache, width: int) -> Table
     for head in ("pairs\n", *heads, "failed\n"):
         table.add_column(head, justify="right", no_wrap=True)
     for cell in cells:
-        figures = [_estimate(e, wide=wide) for e in _shown_estimates(known[cell.number])[: len(heads)]]
-        failed = Text(str(cell.failed), style="red" if cell.failed else "")
-        table.add_row(_name(cell), _bar(cell) if wide else "", _pairs(cell), *figures, failed)
+        name = one_line(cell.label) + (f" ({cell.closed})" if cell.closed else "")
+        bar: RenderableType = ""
+        of = ""
+        if cell.pairs is not None:
+            of = f"/{cell.pairs:,}"
+            bar = ProgressBar(total=cell.pairs or 1, completed=cell.pairs_done, width=BAR) if wide else ""
+        figures = known[cell.number]
+        estimates = (figures.useful, figures.whole, figures.sooner)[: len(heads)]
+        table.add_row(
+            Text(name, style="dim" if cell.is_over else ""),
+            bar,
+            Text(f"{cell.pairs_done:,}{of}"),
+            *(_estimate(estimate, wide=wide) for estimate in estimates),
+            Text(str(cell.failed), style="red" if cell.failed else ""),
+        )
     return table
-
-
-def _name(cell: CellState) -> Text:
-    return Text(
-        one_line(cell.label) + (f" ({cell.closed})" if cell.closed else ""), style="dim" if cell.is_over else ""
-    )
-
-
-def _bar(cell: CellState) -> RenderableType:
-    return ProgressBar(total=cell.pairs or 1, completed=cell.pairs_done, width=BAR) if cell.pairs is not None else ""
-
-
-def _pairs(cell: CellState) -> Text:
-    return Text(f"{cell.pairs_done:,}" if cell.pairs is None else f"{cell.pairs_done:,}/{cell.pairs:,}")
-
-
-def _shown_estimates(figures: Figures) -> Sequence[Estimate]:
-    return figures.useful, figures.whole, figures.sooner
 
 
 def _estimate(e: Estimate, *, wide: bool) -> Text:
@@ -155,14 +149,11 @@ def _footer(state: State) -> Iterator[str]:
     if state.error:
         cell, status, text = map(one_line, state.error)
         yield f"{state.failures} failed, last: {cell} {status}: {text}"
-    yield _lag(state.lags)
+    if len(state.lags) < 2:
+        yield "loop lag n/a"
+    else:
+        yield f"loop lag p90 {quantiles(state.lags, n=10)[-1]:.1f} ms, now {state.lags[-1]:.1f} ms"
     yield " · ".join(_cost_parts(state))
-
-
-def _lag(lags: Sequence[float]) -> str:
-    if len(lags) < 2:
-        return "loop lag n/a"
-    return f"loop lag p90 {quantiles(lags, n=10)[-1]:.1f} ms, now {lags[-1]:.1f} ms"
 
 
 def _cost_parts(state: State) -> Iterator[str]:

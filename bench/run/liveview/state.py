@@ -97,7 +97,9 @@ class State:
     def apply(self, message: Mapping[str, Any]) -> None:
         """Apply a message of the feed."""
         if message["kind"] == "begin":
-            self._begin(message)
+            self.what, self.total, self.most = message["what"], message["total"], message["most"]
+            self.seconds, self.started = message["seconds"], message["t"]
+            self.cells = {cell["number"]: CellState(**cell) for cell in message["cells"]}
         elif message["kind"] == "so_far":
             self._so_far(message)
 
@@ -117,11 +119,6 @@ class State:
         """Failed trials of all cells."""
         return sum(cell.failed for cell in self.cells.values())
 
-    def _begin(self, message: Mapping[str, Any]) -> None:
-        self.what, self.total, self.most = message["what"], message["total"], message["most"]
-        self.seconds, self.started = message["seconds"], message["t"]
-        self.cells = {cell["number"]: CellState(**cell) for cell in message["cells"]}
-
     def _so_far(self, message: Mapping[str, Any]) -> None:
         self.done, self.total, self.text = (
             message.get(name, getattr(self, name)) for name in ("done", "total", "text")
@@ -130,14 +127,11 @@ class State:
         self.lags.extend(message.get("lags", ()))
         for number, why in message.get("closed", ()):
             self.cells[number].closed = why
-        for sent in message["trials"]:
-            self._trial(decode_trial(sent))
+        for one in map(decode_trial, message["trials"]):
+            self.trials += 1
+            self.phase = one.phase
+            if one.cell in self.cells:  # else of the calibration
+                self.cells[one.cell].add(one, self.trials)
         if error := message.get("error"):
             cell, *said = error
             self.error = (self.cells[cell].label if cell in self.cells else "", *said)
-
-    def _trial(self, one: TrialMessage) -> None:
-        self.trials += 1
-        self.phase = one.phase
-        if one.cell in self.cells:  # else of the calibration
-            self.cells[one.cell].add(one, self.trials)

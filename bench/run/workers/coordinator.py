@@ -141,7 +141,9 @@ class Coordinator:
             case "tally":
                 self._run.tally.orphans += told["orphans"]
                 for cell, line in told["unsupported"].items():
-                    self._say_unsupported(int(cell), line)
+                    if int(cell) not in self._run.tally.unsupported:
+                        self._run.tally.unsupported[int(cell)] = line
+                        say(line)
             case "failed":
                 self._fail(ERRORS.get(told["exit_code"], BenchError)(told["error"]))
             case "done":
@@ -162,11 +164,6 @@ class Coordinator:
             self._run.tally.statuses[row["status"]] += 1
         self._run.stopping.trial_ended(planned, cell, row, told["untold"])
         self._reporter.trial_done(cell, planned, row)
-
-    def _say_unsupported(self, cell: int, line: str) -> None:
-        if cell not in self._run.tally.unsupported:
-            self._run.tally.unsupported[cell] = line
-            say(line)
 
     # gates
 

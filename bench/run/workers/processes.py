@@ -24,16 +24,7 @@ async def run_in_processes(assignment: Assignment) -> None:
     """Run the plan in `settings.workers` processes. A lost worker is noted; the others go on."""
     run, settings, number = assignment.run, assignment.settings, assignment.settings.workers
     labels = [str(index + 1) for index in range(number)]
-    shards = make_shards(
-        run.folder.name,
-        labels,
-        assignment.plan,
-        assignment.choice,
-        assignment.endpoints,
-        settings,
-        streams=most_streams(settings),
-        t0=run.t0,
-    )
+    shards = make_shards(assignment, labels, streams=most_streams(settings), t0=run.t0)
     run.notes.append(f"measured by {number} processes of this machine")
     async with AsyncExitStack() as stack:
         processes = [await stack.enter_async_context(WorkerProcess(shard)) for shard in shards]

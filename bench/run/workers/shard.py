@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 from bench.core import plugin_loader as manager
 from bench.core.errors import BenchError
 from bench.core.scenario import Prompt
-from bench.core.target import Target
+from bench.core.target import Target, expanded_headers, key_for
 from bench.plan.choice import Choice
 from bench.plan.option import worker_values
-from bench.plan.settings import Settings
+from bench.run.preflight.endpoints import CheckedTarget
+from bench.run.preflight.preflight import PreflightResult
 
 if TYPE_CHECKING:
-    from bench.plan.plan import Plan
-    from bench.run.preflight.endpoints import CheckedTarget
+    from bench.run.assignment import Assignment
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,29 +72,20 @@ class Shard:
         return cls(**{**stored, "sources": [PluginSource(**source) for source in stored["sources"]]})
 
 
-def make_shards(
-    run: str,
-    labels: Sequence[str],
-    plan: Plan,
-    choice: Choice,
-    endpoints: Mapping[str, CheckedTarget],
-    settings: Settings,
-    *,
-    streams: int,
-    t0: int | None,
-) -> list[Shard]:
+def make_shards(assignment: Assignment, labels: Sequence[str], *, streams: int, t0: int | None) -> list[Shard]:
     """Make a shard for each label. `streams`: most streams that all workers together may hold open."""
+    choice, settings, endpoints = assignment.choice, assignment.settings, assignment.endpoints
     own = [choice.prompts[s.name] for s in choice.scenarios if choice.prompts[s.name] is not s.prompts]
     first = Shard(
-        run=run,
+        run=assignment.run.folder.name,
         index=0,
         of=len(labels),
         label=labels[0],
-        plan=plan.to_json(),
+        plan=assignment.plan.to_json(),
         scenarios=[scenario.name for scenario in choice.scenarios],
         sources=list(sources_of(choice)),
         prompts=list(own[0]) if own else None,
-        targets=[_plain(endpoint.target) for endpoint in endpoints.values()],
+        targets=[{**asdict(endpoint.target), "price": None} for endpoint in endpoints.values()],
         checked={
             name: {"temperature": endpoint.checked.temperature, "length": endpoint.checked.length}
             for name, endpoint in endpoints.items()
@@ -106,10 +97,6 @@ def make_shards(
     return [replace(first, index=index, label=label) for index, label in enumerate(labels)]
 
 
-def _plain(target: Target) -> dict[str, Any]:
-    return {**asdict(target), "price": None}
-
-
 def sources_of(choice: Choice) -> Iterator[PluginSource]:
     """Yield the plugins with a chosen scenario, and those that observe trials."""
     registry = choice.registry
@@ -117,14 +104,9 @@ def sources_of(choice: Choice) -> Iterator[PluginSource]:
     watching = {id(one.plugin) for one in registry.manager.hook.observe.get_hookimpls()}
     for name, module in registry.manager.list_name_plugin():
         if id(module) in chosen | watching:
-            yield PluginSource(
-                name=name, sha256=_hash(module), text=_text(Path(name)) if Path(name).is_file() else None
-            )
-
-
-def _text(path: Path) -> str:
-    """Return the bytes of a file, one to a character: a source may declare its own encoding."""
-    return path.read_bytes().decode("latin-1")
+            # latin-1 keeps the bytes, one to a character: a source may declare its own encoding
+            text = Path(name).read_bytes().decode("latin-1") if Path(name).is_file() else None
+            yield PluginSource(name=name, sha256=_hash(module), text=text)
 
 
 def _hash(module: object) -> str:
@@ -175,10 +157,6 @@ def choice_of(shard: Shard, registry: manager.Registry) -> Choice:
 
 def endpoints_of(shard: Shard, environ: Mapping[str, str]) -> dict[str, CheckedTarget]:
     """Return the targets with keys and headers from this environment. Raises `BenchError` for an unset variable."""
-    from bench.core.target import expanded_headers, key_for  # noqa: PLC0415
-    from bench.run.preflight.endpoints import CheckedTarget  # noqa: PLC0415  (it imports the workers)
-    from bench.run.preflight.preflight import PreflightResult  # noqa: PLC0415
-
     found = {}
     for plain in shard.targets:
         target = Target(**plain)

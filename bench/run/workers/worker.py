@@ -51,17 +51,13 @@ class Uplink:
 
     def __init__(self, send: Callable[[bytes], None], drained: Callable[[], Any]) -> None:
         self.send, self.drained = send, drained
-        self._orders: asyncio.Queue[Mapping[str, Any]] = asyncio.Queue()
-
-    def order(self, order: Mapping[str, Any]) -> None:
-        """Queue an order of the coordinator."""
-        self._orders.put_nowait(order)
+        self.orders: asyncio.Queue[Mapping[str, Any]] = asyncio.Queue()
 
     async def go(self, number: int, seen: Mapping[int, str]) -> Mapping[str, Any]:
         """Report that this worker is ready for a gate, and wait until it opens; return the order."""
         self.send(message(kind="ready", gate=number, seen=seen))
         await self.drained()
-        return await self._orders.get()
+        return await self.orders.get()
 
 
 class SentJournal(Journal):
@@ -74,7 +70,9 @@ class SentJournal(Journal):
     def write(self, rows: Rows) -> None:
         """Send the rows as one line."""
         if not self._machine and "probes" in rows:
-            rows = {**rows, "probes": _without_machine(rows["probes"])}
+            probes = rows["probes"]
+            kept = [place for place, name in enumerate(probes["name"]) if name not in MACHINE]
+            rows = {**rows, "probes": {name: [values[place] for place in kept] for name, values in probes.items()}}
         self.append(orjson.dumps(rows) + b"\n")
 
     def append(self, lines: bytes) -> None:
@@ -83,11 +81,6 @@ class SentJournal(Journal):
 
     def close(self) -> None:
         """Do nothing: there is no file."""
-
-
-def _without_machine(probes: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
-    kept = [place for place, name in enumerate(probes["name"]) if name not in MACHINE]
-    return {name: [values[place] for place in kept] for name, values in probes.items()}
 
 
 class RemoteStopping(Stopping):
@@ -116,14 +109,9 @@ class WorkerGates:
         seen = {cell: self._redact(reason) for cell, reason in tally.refusals.reasons().items()}
         order = await self._uplink.go(self._number, seen)
         tally.unsupported.update({int(cell): line for cell, line in order["unsupported"].items()})
-        await _sleep_until(order.get("at"))
+        if (at := order.get("at")) is not None:  # workers of one machine begin at a common time of their clock
+            await asyncio.sleep(max(0, at - perf_counter_ns()) / 1e9)
         return Share(*order["share"]) if order["share"] else None
-
-
-async def _sleep_until(at: int | None) -> None:
-    """Sleep until a time of the clock that all workers of this machine share."""
-    if at is not None and (left := at - perf_counter_ns()) > 0:
-        await asyncio.sleep(left / 1e9)
 
 
 async def run_shard(shard: Shard, uplink: Uplink) -> None:
@@ -202,7 +190,7 @@ async def _listen(orders: AsyncIterator[Mapping[str, Any]], uplink: Uplink) -> N
         if order["kind"] == "stop":
             return
         if order["kind"] == "go":
-            uplink.order(order)
+            uplink.orders.put_nowait(order)
 
 
 def main() -> None:

@@ -101,28 +101,24 @@ def _versions(found: Mapping[str, Any]) -> dict[str, str | None]:
 
 async def run_on_cluster(assignment: Assignment) -> None:
     """Run the plan on the workers of `settings.scheduler`. A lost worker is noted; the others go on."""
-    run, settings, endpoints = assignment.run, assignment.settings, assignment.endpoints
+    run, settings = assignment.run, assignment.settings
     run.clocks_apart = True
     async with connect(str(settings.scheduler)) as client:
         addresses = (await _workers(client, str(settings.scheduler)))[: settings.workers]
-        check_reach(endpoints, addresses)
+        check_reach(assignment.endpoints, addresses)
         labels = [str(index + 1) for index in range(len(addresses))]
-        asked = (run.folder.name, labels, assignment.plan, assignment.choice, endpoints, settings)
-        shards = make_shards(*asked, streams=most_streams(settings), t0=None)
+        shards = make_shards(assignment, labels, streams=most_streams(settings), t0=None)
         async with tasks_on(client, shards, addresses) as tasks:
             coordinator = Coordinator(assignment, tasks.members, one_clock=False)
             try:
                 await tasks.forward(coordinator)
             finally:
-                run.notes.insert(0, _measured_by(len(labels), coordinator))
-
-
-def _measured_by(number: int, coordinator: Coordinator) -> str:
-    heard_ms = coordinator.uncertainty_ns / 1e6
-    return (
-        f"measured by {number} Dask worker{'s' if number > 1 else ''}: clocks not compared; each one's times count "
-        f"from when it was let go, and it heard so within {heard_ms:.0f} ms"
-    )
+                workers = f"{len(labels)} Dask worker{'s' if len(labels) > 1 else ''}"
+                run.notes.insert(
+                    0,
+                    f"measured by {workers}: clocks not compared; each one's times count from when it was let go, "
+                    f"and it heard so within {coordinator.uncertainty_ns / 1e6:.0f} ms",
+                )
 
 
 def check_reach(endpoints: Mapping[str, CheckedTarget], addresses: Sequence[str]) -> None:

@@ -110,8 +110,13 @@ async def tasks_on(client: Client, shards: Sequence[Shard], addresses: Sequence[
             down = await _queue(names.to_worker(shard.index), client, stack)
             members.append(DaskWorker(shard.label, address, down))
             members[-1].send(message(shard=shard.to_json()))
-        futures = [_submit(client, shard, address) for shard, address in zip(shards, addresses, strict=True)]
-        await _forbid_second_start(client, [future.key for future in futures])
+        pinned: dict[str, Any] = {"allow_other_workers": False, "pure": False, "retries": 0}
+        keys = [f"bench-{shard.run}-{shard.index}" for shard in shards]
+        futures = [
+            client.submit(relay, shard.run, shard.index, key=key, workers=[address], **pinned)
+            for shard, key, address in zip(shards, keys, addresses, strict=True)
+        ]
+        await _forbid_second_start(client, keys)
         try:
             yield Tasks(client, up, members, futures)
         finally:
@@ -125,19 +130,6 @@ async def _queue(name: str, client: Client, stack: AsyncExitStack, maxsize: int 
     queue = await Queue(name, client=client, maxsize=maxsize)
     stack.callback(queue.close)
     return queue
-
-
-def _submit(client: Client, shard: Shard, address: str) -> Any:
-    return client.submit(
-        relay,
-        shard.run,
-        shard.index,
-        key=f"bench-{shard.run}-{shard.index}",
-        workers=[address],
-        allow_other_workers=False,
-        pure=False,
-        retries=0,
-    )
 
 
 async def _forbid_second_start(client: Client, keys: Sequence[str]) -> None:

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -18,6 +19,8 @@ from bench.plan.plan import Cell, Plan
 from bench.plan.schedule import Amount, make_plan
 from bench.plan.settings import Settings
 from bench.plan.share import Share, shares
+from bench.run.assignment import Assignment
+from bench.run.folder import Run
 from bench.run.preflight.endpoints import CheckedTarget
 from bench.run.preflight.preflight import PreflightResult
 from bench.run.workers.lost import KnownTrials, Loss, lost_rows, lost_trials
@@ -114,8 +117,17 @@ def chosen(plugin: Path) -> Choice:
 def shard_of(choice: Choice, target: Target) -> Shard:
     checked = PreflightResult(models=["m"], temperature=None, length=True, notices=[], server=None)
     endpoint = CheckedTarget(target=target, key="sk-top-secret", headers={"X-Team": "hidden"}, checked=checked)
-    asked = ("run", ["1", "2"], plan_of("c=4"), choice, {target.name: endpoint}, Settings(deadline=7))
-    return make_shards(*asked, streams=5, t0=3)[1]
+    unused: Any = None
+    assignment = Assignment(
+        run=Run(folder=Path("run"), t0=3, manifest={}, stopping=unused),
+        plan=plan_of("c=4"),
+        choice=choice,
+        endpoints={target.name: endpoint},
+        settings=Settings(deadline=7),
+        journal=unused,
+        reporter=unused,
+    )
+    return make_shards(assignment, ["1", "2"], streams=5, t0=3)[1]
 
 
 TARGET = Target(name="t", base_url="http://h/v1", api_key_env="KEY_OF_T", headers={"X-Team": "${TEAM}"})
