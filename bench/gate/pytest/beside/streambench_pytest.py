@@ -49,7 +49,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def stream_bench(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> StreamBench:
     """Run a scenario and get its result: `stream_bench("text", base_url=…, model=…, pairs=36)`.
 
-    Keyword arguments are the options of `bench run`. Returns a `bench.pytest_result.Result`. Skips unless the
+    Keyword arguments are the options of `bench run`. Returns a `bench.gate.pytest.result.Result`. Skips unless the
     session was run with `--stream-bench`.
     """
     if not (pytestconfig.getoption("stream_bench") or pytestconfig.getini("stream_bench")):
