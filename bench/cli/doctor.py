@@ -11,13 +11,11 @@ from typing import Any
 import click
 
 from bench.cli.config_file import load_config
-from bench.cli.options import OptionType, config_option, confirm, declared
+from bench.cli.options import config_option, confirm, declared
 from bench.doctor.settings import DoctorSettings
 from bench.plan.option import given_values, options_of
-from bench.plan.option_kinds import Words
-from bench.plan.settings import Settings
 
-OPTIONS = options_of(Settings)
+LAST = {"dry_run", "yes"}
 EPILOG = """\b
 Examples:
   bench doctor --base-url http://127.0.0.1:8000/v1 --model my-model
@@ -37,74 +35,12 @@ Exit codes:
 
 
 @click.command("doctor", epilog=EPILOG)
-@click.option(
-    "--base-url",
-    "base_urls",
-    multiple=True,
-    metavar="URL",
-    help="The endpoint. Repeatable: all are asked the same in turns, and differences are said against the first.",
-)
-@click.option(
-    "--target", "targets", multiple=True, metavar="NAME", help="Or one of bench.toml, openai, or sim. Repeatable."
-)
-@click.option(
-    "--sim-behind",
-    multiple=True,
-    metavar="URL",
-    help="Or a gateway in front of `bench serve`: each event is held against its send time. Repeatable.",
-)
-@click.option("--sim", metavar="URL", help="Where that simulator is itself. [default: http://127.0.0.1:8080/v1]")
-@click.option(
-    "--model", "models", multiple=True, metavar="NAME", help="Model to ask; one for all endpoints, or one for each."
-)
-@click.option(
-    "--api-key-env",
-    "api_key_envs",
-    multiple=True,
-    metavar="VARIABLE",
-    help="Environment variable that holds the key; one for each endpoint.",
-)
-@declared(Settings, names=["headers", "extra_body"], grouped=False)
-@click.option(
-    "--api", type=OptionType(OPTIONS["api"].kind), help="Examine this API only. [default: both, where they are]"
-)
-@click.option(
-    "--mode",
-    "modes",
-    type=OptionType(Words(("text", "tools", "structured"))),
-    metavar="MODE,…",
-    help="text, tools (function-call arguments), structured (JSON Schema); text always. [default: all three]",
-)
-@click.option(
-    "--output-tokens",
-    type=click.IntRange(min=64),
-    metavar="N",
-    help="Length of the longest answers. A buffer shows itself only in answers that are larger. [default: 256]",
-)
-@click.option(
-    "--deadline",
-    type=OptionType(OPTIONS["deadline"].kind),
-    metavar="TIME",
-    help="Longest wait for an answer, for instance 30s or 2m. [default: 120s]",
-)
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    metavar="N",
-    help="Seed of the order in which endpoints take turns. [default: 0]",
-)
+@declared(DoctorSettings, names=options_of(DoctorSettings).keys() - LAST - {"html", "open_html"}, grouped=False)
 @click.option("--json", "form", flag_value="json", help="Print JSON, with every number and curve.")
 @click.option("--markdown", "form", flag_value="markdown", help="Print Markdown, to be pasted into an issue.")
-@click.option(
-    "--html",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Write a page with a picture of how answers arrived.",
-)
-@click.option("--open", "open_html", is_flag=True, help="Show that page in the browser. [default: doctor.html]")
+@declared(DoctorSettings, names=["html", "open_html"])
 @config_option
-@click.option("--dry-run", is_flag=True, help="Say how many requests and tokens it would take, send nothing.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask before spending tokens.")
+@declared(DoctorSettings, names=LAST)
 def command(**options: Any) -> None:
     """Is this endpoint really streaming? If not: what holds it up, and which line to change.
 
@@ -121,7 +57,6 @@ def command(**options: Any) -> None:
 
 def settings_from(options: Mapping[str, Any]) -> DoctorSettings:
     """Make the doctor's settings of what click gives, None or () where not given. BenchError for a wrong file."""
-    given = {name: value for name, value in options.items() if value not in (None, ())}
-    config = load_config(Path.cwd(), given.pop("config_file", None), os.environ)
-    shared = given_values(Settings, {name: given.get(name) for name in ("headers", "extra_body")})
-    return DoctorSettings(**{**given, **shared}, config=config)
+    config = load_config(Path.cwd(), options.get("config_file"), os.environ)
+    form = {"form": options["form"]} if options.get("form") else {}
+    return DoctorSettings(**given_values(DoctorSettings, options), **form, config=config)

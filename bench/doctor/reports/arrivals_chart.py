@@ -37,7 +37,7 @@ class Staircase(NamedTuple):
     dash: Sequence[float]
 
     @property
-    def most(self) -> float:
+    def total(self) -> float:
         """The characters of the whole answer."""
         return self.points[-1][1]
 
@@ -54,7 +54,7 @@ def arrivals(curves: Sequence[Curve], height: int = style.HEIGHT) -> Chart | Non
     caption = CAPTION + (SAID_SENT if sent else "")
     caption += f" {missing} without an arrival, or beyond the first {MOST}, are left out." if missing else ""
     rows = [
-        (line.name, style.time(ms), f"{chars:,.0f}", style.percent(chars / line.most) if line.most else "")
+        (line.name, style.time(ms), f"{chars:,.0f}", style.percent(chars / line.total) if line.total else "")
         for line in lines
         for ms, chars in line.points
     ]
@@ -107,7 +107,7 @@ def _spec(shown: Sequence[Curve], lines: Sequence[Staircase], end: float, height
 
 def _rows(line: Staircase, end: float, unit: style.Unit) -> Iterator[dict[str, float | str]]:
     # From nothing at the start to all of it at the end; two clocks may disagree on what came first.
-    for ms, chars in ((0.0, 0.0), *line.points, (end, line.most)):
+    for ms, chars in ((0.0, 0.0), *line.points, (end, line.total)):
         yield {"x": round(max(ms, 0.0) / unit.ms, 4), "y": chars, "line": line.name}
 
 
