@@ -10,17 +10,14 @@ import pandas as pd
 from bench.analysis.cell.arm import Arm
 from bench.core.row import CellKey, Row
 from bench.stats.intervals import Estimate
+from bench.stats.same_work import same_work, too_many_excluded
 from bench.stats.serial_correlation import ratio_in_time, shift_in_time, widened_by_parts
 
 Shift = Callable[[pd.DataFrame], Estimate]
-MOST_EXCLUDED = 0.05
-"""Above this share of excluded pairs, those left no longer speak for the cell."""
 MOST_UNLIKE = 0.5
 """Above this share of pairs with other answers, those left are a choice that the answers made."""
 FEW_ALIKE = "most pairs gave other answers"
 NONE_ALIKE = "no pair did the same work"
-SAME_TOKENS = 0.02
-"""Output tokens this close count as the same work on a real endpoint."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +82,8 @@ class Pairs:
 
 def too_few_left(excluded: int, offered: int) -> str:
     """Why those that are left may not speak for all; empty where they may."""
-    return f"NOT ENOUGH DATA: {excluded} of {offered} pairs excluded" if excluded > MOST_EXCLUDED * offered else ""
+    few = too_many_excluded(excluded, offered)
+    return f"NOT ENOUGH DATA: {excluded} of {offered} pairs excluded" if few else ""
 
 
 def make_pairs(key: CellKey, streamed: Arm, blocking: Arm, *, simulated: bool) -> Pairs:
@@ -93,7 +91,7 @@ def make_pairs(key: CellKey, streamed: Arm, blocking: Arm, *, simulated: bool) -
     joined = _columns(streamed).add_suffix("_s").join(_columns(blocking).add_suffix("_b"), how="inner")
     both_ok = (joined["status_s"] == "ok") & (joined["status_b"] == "ok")
     ok = joined[both_ok & joined[["ttfu_s", "total_s", "total_b"]].notna().all(axis=1)]
-    same = ok[same_work(ok, simulated=simulated)].sort_values("t_origin_s")
+    same = ok[did_same_work(ok, simulated=simulated)].sort_values("t_origin_s")
     return Pairs(key, len(joined), int(both_ok.sum()), len(ok), same)
 
 
@@ -103,14 +101,11 @@ def _columns(arm: Arm) -> pd.DataFrame:
     return known.join(values).set_index("pair").sort_index()
 
 
-def same_work(ok: pd.DataFrame, *, simulated: bool) -> pd.Series[bool]:
-    """Equal results; on a real endpoint output tokens (not 0) within 2 % will do, for models vary."""
+def did_same_work(ok: pd.DataFrame, *, simulated: bool) -> pd.Series[bool]:
+    """Say for each pair whether both trials did the same work; what is missing shows nothing."""
     equal = (ok["result_sha256_s"] == ok["result_sha256_b"]).fillna(value=False).astype(bool)
-    if simulated:
-        return equal
-    s, b = ok["output_tokens_s"], ok["output_tokens_b"]
-    near = ((s - b).abs() <= SAME_TOKENS * s.where(s > b, b)) & (s > 0)  # 0 and 0 is a server that does not count
-    return equal | near.fillna(value=False).astype(bool)
+    tokens = (ok[name].fillna(0).astype("int64") for name in ("output_tokens_s", "output_tokens_b"))
+    return same_work(equal, *tokens, simulated=simulated)
 
 
 def over_segments(same: pd.DataFrame, shift: Shift) -> Estimate:

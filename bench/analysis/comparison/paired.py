@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from bench.analysis.cell.arm import per_trial
 from bench.analysis.comparison.runs import change, hindrance, made
-from bench.analysis.pairs import SAME_TOKENS, too_few_left
+from bench.analysis.pairs import too_few_left
 from bench.analysis.tables import RunFrames
 from bench.core.comparison import Change
 from bench.core.load import parse_load
@@ -16,6 +16,7 @@ from bench.core.row import Row
 from bench.core.summary import Cell
 from bench.stats.intervals import Estimate
 from bench.stats.mover import Bounded
+from bench.stats.same_work import SAME_TOKENS
 from bench.stats.serial_correlation import ratio_in_time, shift_in_time
 
 PAIRED = (("streamed", "ttft"), ("streamed", "ttfu"), ("streamed", "total"), ("blocking", "total"))

@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 from bench.analysis.checks.floor import Resolution, Way, way
 from bench.analysis.load.knee import overloaded
-from bench.analysis.pairs import MOST_EXCLUDED
 from bench.analysis.verdicts.cell import Find, Outcome, gain_of, negated, overhead_of, why
 from bench.analysis.wording import ends, span, value
 from bench.core.comparison import Ranking
 from bench.core.row import Row
 from bench.core.summary import Cell, Summary
+from bench.stats.same_work import MOST_EXCLUDED
 
 ALIKE = 0.1
 """Peaks of memory this close count as equal: they have no interval."""

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 
 from bench.run.liveview.messages import TrialMessage
 from bench.run.liveview.state import CellState
-from bench.run.stopping.precision import MOST_EXCLUDED, same_work
+from bench.run.stopping.precision import did_same_work
 from bench.stats.intervals import Estimate, quantile_ci
+from bench.stats.same_work import too_many_excluded
 from bench.stats.serial_correlation import shift_in_time, widened_by_parts
 
 NS_PER_MS = 1e6
@@ -59,10 +60,11 @@ def _sooner(streamed: Sequence[TrialMessage], blocking: Sequence[TrialMessage], 
     others = {one.pair: one for one in blocking}
     pairs = [(one, others[one.pair]) for one in streamed if one.pair in others]
     ok = [(s, b) for s, b in pairs if s.seen.ok and b.seen.ok and s.seen.useful is not None]
-    if len(pairs) - len(ok) > MOST_EXCLUDED * len(pairs):
+    if too_many_excluded(len(pairs) - len(ok), len(pairs)):
         return Estimate(note=f"n/a ({len(pairs) - len(ok)} of {len(pairs)} pairs excluded)")
     same = sorted(
-        ((s, b) for s, b in ok if same_work(s.seen, b.seen, simulated=simulated)), key=lambda pair: pair[0].seen.began
+        ((s, b) for s, b in ok if did_same_work(s.seen, b.seen, simulated=simulated)),
+        key=lambda pair: pair[0].seen.began,
     )
     whole = _shift(same)
     return whole if all(s.block == b.block for s, b in same) else widened_by_parts(whole, _by_segment(same))

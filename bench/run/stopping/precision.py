@@ -15,11 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from bench.stats.intervals import Estimate
 from bench.plan.settings import FIRST_LOOK
-
-MOST_EXCLUDED = 0.05
-"""Share of failed pairs above which the report prints no comparison: then no width is narrow enough."""
-SAME_TOKENS = 0.02
-"""Output tokens this close count as the same work on a real endpoint, as in the report."""
+from bench.stats.same_work import same_work, too_many_excluded
 
 
 def next_look(pairs: int) -> int:
@@ -106,9 +102,9 @@ class CellWidth:
         """Return the logarithms of both ratios over the pairs that the report compares; None if it compares none."""
         pairs = [sorted(pair, key=lambda trial: trial.delivery, reverse=True) for pair in self.pairs]
         ok = [(s, b) for s, b in pairs if s.ok and b.ok and s.useful]
-        if len(pairs) - len(ok) > MOST_EXCLUDED * len(pairs):
+        if too_many_excluded(len(pairs) - len(ok), len(pairs)):  # the report prints no comparison then
             return None
-        same = sorted((s, b) for s, b in ok if same_work(s, b, simulated=self.simulated))  # in the order of time
+        same = sorted((s, b) for s, b in ok if did_same_work(s, b, simulated=self.simulated))  # in the order of time
         useful = [math.log(s.useful / b.total) for s, b in same if s.useful]
         return useful, [math.log(s.total / b.total) for s, b in same]
 
@@ -119,12 +115,10 @@ class CellWidth:
         return useful, [math.log(trial.total) if trial.ok else math.inf for trial in trials]
 
 
-def same_work(s: Seen, b: Seen, *, simulated: bool) -> bool:
-    """Equal results; on a real endpoint output tokens (not 0) within 2 % will do."""
-    if s.result is not None and s.result == b.result:
-        return True
-    few, many = sorted((s.tokens or 0, b.tokens or 0))
-    return not simulated and few > 0 and many - few <= SAME_TOKENS * many
+def did_same_work(s: Seen, b: Seen, *, simulated: bool) -> bool:
+    """Return True if both trials did the same work, by the rule of the report."""
+    equal = s.result is not None and s.result == b.result
+    return same_work(equal, s.tokens or 0, b.tokens or 0, simulated=simulated)
 
 
 def _half(estimate: Estimate) -> float | None:

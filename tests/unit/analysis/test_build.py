@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from bench.analysis.build import build
-from bench.analysis.pairs import same_work
+from bench.analysis.pairs import did_same_work
 from bench.analysis.verdicts.answer import NOT_TRUSTED
 from bench.analysis.wording import both
 from bench.core.errors import BenchError
@@ -115,7 +115,7 @@ def test_no_tokens_are_no_likeness() -> None:
     columns = {"result_sha256_s": ["a"] * 4, "result_sha256_b": ["a", "b", "b", "b"]}
     counts = {"output_tokens_s": [0, 0, 0, 50], "output_tokens_b": [0, 0, 50, 50]}
     pairs = pd.DataFrame({**columns, **{name: pd.array(values, dtype="Int64") for name, values in counts.items()}})
-    assert same_work(pairs, simulated=False).tolist() == [True, False, False, True]
+    assert did_same_work(pairs, simulated=False).tolist() == [True, False, False, True]
 
 
 NEVER = "6 of 12 ok answers never gave anything useful"

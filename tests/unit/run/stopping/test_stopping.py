@@ -8,12 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.analysis import pairs as report
 from bench.analysis.stopping_line import stopping_line
 from bench.core.errors import BenchError
 from bench.core.scenario import Scenario
@@ -22,10 +20,9 @@ from bench.plan.budget import Budget, parse_budget
 from bench.plan.plan import BOTH, FEWEST_AA, FEWEST_CHECKED, Plan, PlannedTrial
 from bench.plan.schedule import make_plan
 from bench.plan.settings import FIRST_LOOK
-from bench.run.stopping import precision
 from bench.run.stopping.ending import ending
 from bench.run.stopping.ledger import Ceiling, Ledger
-from bench.run.stopping.precision import CellWidth, Seen, next_look, same_work
+from bench.run.stopping.precision import CellWidth, Seen, next_look
 from bench.run.stopping.stopping import Stopping
 from bench.stats.serial_correlation import shift_in_time
 from tests.support.harness import cell_of
@@ -352,21 +349,6 @@ def test_one_delivery_is_measured_by_its_medians() -> None:
     assert cell.half_width() == pytest.approx((high - low) / 2)
     late = [[trial._replace(ok=trial.began > 14)] for (trial,) in cell.pairs]
     assert CellWidth(simulated=True, deliveries=1, pairs=list(late)).half_width() is None
-
-
-@pytest.mark.parametrize("simulated", [True, False])
-@pytest.mark.parametrize(
-    ("s", "b"), [(("x", 100), ("x", 90)), (("x", 100), ("y", 98)), (("x", 100), ("y", 97)), (("x", 0), (None, None))]
-)
-def test_the_same_pairs_as_in_the_report(
-    simulated: bool, s: tuple[str | None, int | None], b: tuple[str | None, int | None]
-) -> None:
-    """What is looked at is what will be compared."""
-    frame = pd.DataFrame([{"result_sha256_s": s[0], "output_tokens_s": s[1], "result_sha256_b": b[0]}])
-    frame["output_tokens_b"] = pd.array([b[1]], "Int64")
-    one, other = (Seen(0, "", ok=True, useful=1, total=1, result=of[0], tokens=of[1]) for of in (s, b))
-    assert same_work(one, other, simulated=simulated) == bool(report.same_work(frame, simulated=simulated).iloc[0])
-    assert (precision.MOST_EXCLUDED, precision.SAME_TOKENS) == (report.MOST_EXCLUDED, report.SAME_TOKENS)
 
 
 def stopped_at(noise: np.ndarray[Any, Any], effect: float) -> int:
