@@ -10,7 +10,7 @@ from typing import Any
 import click
 import cloup
 
-from bench.cli.options import config_option, declared, runs_option
+from bench.cli.options import config_option, declared_options, runs_option
 from bench.plan.option import given_values
 from bench.reports.output import Output
 
@@ -31,7 +31,7 @@ Exit codes:
 @click.argument("baseline", metavar="BASELINE")
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True)
 @runs_option
-@declared(Output, names=["as_json", "open_html", "anonymize", "fail_on", "allow_undecided", "junit"])
+@declared_options(Output, names=["as_json", "open_html", "anonymize", "fail_on", "allow_undecided", "junit"])
 @config_option
 def command(baseline: str, runs: Sequence[str], out: Path, config_file: Path | None, **options: Any) -> None:
     """Compare stored runs with the first one: what changed, with its interval, worst first.

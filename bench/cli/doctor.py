@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from bench.cli.config_file import load_config
-from bench.cli.options import config_option, confirm, declared
+from bench.cli.options import config_option, confirm, declared_options
 from bench.doctor.settings import DoctorSettings
 from bench.plan.option import given_values, options_of
 
@@ -35,12 +35,12 @@ Exit codes:
 
 
 @click.command("doctor", epilog=EPILOG)
-@declared(DoctorSettings, names=options_of(DoctorSettings).keys() - LAST - {"html", "open_html"}, grouped=False)
+@declared_options(DoctorSettings, names=options_of(DoctorSettings).keys() - LAST - {"html", "open_html"}, grouped=False)
 @click.option("--json", "form", flag_value="json", help="Print JSON, with every number and curve.")
 @click.option("--markdown", "form", flag_value="markdown", help="Print Markdown, to be pasted into an issue.")
-@declared(DoctorSettings, names=["html", "open_html"])
+@declared_options(DoctorSettings, names=["html", "open_html"])
 @config_option
-@declared(DoctorSettings, names=LAST)
+@declared_options(DoctorSettings, names=LAST)
 def command(**options: Any) -> None:
     """Is this endpoint really streaming? If not: what holds it up, and which line to change.
 

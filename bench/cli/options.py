@@ -14,7 +14,7 @@ from click.shell_completion import CompletionItem
 
 from bench.core.errors import BenchError
 from bench.plan.option import Option, options_of
-from bench.plan.option_kinds import Choice, File, Kind, Toggle
+from bench.plan.option_kinds import File, Kind, OneOf, Toggle
 from bench.plan.settings import Settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -43,19 +43,21 @@ class OptionType(click.ParamType[Any]):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002
         """Complete words and paths."""
-        if isinstance(self.kind, Choice):
+        if isinstance(self.kind, OneOf):
             return [CompletionItem(word) for word in self.kind.words if word.startswith(incomplete)]
         return [CompletionItem(incomplete, type="file")] if isinstance(self.kind, File) else []
 
 
-def declared(*owners: type, names: Collection[str] | None = None, grouped: bool = True) -> Callable[[Command], Command]:
+def declared_options(
+    *owners: type, names: Collection[str] | None = None, grouped: bool = True
+) -> Callable[[Command], Command]:
     """Add the options of these dataclasses to a command, or those with these names, below their groups' headings."""
     groups: dict[str, cloup.OptionGroup] = {}
 
     def group_of(option: Option) -> cloup.OptionGroup | None:
         return groups.setdefault(option.group, cloup.OptionGroup(option.group)) if grouped and option.group else None
 
-    return added(
+    return add_options(
         click_option(name, option, group_of(option))
         for owner in owners
         for name, option in options_of(owner).items()
@@ -79,7 +81,7 @@ def click_option(name: str, option: Option, group: cloup.OptionGroup | None = No
     )
 
 
-def added(options: Iterable[click.Option]) -> Callable[[Command], Command]:
+def add_options(options: Iterable[click.Option]) -> Callable[[Command], Command]:
     """Add these options to a command, in this order."""
     made = list(options)
 
@@ -90,7 +92,7 @@ def added(options: Iterable[click.Option]) -> Callable[[Command], Command]:
     return decorate
 
 
-plugin_options = declared(Settings, names=["plugins", "plugins_dirs"])
+plugin_options = declared_options(Settings, names=["plugins", "plugins_dirs"])
 """For every command that loads plugins."""
 runs_option = click.option(
     "--out",

@@ -41,7 +41,7 @@ PAGE = "report.html"
 
 
 @dataclass(frozen=True)
-class Presented:
+class Presentation:
     """The summary that was shown, and the exit code of the gate."""
 
     summary: Summary
@@ -55,7 +55,7 @@ def report(reports: Path, ref: str, output: Output, plugins: Sequence[Path], plu
     return show(folder, resolve_output(output, load(plugins, plugins_dirs).all_reporters, folder.parent)).exit_code
 
 
-def show(run: Path, output: ResolvedOutput) -> Presented:
+def show(run: Path, output: ResolvedOutput) -> Presentation:
     """Make the reports of a run folder. Results go to stdout, the list of files to stderr."""
     options = output.options
     summary = build(run, options.within_run, chart_data)
@@ -73,7 +73,7 @@ def show(run: Path, output: ResolvedOutput) -> Presented:
         say(f"{file} written")
     if options.open_html:
         open_page(run / PAGE)
-    return Presented(summary, run_gate(summary, [*summary.comparisons, *comparisons], options))
+    return Presentation(summary, run_gate(summary, [*summary.comparisons, *comparisons], options))
 
 
 def _print(result: bytes) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import click
 import cloup
 
-from bench.cli.options import declared, plugin_options, runs_option
+from bench.cli.options import declared_options, plugin_options, runs_option
 from bench.plan.option import given_values
 from bench.reports.output import Output
 
@@ -18,7 +18,7 @@ from bench.reports.output import Output
 @cloup.command("report")
 @click.argument("ref", metavar="[RUN]", default="latest")
 @runs_option
-@declared(Output)
+@declared_options(Output)
 @plugin_options
 def command(ref: str, out: Path, plugins: Sequence[Path], plugins_dirs: Sequence[Path], **options: Any) -> None:
     """Rebuild the reports of a run from its records and show the table.

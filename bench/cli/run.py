@@ -8,7 +8,7 @@ from typing import Any
 import click
 import cloup
 
-from bench.cli.options import config_option, confirm, declared
+from bench.cli.options import config_option, confirm, declared_options
 from bench.cli.settings import settings_from
 from bench.plan.option import given_values
 from bench.plan.settings import Settings
@@ -33,7 +33,7 @@ Examples:
 
 @cloup.command("run", epilog=EPILOG)
 @click.argument("arguments", metavar="[SCENARIO|all|FILE.py]...", nargs=-1)
-@declared(Settings, Output)
+@declared_options(Settings, Output)
 @config_option
 def command(**options: Any) -> None:
     """Run scenarios streamed and blocking, and report the difference.

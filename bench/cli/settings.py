@@ -33,7 +33,7 @@ def _leave_out_moot(defaults: dict[str, Any], given: Mapping[str, Any]) -> None:
         if typed in given:
             defaults.pop(moot, None)
     chosen = Settings(**{name: {**defaults, **given}.get(name, ()) for name in ("concurrency", "rates")})
-    met = {"": True, "load": chosen.loaded, "rate": bool(chosen.rates)}
+    met = {"": True, "load": chosen.under_load, "rate": bool(chosen.rates)}
     for name, option in options_of(Settings).items():
         if not met[option.needs]:
             defaults.pop(name, None)

@@ -7,7 +7,7 @@ from typing import Any
 import click
 import cloup
 
-from bench.cli.options import config_option, confirm, declared
+from bench.cli.options import config_option, confirm, declared_options
 from bench.cli.settings import settings_from
 from bench.plan.option import options_of
 from bench.plan.settings import Settings
@@ -15,7 +15,7 @@ from bench.plan.settings import Settings
 
 @cloup.command("try")
 @click.argument("argument", metavar="SCENARIO|FILE.py")
-@declared(Settings, names=[name for name, option in options_of(Settings).items() if option.in_try])
+@declared_options(Settings, names=[name for name, option in options_of(Settings).items() if option.in_try])
 @config_option
 def command(argument: str, **options: Any) -> None:
     """Run one streamed and one blocking trial, and show each piece with its time as it comes.

@@ -13,7 +13,7 @@ from bench.doctor.probe.source import DEFAULT_SIM
 from bench.doctor.requests import APIS, LONGEST, MODES, Question, make_questions
 from bench.plan.config import Config
 from bench.plan.option import option, options_of
-from bench.plan.option_kinds import File, Whole, Words
+from bench.plan.option_kinds import File, WholeNumber, Words
 from bench.plan.settings import Settings
 
 _RUN = options_of(Settings)
@@ -68,7 +68,7 @@ class DoctorSettings:
     output_tokens: int = option(
         LONGEST,
         "--output-tokens",
-        kind=Whole(64),
+        kind=WholeNumber(64),
         metavar="N",
         help="Length of the longest answers. A buffer shows itself only in answers that are larger. "
         f"[default: {LONGEST}]",
@@ -81,7 +81,11 @@ class DoctorSettings:
         help="Longest wait for an answer, for instance 30s or 2m. [default: 120s]",
     )
     seed: int = option(
-        0, "--seed", kind=Whole(0), metavar="N", help="Seed of the order in which endpoints take turns. [default: 0]"
+        0,
+        "--seed",
+        kind=WholeNumber(0),
+        metavar="N",
+        help="Seed of the order in which endpoints take turns. [default: 0]",
     )
     form: str = "terminal"
     """`terminal`, `json` or `markdown`: what goes to stdout."""

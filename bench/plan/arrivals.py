@@ -1,4 +1,4 @@
-"""When an open loop begins its requests: decided before the segment, the same for the same seed. Pure, without numpy.
+"""Decide when an open loop begins its requests: before the segment, the same for the same seed.
 
 Arrivals of rate 1 (a Poisson process: independent exponential gaps of mean 1; constant: 0, 1, 2, …) are carried over
 to the wanted rate by a change of time: what comes at u there comes at t here, with Λ(t) = u, where Λ is the rate summed
@@ -33,16 +33,16 @@ def offsets(
     count: int | None,
     ramp_s: float = 0,
 ) -> Iterator[int]:
-    """ns from the segment's start at which each request is intended, never falling.
+    """Yield the ns from the segment's start at which each request is intended, never falling.
 
-    `rate` in requests per second. It ends after `count` of them; None: never.
+    `rate` is in requests per second. The times end after `count` requests; None: never.
     """
     units = _poisson(Random(seed)) if kind == "poisson" else map(float, integers())  # noqa: S311  (no secret)
     return (round(_time(unit, rate, ramp_s) * 1e9) for unit in islice(units, count))
 
 
 def _poisson(rng: Random) -> Iterator[float]:
-    """Arrivals of a Poisson process of rate 1."""
+    """Yield the arrivals of a Poisson process of rate 1."""
     place = 0.0
     while True:
         place -= math.log(1.0 - rng.random())
@@ -50,14 +50,14 @@ def _poisson(rng: Random) -> Iterator[float]:
 
 
 def _time(unit: float, rate: float, ramp_s: float) -> float:
-    """Seconds at which the arrival at `unit` of rate 1 comes: the inverse of Λ above."""
+    """Return the seconds at which the arrival at `unit` of rate 1 comes: the inverse of Λ above."""
     if unit < rate * ramp_s / 2:
         return math.sqrt(2 * ramp_s * unit / rate)
     return unit / rate + ramp_s / 2
 
 
 def parse_rates(text: str) -> tuple[float, ...]:
-    """`5,10,20` → requests per second, in their order. BenchError with the column of the wrong one."""
+    """Parse `5,10,20` into requests per second, in their order. BenchError with the column of the wrong one."""
     rates: list[float] = []
     for part in parts(text, ","):
         rate = _rate(part)

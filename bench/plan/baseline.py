@@ -1,4 +1,4 @@
-"""What a run is compared with: another target or model of its own, or a stored run; checked before anything is sent."""
+"""Check the target or model that the others of a run are compared with, before anything is sent."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class HasNames(Protocol):
 
 
 def check_named(baseline: Baseline | None, keys: Iterable[HasNames], *, open_model: str = "") -> None:
-    """BenchError where the named target or model is not among those of these cells, or is all there is.
+    """Raise BenchError where the named target or model is not among those of these cells, or is all there is.
 
     `open_model`: what stands for a model that the endpoint has yet to say; then nothing is wrong with a name so far.
     """

@@ -42,9 +42,9 @@ class Packets(BaseModel):
 
 
 def control(tokens_per_event: int) -> dict[str, Any]:
-    """What the simulator is asked for, whatever its profile, script and faults are.
+    """Return the control field of a request, which overrides the simulator's profile, script and faults.
 
-    Its first event leaves when that event's last token is made, so the tokens of every size are made at one time.
+    The first event leaves when its last token is made, so the tokens of every size are made at one time.
     """
     return {
         "tokens": TOKENS,
@@ -58,16 +58,16 @@ def control(tokens_per_event: int) -> dict[str, Any]:
     }
 
 
-async def streamed(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str]:
-    """Each text delta, as any app reads them."""
+async def stream_text(client: AsyncOpenAI, ask: Ask) -> AsyncIterator[str]:
+    """Yield each text delta, as any app reads them."""
     async with await client.responses.create(**_request(ask), stream=True) as stream:
         async for event in stream:
             if event.type == "response.output_text.delta":
                 yield event.delta
 
 
-async def blocking(client: AsyncOpenAI, ask: Ask) -> str:
-    """The whole text."""
+async def fetch_text(client: AsyncOpenAI, ask: Ask) -> str:
+    """Return the whole text."""
     response = await client.responses.create(**_request(ask), stream=False)
     return str(response.output_text)
 
@@ -78,14 +78,15 @@ def _request(ask: Ask) -> Mapping[str, Any]:
 
 
 def calibration_scenarios() -> list[Scenario]:
-    """The scenarios of the calibration cells."""
-    return [Scenario(CALIBRATION, streamed, blocking, prompts=(PROMPT,), params=Packets, memory=False)]
+    """Return the scenarios of the calibration cells."""
+    return [Scenario(CALIBRATION, stream_text, fetch_text, prompts=(PROMPT,), params=Packets, memory=False)]
 
 
 def calibration_cells(first: int, loads: Sequence[Load], clients: Sequence[str] = ("sdk",)) -> list[Cell]:
-    """The calibration cells of a run, numbered from `first`.
+    """Return the calibration cells of a run, numbered from `first`.
 
-    For each client and load one of a token an event, in both deliveries; for the first the other sizes of packets too.
+    Each client and load has one with a token an event, in both deliveries. The first client and load also have the
+    other sizes of packets.
     """
     kinds = [(client, load, size) for client in clients for load in loads for size in PACKETS]
     kinds = [kind for kind in kinds if kind[2] == PACKETS[0] or kind[:2] == (clients[0], loads[0])]

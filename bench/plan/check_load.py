@@ -23,7 +23,7 @@ def check_load(settings: Settings) -> None:
         raise BenchError("--duration and --requests: give one of them")
     for name, option in options_of(Settings).items():
         given = getattr(settings, name) != default_of(Settings, name)
-        if given and option.needs == "load" and not settings.loaded:
+        if given and option.needs == "load" and not settings.under_load:
             raise BenchError(
                 f"{option.flag} is for trials under load; add --concurrency 8 or --rate 5, or leave it out"
             )
@@ -48,7 +48,7 @@ def _check_workers(settings: Settings) -> None:
         raise BenchError(f"--scheduler {settings.scheduler!r} is no address; write for instance tcp://host:8786")
     if settings.workers > 1 and settings.scheduler is not None:
         raise BenchError("--workers and --scheduler: give one of them; all workers of the scheduler measure")
-    if settings.shared and (settings.precision is not None or settings.budgets):
+    if settings.several_processes and (settings.precision is not None or settings.budgets):
         option = "--workers" if settings.scheduler is None else "--scheduler"
         raise BenchError(f"{option} with --precision or --budget: nobody sees all trials; use --requests or --duration")
 

@@ -1,4 +1,4 @@
-"""What `bench run` is about to do, before it does anything: the choice, its estimate, and the user's consent."""
+"""Choose scenarios, targets and prompts of a run, before anything is sent."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Choice:
     """Where the embedded simulator listens, once it was started."""
 
     def plan(self, settings: Settings, models: Mapping[str, str], notice: Callable[[str], None]) -> Plan:
-        """The plan, with the models that preflight found for targets that were asked for none."""
+        """Make the plan, with the models that preflight found for targets that were asked for none."""
         cells = selection.make_cells(
             self.scenarios,
             [(target, model or models.get(target.name, ANY_MODEL)) for target, model in self.targets],
@@ -61,7 +61,7 @@ class Choice:
             notice=notice,
         )
         used = [client for client in settings.clients if any(cell.client == client for cell in cells)]
-        calibrated = settings.self_check and not settings.shared
+        calibrated = settings.self_check and not settings.several_processes
         known = calibration_cells(len(cells), settings.loads, used or ["sdk"]) if calibrated else []
         return make_plan(
             cells,
@@ -113,13 +113,13 @@ def choose(settings: Settings) -> Choice:
 
 
 def simulator_notes(settings: Settings) -> list[str]:
-    """What a report has to say about how the simulator was told to answer."""
+    """Return the notes of a report about faults and scripts of the simulator."""
     faults = [f"faults were injected: {', '.join(settings.faults)}"] if settings.faults else []
     return [*faults, *([f"the simulator answered from the script {settings.script}"] if settings.script else [])]
 
 
 def _check_simulated(settings: Settings, targets: Sequence[Target]) -> None:
-    """What only the simulator does is asked of nothing else, and is right."""
+    """Raise BenchError for faults or a script with a real target, or with a mistake in them."""
     real = [target.name for target in targets if not target.simulated]
     asked = "--fault" if settings.faults else "--script" if settings.script else None
     if asked and real:
@@ -135,7 +135,7 @@ def _check_simulated(settings: Settings, targets: Sequence[Target]) -> None:
 
 
 def _check_stopping(settings: Settings, targets: Sequence[Target]) -> None:
-    """A precision that is never looked at, or a budget in money where a price is missing, is a mistake."""
+    """Raise BenchError for a precision that is never looked at, and for a budget in money without a price."""
     if settings.precision is not None and settings.most_pairs < FIRST_LOOK:
         raise BenchError(
             f"--precision is looked at from {FIRST_LOOK} pairs on and --pairs is {settings.pairs}; leave --pairs out"
@@ -150,7 +150,7 @@ def _check_stopping(settings: Settings, targets: Sequence[Target]) -> None:
 
 
 def _check_wire(settings: Settings, targets: Sequence[Target]) -> None:
-    """The client `wire` goes through no proxy: said before a request goes through one."""
+    """Raise BenchError where a proxy is set for a target and the client `wire`, which goes through none, is chosen."""
     if "wire" not in settings.clients:
         return
     from bench.clients.wire.errors import check_direct  # noqa: PLC0415
@@ -174,7 +174,7 @@ def _own_prompts(settings: Settings, seed: int) -> Sequence[Prompt]:
 
 
 def _made_up(settings: Settings, lengths: Lengths, seed: int) -> Sequence[Prompt]:
-    """As many as there are pairs, so that none has to be asked twice; at most `MOST_MADE_UP`."""
+    """Make a prompt for each pair, so that none is asked twice; at most `MOST_MADE_UP`."""
     if settings.prompts is not None:
         raise BenchError("--prompts and --input-tokens: give one of them")
     number = min(MOST_MADE_UP, max(settings.most_pairs, settings.requests or 0))
@@ -182,5 +182,5 @@ def _made_up(settings: Settings, lengths: Lengths, seed: int) -> Sequence[Prompt
 
 
 def scenario_cells(plan: Plan) -> list[Cell]:
-    """The cells that were asked for; the others are the run's check on itself, and free."""
+    """Return the cells that were asked for; the others are the run's check on itself, and free."""
     return [cell for cell in plan.cells if cell.role == "scenario"]

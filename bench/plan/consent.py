@@ -25,7 +25,7 @@ GUESSED_S = 5.0
 
 
 def estimates(plan: Plan, choice: Choice, settings: Settings) -> dict[str, Estimate]:
-    """By `host, model`: what the plan will ask there."""
+    """Estimate what the plan asks of each `host/model`."""
     from bench.simulator.profiles import find_profile  # noqa: PLC0415
 
     targets = {target.name: target for target, _ in choice.targets}
@@ -50,7 +50,7 @@ def estimates(plan: Plan, choice: Choice, settings: Settings) -> dict[str, Estim
 
 
 def asked_times(plan: Plan) -> Counter[tuple[int, int]]:
-    """By cell and prompt, how many trials ask it. Of a segment that time ends: if each took `GUESSED_S`."""
+    """Count the trials by cell and prompt. A segment that time ends counts as if each answer took `GUESSED_S`."""
     times = Counter((trial.cell, trial.ask) for trial in plan.trials)
     for segment in plan.segments:
         cell, count = plan.cells[segment.cell], segment.count
@@ -63,7 +63,7 @@ def asked_times(plan: Plan) -> Counter[tuple[int, int]]:
 
 
 def requests_per_trial(scenario: Scenario, params: str) -> tuple[int, int | None]:
-    """How many answers it asks for, and the length that it asks of each itself, if it does."""
+    """Return the number of requests of a trial, and the length that the scenario itself asks of each answer, if any."""
     try:
         values = instance(scenario, params)
         requests = scenario.requests(values) if callable(scenario.requests) else scenario.requests
@@ -76,12 +76,12 @@ def requests_per_trial(scenario: Scenario, params: str) -> tuple[int, int | None
 
 
 def _input_chars(prompt: Prompt) -> int:
-    """Roughly what is sent of it: not the script, which is for the simulator."""
+    """Count the characters that are sent of a prompt, roughly: not its script, which is for the simulator."""
     return len(prompt if isinstance(prompt, str) else str({k: v for k, v in prompt.items() if k != "sim"}))
 
 
 def headline(plan: Plan) -> str:
-    """Who is measured, and whether it is real: the first line of every run."""
+    """Return the first line of every run: which models are measured, and whether they are real."""
     cells = scenario_cells(plan)
     real = sorted({f"{cell.model} at {cell.host}" for cell in cells if not cell.simulated})
     simulated = sorted({cell.model for cell in cells if cell.simulated})
@@ -90,7 +90,7 @@ def headline(plan: Plan) -> str:
 
 
 def describe(plan: Plan, choice: Choice, settings: Settings) -> str:
-    """The plan and its estimate, for `--dry-run`."""
+    """Describe the plan and its estimate, for `--dry-run`."""
     asked = estimates(plan, choice, settings)
     cells, phases = scenario_cells(plan), Counter(trial.phase for trial in plan.trials)
     for segment in plan.segments:
@@ -99,22 +99,22 @@ def describe(plan: Plan, choice: Choice, settings: Settings) -> str:
     kinds: dict[Phase, str] = {"measure": "measured", "warmup": "warm-up", "aa": "A/A", "calibrate": "calibration"}
     counted = ", ".join(f"{phases[phase]} {kind}" for phase, kind in kinds.items() if phases[phase])
     trials = f"{plan.size} trials ({counted})" if plan.size is not None else "as many trials as fit"
-    size = f"{len(cells)} cell{'s' if len(cells) > 1 else ''} × {_at_most(settings)}{_amount(plan, settings)}"
+    size = f"{len(cells)} cell{'s' if len(cells) > 1 else ''} × {_upper_bound_text(settings)}{_amount(plan, settings)}"
     lines = [
         headline(plan),
         f"{size}, {trials}, {', '.join(load.label for load in settings.loads)}, seed {plan.seed}",
-        *(f"  {cell.scenario:<{width}} {'+'.join(cell.deliveries):<18} {_where(cell)}".rstrip() for cell in cells),
+        *(f"  {cell.scenario:<{width}} {'+'.join(cell.deliveries):<18} {_cell_text(cell)}".rstrip() for cell in cells),
         *(asked[where].line(where) for where in sorted(asked)),
         *_by_time(plan),
         *_ends_earlier(settings),
-        f"order: {', '.join(map(_short, islice(_kinds(plan), 6)))}, …",
+        f"order: {', '.join(map(_step_text, islice(_order_of_work(plan), 6)))}, …",
         f"plan {plan.hash[:12]}; nothing was sent (--dry-run)",
     ]
     return "\n".join(lines) + "\n"
 
 
 def _amount(plan: Plan, settings: Settings) -> str:
-    """How much is measured of a cell: one trial at a time the pairs, under load what was asked for."""
+    """Say how much is measured of a cell: pairs one at a time, what was asked for under load."""
     alone = f"{plan.pairs} pairs"
     if not plan.segments:
         return alone
@@ -127,7 +127,7 @@ def _amount(plan: Plan, settings: Settings) -> str:
 
 
 def _by_time(plan: Plan) -> list[str]:
-    """What nobody can know before."""
+    """Say how long the load lasts, and what nobody can know before."""
     if plan.size is not None:
         return [f"the load lasts {plan.seconds:.0f} s or longer"] if plan.seconds else []
     lasts = f"the load lasts {plan.seconds:.0f} s or longer"
@@ -135,7 +135,7 @@ def _by_time(plan: Plan) -> list[str]:
     return [f"{lasts}; how many requests fit is up to the endpoint: {guess} (a limit: --requests or --budget)"]
 
 
-def _at_most(settings: Settings) -> str:
+def _upper_bound_text(settings: Settings) -> str:
     return "at most " if settings.precision is not None or settings.budgets else ""
 
 
@@ -145,27 +145,27 @@ def _ends_earlier(settings: Settings) -> list[str]:
     return [f"that is the most; it ends earlier {', '.join([*precision, *budgets])}"] if precision or budgets else []
 
 
-def _where(cell: Cell) -> str:
+def _cell_text(cell: Cell) -> str:
     return f"{cell.target}/{cell.model} {cell.client} {cell.load} {cell.params}"
 
 
-def _kinds(plan: Plan) -> Iterator[tuple[Cell, str, str, str]]:
-    """What runs in which order: cell, delivery, phase, and under load how many of it, or for how long."""
+def _order_of_work(plan: Plan) -> Iterator[tuple[Cell, str, str, str]]:
+    """Yield the order of the work: cell, delivery, phase, and under load the number of trials or the time."""
     yield from ((plan.cells[trial.cell], trial.delivery, trial.phase, "") for trial in plan.trials)
     for segment in plan.segments:
         size = f"{segment.count} × " if segment.seconds is None else f"{segment.seconds:g} s of "
         yield plan.cells[segment.cell], segment.delivery, segment.phase, size
 
 
-def _short(kind: tuple[Cell, str, str, str]) -> str:
+def _step_text(kind: tuple[Cell, str, str, str]) -> str:
     cell, delivery, phase, size = kind
     return f"{size}{cell.scenario} {delivery} ({phase})"
 
 
 def ask_before_spending(plan: Plan, choice: Choice, settings: Settings, confirm: Callable[[str], bool]) -> None:
-    """Where a target is neither the simulator nor this machine: say what will be asked, and ask.
+    """Say what a target that is neither the simulator nor this machine will be asked, and ask for consent.
 
-    A budget in tokens or money is an answer.
+    A budget in tokens or money is consent.
     """
     free = {target.name for target, _ in choice.targets if target.free}
     paid = {cell.target for cell in scenario_cells(plan)} - free

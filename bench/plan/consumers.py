@@ -1,4 +1,4 @@
-"""The ways of consuming an answer that the memory pass measures: what they are, and how.
+"""The ways of consuming an answer that the memory pass measures, and their lengths.
 
 Their scenarios are in `bench.consumers`, which takes the SDK to import.
 """

@@ -1,4 +1,4 @@
-"""What a run will ask of a target, roughly: requests, tokens and, where prices are known, money."""
+"""Estimate what a run asks of a target: requests, tokens and, where prices are known, money."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Estimate:
     cost_usd: float | None
 
     def line(self, where: str) -> str:
-        """The estimate as one line; `where` is what is asked, for instance `openai/gpt-4o-mini`."""
+        """Return the estimate as one line; `where` is what is asked, for instance `openai/gpt-4o-mini`."""
         output = "an unknown number of output tokens (no --output-tokens)"
         if self.output_tokens is not None:
             output = f"{short(self.output_tokens)} output tokens"
@@ -65,7 +65,7 @@ def estimate(parts: Iterable[Part]) -> Estimate:
 
 
 def short(count: int) -> str:
-    """A count in two significant digits: 216 → 220, 3456 → 3.5k, 65000 → 65k, 1200000 → 1.2M."""
+    """Write a count in two significant digits: 216 → 220, 3456 → 3.5k, 65000 → 65k, 1200000 → 1.2M."""
     rounded = float(f"{count:.1e}")
     for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if rounded >= size:
@@ -74,13 +74,13 @@ def short(count: int) -> str:
 
 
 def _input_tokens(part: Part) -> int:
-    """Of all requests of a trial; of answers of unknown length nothing is counted."""
+    """Estimate the input tokens of all requests of a trial. Answers of unknown length count as nothing."""
     again = part.requests * (part.requests - 1) // 2
     return part.requests * math.ceil(part.input_chars / CHARS_PER_TOKEN) + again * (part.output_tokens or 0)
 
 
 def _output_tokens(part: Part) -> int | None:
-    """Of all trials."""
+    """Estimate the output tokens of all trials."""
     return None if part.output_tokens is None else part.trials * part.requests * part.output_tokens
 
 
@@ -92,7 +92,7 @@ def _cost_usd(part: Part) -> float | None:
 
 
 def _sum(values: Iterable[N | None]) -> N | None:
-    """The sum, None when any is unknown."""
+    """Add up the values; None when any is unknown."""
     values = list(values)
     known = [value for value in values if value is not None]
     return sum(known) if len(known) == len(values) else None

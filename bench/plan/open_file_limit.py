@@ -1,4 +1,4 @@
-"""May this machine hold so many streams at a time? Open files and local ports, looked at before the first request."""
+"""Check that this machine can hold the concurrent streams: open files and local ports, before the first request."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Limits:
 
 
 def check(streams: int, workers: int = 1, *, simulated: bool = False) -> None:
-    """BenchError when this machine cannot hold `streams` connections at a time, in so many equal processes.
+    """Raise BenchError when this machine cannot hold `streams` connections at a time, in so many equal processes.
 
     `simulated`: the server is a process of this machine with the same limit, which holds all of them.
     """
@@ -36,7 +36,7 @@ def check(streams: int, workers: int = 1, *, simulated: bool = False) -> None:
 
 
 def problem(streams: int, workers: int, limits: Limits, *, simulated: bool = False) -> str | None:
-    """What is too low, with the numbers and the command that raises it; None when nothing is."""
+    """Say which limit is too low, with the numbers and the command that raises it; None when none is."""
     here = ceil(streams / workers) + limits.open + RESERVE
     there = streams + RESERVE if simulated else 0
     needed = max(here, there)
@@ -58,7 +58,7 @@ def problem(streams: int, workers: int, limits: Limits, *, simulated: bool = Fal
 
 
 def _how_to_raise(needed: int, hard: float) -> str:
-    """What to type. The number is a power of two, as limits usually are, where the hard limit lets it."""
+    """Return the command to type. The number is a power of two, as limits usually are, where the hard limit lets it."""
     number = 1 << (needed - 1).bit_length()
     if needed <= hard:
         return f"raise it in this shell before the run: ulimit -n {min(number, hard):.0f}"
@@ -69,7 +69,7 @@ def _how_to_raise(needed: int, hard: float) -> str:
 
 
 def limits() -> Limits:
-    """Of this process and this machine; without limits where the system has none of them, as on Windows."""
+    """Read the limits of this process and this machine; infinite where the system has none, as on Windows."""
     try:
         import resource  # noqa: PLC0415  (not on Windows)
     except ImportError:
@@ -81,7 +81,7 @@ def limits() -> Limits:
 
 
 def _open_files() -> int:
-    """Of this process, the listing itself left out; 0 where the system does not tell."""
+    """Count the open files of this process, without the listing itself; 0 where the system does not tell."""
     for folder in ("/proc/self/fd", "/dev/fd"):
         try:
             return sum(1 for _ in Path(folder).iterdir()) - 1
@@ -91,7 +91,7 @@ def _open_files() -> int:
 
 
 def _local_ports() -> float:
-    """How many the system gives out by itself. Only Linux says it in a file."""
+    """Count the local ports that the system assigns. Only Linux says it in a file."""
     try:
         first, last = map(int, _PORT_RANGE.read_text().split())
     except (OSError, ValueError):

@@ -82,7 +82,7 @@ class Toggle:
 
 
 @dataclass(frozen=True)
-class Whole:
+class WholeNumber:
     """A whole number."""
 
     least: int
@@ -157,7 +157,7 @@ class Fraction:
 
 
 @dataclass(frozen=True)
-class Choice:
+class OneOf:
     """One of several words. An unknown word is refused with the nearest one."""
 
     words: tuple[str, ...]
@@ -206,7 +206,7 @@ class Words:
 
 
 @dataclass(frozen=True)
-class Parsed:
+class ParsedText:
     """What a parser makes of the text."""
 
     parse: Callable[[str], Any]
@@ -232,7 +232,7 @@ def parse_levels(text: str) -> tuple[int, ...]:
     return tuple(levels)
 
 
-LEVELS = Parsed(
+LEVELS = ParsedText(
     parse_levels,
     {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": r"^\s*\d+\s*(,\s*\d+\s*)*$"}]},
     (int, str),

@@ -1,4 +1,4 @@
-"""What will be run, in which order, from which seed: a plain value, decided before the first request. Pure.
+"""What will be run, in which order, from which seed: a plain value, decided before the first request.
 
 The unit is the pair: a streamed and a blocking trial of the same ask. One at a time, they are next to each other, their
 order a seeded coin, and cells are interleaved in randomised blocks (one pair of every cell a block), so that drift hits
@@ -128,11 +128,11 @@ class Group:
 
     @property
     def slots(self) -> int | None:
-        """Closed loop: so many of its trials run here at a time. None: in open loop."""
+        """The number of concurrent trials here in closed loop; None in open loop."""
         return None if self.load.open_loop else self.share.part(self.load.concurrency or 1)
 
     def units(self) -> Iterator[Sequence[PlannedTrial]]:
-        """The trials in their order, in what may be begun together: pairs one at a time, else one trial."""
+        """Yield the trials in their order, grouped as they are begun: pairs one at a time, single trials under load."""
         if self.segment is None:
             yield from self.pairs
             return
@@ -163,19 +163,19 @@ class Plan:
 
     @property
     def size(self) -> int | None:
-        """Number of its trials; None where time ends a segment."""
+        """The number of trials; None where time ends a segment."""
         if any(segment.seconds is not None for segment in self.segments):
             return None
         return len(self.trials) + sum(segment.count for segment in self.segments)
 
     @property
     def seconds(self) -> float:
-        """How long its segments take by their schedules and times: no more can be said before answers come."""
+        """The seconds that the segments take by their schedules; no more can be said before answers come."""
         return sum(map(self._seconds, self.segments))
 
     @property
-    def scheduled(self) -> bool:
-        """Is all of it open loop, so that `seconds` is nearly the whole time?"""
+    def open_loop_only(self) -> bool:
+        """True where every trial is in open loop, so that `seconds` is nearly the whole time."""
         return not self.trials and all(self.cells[segment.cell].level.open_loop for segment in self.segments)
 
     def _seconds(self, segment: Segment) -> float:
@@ -186,11 +186,11 @@ class Plan:
 
     @property
     def phases(self) -> set[Phase]:
-        """The phases that it has."""
+        """The phases of the plan."""
         return {trial.phase for trial in self.trials} | {segment.phase for segment in self.segments}
 
     def to_json(self) -> dict[str, Any]:
-        """As `plan.json` has it: trials and segments by column."""
+        """Return the values of plan.json: trials and segments by column."""
         return {
             **{name: getattr(self, name) for name in ("seed", "pairs", "warmup", "arrivals", "ramp_s")},
             "cells": [asdict(cell) for cell in self.cells],
@@ -201,7 +201,7 @@ class Plan:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Plan:
-        """The plan that `to_json` gave these values of; what else is among them is passed over."""
+        """Make the plan from the values of `to_json`; other keys are passed over."""
         cells = ({**cell, "deliveries": tuple(cell["deliveries"])} for cell in stored["cells"])
         return cls(
             **{name: stored[name] for name in ("seed", "pairs", "warmup", "arrivals", "ramp_s")},
@@ -211,8 +211,8 @@ class Plan:
         )
 
     def groups(self) -> Iterator[Group]:
-        """Trials that run together, in their order: what runs one at a time first, then the segments."""
-        yield from self._alone()
+        """Yield the trials that run together, in their order: first those one at a time, then the segments."""
+        yield from self._sequential_groups()
         for segment in self.segments:
             cell = self.cells[segment.cell]
             yield Group(
@@ -225,7 +225,7 @@ class Plan:
                 arrivals=self.arrivals,
             )
 
-    def _alone(self) -> Iterator[Group]:
+    def _sequential_groups(self) -> Iterator[Group]:
         together: list[PlannedTrial] = []
         for trial in self.trials:
             if together and (trial.block, trial.cell, trial.phase) != _place(together[0]):
@@ -260,7 +260,7 @@ def _rows(kind: type[_Row], columns: Mapping[str, Sequence[Any]]) -> Iterator[_R
 
 
 def segment_trials(segment: Segment, cell: Cell, arrivals: Arrivals, ramp_s: float) -> Iterator[PlannedTrial]:
-    """The trials of a segment, one after the other: nothing of them is kept."""
+    """Yield the trials of a segment one after the other; none is kept."""
     rate, due = cell.level.rate, None
     times = offsets(rate, arrivals, segment.seed, count=segment.count, ramp_s=ramp_s) if rate else None
     for place in range(segment.count):
@@ -288,5 +288,5 @@ def segment_trials(segment: Segment, cell: Cell, arrivals: Arrivals, ramp_s: flo
 
 
 def _bits(*parts: object) -> int:
-    """64 bits that follow from these values, cheaper than a generator for each trial."""
+    """Derive 64 bits from these values, cheaper than a generator for each trial."""
     return int.from_bytes(blake2b(repr(parts).encode(), digest_size=8).digest())

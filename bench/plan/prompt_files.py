@@ -1,4 +1,4 @@
-"""Prompt files: JSONL, CSV or standard input → one dict per prompt, checked, each error with its place."""
+"""Read prompt files (JSONL, CSV or standard input) into one dict per prompt, checked, each error with its place."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _JSON_LINES = {".jsonl", ".ndjson", ".json"}
 
 
 def load_prompts(source: str, stdin: TextIO) -> list[dict[str, Any]]:
-    """The prompts of a file, or of `stdin` when the source is `-`; at least one.
+    """Read the prompts of a file, or of `stdin` when the source is `-`; at least one.
 
     Each is a dict with `prompt` (text) or `messages` (a list of {role, content}), where given `id` (text),
     `output_tokens` (a positive int) and `shared_prefix` (text that stands in front of it, with the nonce between), and
@@ -55,21 +55,21 @@ def _file_rows(path: Path, name: str) -> Iterator[dict[str, Any]]:
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
-    """(number, line) of the lines that are not blank. Only LF ends a line: JSON may hold U+2028 and the like."""
+    """Yield number and text of the lines that are not blank. Only LF ends a line: JSON may hold U+2028 and the like."""
     return ((number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip())
 
 
 def parse_jsonl(text: str, name: str) -> Iterator[dict[str, Any]]:
-    """The prompts of a text with one JSON object a line."""
+    """Parse a text with one JSON object a line."""
     for number, line in _lines(text):
         row = _json(line, name, number)
         if not isinstance(row, dict):
             _fail(f"{name}:{number}:1", 'expected one JSON object a line, for instance {"prompt": "Hello"}')
-        yield _checked(row, f"{name}:{number}", partial(_column_in_json, line))
+        yield _check_row(row, f"{name}:{number}", partial(_column_in_json, line))
 
 
 def parse_csv(text: str, name: str) -> Iterator[dict[str, Any]]:
-    """The prompts of a CSV text with a header."""
+    """Parse a CSV text with a header."""
     rows = _csv_rows(text, name)
     number, header = next(rows, (1, []))
     if header and not {"prompt", "messages"} & set(header):
@@ -81,11 +81,11 @@ def parse_csv(text: str, name: str) -> Iterator[dict[str, Any]]:
             place = f"{name}:{number}:{min(len(cells), len(header)) + 1}"
             _fail(place, f"{len(cells)} cells, but the header has {len(header)}")
         row = _from_cells(dict(zip(header, cells, strict=True)), name, number, header)
-        yield _checked(row, f"{name}:{number}", lambda key: header.index(key) + 1)
+        yield _check_row(row, f"{name}:{number}", lambda key: header.index(key) + 1)
 
 
 def _csv_rows(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
-    """(line it begins on, cells) of every row that is not blank."""
+    """Yield first line and cells of every row that is not blank."""
     csv.field_size_limit(max(csv.field_size_limit(), len(text)))  # a long prompt is no mistake
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     begins = 1
@@ -99,7 +99,7 @@ def _csv_rows(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _from_cells(row: dict[str, str], name: str, number: int, header: list[str]) -> dict[str, Any]:
-    """Cells as values: the known columns get their types, empty ones of them are left out."""
+    """Convert cells to values: the known columns get their types, empty ones of them are left out."""
     values: dict[str, Any] = {key: cell for key, cell in row.items() if cell or key not in _KNOWN}
     if "messages" in values:
         try:
@@ -132,18 +132,18 @@ def _no_constant(text: str) -> NoReturn:
 
 
 def _column_in_json(line: str, key: str) -> int:
-    """Where the key stands in a line that is one JSON object; the last one counts, as it does for its value."""
+    """Find the key in a line that is one JSON object; the last one counts, as it does for its value."""
     decoder, column = json.JSONDecoder(), 1
     place = line.index("{") + 1
-    while (place := _past_marks(line, place)) < len(line) and line[place] == '"':
+    while (place := _skip_marks(line, place)) < len(line) and line[place] == '"':
         name, end = decoder.raw_decode(line, place)
         column = place + 1 if name == key else column
-        _, place = decoder.raw_decode(line, _past_marks(line, end))
+        _, place = decoder.raw_decode(line, _skip_marks(line, end))
     return column
 
 
-def _past_marks(line: str, place: int) -> int:
-    """The place behind the white space, commas and colons that begin there."""
+def _skip_marks(line: str, place: int) -> int:
+    """Return the place behind the white space, commas and colons that begin at `place`."""
     found = _MARKS.match(line, place)
     return found.end() if found else place
 
@@ -151,8 +151,11 @@ def _past_marks(line: str, place: int) -> int:
 _MARKS = re.compile(r"[ \t\r\n,:]*")
 
 
-def _checked(row: dict[str, Any], line: str, column_of: Callable[[str], int]) -> dict[str, Any]:
-    """The row without its nulls among the known keys, when it is a prompt. `line`: file and number of its line."""
+def _check_row(row: dict[str, Any], line: str, column_of: Callable[[str], int]) -> dict[str, Any]:
+    """Return a prompt's row without nulls of known keys. BenchError for what is no prompt.
+
+    `line` is the file with the number of the line.
+    """
     row = {key: value for key, value in row.items() if value is not None or key not in _KNOWN}
     if ("prompt" in row) == ("messages" in row):
         both = "both 'prompt' and 'messages'; keep one"

@@ -1,4 +1,4 @@
-"""`--input-tokens`: how long synthetic prompts are. Pure.
+"""`--input-tokens`: how long synthetic prompts are.
 
 512                  all the same
 uniform:100-1000     every whole number from 100 to 1000 alike
@@ -32,7 +32,7 @@ class Lengths:
     """Of no meaning; the most; the standard deviation."""
 
     def draw(self, rng: Random) -> int:
-        """One length in tokens, from 1 to `MOST`."""
+        """Draw one length in tokens, from 1 to `MOST`."""
         if self.kind == "uniform":
             return rng.randint(int(self.a), int(self.b))
         drawn = self.a
@@ -44,10 +44,10 @@ class Lengths:
 
 
 def parse_lengths(text: str) -> Lengths:
-    """One of the three forms above → the distribution. BenchError with the column for anything else."""
+    """Parse one of the three forms above. BenchError with the column for any other text."""
     name, *rest = parts(text, ":")
     if not rest:
-        return Lengths("constant", _whole(name))
+        return Lengths("constant", _token_count(name))
     if len(rest) > 1:
         raise rest[1].wrong(f"a second ':'; write {FORMS}")
     match name.text.lower():
@@ -59,30 +59,30 @@ def parse_lengths(text: str) -> Lengths:
 
 
 def _uniform(part: OptionPart) -> Lengths:
-    low, high = _two(part, "-")
-    least, most = _whole(low), _whole(high)
+    low, high = _split_in_two(part, "-")
+    least, most = _token_count(low), _token_count(high)
     if most < least:
         raise high.wrong(f"{most} is below {least}; write the smaller one first, for instance uniform:100-1000")
     return Lengths("uniform", least, most)
 
 
 def _normal(part: OptionPart) -> Lengths:
-    mean, deviation = _two(part, ",")
+    mean, deviation = _split_in_two(part, ",")
     spread = deviation.number()
     if spread is None or spread > MOST:
         raise deviation.wrong(f"{deviation.text!r} is no standard deviation; write {FORMS}")
-    return Lengths("normal", _whole(mean), spread)
+    return Lengths("normal", _token_count(mean), spread)
 
 
-def _two(part: OptionPart, separator: str) -> tuple[OptionPart, OptionPart]:
+def _split_in_two(part: OptionPart, separator: str) -> tuple[OptionPart, OptionPart]:
     found = list(parts(part.text, separator, part.whole, part.column))
     if len(found) != 2:
         raise part.wrong(f"{part.text!r} is not two numbers with {separator!r} between them; write {FORMS}")
     return found[0], found[1]
 
 
-def _whole(part: OptionPart) -> int:
-    """A number of tokens."""
+def _token_count(part: OptionPart) -> int:
+    """Parse a number of tokens."""
     if not (part.text.isascii() and part.text.isdecimal() and len(part.text) < 10 and 1 <= int(part.text) <= MOST):
         raise part.wrong(f"{part.text!r} is no number of tokens from 1 to {MOST}; write {FORMS}")
     return int(part.text)

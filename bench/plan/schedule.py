@@ -48,10 +48,11 @@ def make_plan(
     arrivals: Arrivals = "poisson",
     ramp_s: float = 0.0,
 ) -> Plan:
-    """The plan: warm-up of every cell first, then the measured blocks, and the self-checks among them.
+    """Make the plan: warm-up of every cell first, then the measured blocks, and the self-checks among them.
 
-    `calibration`: its cells, numbered after the others; `aa`: with A/A pairs. Neither below `FEWEST_CHECKED` pairs.
-    `rounds`: of segments of each cell under load. `ramp_s`: the load of a segment comes up over so long.
+    `calibration` are the cells of that check, numbered after the others; `aa` adds A/A pairs. Neither comes below
+    `FEWEST_CHECKED` pairs. `rounds` of segments are made of each cell under load. `ramp_s` is the time in seconds over
+    which the load of a segment comes up.
     """
     rng = Random(seed)  # noqa: S311  (a design, not a secret)
     checked = pairs >= FEWEST_CHECKED
@@ -59,7 +60,7 @@ def make_plan(
     number = aa_pairs(cells, pairs) if aa and checked else 0
     alone, loaded = ([cell for cell in cells if cell.level.sequential is one] for one in (True, False))
     checks = [Checks([cell for cell in known if cell.level.sequential is one], number) for one in (True, False)]
-    trials = tuple(_trials(_alone(alone, checks[0], pairs, warmup, rng), rng)) if alone else ()
+    trials = tuple(_trials(_sequential_blocks(alone, checks[0], pairs, warmup, rng), rng)) if alone else ()
     segments = Segments(loaded, checks[1], pairs, warmup, rounds, amount, arrivals, ramp_s)
     return Plan(
         seed=seed,
@@ -67,7 +68,7 @@ def make_plan(
         warmup=warmup,
         cells=(*cells, *known),
         trials=trials,
-        segments=tuple(segments.laid_out(rng, trials[-1] if trials else None)) if loaded else (),
+        segments=tuple(segments.lay_out(rng, trials[-1] if trials else None)) if loaded else (),
         arrivals=arrivals,
         ramp_s=ramp_s,
     )
@@ -84,17 +85,17 @@ class Checks:
 
     @property
     def floors(self) -> Sequence[Cell]:
-        """Those that calibrate the instrument: one for each client and load."""
+        """The cells that calibrate the instrument: one for each client and load."""
         return [cell for cell in self.cells if len(cell.deliveries) > 1]
 
     @property
     def packets(self) -> Sequence[Cell]:
-        """Those that put the claim on packets to the test."""
+        """The cells that test the claim on packets."""
         return [cell for cell in self.cells if len(cell.deliveries) == 1]
 
 
 def aa_pairs(cells: Sequence[Cell], pairs: int) -> int:
-    """A/A pairs of each cell: one for six pairs, and more where the whole run would have too few to decide."""
+    """Count the A/A pairs of each cell: one for six pairs, more where the whole run would have too few to decide."""
     both = sum(len(cell.deliveries) > 1 for cell in cells)
     return max(ceil(pairs / AA_SHARE), ceil(FEWEST_AA / both)) if both else 0
 
@@ -103,9 +104,10 @@ _Block = tuple[Phase, Cell, range]
 """A cell's pairs that run together: phase, cell, numbers of the pairs within the cell (for the choice of the ask)."""
 
 
-def _alone(cells: Sequence[Cell], checks: Checks, pairs: int, warmup: int, rng: Random) -> Iterator[list[_Block]]:
-    """Lists of blocks that share a block number: one pair of every cell, in random order, and the
-    calibration now and then."""
+def _sequential_blocks(
+    cells: Sequence[Cell], checks: Checks, pairs: int, warmup: int, rng: Random
+) -> Iterator[list[_Block]]:
+    """Yield blocks: one pair of every cell, in random order, and the calibration now and then."""
     for cell in (*cells, *checks.floors):
         yield [("warmup", cell, range(warmup))]
     both = [cell for cell in cells if len(cell.deliveries) > 1]
@@ -125,7 +127,7 @@ def _alone(cells: Sequence[Cell], checks: Checks, pairs: int, warmup: int, rng: 
 
 
 def _spread(pairs: int, aa: int, rng: Random) -> Iterator[Phase]:
-    """Measured blocks with A/A ones among them: one at a random place of each equal stretch."""
+    """Yield the phases of the blocks: measured ones, with an A/A one at a random place of each equal stretch."""
     total = pairs + aa
     chosen = {rng.randrange(i * total // aa, (i + 1) * total // aa) for i in range(aa)}
     for place in range(total):
@@ -157,7 +159,7 @@ def _trials(blocks: Iterator[list[_Block]], rng: Random) -> Iterator[PlannedTria
 
 
 def _pair(phase: Phase, cell: Cell, number: int, rng: Random) -> Sequence[tuple[Delivery, Arm | None]]:
-    """The trials of a pair in random order. Of an A/A pair both have the same delivery, the two taking turns."""
+    """Return the trials of a pair in random order. Both of an A/A pair have one delivery; the deliveries take turns."""
     if phase != "aa":
         return [(delivery, None) for delivery in rng.sample(cell.deliveries, len(cell.deliveries))]
     delivery = cell.deliveries[(number + cell.cell) % len(cell.deliveries)]
@@ -181,8 +183,8 @@ class Segments:
     arrivals: Arrivals
     ramp_s: float
 
-    def laid_out(self, rng: Random, after: PlannedTrial | None) -> Iterator[Segment]:
-        """All of them, numbered behind the trials that run one at a time."""
+    def lay_out(self, rng: Random, after: PlannedTrial | None) -> Iterator[Segment]:
+        """Yield the segments in their order, numbered behind the trials that run one at a time."""
         trial, pair, block = (after.trial_id + 1, after.pair + 1, after.block + 1) if after else (0, 0, 0)
         turns: dict[tuple[int, Phase], int] = {}
         coins = {cell.cell: rng.randrange(2) for cell in (*self.cells, *self.checks.cells)}
@@ -190,7 +192,7 @@ class Segments:
             turn = turns.setdefault((cell.cell, phase), 0)
             turns[cell.cell, phase] += 1
             seed = rng.getrandbits(48)
-            deliveries = _ordered(phase, cell, turn, coins[cell.cell])
+            deliveries = _segment_deliveries(phase, cell, turn, coins[cell.cell])
             count = len(numbers) * (2 if phase == "aa" else 1)
             for order, delivery in enumerate(deliveries):
                 yield Segment(
@@ -212,10 +214,10 @@ class Segments:
     def _parts(self, rng: Random) -> Iterator[_Part]:
         for cell in (*self.cells, *self.checks.floors):
             if self.warmup:
-                yield "warmup", cell, range(max(self.warmup, _of_load(cell, 1))), None
-        measured = {cell.cell: list(self._measured(cell)) for cell in self.cells}
+                yield "warmup", cell, range(max(self.warmup, _times(cell.level, 1))), None
+        measured = {cell.cell: list(self._measured_rounds(cell)) for cell in self.cells}
         turns = max(map(len, measured.values()), default=0)
-        own = {cell.cell: _aa_turns(self.checks.aa, turns, _of_load(cell, 1), rng) for cell in self.cells}
+        own = {cell.cell: _aa_turns(self.checks.aa, turns, _times(cell.level, 1), rng) for cell in self.cells}
         for turn in range(turns):
             parts: list[_Part] = [
                 ("measure", cell, *measured[cell.cell][turn]) for cell in self.cells if turn < len(measured[cell.cell])
@@ -224,12 +226,12 @@ class Segments:
                 aa = own[cell.cell].get(turn, range(0)) if len(cell.deliveries) > 1 else range(0)
                 parts += [("aa", cell, aa, None)] if len(aa) else []
             for cell in self.checks.cells:
-                size = _of_load(cell, CALIBRATED_S)
+                size = _times(cell.level, CALIBRATED_S)
                 parts.append(("calibrate", cell, range(turn * size, (turn + 1) * size), None))
             yield from rng.sample(parts, len(parts))
 
-    def _measured(self, cell: Cell) -> Iterator[tuple[range, float | None]]:
-        """Its pairs in rounds, each at least twice as large as what runs at a time; by time: as many as fit."""
+    def _measured_rounds(self, cell: Cell) -> Iterator[tuple[range, float | None]]:
+        """Yield the pairs of a cell in rounds, each at least twice the concurrent trials; by time as many as fit."""
         rate, seconds = cell.level.rate, self.amount.seconds
         if seconds is not None:
             each = seconds / self.rounds
@@ -242,28 +244,24 @@ class Segments:
 
 
 def asked_and_segment(load: Load, requests: int | None, pairs: int, rounds: int) -> tuple[int, int]:
-    """Pairs of a cell that no time ends, and how many of them a segment has: twice what runs at a time, or more."""
+    """Return the pairs of a cell that no time ends, and those of a segment: twice the concurrent trials, or more."""
     number = requests or max(pairs, _times(load, 4))
     return number, max(_times(load, 2), ceil(number / rounds))
 
 
-def _of_load(cell: Cell, times: int) -> int:
-    return _times(cell.level, times)
-
-
 def _times(load: Load, times: int) -> int:
-    """So many times what runs at a time, or what begins in so many seconds."""
+    """Return `times` the number of concurrent trials, or the trials that begin in this many seconds."""
     return ceil(load.rate * times) if load.rate is not None else (load.concurrency or 1) * times
 
 
 def _arrivals(rate: float, seconds: float, ramp_s: float) -> int:
-    """How many begin in that time on average: the rate comes up linearly over the ramp."""
+    """Count the trials that begin in that time on average: the rate comes up linearly over the ramp."""
     ramp = min(ramp_s, seconds)
     return max(1, round(rate * (seconds - ramp / 2)))
 
 
 def _aa_turns(pairs: int, turns: int, least: int, rng: Random) -> dict[int, range]:
-    """By turn, the A/A pairs of a cell that run then: as many as run at a time, or they would not meet its load."""
+    """Return the A/A pairs of a cell by turn: as many as run at a time, or they would not meet its load."""
     if not pairs or not turns:
         return {}
     pairs = max(pairs, least)
@@ -272,10 +270,10 @@ def _aa_turns(pairs: int, turns: int, least: int, rng: Random) -> dict[int, rang
     return {turn: range(i * pairs // number, (i + 1) * pairs // number) for i, turn in chosen}
 
 
-def _ordered(phase: Phase, cell: Cell, turn: int, coin: int) -> Sequence[Delivery]:
-    """The two segments: which goes first is a coin at the first turn, and takes turns from then on (ABBA).
+def _segment_deliveries(phase: Phase, cell: Cell, turn: int, coin: int) -> Sequence[Delivery]:
+    """Return the deliveries of two segments: a coin decides which goes first, then they take turns (ABBA).
 
-    A/A pairs have one segment, of the deliveries by turns.
+    A/A pairs have one segment; the deliveries take turns.
     """
     if phase == "aa":
         return cell.deliveries[(turn + cell.cell) % len(cell.deliveries) :][:1]

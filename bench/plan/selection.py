@@ -1,4 +1,4 @@
-"""From what the user named to the cells of the plan. Pure."""
+"""Make the cells of the plan from what the user named."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ALL = "all"
 
 
 def split_arguments(arguments: Sequence[str]) -> tuple[list[str], list[Path]]:
-    """SCENARIO|FILE… → names, files. A file is what ends in .py or has a folder in front."""
+    """Split arguments into names and files. A file is what ends in .py or has a folder in front."""
     files = [Path(argument) for argument in arguments if argument.endswith(".py") or "/" in argument]
     return [argument for argument in arguments if Path(argument) not in files], files
 
@@ -30,9 +30,9 @@ def split_arguments(arguments: Sequence[str]) -> tuple[list[str], list[Path]]:
 def choose_scenarios(
     registry: Registry, names: Sequence[str], files: Sequence[Path], tags: Sequence[str] = (), api: Api = "responses"
 ) -> list[Scenario]:
-    """The named scenarios, those of the named files and those with a named tag, else the core set.
+    """Return the named scenarios, those of the named files and those with a named tag, else the core set.
 
-    In the order asked for, each once. The core set is that of `api`; what is named is taken whatever its API.
+    They are in the order asked for, each once. The core set is that of `api`; what is named is taken whatever its API.
     """
     for name in names:
         if name not in {*registry.scenarios, ALL}:
@@ -44,12 +44,12 @@ def choose_scenarios(
     if files and not from_files:
         raise BenchError(f"{files[0]}: registers no scenario; `register_scenarios` must yield one")
     named = [one for name in names for one in (registry.scenarios if name == ALL else [name])]
-    chosen = [*named, *from_files, *_tagged(registry, tags, api)] or _tagged(registry, [CORE], api)
+    chosen = [*named, *from_files, *_names_with_tags(registry, tags, api)] or _names_with_tags(registry, [CORE], api)
     return [registry.scenarios[name][0] for name in dict.fromkeys(chosen)]
 
 
-def _tagged(registry: Registry, tags: Sequence[str], api: Api) -> list[str]:
-    """Names of the scenarios with any of these tags, tag by tag. Each API has a core set of its own."""
+def _names_with_tags(registry: Registry, tags: Sequence[str], api: Api) -> list[str]:
+    """Return the names of the scenarios with any of these tags, tag by tag. Each API has a core set of its own."""
     by_tag: dict[str, list[str]] = {CORE: []}
     for name, (scenario, _) in registry.scenarios.items():
         for tag in scenario.tags:
@@ -73,14 +73,14 @@ def make_cells(
     params: Mapping[str, Sequence[str]],
     notice: Callable[[str], None],
 ) -> list[Cell]:
-    """Every scenario with each of its parameters on every (target, model) that can do it, by each client at each load.
+    """Make a cell of each scenario, parameters, (target, model), client and load that go together.
 
-    What cannot be done is said once and is no failure. `params`: by scenario, the text of each of its cells.
+    What cannot be done is said once and is no failure. `params` has the texts of the cells by scenario.
     """
     cells, said, reasons = list[Cell](), dict[str, None](), dict[str, None]()
     for scenario in scenarios:
         for (target, model), client in product(choices, _clients(scenario, clients)):
-            if why := _unsupported(scenario, target, delivery) or _not_by(client, scenario):
+            if why := _target_hindrance(scenario, target, delivery) or _client_hindrance(client, scenario):
                 reasons |= {why: None}
                 said |= {f"unsupported: {scenario.name} on {target.name} ({why})": None}
                 continue
@@ -95,11 +95,11 @@ def make_cells(
 
 
 def _clients(scenario: Scenario, clients: Sequence[Client]) -> Sequence[str]:
-    """One with a stack of its own has no other."""
+    """Return the clients of a scenario; one with a stack of its own has no other."""
     return ["own"] if scenario.client == "own" else clients
 
 
-def _not_by(client: str, scenario: Scenario) -> str:
+def _client_hindrance(client: str, scenario: Scenario) -> str:
     if client != "wire":
         return ""
     if is_sync(scenario):
@@ -107,7 +107,7 @@ def _not_by(client: str, scenario: Scenario) -> str:
     return "the client wire has no WebSocket: use --client sdk" if "websocket" in scenario.needs else ""
 
 
-def _unsupported(scenario: Scenario, target: Target, delivery: str) -> str:
+def _target_hindrance(scenario: Scenario, target: Target, delivery: str) -> str:
     if scenario.api in target.lacks and scenario.client == "sdk":
         return f"no {API_NAMES[scenario.api]} there: try --api {OTHER_API[scenario.api]}, with no scenario named"
     missing = sorted(set(scenario.needs) & set(target.lacks))

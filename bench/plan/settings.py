@@ -17,7 +17,7 @@ from bench.plan.arrivals import Arrivals, parse_rates
 from bench.plan.budget import Budget, parse_budget
 from bench.plan.config import Config
 from bench.plan.option import option
-from bench.plan.option_kinds import LEVELS, Choice, File, Fraction, Parsed, Seconds, Whole, Words
+from bench.plan.option_kinds import LEVELS, File, Fraction, OneOf, ParsedText, Seconds, WholeNumber, Words
 from bench.plan.plan import FEWEST_CHECKED, ROUNDS, Client
 from bench.plan.prompt_lengths import Lengths, parse_lengths
 from bench.plan.targets import parse_extra_body
@@ -153,7 +153,7 @@ class Settings:
     api: Api = option(
         "responses",
         "--api",
-        kind=Choice(("responses", "chat")),
+        kind=OneOf(("responses", "chat")),
         group="Workload",
         toml=True,
         help="Whose core scenarios run when none is named: those of Responses, or their twins of Chat Completions. "
@@ -192,7 +192,7 @@ class Settings:
     input_tokens: Lengths | None = option(
         None,
         "--input-tokens",
-        kind=Parsed(parse_lengths),
+        kind=ParsedText(parse_lengths),
         metavar="LENGTHS",
         group="Workload",
         in_try=True,
@@ -211,7 +211,7 @@ class Settings:
     output_tokens: int | None = option(
         None,
         "--output-tokens",
-        kind=Whole(1),
+        kind=WholeNumber(1),
         metavar="N",
         group="Workload",
         toml=True,
@@ -222,7 +222,7 @@ class Settings:
     delivery: str = option(
         "both",
         "--delivery",
-        kind=Choice(("both", "streamed", "blocking")),
+        kind=OneOf(("both", "streamed", "blocking")),
         group="Workload",
         toml=True,
         in_try=True,
@@ -244,7 +244,7 @@ class Settings:
     retries: int | None = option(
         None,
         "--max-retries",
-        kind=Whole(0),
+        kind=WholeNumber(0),
         metavar="N",
         group="Workload",
         toml=True,
@@ -273,7 +273,7 @@ class Settings:
     pairs: int | None = option(
         None,
         "--pairs",
-        kind=Whole(1),
+        kind=WholeNumber(1),
         metavar="N",
         group="How much",
         toml=True,
@@ -295,7 +295,7 @@ class Settings:
     budgets: Sequence[Budget] = option(
         (),
         "--budget",
-        kind=Parsed(parse_budget),
+        kind=ParsedText(parse_budget),
         repeat=True,
         metavar="LIMIT",
         group="How much",
@@ -307,7 +307,7 @@ class Settings:
     warmup: int = option(
         3,
         "--warmup",
-        kind=Whole(0),
+        kind=WholeNumber(0),
         metavar="N",
         group="How much",
         toml=True,
@@ -316,7 +316,7 @@ class Settings:
     seed: int | None = option(
         None,
         "--seed",
-        kind=Whole(0),
+        kind=WholeNumber(0),
         metavar="N",
         group="How much",
         toml=True,
@@ -337,7 +337,7 @@ class Settings:
     rates: Sequence[float] = option(
         (),
         "--rate",
-        kind=Parsed(parse_rates, {"type": ["number", "string"]}, (str, int, float)),
+        kind=ParsedText(parse_rates, {"type": ["number", "string"]}, (str, int, float)),
         metavar="R,R,…",
         group="Load",
         toml=True,
@@ -349,7 +349,7 @@ class Settings:
     arrivals: Arrivals = option(
         "poisson",
         "--arrivals",
-        kind=Choice(("poisson", "constant")),
+        kind=OneOf(("poisson", "constant")),
         group="Load",
         toml=True,
         needs="rate",
@@ -381,7 +381,7 @@ class Settings:
     requests: int | None = option(
         None,
         "--requests",
-        kind=Whole(1),
+        kind=WholeNumber(1),
         metavar="N",
         group="Load",
         toml=True,
@@ -394,7 +394,7 @@ class Settings:
     max_in_flight: int = option(
         500,
         "--max-in-flight",
-        kind=Whole(1),
+        kind=WholeNumber(1),
         metavar="N",
         group="Load",
         toml=True,
@@ -406,7 +406,7 @@ class Settings:
     slos: Sequence[Slo] = option(
         (),
         "--slo",
-        kind=Parsed(parse_slo),
+        kind=ParsedText(parse_slo),
         repeat=True,
         metavar="METRIC=LIMIT",
         group="Load",
@@ -417,7 +417,7 @@ class Settings:
     workers: int = option(
         1,
         "--workers",
-        kind=Whole(1),
+        kind=WholeNumber(1),
         metavar="N",
         group="Load",
         toml=True,
@@ -519,12 +519,12 @@ class Settings:
         return [*(Load(concurrency=number) for number in closed), *(Load(rate=rate) for rate in self.rates)]
 
     @property
-    def loaded(self) -> bool:
+    def under_load(self) -> bool:
         """True where trials run under load at some level."""
         return not all(load.sequential for load in self.loads)
 
     @property
-    def shared(self) -> bool:
+    def several_processes(self) -> bool:
         """True where several processes measure, or others than this one."""
         return self.workers > 1 or self.scheduler is not None
 
@@ -547,7 +547,7 @@ class Settings:
 
 def calibrates(settings: Settings) -> bool:
     """Return True where the plan has calibration streams, which take the simulator whatever the targets are."""
-    return settings.self_check and settings.most_pairs >= FEWEST_CHECKED and not settings.shared
+    return settings.self_check and settings.most_pairs >= FEWEST_CHECKED and not settings.several_processes
 
 
 def output_tokens(target: Target, settings: Settings) -> int | None:

@@ -1,4 +1,4 @@
-"""The part of a load that one of several workers carries. Pure."""
+"""The part of a load that one of several workers carries."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ class Share:
     of: int = 1
 
     def has(self, place: int) -> bool:
-        """Is the trial at this place of the segment its own?"""
+        """Return True where the trial at this place of the segment is this worker's."""
         return place % self.of == self.index
 
     def part(self, number: int) -> int:
-        """Its part of so many; the parts of all workers add up to it."""
+        """Return this worker's part of a number; the parts of all workers add up to the number."""
         return number // self.of + (self.index < number % self.of)
 
 
@@ -25,9 +25,9 @@ WHOLE = Share()
 
 
 def shares(workers: int, concurrency: int | None) -> list[Share | None]:
-    """The share of each worker in a segment. In closed loop no more take part than trials run at a time.
+    """Return the share of each worker in a segment. In closed loop no more take part than trials run at a time.
 
-    None: it has nothing to do there.
+    A worker with nothing to do there has None.
     """
     busy = workers if concurrency is None else min(workers, concurrency)
     return [Share(index, busy) if index < busy else None for index in range(workers)]

@@ -1,4 +1,4 @@
-"""Prompts that are made up, by the distribution of their lengths and the share that they have in common. Pure.
+"""Make up prompts by the distribution of their lengths and the share that they have in common.
 
 A token is a word of `WORDS`: short English words, each of which is one token (with the space before it) in the
 vocabularies r50k, cl100k and o200k, and four characters on average, as the simulator counts. Other tokenizers differ;
@@ -31,9 +31,9 @@ INSTRUCTION_TOKENS = 9
 
 
 def synthetic_prompts(lengths: Lengths, number: int, seed: int, shared_prefix: float = 0) -> list[Prompt]:
-    """So many prompts of about as many tokens as drawn from `lengths`; the same for the same arguments.
+    """Make prompts of about as many tokens as drawn from `lengths`; the same for the same arguments.
 
-    `shared_prefix`: the share of each prompt's tokens, from 0 to below 1, that is the beginning of one text, the same
+    `shared_prefix` is the share of each prompt's tokens, from 0 to below 1, that is the beginning of one text, the same
     for all; the nonce stands behind it. The rest differs from prompt to prompt and ends in asking for a long text.
     """
     rng, common = Random(seed), _Common(seed)  # noqa: S311  (made-up words, no secret)
@@ -48,7 +48,7 @@ def synthetic_prompts(lengths: Lengths, number: int, seed: int, shared_prefix: f
 
 
 def with_shared_prefix(prompts: Sequence[Prompt], share: float, seed: int) -> list[Prompt]:
-    """The prompts of a file with a made-up text in front that is the same for all and takes that share of the whole.
+    """Put a made-up text in front of the prompts of a file, the same for all, that takes that share of the whole.
 
     A prompt's own length is taken as a token for four characters. One that brings a `shared_prefix` keeps it.
     """
@@ -68,7 +68,7 @@ class _Common:
         self._words: list[str] = []
 
     def in_front_of(self, row: dict[str, Any], tokens: int) -> Prompt:
-        """The prompt behind the first so many words."""
+        """Return the prompt behind the first words of the text, one for each token."""
         if tokens < 1:
             return row
         if tokens > len(self._words):

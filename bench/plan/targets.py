@@ -1,4 +1,4 @@
-"""Which endpoints a command means, from its options and the project's files; never one by accident."""
+"""Find the endpoints that a command means, from its options and the project's files; never one by accident."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from bench.plan.config import Config
 
 
 @dataclass(frozen=True)
-class Resolved:
-    """What will be measured, and what the user should be told about that choice."""
+class ResolvedTargets:
+    """The targets and models that will be measured, and notices for the user."""
 
     choices: Sequence[tuple[Target, str | None]]
     """(target, model) in the order asked for; a None model is whatever preflight finds to be the only one served."""
@@ -30,7 +30,7 @@ class Resolved:
 
 
 def known_targets(config: Config, plugin_targets: Iterable[Target]) -> dict[str, Target]:
-    """Every target by name: built in, from plugins, from the project's files. Two of one name are an error."""
+    """Return the targets by name: built in, from plugins, from the project's files. Two of one name are an error."""
     known = {target.name: target for target in BUILT_IN}
     for target in (*plugin_targets, *config.targets):
         other = known.setdefault(target.name, target)
@@ -52,8 +52,8 @@ def resolve_targets(
     headers: Mapping[str, str],
     extra_body: Mapping[str, Any],
     environ: Mapping[str, str],
-) -> Resolved:
-    """The targets and models that the options mean: every chosen target with every asked model (else its own) once.
+) -> ResolvedTargets:
+    """Return the targets and models that the options mean: each target with each asked model (else its own) once.
 
     Nothing is looked up but `OPENAI_BASE_URL` for the target `openai`; keys and headers stay names of variables.
     """
@@ -63,7 +63,7 @@ def resolve_targets(
         chosen = [_ad_hoc(base_url)]
     else:
         known = known_targets(config, plugin_targets)
-        chosen = [_named(name, known) for name in _names(target_names, models)]
+        chosen = [_find_target(name, known) for name in _names(target_names, models)]
     real = [target for target in chosen if not target.simulated]
     if api_key_env is not None and len(real) > 1:
         raise BenchError(
@@ -71,11 +71,11 @@ def resolve_targets(
         )
     chosen = [_with_options(target, api_key_env, headers, extra_body, environ) for target in chosen]
     choices = [(target, model) for target in chosen for model in dict.fromkeys(models or target.models) or [None]]
-    return Resolved(choices, [notice for target in chosen for notice in _notices(target, api_key_env, environ)])
+    return ResolvedTargets(choices, [notice for target in chosen for notice in _notices(target, api_key_env, environ)])
 
 
 def parse_extra_body(text: str) -> dict[str, Any]:
-    """The value of `--extra-body`: a JSON object, or `@FILE` that holds one."""
+    """Parse the value of `--extra-body`: a JSON object, or `@FILE` that holds one."""
     where = "--extra-body"
     if text.startswith("@"):
         where = text[1:]
@@ -95,7 +95,7 @@ def _names(target_names: Sequence[str], models: Sequence[str]) -> Sequence[str]:
     return list(dict.fromkeys(target_names)) or [SIM]
 
 
-def _named(name: str, known: Mapping[str, Target]) -> Target:
+def _find_target(name: str, known: Mapping[str, Target]) -> Target:
     if name not in known:
         hint = "an address goes to --base-url" if "://" in name else "bench list shows all"
         raise unknown("target", name, known, hint=hint)
@@ -114,7 +114,7 @@ def _with_options(
     extra_body: Mapping[str, Any],
     environ: Mapping[str, str],
 ) -> Target:
-    """The target with what the options say on top of it; `sim` needs no key and gets none."""
+    """Put what the options say on top of the target; `sim` needs no key and gets none."""
     given = {name.lower() for name in headers}
     kept = {name: value for name, value in target.headers.items() if name.lower() not in given}
     target = replace(target, headers={**kept, **headers}, extra_body={**target.extra_body, **extra_body})

@@ -35,7 +35,7 @@ def measure_trials(
     Returns False if the run was interrupted.
     """
     most = settings.precision is not None or bool(settings.budgets)
-    seconds = plan.seconds if not most and (plan.size is None or plan.scheduled) else None
+    seconds = plan.seconds if not most and (plan.size is None or plan.open_loop_only) else None
     with progress(plan.size, "trials", most=most, seconds=seconds, run_view=run_view(plan, run)) as reporter:
         assignment = Assignment(
             run=run,

@@ -18,7 +18,7 @@ from bench.core.errors import BenchError, unknown
 from bench.core.target import BUILT_IN, DUMMY_KEY, Price, Target, expanded_headers, key_for, parse_header, secrets_of
 from bench.plan.budget import parse_budget
 from bench.plan.config import Config
-from bench.plan.targets import Resolved, parse_extra_body, resolve_targets
+from bench.plan.targets import ResolvedTargets, parse_extra_body, resolve_targets
 from tests.support.paths import ROOT
 
 MINE = Target(name="mine", base_url="http://127.0.0.1:1/v1", models=("a", "b"), source="bench.toml")
@@ -42,7 +42,7 @@ def refused(folder: Path, text: str) -> str:
     return str(caught.value)
 
 
-def resolve(config: Config | None = None, plugins: tuple[Target, ...] = (), **options: Any) -> Resolved:
+def resolve(config: Config | None = None, plugins: tuple[Target, ...] = (), **options: Any) -> ResolvedTargets:
     plain: dict[str, Any] = {
         "target_names": (),
         "base_url": None,
@@ -237,7 +237,7 @@ def test_a_missing_explicit_file(tmp_path: Path) -> None:
 
 def test_nothing_asked_is_the_simulator() -> None:
     """Without options the simulator is measured, and a set key or base URL is said to be unused."""
-    assert resolve() == Resolved([(BUILT_IN[0], "sim-1")], [])
+    assert resolve() == ResolvedTargets([(BUILT_IN[0], "sim-1")], [])
     notices = resolve(environ={"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": "http://x"}).notices
     assert notices == [
         "OPENAI_API_KEY and OPENAI_BASE_URL not used: this run is on the simulator; --target openai uses it"

@@ -193,7 +193,7 @@ def test_how_long_a_plan_takes(arguments: str, seconds: float, scheduled: bool) 
     asked = settings("text", "--no-self-check", *arguments.split())
     plan = choose(asked).plan(asked, {}, lambda _: None)
     assert plan.seconds == pytest.approx(seconds, abs=0.5)
-    assert plan.scheduled is scheduled
+    assert plan.open_loop_only is scheduled
 
 
 @pytest.mark.parametrize(
