@@ -39,7 +39,7 @@ class Load:
 
 
 HEAVY = 32
-"""From this many at a time, or in a second, on, decoding an answer would take the CPU from reading others."""
+"""Trials at a time, or in a second, from which on decoding one answer takes the CPU from reading others."""
 ALONE = Load(concurrency=1)
 
 

@@ -18,7 +18,7 @@ class OptionPart:
 
     text: str
     column: int
-    """Of its first character, from 1."""
+    """The column of the first character, from 1."""
     whole: str
     """The text that it is part of, as typed."""
 

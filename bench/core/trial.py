@@ -66,7 +66,7 @@ class Trial:
     t_origin: int = 0
     t_end: int = 0
     useful: list[bool] = field(default_factory=list, repr=False)
-    """Of each piece: what `Scenario.useful` says of it, asked after the end."""
+    """What `Scenario.useful` says of each piece, asked after the end."""
     result: Any = field(default=None, repr=False)
     error: BaseException | None = None
     cpu_ns: int | None = None
@@ -84,9 +84,9 @@ class Trial:
     on_read: Callable[[], None] | None = field(default=None, repr=False)
     """Of a deferred trial: to be called once its answer is complete, before it is decoded."""
     cold: bool = False
-    """It begins without an open connection."""
+    """True where the trial begins without an open connection."""
     over: bool = False
-    """It has ended: requests that it still makes are not its own any more."""
+    """True once the trial has ended: requests that it still makes are not its own any more."""
     clock: Callable[[], int] = field(default=perf_counter_ns, repr=False)
 
     def now(self) -> int:

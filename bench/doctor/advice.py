@@ -121,7 +121,7 @@ _WITHOUT: Mapping[Verdict, str] = {
     "streaming": "without compression it streams.",
     "bursty": "without compression it comes in lumps, so there is a buffer as well.",
 }
-"""What one answer without compression may be found to do."""
+"""What an answer without compression does, by its verdict."""
 
 
 def _lumps(judged: Judgement, found: Sequence[Product]) -> Advice:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from bench import __version__
 from bench.core.scenario import Api
-from bench.doctor import words
+from bench.doctor import explain
 from bench.doctor.advice import advise
 from bench.doctor.diagnosis import (
     ABSENT,
@@ -83,7 +83,7 @@ def conclude(
             if found.upstream
             for delay in path_delays(found.upstream, number, hop.name, found.readings)
         ],
-        floor=replace(floor, sentence=words.instrument(floor)),
+        floor=replace(floor, sentence=explain.instrument(floor)),
         requests=requests + found.requests,
         tokens=sum(tokens) if tokens else None,
         notes=notes,
@@ -112,10 +112,10 @@ def _findings(hop: str, number: int, found: Examination, floor: Floor) -> Iterat
             api=api,
             mode=mode,
             verdict=judgement.verdict,
-            happens=words.happens(judgement, mode),
-            sure=words.confidence(judgement, floor),
+            happens=explain.happens(judgement, mode),
+            sure=explain.confidence(judgement, floor),
             why=advice.why,
-            costs=words.costs(judgement),
+            costs=explain.costs(judgement),
             change=advice.change,
             numbers=numbers(judgement),
             curve=_curve(hop, judgement.verdict, longest, found.upstream) if longest.arrivals else None,

@@ -1,4 +1,4 @@
-"""What the doctor says, as plain values: every report is made of a `Diagnosis` and of nothing else."""
+"""The doctor's result as plain values: every report is made of a `Diagnosis` and of nothing else."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Verdict = Literal["streaming", "bursty", "fake", "blocked", "not streaming", "br
 Mode = Literal["text", "tools", "structured"]
 State = Literal["good", "note", "bad", "unknown"]
 NAMES: Mapping[Api, str] = {"responses": "Responses", "chat": "Chat"}
-"""Of APIs in a sentence."""
+"""The names of APIs in a sentence."""
 HEALTHY: Verdict = "streaming"
 UNDECIDED: Verdict = "inconclusive"
 ABSENT: Verdict = "not offered"
@@ -41,7 +41,7 @@ class Hop:
     base_url: str
     model: str
     server: str = ""
-    """What its headers say that it is, for instance `nginx/1.22.1`."""
+    """The server by its headers, for instance `nginx/1.22.1`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,7 @@ class Curve:
     headers_ms: float | None
     end_ms: float
     sent: Sequence[tuple[float, int]] = ()
-    """The same of the simulator's sending, where it is known."""
+    """(ms, characters) as the simulator sent them, where that is known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,11 +65,11 @@ class Fix:
     """One thing to change."""
 
     where: str
-    """For instance `nginx, in the location of the API`."""
+    """Where to change it, for instance `nginx, in the location of the API`."""
     lines: Sequence[str] = ()
-    """To be copied as they are; none where a sentence is all there is."""
+    """Lines to copy as they are; none where a sentence is all there is."""
     note: str = ""
-    """What else there is to say of it."""
+    """What else there is to say of the change."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +87,7 @@ class Finding:
     why: str = ""
     """The likely cause."""
     costs: str = ""
-    """What it does to the first token and to the reader."""
+    """What the verdict means for the first token and the reader."""
     change: Sequence[Fix] = ()
     """What to do, the likeliest first."""
     numbers: Mapping[str, float | int | str | None] = field(default_factory=dict)
@@ -114,7 +114,7 @@ class Check:
 
 @dataclass(frozen=True, kw_only=True)
 class Shift:
-    """By how many ms one is later than the other; None: the data do not carry it, and `note` says why."""
+    """By how many ms one is later than the other; None: the data do not carry a number, and `note` says why."""
 
     value: float | None
     low: float | None
@@ -181,14 +181,14 @@ class Diagnosis:
     answer: str
     """The whole in one or two sentences."""
     findings: Sequence[Finding]
-    """By hop, API and mode."""
+    """The verdicts, by hop, API and mode."""
     checks: Sequence[Check]
     differences: Sequence[Difference] = ()
     added: Sequence[Delay] = ()
     """Through a path to the simulator only."""
     floor: Floor
     requests: int
-    """That were sent to the hops, preflight included."""
+    """Requests that were sent to the hops, preflight included."""
     tokens: int | None
     """Output tokens that the answers took by their usage; None: not told."""
     notes: Sequence[str] = ()

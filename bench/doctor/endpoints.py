@@ -18,7 +18,7 @@ from bench.plan.estimate import Part, estimate
 from bench.plan.targets import resolve_targets
 
 PING_TOKENS = 16
-"""Of preflight's one small request for each API."""
+"""Output tokens of preflight's one small request for each API."""
 NO_ENDPOINT = (
     "which endpoint? for instance\n"
     "  bench doctor --base-url http://127.0.0.1:8000/v1 --model my-model\n"
@@ -34,7 +34,7 @@ class DoctorEndpoint:
     model: str | None
     name: str
     simulated: bool
-    """It leads to the simulator."""
+    """True where the endpoint leads to the simulator."""
 
 
 def choose(settings: DoctorSettings) -> list[DoctorEndpoint]:

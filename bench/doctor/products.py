@@ -19,7 +19,7 @@ class Product:
     pattern: str
     """Found in that header's value (a regular expression, any case)."""
     habit: str
-    """What it does to streams, as a sentence."""
+    """What the product does to streams, as a sentence."""
     unbuffer: Fix
     uncompress: Fix | None = None
 
@@ -175,7 +175,7 @@ PRODUCTS: Sequence[Product] = (
         ),
     ),
 )
-"""From the outside in: a header of the outermost one hides those behind it."""
+"""The products from the outside in: a header of the outermost one hides those behind it."""
 
 
 def products_named(headers: Mapping[str, str]) -> list[Product]:

@@ -16,11 +16,11 @@ APIS: tuple[Api, ...] = ("responses", "chat")
 MODES: tuple[Mode, ...] = ("text", "tools", "structured")
 PATHS: Mapping[Api, str] = {"responses": "/responses", "chat": "/chat/completions"}
 ROUNDS = 2
-"""Each request is made so often: once would leave it to chance."""
+"""How often each request is made: once would leave it to chance."""
 LONGEST = 256
 """Output tokens of the longest answer: some 60 KB of Responses, 50 KB of Chat, so several of the usual buffers."""
 FEWEST = 16
-"""What OpenAI takes at least."""
+"""The least cap that OpenAI takes."""
 PROMPT = "Count upwards from one, in words with commas between them. Do not stop, and say nothing else."
 TOOL = "save_text"
 SCHEMA = {
@@ -29,7 +29,7 @@ SCHEMA = {
     "required": ["text"],
     "additionalProperties": False,
 }
-"""Of the tool's arguments and of the structured output: one long text."""
+"""The schema of the tool's arguments and of the structured output: one long text."""
 _WHERE: Mapping[Mode, str] = {
     "text": "",
     "tools": f" Give what you count to the function {TOOL}.",
@@ -81,12 +81,12 @@ class Manner:
     model: str
     temperature: float | None = 0.0
     length: bool = True
-    """It takes a cap on the length."""
+    """True where the endpoint takes a cap on the length."""
     extra: Mapping[str, Any] | None = None
     simulated: bool = False
-    """It leads to the simulator, which is told the length in its control field too."""
+    """True where the endpoint leads to the simulator, which is told the length in its control field too."""
     usage: bool = True
-    """Of Chat: it takes `stream_options`."""
+    """True where Chat takes `stream_options`."""
 
 
 def body_of(question: Question, manner: Manner, nonce: str) -> dict[str, Any]:

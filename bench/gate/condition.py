@@ -32,11 +32,11 @@ class Limit:
     """A number with its unit, as typed."""
 
     number: float
-    """With its sign, also of a zero: `:-0%` is any decrease."""
+    """The number with its sign, also of a zero: `:-0%` is any decrease."""
     unit: str
     """`ms`, `%`, `pp`, `tok/s`, …; empty where there is none."""
     column: int = field(default=1, compare=False)
-    """In the text of the condition, from 1."""
+    """The column in the text of the condition, from 1."""
 
     def __str__(self) -> str:
         return f"{self.number:.9f}".rstrip("0").rstrip(".") + self.unit
@@ -86,12 +86,12 @@ class Decision:
     """As typed."""
     scenario: str
     subject: str
-    """What it was decided on: `text ttft p50 streamed`, with what else tells the cell apart."""
+    """What the condition was decided on: `text ttft p50 streamed`, with what else tells the cell apart."""
     verdict: Verdict
     sentence: str
     """Why, with the interval and the limit; of UNDECIDED what would decide it."""
     excess: float = 0.0
-    """Of FAIL: how far the nearest bound is beyond the limit, as a fraction of it. The worst is told first."""
+    """How far the nearest bound of a FAIL is beyond the limit, as a fraction of the limit. The worst is told first."""
 
 
 def parse_condition(text: str) -> Condition:

@@ -1,4 +1,4 @@
-"""The examination: every request to every hop in turns, one at a time, beside the metronome."""
+"""Send every question to every hop in turns, one at a time, beside the metronome."""
 
 from __future__ import annotations
 
@@ -33,27 +33,27 @@ class Patient:
     headers: Mapping[str, str]
     manner: Manner
     apis: Sequence[Api]
-    """Those that it has a route for."""
+    """The APIs that the hop has a route for."""
     redact: Callable[[str], str] = str
-    """Takes its secrets out of what it says."""
+    """Takes the hop's secrets out of what it says."""
 
 
 @dataclass(kw_only=True)
 class Examination:
-    """What came of it; filled answer by answer, so that an examination that is broken off keeps what it has."""
+    """The results, filled answer by answer, so that an examination that is broken off keeps what it has."""
 
     readings: list[Reading] = field(default_factory=list)
     plain: list[Reading] = field(default_factory=list)
-    """Of compressed answers the same once more, with no compression accepted."""
+    """Compressed answers once more, with no compression accepted."""
     unannounced: dict[int, int] = field(default_factory=dict)
-    """By hop: kept connections that turned out to be closed when the next request was sent."""
+    """Kept connections that turned out to be closed when the next request was sent, by hop."""
     no_usage: set[int] = field(default_factory=set)
     """Hops that refuse `stream_options`."""
     h2: dict[int, bool] = field(default_factory=dict)
-    """By hop with TLS: does it offer HTTP/2?"""
+    """True by hop with TLS that offers HTTP/2."""
     metronome: Metronome = field(default_factory=Metronome)
     upstream: UpstreamLog | None = None
-    """What the simulator behind the hops saw of it, where there is one."""
+    """What the simulator behind the hops saw, where there is one."""
     requests: int = 0
 
     @property

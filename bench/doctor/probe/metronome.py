@@ -25,7 +25,7 @@ from bench.doctor.probe.send import new_attempt
 
 BEAT_MS = 10
 BEATS = 20_000
-"""Of one stream, 200 s; then the next one begins."""
+"""Beats of one stream, 200 s; then the next stream begins."""
 ENOUGH = 36
 """Beats that a p90 takes."""
 FIRST = 20

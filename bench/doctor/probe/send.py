@@ -14,7 +14,7 @@ from bench.clients.wire.request import Address, Call, to_json
 from bench.core.trial import Attempt
 
 ACCEPTED = "gzip, deflate"
-"""What the SDK accepts as well, wherever it runs."""
+"""The compression that the SDK accepts as well, wherever it runs."""
 
 
 def new_attempt(call: Call) -> Attempt:

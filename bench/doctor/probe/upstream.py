@@ -29,9 +29,9 @@ class Cancel:
     hop: int
     api: Api
     left_ns: int
-    """By this process' clock."""
+    """When the client left, by this process' clock."""
     left: bool
-    """The answer had not ended before."""
+    """True where the answer had not ended before."""
     upstream: Sequence[UpstreamResponse]
 
 
@@ -44,7 +44,7 @@ class UpstreamLog:
     before: Offset
     after: Offset | None = None
     responses: dict[str, Sequence[UpstreamResponse]] = field(default_factory=dict)
-    """By the nonce of the question."""
+    """The simulator's responses, by the nonce of the question."""
     cancels: list[Cancel] = field(default_factory=list)
     limited: list[Reading] = field(default_factory=list)
 

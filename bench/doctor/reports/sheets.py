@@ -30,7 +30,7 @@ class Sheet(NamedTuple):
     said: Sequence[str] = ()
     """Below the table."""
     verdicts: Sequence[Sequence[Verdict | None]] = ()
-    """Of each row those that are told in its words; None where nothing was examined."""
+    """The verdicts in the words of each row; None where nothing was examined."""
 
 
 def verdict_sheet(diagnosis: Diagnosis) -> Sheet:

@@ -21,7 +21,7 @@ LED = 15
 BESIDE = 60
 """With fewer columns a label stands above its text."""
 STYLES = {HEALTHY: "green", UNDECIDED: "yellow", ABSENT: "dim"}
-"""Of verdicts; any other is red. The word says it too."""
+"""The colours of verdicts; any other is red. The word says it too."""
 
 
 def render_terminal(diagnosis: Diagnosis, *, width: int = WIDEST, color: bool = False) -> str:

@@ -13,7 +13,7 @@ NONE = "–"
 HAPPENS, SURE, WHY, COSTS = "What happens", "How sure", "Why", "What it costs"
 CHANGE, AGAIN = "Change", "Check again"
 STATES: Mapping[State, str] = {"bad": "BAD  {}", "unknown": "{}, not seen", "note": "{}"}
-"""Of checks that are not in order, the first to be read first: how each is called."""
+"""How checks that are not in order are called, the first to be read first."""
 
 
 class Paragraph(NamedTuple):

@@ -29,12 +29,12 @@ class Burst(NamedTuple):
     """Reads that came together."""
 
     ms: float
-    """Its first read."""
+    """The time of the first read."""
     end_ms: float
     deltas: int
     bytes: int
     inside: bool
-    """It ends inside an event."""
+    """True where the burst ends inside an event."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class Pattern:
     """What the lumps of several answers have in common."""
 
     lumps: int
-    """Of how many lumps this is said: all but the first and the last burst of each answer, which may be parts."""
+    """The number of lumps: all but the first and the last burst of each answer, which may be parts."""
     deltas: tuple[int, int]
     """Quartiles of their sizes."""
     period_ms: float
@@ -117,13 +117,13 @@ class Pattern:
     even_bytes: float
     """Coefficient of variation of the bytes, without the tenth that differs most."""
     even_period: float
-    """The same of the period."""
+    """Coefficient of variation of the period, likewise."""
     inside: float
     """Share that ends inside an event."""
 
     @property
     def nature(self) -> Nature:
-        """What ends a lump: its size (a buffer that is full, which knows nothing of events) or a timer."""
+        """What ends a lump: its size (a full buffer, which knows nothing of events) or a timer."""
         if self.inside >= 0.5 and self.even_bytes <= EVEN:
             return "size"
         if self.even_period <= EVEN and self.inside < 0.1 and self.even_period < 0.5 * self.even_bytes:

@@ -17,18 +17,18 @@ from bench.doctor.verdict.votes import OFTEN, ONE_LUMP, Vote
 GROWTH = 0.3
 """Share of the time that a longer answer takes more, by which its first piece comes later, from which on it is fake."""
 LATE_SHARE = 0.4
-"""... and its first piece comes after such a share of the whole time at least."""
+"""The least share of the whole time after which the first piece of a fake stream comes."""
 STRAIGHT = 0.15
-"""Of first pieces of three lengths the middle one lies so close to the straight line, as a share of the growth."""
+"""How close the middle of three first pieces lies to the straight line, as a share of the growth."""
 STRAIGHT_GROWTH = 0.1
-"""Where they do in every round, so small a share is enough: a replay may be much slower than what it replays."""
+"""The share that is enough where all rounds are straight: a replay may be much slower than what it replays."""
 AGREE = 0.3
 """The first pieces of one length differ from round to round by no more than this share of the growth."""
 SCATTERS = 2
 """A call's first piece is late if it comes later than a text's by more than so many times what those scatter."""
 MAYBE = "the first piece comes later the longer the answer is, but not by the same in every round: that may be chance"
 Rounds = Sequence[Sequence[Reading]]
-"""By round, each from short to long."""
+"""The answers of each round, from short to long."""
 
 
 def judge_growth(

@@ -1,4 +1,4 @@
-"""From the readings of one mode to its verdict, with the evidence for it.
+"""Judge the readings of one mode: the verdict, with the evidence for it.
 
 Three questions in this order. Is it a sound event stream? Does the first piece wait for the last (a fake stream's first
 byte comes later the longer the answer is, a real one's does not)? Do the pieces in between come as they are made, or in

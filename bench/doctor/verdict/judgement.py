@@ -16,11 +16,11 @@ class Judgement:
 
     verdict: Verdict
     because: str = ""
-    """Of what is not streaming, bursty or fake by its times: why, as a clause."""
+    """The reason of a verdict that does not follow from times, as a clause."""
     answers: int
-    """That were asked for."""
+    """How many answers were asked for."""
     agree: int = 0
-    """Of those that could tell, how many say so."""
+    """How many of the answers that could tell say so."""
     telling: int = 0
     """Answers that could tell."""
     one_piece: bool = False
@@ -35,7 +35,7 @@ class Judgement:
     shape: Shape | None = None
     """The longest answer's."""
     nature: Nature = "unknown"
-    """What ends a lump, by the pattern; of a hop's answers taken together it may be known better."""
+    """What ends a lump, by the pattern; all answers of a hop together may show it better."""
     pattern: Pattern | None = None
     first_burst: int = 0
     """Deltas that came with the first one, median."""
@@ -49,7 +49,7 @@ class Judgement:
     scatter_ms: float = 0.0
     """The most by which the first pieces of one length differ from round to round."""
     window_ms: float = 0.0
-    """From the first delta to the last, median over the longest answers."""
+    """The time from the first delta to the last, median over the longest answers."""
     could_be_ms: float | None = None
     """Fake: the first piece's time in an answer without length, by the line through all of them."""
     resolution_ms: float = 0.0

@@ -1,4 +1,4 @@
-"""What a path adds to each delta: the simulator's send log held against what arrived behind a gateway.
+"""Compare the simulator's send log with what arrived behind a gateway: what the path adds to each delta.
 
 A gateway may merge events, write them anew, drop comments and change ids. The one thing that it passes on as it is is
 the text, so a delta is known by where in the text it ends.
@@ -33,7 +33,7 @@ class UpstreamResponse:
     client_id: str | None = None
     t_received: int
     t_sent: Sequence[int]
-    """Of each frame, as the following."""
+    """The time of each frame; `types`, `chars` and `sizes` are of the same frames."""
     types: Sequence[str]
     chars: Sequence[int]
     sizes: Sequence[int]

@@ -1,4 +1,4 @@
-"""What else can be seen of a hop's connections and streams: property by property, from all its readings."""
+"""Check a hop's connections and streams, property by property, from all its readings."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ CHECKS: Mapping[str, Callable[[HopEvidence], Said | None]] = {
     "structured output": _structured_output,
     "retry headers": _retry_after,
 }
-"""By name; in the order of the report."""
+"""The checks by name, in the order of the report."""
 
 
 def merge_checks(found: Sequence[Check], more: Sequence[Check]) -> list[Check]:

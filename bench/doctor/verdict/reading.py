@@ -1,4 +1,4 @@
-"""From the socket reads of one streamed answer to what matters of it: when what arrived, and whether it is sound.
+"""Turn the socket reads of one streamed answer into a `Reading`: when what arrived, and whether it is sound.
 
 Times are ms after the request was sent, but for `arrivals`, which are held against another process' stamps.
 """
@@ -38,11 +38,11 @@ class Read(NamedTuple):
 
     ms: float
     bytes: int
-    """Of the body, as it was transferred."""
+    """Bytes of the body, as it was transferred."""
     deltas: int
-    """That it completed."""
+    """How many deltas the read completed."""
     inside: bool
-    """It ends inside an event."""
+    """True where the read ends inside an event."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,7 @@ class Reading:
     question: Question
     kind: Kind
     wrong: str = ""
-    """What is wrong with it as an answer, or what the server said when it refused."""
+    """What is wrong with the answer, or what the server said when it refused."""
     status: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     http_version: str = ""
@@ -62,7 +62,7 @@ class Reading:
     """TCP and TLS, where the connection was new."""
     headers_ms: float | None = None
     first_byte_ms: float | None = None
-    """Of the body, whatever it says."""
+    """The first byte of the body, whatever it says."""
     first_ms: float | None = None
     """The first delta; None: there was none."""
     last_ms: float | None = None
@@ -84,7 +84,7 @@ class Reading:
     done: bool = False
     """`[DONE]` came."""
     elsewhere: bool = False
-    """It brought something else than was asked for: a text instead of a call, or of JSON."""
+    """True for a text that came instead of a call, or of JSON."""
     nonce: str = ""
     client_id: str = ""
 

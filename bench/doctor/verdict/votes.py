@@ -1,4 +1,4 @@
-"""What one answer says of lumps, and which of several answers are heard."""
+"""Votes: what one answer says of lumps, and which of several answers count."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ FLOORS = 3
 LATE_MS = 5.0
 """Lumps with shorter pauses than this are no lumps to anybody; an idle event loop is up to 2-3 ms late."""
 FEWEST_DELTAS = 8
-"""With fewer nothing is seen of lumps."""
+"""With fewer deltas nothing is seen of lumps."""
 FEWEST_IN_A_LUMP = 24
-"""With fewer, that all came together may be their number."""
+"""With fewer deltas, that all came together may be due to their number."""
 ONE_PIECE = 100
 """Characters: so long an answer in so few deltas came in one piece."""
 ONE_LUMP = 0.9

@@ -23,7 +23,7 @@ from bench.gate.terminal import worst_first, write
 from bench.records.find import find_run
 
 COLUMNS = (*CellKey._fields, "unit")
-"""Of summary.csv: what tells numbers of the same metric, statistic and delivery apart."""
+"""Columns of summary.csv that tell numbers of the same metric, statistic and delivery apart."""
 Undecided = Literal["fail", "skip", "pass"]
 
 

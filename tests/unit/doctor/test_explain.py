@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.doctor.diagnosis import MEANS, Floor, Mode, Verdict
+from bench.doctor.explain import confidence, costs, happens, instrument
 from bench.doctor.verdict.judge import judge
 from bench.doctor.verdict.judgement import Judgement
-from bench.doctor.words import confidence, costs, happens, instrument
 from tests.support.delivered import at_once, direct, endpoint, even, replayed, seeded, size_buffer, timer
 
 MODES: list[Mode] = ["text", "tools", "structured"]
