@@ -13,6 +13,8 @@ from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
 from bench.core.summary import Summary
+from bench.records import journal as records
+from bench.records.find import find_run
 
 Value = TypeVar("Value")
 WORDS = frozenset(
@@ -173,8 +175,6 @@ def hosts_stored(runs: Iterable[Path]) -> Sequence[str]:
 
 
 def _hosts_in_plan(run: Path) -> Iterator[str]:
-    from bench.records import journal as records  # noqa: PLC0415
-
     if (run / records.PLAN).is_file():
         for part in ("targets", "cells"):
             for one in records.read_json(run / records.PLAN).get(part) or ():

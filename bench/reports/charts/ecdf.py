@@ -31,8 +31,9 @@ def draw(_summary: Summary, cell: Cell) -> Iterator[Chart]:
         return
     longest = max((x for one in curves.values() for x in one.values[-1:]), default=1.0) * 1.05 or 1.0
     table = [
-        (name, style.time(x), style.percent(y), _band_text(y, one.offered))
+        (name, style.time(x), style.percent(y), f"{100 * max(0.0, y - half):.0f} to {100 * min(1.0, y + half):.0f} %")
         for name, one in curves.items()
+        for half in [band(one.offered)]
         for x, y in list(steps(one, longest))[1:-1]
     ]
     heads = ("delivery", "since the call", "arrived", "95 % band")
@@ -74,27 +75,20 @@ def _spec(curves: dict[str, Ecdf], longest: float) -> style.Spec:
     shade = area.mark_area(interpolate="step-after", opacity=0.15).encode(
         x=x, y=alt.Y("low:Q", title="share of all trials"), y2="high:Q", color=color
     )
-    marks = style.data(list(_medians(curves, unit))).mark_point(filled=True, size=90, opacity=1)
-    return style.finish(
-        alt.layer(
-            shade,
-            *(line.encode(x=x, y=y, color=color) for line in _lines(base)),
-            marks.encode(x=x, y=y, color=color, shape=style.shape_by("delivery", style.COLORS)),
-        )
-    )
-
-
-def _lines(base: alt.Chart) -> Iterator[alt.Chart]:
-    """Yield the curves, dashed apart: as an encoding, dashes would fray the symbols of the legend."""
-    for name, dash in zip(style.COLORS, style.DASHES, strict=False):
-        mine = base.transform_filter(f"datum.delivery === '{name}'")
-        yield mine.mark_line(interpolate="step-after", strokeWidth=2.5, strokeDash=dash)
-
-
-def _medians(curves: dict[str, Ecdf], unit: style.Unit) -> Iterator[dict[str, float | str]]:
-    for name, one in curves.items():
-        if (median := _median(one)) is not None:
-            yield {"t": round(median / unit.ms, 4), "share": 0.5, "delivery": name}
+    lines = [  # dashed each: as an encoding, dashes would fray the symbols of the legend
+        base.transform_filter(f"datum.delivery === '{name}'")
+        .mark_line(interpolate="step-after", strokeWidth=2.5, strokeDash=dash)
+        .encode(x=x, y=y, color=color)
+        for name, dash in zip(style.COLORS, style.DASHES, strict=False)
+    ]
+    medians = [
+        {"t": round(median / unit.ms, 4), "share": 0.5, "delivery": name}
+        for name, one in curves.items()
+        if (median := _median(one)) is not None
+    ]
+    shape = style.shape_by("delivery", style.COLORS)
+    marks = style.data(medians).mark_point(filled=True, size=90, opacity=1).encode(x=x, y=y, color=color, shape=shape)
+    return style.finish(alt.layer(shade, *lines, marks))
 
 
 def _median(ecdf: Ecdf) -> float | None:
@@ -110,8 +104,3 @@ def _arrival_words(ecdf: Ecdf) -> str:
     half = "not half of them" if median is None else f"half of them by {style.time(median)}"
     first, last = style.time(ecdf.values[0]), style.time(ecdf.values[-1])
     return f"{len(ecdf.values)} of {ecdf.offered} arrived, after {first} to {last}, {half}"
-
-
-def _band_text(share: float, n: int) -> str:
-    low, high = max(0.0, share - band(n)), min(1.0, share + band(n))
-    return f"{100 * low:.0f} to {100 * high:.0f} %"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import altair as alt
 
@@ -43,16 +43,18 @@ def forest_chart(comparison: Comparison) -> Chart:
         caption += f" Drawn: the first {len(drawn)} of {len(known)}."
     if without:
         caption += f" {without} without a ratio {'is' if without == 1 else 'are'} in the table only."
-    if any(map(_goes_on, drawn)):
+    ends = (1 + end for change in drawn for end in (change.ratio, change.low, change.high) if end is not None)
+    if not all(1 / FURTHEST <= end <= FURTHEST for end in ends):
         caption += " Intervals that end at the edge go on beyond it."
     title = f"{comparison.current.name} against {comparison.baseline.name}"
-    rows = [_row(change) for change in comparison.changes]
+    rows = [
+        (
+            *(name(change), both(change.baseline), both(change.current), ratio_text(change)),
+            *(_difference(change), str(change.n), verdict(change)),
+        )
+        for change in comparison.changes
+    ]
     return style.with_table(title, caption, _words(known), _spec(drawn), HEADS, rows)
-
-
-def _goes_on(change: Change) -> bool:
-    ends = (1 + end for end in (change.ratio, change.low, change.high) if end is not None)
-    return not all(1 / FURTHEST <= end <= FURTHEST for end in ends)
 
 
 def verdict(change: Change) -> str:
@@ -96,11 +98,6 @@ def _difference(change: Change) -> str:
     return " ".join(filter(None, (_signed_number(change.difference * times), unit, ends)))
 
 
-def _row(change: Change) -> style.Row:
-    sides = both(change.baseline), both(change.current)
-    return name(change), *sides, ratio_text(change), _difference(change), str(change.n), verdict(change)
-
-
 def _words(known: Sequence[Change]) -> str:
     found = {kind.name: [change for change in known if verdict(change) == kind.name] for kind in KINDS}
     parts = [f"{len(changes)} {kind}" for kind, changes in found.items() if changes]
@@ -111,7 +108,15 @@ def _words(known: Sequence[Change]) -> str:
 
 def _spec(changes: Sequence[Change]) -> style.Spec:
     low, high = _domain(changes)
-    strips = list(_strips(changes, low, high))
+
+    def inside(share: float | None, otherwise: float) -> float:
+        return round(min(high, max(low, 1 + share)), 5) if share is not None else otherwise
+
+    strips = []
+    for change in changes:
+        at = inside(change.ratio, 1.0)
+        ends = inside(change.low, at), inside(change.high, at)
+        strips.append(Strip(name(change), ratio_text(change), at, *ends, verdict(change)))
     scale = alt.Scale(type="log", domain=[round(low, 5), round(high, 5)], nice=False)
     values = [round(1 + share, 4) for share in _labels(low, high)]
     label = "(datum.value > 1.00001 ? '+' : '') + format(round(100 * (datum.value - 1)), ',') + ' %'"
@@ -142,13 +147,3 @@ def _labels(low: float, high: float) -> list[float]:
         if all(abs(math.log((1 + share) / (1 + other))) >= apart for other in shown):
             shown.append(share)
     return sorted(shown)
-
-
-def _strips(changes: Sequence[Change], low: float, high: float) -> Iterator[Strip]:
-    def inside(share: float | None, otherwise: float) -> float:
-        return round(min(high, max(low, 1 + share)), 5) if share is not None else otherwise
-
-    for change in changes:
-        at = inside(change.ratio, 1.0)
-        ends = inside(change.low, at), inside(change.high, at)
-        yield Strip(name(change), ratio_text(change), at, *ends, verdict(change))

@@ -21,37 +21,39 @@ def draw(summary: Summary, cell: Cell) -> Iterator[Chart]:
         curves = [c for c in summary.memory if (c.scenario, c.params, c.meter) == (*cell.key[:2], meter) and c.points]
         if curves:
             caption = f"Peak of {what} during one call, measured apart on sim; line: Theil-Sen fit."
-            title, words = f"Client memory: {meter}", _words(summary, cell, curves)
-            yield style.with_table(title, caption, words, _spec(curves), HEADS, _table(curves))
+            rows = [
+                (curve.delivery, str(tokens), f"{peak / 1000:.1f} kB", f"{fit:.1f} kB" if fit is not None else "")
+                for curve in curves
+                for tokens, peak in curve.points
+                for fit in [_fit_kb(curve, tokens)]
+            ]
+            words = "; ".join(_words(summary, cell, curve) for curve in curves) + "."
+            yield style.with_table(f"Client memory: {meter}", caption, words, _spec(curves), HEADS, rows)
 
 
-def _table(curves: Sequence[MemoryCurve]) -> list[style.Row]:
-    return [
-        (curve.delivery, str(tokens), f"{peak / 1000:.1f} kB", _fit_text(curve, tokens))
-        for curve in curves
-        for tokens, peak in curve.points
-    ]
-
-
-def _fit_text(curve: MemoryCurve, tokens: int) -> str:
+def _fit_kb(curve: MemoryCurve, tokens: int) -> float | None:
     if curve.slope is None or curve.intercept is None:
-        return ""
-    return f"{(curve.intercept + curve.slope * tokens) / 1000:.1f} kB"
+        return None
+    return (curve.intercept + curve.slope * tokens) / 1000
 
 
-def _words(summary: Summary, cell: Cell, curves: Sequence[MemoryCurve]) -> str:
-    def number(curve: MemoryCurve, metric: str) -> str:
-        suffix = "" if curve.meter == "tracemalloc" else f".{curve.meter}"
-        return both(summary.memory_row(cell, curve.delivery, metric + suffix))
-
-    parts = [(c.delivery, number(c, "memory_peak"), number(c, "memory_slope")) for c in curves]
-    return "; ".join(f"{delivery}: peak {peak} at the longest, slope {slope}" for delivery, peak, slope in parts) + "."
+def _words(summary: Summary, cell: Cell, curve: MemoryCurve) -> str:
+    suffix = "" if curve.meter == "tracemalloc" else f".{curve.meter}"
+    names = ("memory_peak", "memory_slope")
+    peak, slope = (both(summary.memory_row(cell, curve.delivery, name + suffix)) for name in names)
+    return f"{curve.delivery}: peak {peak} at the longest, slope {slope}"
 
 
 def _spec(curves: Sequence[MemoryCurve]) -> style.Spec:
     points = [{"tokens": x, "kB": y / 1000, "delivery": curve.delivery} for curve in curves for x, y in curve.points]
+    lines = [
+        {"tokens": tokens, "kB": fit, "delivery": curve.delivery}
+        for curve in curves
+        for tokens in (min(curve.points)[0], max(curve.points)[0])
+        if (fit := _fit_kb(curve, tokens)) is not None
+    ]
     dots = style.data(points).mark_point(filled=True, size=60, opacity=0.8)
-    fits = style.data([row for curve in curves for row in _line(curve)]).mark_line(strokeWidth=1.5)
+    fits = style.data(lines).mark_line(strokeWidth=1.5)
     x = alt.X("tokens:Q", title="output tokens")
     y = alt.Y("kB:Q", title="peak above the base, kB")
     color, shape = style.color_by_delivery(), style.shape_by("delivery", style.COLORS)
@@ -59,11 +61,3 @@ def _spec(curves: Sequence[MemoryCurve]) -> style.Spec:
     return style.finish(
         alt.layer(dots.encode(x=x, y=y, color=color, shape=shape), fits.encode(x=x, y=y, color=color, strokeDash=dash))
     )
-
-
-def _line(curve: MemoryCurve) -> Iterator[dict[str, float | str]]:
-    if curve.slope is None or curve.intercept is None:
-        return
-    lengths = [tokens for tokens, _ in curve.points]
-    for tokens in (min(lengths), max(lengths)):
-        yield {"tokens": tokens, "kB": (curve.intercept + curve.slope * tokens) / 1000, "delivery": curve.delivery}

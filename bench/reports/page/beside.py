@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
-from bench.core.comparison import Change, Comparison, Ranked, Ranking
+from bench.core.comparison import Change, Comparison, Ranking
 from bench.core.summary import Summary
 from bench.reports.page.charts import PageChart, page_chart
 from bench.reports.page.compare import change_grid, forest
@@ -62,16 +61,12 @@ def run_comparisons(summary: Summary) -> list[RunComparison]:
 def _ranking_grid(summary: Summary, ranking: Ranking) -> Grid:
     medians = [GridHead(name, "median, streamed") for name in METRICS.values()]
     behind = [GridHead(f"{name} later", "than the fastest") for name in METRICS.values()]
-    lines = [GridLine([text(one.name), *_ranking_fields(summary, one)]) for one in ranking.entries]
+    lines = []
+    for one in ranking.entries:
+        shown = [number(entry(summary.row(one, "streamed", metric, "p50"))) for metric in METRICS]
+        later = {change.metric: change for change in one.behind}
+        lines.append(GridLine([text(one.name), *shown, *(_later(later.get(metric)) for metric in METRICS)]))
     return Grid(f"Fastest in {ranking.label}", [GridHead("who", text=True), *medians, *behind], lines)
-
-
-def _ranking_fields(summary: Summary, one: Ranked) -> Iterator[GridField]:
-    wanted = (one.key, "streamed", "p50")
-    rows = {row.metric: row for row in summary.rows if (row.key, row.delivery, row.statistic) == wanted}
-    yield from (number(entry(rows.get(metric))) for metric in METRICS)
-    behind = {change.metric: change for change in one.behind}
-    yield from (_later(behind.get(metric)) for metric in METRICS)
 
 
 def _later(change: Change | None) -> GridField:
