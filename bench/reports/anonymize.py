@@ -14,7 +14,6 @@ from urllib.parse import quote
 
 from bench.core.summary import Summary
 from bench.records import journal as records
-from bench.records.find import find_run
 
 Value = TypeVar("Value")
 WORDS = frozenset(
@@ -171,12 +170,6 @@ def _texts(value: object) -> Iterator[str]:
 
 def hosts_stored(runs: Iterable[Path]) -> Sequence[str]:
     """Return the hosts that the plans of these runs name."""
-    return [host for folder in runs for host in _hosts_in_plan(folder)]
-
-
-def _hosts_in_plan(run: Path) -> Iterator[str]:
-    if (run / records.PLAN).is_file():
-        for part in ("targets", "cells"):
-            for one in records.read_json(run / records.PLAN).get(part) or ():
-                if not one.get("simulated") and one.get("host"):
-                    yield str(one["host"])
+    plans = [records.read_json(folder / records.PLAN) for folder in runs if (folder / records.PLAN).is_file()]
+    named = [one for plan in plans for part in ("targets", "cells") for one in plan.get(part) or ()]
+    return [str(one["host"]) for one in named if not one.get("simulated") and one.get("host")]

@@ -76,18 +76,13 @@ def check_exports(reporters: Iterable[Reporter], exports: Sequence[str]) -> list
     by_filename([*(reporter for reporter in known.values() if reporter.always), *_exports_to_folder(found)])
     if sum(export.to_stdout for export in found) > 1:
         raise BenchError("--export: only one report can go to stdout; give the others a file: NAME=FILE")
-    _check_apart(found)
-    return found
-
-
-def _check_apart(exports: Iterable[Export]) -> None:
-    """Raise BenchError where two exports go to one file: the second would replace the first."""
     taken: dict[Path, str] = {}
-    for one in exports:
+    for one in found:
         if one.file is None or one.to_stdout:
             continue
         if (other := taken.setdefault(one.file.resolve(), one.reporter.name)) != one.reporter.name:
             raise BenchError(f"--export: {other} and {one.reporter.name} both go to {one.file}; give each its own file")
+    return found
 
 
 def _export(known: Mapping[str, Reporter], text: str) -> Export:

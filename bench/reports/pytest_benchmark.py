@@ -22,7 +22,10 @@ def render_pytest_benchmark(summary: Summary) -> bytes:
     """Write a benchmark of each cell and time; cells that may not be believed have none, and `streambench` says why."""
     value = {
         "machine_info": _machine(summary.environment),
-        "commit_info": _commit(summary.environment),
+        "commit_info": {
+            "id": summary.environment.get("project_commit", "unversioned"),
+            "dirty": summary.environment.get("project_dirty") == "true",
+        },
         "benchmarks": [made for cell in summary.cells if not _unfit(cell) for made in _benchmarks(summary, cell)],
         "datetime": summary.manifest.get("created"),
         "version": FORMAT,
@@ -125,8 +128,3 @@ def _machine(environment: Mapping[str, str]) -> dict[str, Any]:
     found = {name: environment[name] for name in names if name in environment}
     cpu = {"brand_raw": environment.get("cpu_model", ""), "count": environment.get("cpus", "")}
     return {**found, "python_version": environment.get("python", ""), "cpu": cpu}
-
-
-def _commit(environment: Mapping[str, str]) -> dict[str, Any]:
-    dirty = environment.get("project_dirty") == "true"
-    return {"id": environment.get("project_commit", "unversioned"), "dirty": dirty}

@@ -81,13 +81,12 @@ def draw(summary: Summary, cell: Cell) -> Iterator[Chart]:
     if of > len(points):
         caption += f" Drawn: {len(points)} of {of} trials."
     heads = ("trial", "started in the run", "delivery", "total")
-    rows = [(str(p.trial_id), f"{p.seconds:.1f} s", p.delivery, _total(p)) for p in points]
+    rows = [
+        (str(p.trial_id), f"{p.seconds:.1f} s", p.delivery, "failed" if p.total is None else style.time(p.total))
+        for p in points
+    ]
     words = "; ".join(_words(points)) + "."
     yield style.with_table("In the order of the run", caption, words, _spec(points), heads, rows)
-
-
-def _total(point: RunPoint) -> str:
-    return "failed" if point.total is None else style.time(point.total)
 
 
 def _words(points: Sequence[RunPoint]) -> Iterator[str]:

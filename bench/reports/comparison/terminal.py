@@ -68,8 +68,11 @@ def _lead_paragraph(word: str, text: str, width: int, *, most: int) -> list[str]
 
 def _table(changes: tuple[Change, ...], width: int) -> Iterator[str]:
     """Tabulate what differs, and the medians that the sentence is about."""
-    shown = [one for one in words.most_telling(changes) if words.is_leading(one) or outcome(one) not in SILENT]
-    rows = [(_texts(change), "") for change in shown[:MOST_ROWS]]
+    shown = [one for one in words.most_telling(changes) if words.lead_phrase(one) or outcome(one) not in SILENT]
+    rows = []
+    for one in shown[:MOST_ROWS]:
+        verdict = _cut(words.verdict(one), LONGEST)
+        rows.append(([words.name(one), value(one.baseline), value(one.current), words.change_text(one), verdict], ""))
     if not rows:
         return
     head, lines = table(HEADS, rows, width)
@@ -78,8 +81,3 @@ def _table(changes: tuple[Change, ...], width: int) -> Iterator[str]:
     if (more := len(shown) - MOST_ROWS) > 0:
         yield f"… and {more} more: compare.md lists them"
     yield ""
-
-
-def _texts(change: Change) -> list[str]:
-    sides = (value(change.baseline), value(change.current))
-    return [words.name(change), *sides, words.change_text(change), _cut(words.verdict(change), LONGEST)]

@@ -40,15 +40,9 @@ def forest(shown: Comparison) -> list[PageChart]:
 
 def change_grid(shown: Comparison) -> Grid:
     """Tabulate every number shown, on both sides, with its change and verdict."""
-    named = [GridHead(name, text=True) for name in ("cell", "delivery", "metric")]
-    heads = [
-        *named,
-        GridHead("baseline"),
-        GridHead("current"),
-        GridHead("change", "95 %"),
-        GridHead("n"),
-        GridHead("verdict", text=True),
-    ]
+    names = ("cell", "delivery", "metric", "baseline", "current", "change", "n", "verdict")
+    words_in = {"cell", "delivery", "metric", "verdict"}
+    heads = [GridHead(name, "95 %" if name == "change" else "", text=name in words_in) for name in names]
     return Grid("What changed, worst first", heads, list(map(_line, shown.changes)))
 
 

@@ -48,24 +48,17 @@ def anchor(cell: Cell) -> str:
 
 def time_grid(summary: Summary) -> Grid:
     """Tabulate the times of each cell, and why a number is missing."""
-    shown = [GridLine(list(_times(summary, cell)), bool(unfit(cell))) for cell in summary.cells]
+    lines = []
+    for cell in summary.cells:
+        saved = summary.row(cell, "paired", "gain", "hl", "ratio")  # of the wait for the blocking answer
+        bar = saved.estimate if saved and saved.estimate is not None and 0 < saved.estimate <= 1 else None
+        fields = [text(cell.label, link=anchor(cell)), GridField(pairs_text(cell), sort=str(cell.pairs))]
+        for place, entry in enumerate(time_entries(summary, cell, LONGEST_REASON)):
+            field = number(entry._replace(below=entry.below.removeprefix(FEW)))
+            fields.append(field._replace(bar=bar if place == SOONER and entry.number is not None else None))
+        lines.append(GridLine(fields, bool(unfit(cell))))
     named = [GridHead("scenario", text=True), GridHead("pairs")]
-    return Grid("Times streamed and blocking, by scenario", [*named, *heads([], TIME)], shown)
-
-
-def _times(summary: Summary, cell: Cell) -> Iterator[GridField]:
-    yield text(cell.label, link=anchor(cell))
-    yield GridField(pairs_text(cell), sort=str(cell.pairs))
-    for place, entry in enumerate(time_entries(summary, cell, LONGEST_REASON)):
-        bar = _saved_share(summary, cell) if place == SOONER and entry.number is not None else None
-        field = number(entry)
-        yield field._replace(bar=bar, below=field.below.removeprefix(FEW))
-
-
-def _saved_share(summary: Summary, cell: Cell) -> float | None:
-    """Return which part of the wait for the blocking answer streaming saves; None where it saves nothing."""
-    row = summary.row(cell, "paired", "gain", "hl", "ratio")
-    return row.estimate if row and row.estimate is not None and 0 < row.estimate <= 1 else None
+    return Grid("Times streamed and blocking, by scenario", [*named, *heads([], TIME)], lines)
 
 
 def cost_grid(summary: Summary) -> Grid:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from bench.analysis.wording import milliseconds
@@ -91,13 +91,12 @@ def outlier_grid(summary: Summary) -> Grid:
     """Tabulate ok trials far from the others."""
     names = ("trial", "cell", "delivery", "metric", "took", "median", "seen with it", "client id", "server id")
     heads = [GridHead(name, text=name not in {"took", "median"}) for name in names]
-    return Grid("Outliers", heads, [GridLine(list(_outlier(one))) for one in summary.outliers])
-
-
-def _outlier(one: Outlier) -> Iterator[GridField]:
-    yield from (text(str(one.trial_id)), text(one.cell), delivery(one.delivery), text(one.metric))
-    yield from (GridField(milliseconds(ms), sort=sort_number(ms)) for ms in (one.ms, one.median))
-    yield from _error_fields(one.cause or "nothing", one)
+    lines = []
+    for one in summary.outliers:
+        words = [text(str(one.trial_id)), text(one.cell), delivery(one.delivery), text(one.metric)]
+        times = [GridField(milliseconds(ms), sort=sort_number(ms)) for ms in (one.ms, one.median)]
+        lines.append(GridLine([*words, *times, *_error_fields(one.cause or "nothing", one)]))
+    return Grid("Outliers", heads, lines)
 
 
 def _error_fields(what: str, one: Failure | Outlier) -> list[GridField]:

@@ -12,15 +12,17 @@ from bench.analysis.wording import NA, both, interval, value
 from bench.core.comparison import Change, Comparison
 from bench.core.metrics.registry import BY_NAME
 
-LEADING = (
-    ("ttft", "streamed", "first token"),
-    ("total", "streamed", "whole answer streamed"),
-    ("total", "blocking", "blocking"),
-)
-"""Medians that the sentence is about."""
+LEADING = {
+    ("ttft", "streamed"): "first token",
+    ("total", "streamed"): "whole answer streamed",
+    ("total", "blocking"): "blocking",
+}
+"""Medians that the sentence is about, in its order, with the phrase for each."""
 SMALL = 0.05
 """A change that a comparison should be able to see, where nobody says which."""
 MOST_CELLS = 3
+HEADS = ("", "baseline", "current", "change [95 %]", "n", "verdict")
+"""Of a table in text."""
 TIMES = ("ms", "ms/token", "ms/event")
 RATES = ("/s", "tokens/s")
 
@@ -84,28 +86,18 @@ def metric(change: Change) -> str:
 
 def change_text(change: Change) -> str:
     """Return `+9.8 % [+7.1, +12.6]`, of fractions `+2.0 points […]`, without a ratio the difference; or `n/a`."""
-    if in_points(change):
-        return _points(change) if change.difference is not None else NA
-    if change.ratio is not None:
+    if change.ratio is not None and not in_points(change):
         estimate, low, high = change.ratio, change.low, change.high
         row = replace(change.current, unit="ratio", statistic="hl", failed=0, estimate=estimate, low=low, high=high)
         return both(row)
     if change.difference is None:
         return NA
-    row = replace(
-        change.current,
-        failed=0,
-        estimate=change.difference,
-        low=change.difference_low,
-        high=change.difference_high,
-    )
-    return f"{'+' if change.difference > 0 else ''}{value(row)} {interval(row)}"
-
-
-def _points(change: Change) -> str:
-    ends = (change.difference, change.difference_low, change.difference_high)
-    middle, low, high = (f"{100 * x:+.1f}" if x is not None else "" for x in ends)
-    return f"{middle} points [{low}, {high}]"
+    estimate, low, high = change.difference, change.difference_low, change.difference_high
+    if in_points(change):
+        middle, *ends = (f"{100 * x:+.1f}" if x is not None else "" for x in (estimate, low, high))
+        return f"{middle} points [{', '.join(ends)}]"
+    row = replace(change.current, failed=0, estimate=estimate, low=low, high=high)
+    return f"{'+' if estimate > 0 else ''}{value(row)} {interval(row)}"
 
 
 def verdict(change: Change) -> str:
@@ -132,16 +124,18 @@ def percent(x: float) -> str:
 
 def sentence(comparison: Comparison) -> str:
     """Say how the leading medians changed, of the cells that changed most; or that no difference was seen."""
-    leads = [(change, words) for change in comparison.changes if (words := _lead(change))]
     if not comparison.changes:
         return "Nothing is compared: no cell is in both."
-    told = [(change, words) for change, words in leads if outcome(change) in {"worse", "better"}]
+    leads = list(filter(lead_phrase, comparison.changes))
+    told: dict[str, list[Change]] = {}
+    for change in leads:
+        if outcome(change) in {"worse", "better"}:
+            told.setdefault(change.label, []).append(change)
     if not told:
-        return _no_difference([change for change, _ in leads], _failure_text(comparison))
-    cells = list(dict.fromkeys(change.label for change, _ in told))
-    parts = [f"{cell}: {_cell_text([one for one in told if one[0].label == cell])}" for cell in cells[:MOST_CELLS]]
-    more = [f"{len(cells) - MOST_CELLS} more cells differ"] if len(cells) > MOST_CELLS else []
-    return "; ".join([*parts, *more, *_not_compared([change for change, _ in leads]), *_failure_text(comparison)]) + "."
+        return _no_difference(leads, _failure_text(comparison))
+    parts = [f"{cell}: {_cell_text(changes)}" for cell, changes in list(told.items())[:MOST_CELLS]]
+    more = [f"{len(told) - MOST_CELLS} more cells differ"] if len(told) > MOST_CELLS else []
+    return "; ".join([*parts, *more, *_not_compared(leads), *_failure_text(comparison)]) + "."
 
 
 def _no_difference(leads: Sequence[Change], failed: Sequence[str]) -> str:
@@ -185,41 +179,31 @@ def _smallest_visible(change: Change) -> float:
     return _half(size(change)) / _scale(change)
 
 
-def _lead(change: Change) -> str:
-    """Return the phrase for this median, or "" if the sentence does not use it."""
-    names = {(metric, delivery): words for metric, delivery, words in LEADING}
-    return names.get((change.metric, change.delivery), "") if change.statistic == "p50" else ""
-
-
-def is_leading(change: Change) -> bool:
-    """Return True if the sentence is about this median."""
-    return bool(_lead(change))
+def lead_phrase(change: Change) -> str:
+    """Return the phrase for this median, or "" if the sentence is not about it."""
+    return LEADING.get((change.metric, change.delivery), "") if change.statistic == "p50" else ""
 
 
 def most_telling(changes: Sequence[Change]) -> list[Change]:
     """Order for reports with few lines: differences first, worst first; then medians, which show what was compared."""
     told = [change for change in changes if outcome(change) in {"worse", "better", "changed"}]
     rest = [change for change in changes if outcome(change) in {"unclear", "unknown"}]
-    return [*told, *filter(is_leading, rest), *(change for change in rest if not is_leading(change))]
+    return [*told, *sorted(rest, key=lambda change: not lead_phrase(change))]
 
 
-def _cell_text(told: Sequence[tuple[Change, str]]) -> str:
-    order = [words for *_, words in LEADING]
-    return ", ".join(_lead_text(change, words) for change, words in sorted(told, key=lambda one: order.index(one[1])))
-
-
-def _lead_text(change: Change, words: str) -> str:
-    """Return `first token 9.8 % slower [7.1, 12.6]`: the direction is in the word."""
-    text = change_text(change)
-    number, _, ends = text.partition(" [")
-    if number.startswith("×"):
-        return f"{words} {number} as long [{ends}"
-    return f"{words} {number.lstrip('+-')} {verdict(change)} [{ends}"
+def _cell_text(changes: Sequence[Change]) -> str:
+    """Return `first token 9.8 % slower [7.1, 12.6], …`: the direction is in the word."""
+    texts = []
+    for change in sorted(changes, key=lambda change: list(LEADING.values()).index(lead_phrase(change))):
+        number, _, ends = change_text(change).partition(" [")
+        how = f"{number} as long" if number.startswith("×") else f"{number.lstrip('+-')} {verdict(change)}"
+        texts.append(f"{lead_phrase(change)} {how} [{ends}")
+    return ", ".join(texts)
 
 
 def resolution_text(comparison: Comparison, limit: float = SMALL) -> str:
     """Say from which change on the median first token shows it, and how many pairs `limit` would take."""
-    known = [one for one in comparison.changes if _lead(one) and size(one) and math.isfinite(_half(size(one)))]
+    known = [one for one in comparison.changes if lead_phrase(one) and size(one) and math.isfinite(_half(size(one)))]
     if not known:
         return "what it is able to see cannot be said: no median with an interval on both sides"
     change = max(known, key=lambda one: (one.metric == "ttft", _smallest_visible(one)))
@@ -233,10 +217,6 @@ def resolution_text(comparison: Comparison, limit: float = SMALL) -> str:
 def capital(sentence: str) -> str:
     """Return the sentence with a capital first letter."""
     return sentence[:1].upper() + sentence[1:]
-
-
-HEADS = ("", "baseline", "current", "change [95 %]", "n", "verdict")
-"""Of a table in text."""
 
 
 def fields(change: Change) -> list[str]:

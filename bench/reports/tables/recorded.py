@@ -6,11 +6,10 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from bench.analysis.wording import both, reason
 from bench.core.metrics.registry import BY_NAME, FLAG, MEMBERS
 from bench.core.row import CellKey, Row
 from bench.core.summary import Cell, Summary
-from bench.reports.tables.times import NONE, unfit
+from bench.reports.tables.times import DELIVERIES, NONE, full_text, unfit
 
 TITLE = "What the scenarios recorded"
 HEADS = ("scenario", "name", "streamed", "blocking", "n")
@@ -47,7 +46,9 @@ def recorded_lines(summary: Summary) -> Iterator[RecordedLine]:
             yield RecordedLine(cell, unfit(cell), NONE, NONE, NONE)
             continue
         for (name, _), rows in sorted(found[cell.key].items(), key=lambda line: natural(line[0][0])):
-            yield RecordedLine(cell, name, _text(rows.get("streamed")), _text(rows.get("blocking")), _n(rows))
+            n = dict.fromkeys(str(rows[delivery].n) for delivery in DELIVERIES if delivery in rows)
+            streamed, blocking = (full_text(rows.get(delivery)) for delivery in DELIVERIES)
+            yield RecordedLine(cell, name, streamed, blocking, " / ".join(n))
 
 
 def natural(name: str) -> list[tuple[int, str]]:
@@ -59,15 +60,3 @@ def _is_recorded(row: Row) -> bool:
     if row.metric in BY_NAME or row.metric.startswith(MEMBERS):
         return False
     return row.statistic == ("share" if row.unit == FLAG else "p50")
-
-
-def _text(row: Row | None) -> str:
-    """Return estimate and interval, or why there is none; "" where nothing was recorded."""
-    if row is None:
-        return ""
-    return both(row) if row.estimate is not None else f"n/a ({reason(row)})"
-
-
-def _n(rows: dict[str, Row]) -> str:
-    counts = [str(rows[delivery].n) for delivery in ("streamed", "blocking") if delivery in rows]
-    return " / ".join(dict.fromkeys(counts))

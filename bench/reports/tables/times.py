@@ -131,10 +131,11 @@ def details(summary: Summary, cell: Cell) -> Iterator[Detail]:
         found = [summary.row(cell, delivery, metric, quantile) for quantile in QUANTILES]
         if first := next(filter(None, found), None):
             both_of_them = delivery.replace("paired", "both")
-            yield Detail(metric, both_of_them, str(first.n), str(first.failed), tuple(map(_quantile, found)))
+            yield Detail(metric, both_of_them, str(first.n), str(first.failed), tuple(map(full_text, found)))
 
 
-def _quantile(row: Row | None) -> str:
+def full_text(row: Row | None) -> str:
+    """Return estimate and interval, or n/a and why; "" where there is no row."""
     if row is None:
         return ""
     return both(row) if row.estimate is not None else f"n/a ({reason(row)})"
