@@ -41,7 +41,6 @@ class Guard:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Stop all probes."""
         gc.callbacks.remove(self._watch_gc)
         self.end()
 

@@ -61,7 +61,6 @@ class Journal:
             ) from error
 
     def close(self) -> None:
-        """Close the file."""
         self._file.close()
 
 

@@ -84,11 +84,6 @@ class Channel:
             self._socket.close()
             self._spill.close()
 
-    @property
-    def backlog_in_file(self) -> int:
-        """Return the size of the temporary file in bytes; 0 if memory was enough so far."""
-        return self._spill.file_bytes
-
     def _flush(self) -> None:
         parts, self._parts, self._size = self._parts, [], 0
         if not self._open:

@@ -44,7 +44,6 @@ class Group:
                 alarm.call_at(opens, self._open_slot)
 
     def add(self, planned: Round) -> None:
-        """Add a request."""
         if self._pace.slots is None:
             self._scheduled.add(planned)
             self._alarm.call_at(self._due(planned), lambda: self._now_due(planned))

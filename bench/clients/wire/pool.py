@@ -74,7 +74,6 @@ class Pool:
         await asyncio.sleep(0)  # the transports' farewells
 
     async def connection(self, attempt: Attempt) -> Connection:
-        """Open a new connection."""
         server = self.server
         return await connect(server.host, server.port, tls=server.tls, attempt=attempt, new=self._new)
 
@@ -146,7 +145,6 @@ class Handle:
         self._opening = asyncio.get_running_loop().create_task(self._open())
 
     def use(self, connection: Connection) -> None:
-        """Start the exchange on this connection."""
         self._connection = connection
         connection.serve(self._request, self._attempt, self._on_read, self._every, self._end)
 

@@ -252,7 +252,6 @@ class Shooter:
         self._channel.post(encode(kind, number, meta, data=data))
 
     def _expect(self, kind: Kind) -> None:
-        """Expect a frame of this kind."""
         self._expected[kind] = asyncio.get_running_loop().create_future()
         if self._lost is not None:
             _fail(self._expected[kind], self._lost)
@@ -263,22 +262,19 @@ class Shooter:
 
     def _message(self, message: Frame) -> None:
         try:
-            self._take(message)
-        except OSError as error:
+            match message.kind:
+                case Kind.READS:
+                    self._shots[message.number].keep(message)
+                case Kind.FIRED:
+                    self._shots[message.number].record_start(message.meta["t_origin"])
+                case Kind.DONE:
+                    self._complete_shot(self._shots.pop(message.number), message)
+                case Kind.PROBES:
+                    self._probes.append(message.json)
+                case _:
+                    self._expected[message.kind].set_result(message)
+        except OSError as error:  # no room for its reads
             self._socket_ended(error)
-
-    def _take(self, message: Frame) -> None:
-        match message.kind:
-            case Kind.READS:
-                self._shots[message.number].keep(message)
-            case Kind.FIRED:
-                self._shots[message.number].record_start(message.meta["t_origin"])
-            case Kind.DONE:
-                self._complete_shot(self._shots.pop(message.number), message)
-            case Kind.PROBES:
-                self._probes.append(message.json)
-            case _:
-                self._expected[message.kind].set_result(message)
 
     def _complete_shot(self, shot: Shot, message: Frame) -> None:
         measured = message.meta

@@ -35,11 +35,9 @@ class Sweeper:
         self._open.pop(planned.number, None)
 
     def start(self) -> None:
-        """Start the visits."""
         self._sleep(_ALL_WITHIN_S)
 
     def stop(self) -> None:
-        """Stop the visits."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -61,7 +61,6 @@ class Round:
     reads: int = 0
 
     def begin(self, t_origin: int) -> None:
-        """Send the request."""
         self.handle = self.service.pool(self.server).exchange(
             self.request,
             self.attempt,
@@ -94,11 +93,9 @@ class Round:
         self.service.post(Kind.DONE, self.number, {"shed": True})
 
     def drop(self) -> None:
-        """Report that the request will not be sent."""
         self.service.post(Kind.DONE, self.number, {"dropped": True})
 
     def forget_reads(self) -> None:
-        """Drop the reads that were sent."""
         self.reads += len(self.attempt.reads)
         self.attempt.reads.clear()
 
@@ -123,7 +120,6 @@ class Service:
         self._channel.post(encode(kind, number, meta, reads=reads))
 
     def pool(self, server: Server) -> Pool:
-        """Return the connections to a server."""
         if server not in self._pools:
             self._pools[server] = Pool(server)
         return self._pools[server]
@@ -205,7 +201,6 @@ class Service:
                 planned.handle.cancel()
 
     async def aclose(self) -> None:
-        """Close timers and connections."""
         self._alarm.close()
         self._sweeper.stop()
         for pool in self._pools.values():

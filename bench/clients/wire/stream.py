@@ -39,7 +39,6 @@ class Replay:
         self._now = self._shift = self._origin = 0
 
     def now(self) -> int:
-        """Return the scenario's time."""
         if self._decoder is not None:
             return self._decoder.t + self._shift
         if self.begun:
@@ -56,7 +55,6 @@ class Replay:
         self.begun, self._origin, self._now = True, origin, origin
 
     def advance(self, stamp: int) -> None:
-        """Set the scenario's time."""
         self._now, self._decoder = stamp, None
 
     def follow(self, decoder: Decoder) -> None:

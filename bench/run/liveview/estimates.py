@@ -88,7 +88,6 @@ class FiguresCache:
     _known: dict[int, tuple[int, Figures]] = field(default_factory=dict)
 
     def get(self, cells: Sequence[CellState]) -> Mapping[int, Figures]:
-        """Return the figures by cell number."""
         for cell in cells:
             if self._known.get(cell.number, (-1,))[0] != len(cell.measured):
                 self._known[cell.number] = len(cell.measured), figures(cell)

@@ -101,13 +101,15 @@ class Feed:
         self._write(message(kind="say", line=line.encode("utf-8", "replace").decode()))
 
     def close(self) -> None:
-        """Remove the view."""
         if self.alive:
             self._flush()
         if not self.alive:
             self._child.wait()
             return
-        self._send_rest()
+        if self._out:  # with a time limit: the viewer may hang
+            with suppress(OSError):
+                self._sock.settimeout(END_S)
+                self._sock.sendall(self._out)
         self.alive = False
         if _end(self._child, self._sock):
             self._clean_up()
@@ -130,13 +132,6 @@ class Feed:
                 self._give_up()
         except OSError:  # it is gone
             self._give_up()
-
-    def _send_rest(self) -> None:
-        """Send what the viewer has not read, with a time limit: it may hang."""
-        if self._out:
-            with suppress(OSError):
-                self._sock.settimeout(END_S)
-                self._sock.sendall(self._out)
 
     def _give_up(self) -> None:
         self.alive = False

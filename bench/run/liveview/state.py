@@ -95,7 +95,6 @@ class State:
     trials: int = 0
 
     def apply(self, message: Mapping[str, Any]) -> None:
-        """Apply a message of the feed."""
         if message["kind"] == "begin":
             self.what, self.total, self.most = message["what"], message["total"], message["most"]
             self.seconds, self.started = message["seconds"], message["t"]
@@ -104,7 +103,6 @@ class State:
             self._so_far(message)
 
     def elapsed_s(self, now: float) -> float:
-        """Return the seconds since the start."""
         return max(0.0, now - self.started)
 
     def remaining_s(self, now: float) -> float | None:

@@ -68,7 +68,6 @@ class SentJournal(Journal):
         self._uplink, self._machine = uplink, machine
 
     def write(self, rows: Rows) -> None:
-        """Send the rows as one line."""
         if not self._machine and "probes" in rows:
             probes = rows["probes"]
             kept = [place for place, name in enumerate(probes["name"]) if name not in MACHINE]
@@ -76,7 +75,6 @@ class SentJournal(Journal):
         self.append(orjson.dumps(rows) + b"\n")
 
     def append(self, lines: bytes) -> None:
-        """Send whole lines."""
         self._uplink.send(b"".join(encode(LINES, data=lines)))
 
     def close(self) -> None:
@@ -89,7 +87,6 @@ class RemoteStopping(Stopping):
     uplink: Uplink
 
     def trial_ended(self, planned: PlannedTrial, cell: Cell, row: Mapping[str, Any], without_usage: int = 0) -> None:
-        """Report an ended trial."""
         told = {name: row[name] for name in ROW_COLUMNS}
         of_plan = {name: getattr(planned, name) for name in ("trial_id", "pair", "block", "ask", "delivery")}
         self.uplink.send(message(kind="ended", cell=cell.cell, row=told, untold=without_usage, **of_plan))

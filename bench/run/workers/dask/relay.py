@@ -131,13 +131,11 @@ class Pieces:
         self._condition, self._closed = threading.Condition(), False
 
     def put(self, data: bytes) -> None:
-        """Keep bytes."""
         with self._condition:
             self._held.append(self._spill.put(data))
             self._condition.notify()
 
     def close(self) -> None:
-        """End the bytes."""
         with self._condition:
             self._closed = True
             self._condition.notify()

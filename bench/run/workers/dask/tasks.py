@@ -30,7 +30,6 @@ class DaskWorker:
         self.heard_at = monotonic()
 
     def send(self, data: bytes) -> None:
-        """Send frames to the worker."""
         self._unsent.put_nowait(data)
 
     async def sending(self) -> None:

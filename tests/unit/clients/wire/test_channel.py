@@ -36,7 +36,7 @@ def test_a_slow_reader_loses_nothing(ends: tuple[socket.socket, socket.socket]) 
         poster = Channel(ends[0], came.append, lambda _: None)
         for number, blob in sent:
             poster.post(encode(Kind.READS, number, reads=[(number, blob)]))
-        assert poster.backlog_in_file
+        assert poster._spill.file_bytes
         reader = Channel(ends[1], receive, lambda _: closed.set())
         await asyncio.wait_for(done.wait(), 20)
         poster.close()
