@@ -27,7 +27,7 @@ from bench.run.progress import Silent
 from bench.run.runner import run_plan
 
 if TYPE_CHECKING:
-    from bench.clients.wire.process import Shooter
+    from bench.clients.load_generator.process import Shooter
 
 
 @dataclass(frozen=True, kw_only=True)

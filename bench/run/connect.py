@@ -17,14 +17,14 @@ from bench.run.context import DEADLINE_S, Link
 from bench.run.preflight.endpoints import CheckedTarget
 
 if TYPE_CHECKING:
-    from bench.clients.wire.process import Shooter
+    from bench.clients.load_generator.process import Shooter
 
 
 async def open_shooter(plan: Plan, stack: AsyncExitStack) -> Shooter | None:
     """Start the process that sends and reads for the client `wire`; None if no cell of the plan uses that client."""
     if not any(cell.client == "wire" for cell in plan.cells):
         return None
-    from bench.clients.wire.process import Shooter  # noqa: PLC0415  (start-up time of runs without it)
+    from bench.clients.load_generator.process import Shooter  # noqa: PLC0415  (start-up time of runs without it)
 
     return await stack.enter_async_context(await Shooter.start())
 

@@ -24,8 +24,8 @@ from bench.run.pacing import Outstanding
 from bench.run.stopping.stopping import Stopping
 
 if TYPE_CHECKING:
+    from bench.clients.load_generator.process import GroupCost, Shooter
     from bench.clients.wire.client import WireClient
-    from bench.clients.wire.process import GroupCost, Shooter
 
 
 DEADLINE_S = 30.0

@@ -122,7 +122,7 @@ async def _run_in_process(running: Running, units: Iterator[Unit], carry: Carry,
 
 async def _run_in_shooter(running: Running, units: Iterator[Unit], carry: Carry, context: Context) -> dict[str, int]:
     """Run a deferred group, which the load generator times. Return its CPU and wall time there, in ns."""
-    from bench.clients.wire.process import Pace  # noqa: PLC0415  (start-up time of runs without the client wire)
+    from bench.clients.load_generator.process import Pace  # noqa: PLC0415  (start-up time of runs without the client wire)
 
     group, shooter, waiting = running.group, running.shooter, running.outstanding
     assert shooter is not None  # noqa: S101  (for the type checker)

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from bench.clients.wire.process import Pace, Server, Shooter, ShooterLost, Shot
+from bench.clients.load_generator.process import Pace, Server, Shooter, ShooterLost, Shot
 from bench.core.trial import Attempt, Interruption
 from tests.support.scripted import LAST_CHUNK, Script, chunk, head, response, scripted
 
@@ -365,7 +365,7 @@ def test_no_room(runner: asyncio.Runner) -> None:
 
 PARENT = """
 import asyncio
-from bench.clients.wire.process import Pace, Shooter
+from bench.clients.load_generator.process import Pace, Shooter
 
 async def main():
     shooter = await Shooter.start()
@@ -403,7 +403,7 @@ def alive(pid: int) -> bool:
 def test_light() -> None:
     """It imports nothing that decodes, validates or computes, and stays below 45 MB."""
     program = (
-        "import json, sys; import bench.clients.wire.shooter;"
+        "import json, sys; import bench.clients.load_generator.shooter;"
         "status = open('/proc/self/status').read().split();"
         "print(json.dumps([list(sys.modules), int(status[status.index('VmRSS:') + 1])]))"
     )

@@ -19,11 +19,11 @@ import pytest
 
 from bench import Ask, Scenario, Target
 from bench.clients.decode.decode import decode
+from bench.clients.load_generator.process import Pace, Shooter
 from bench.clients.sdk.attempt_log import current_trial, recording_paused
 from bench.clients.sdk.client import sdk_client
 from bench.clients.wire.client import WireClient
 from bench.clients.wire.errors import MissingFeature, NeedsLive
-from bench.clients.wire.process import Pace, Shooter
 from bench.core.ask import Options, make_ask, nonce_text
 from bench.core.errors import BenchError
 from bench.core.plugin_loader import load

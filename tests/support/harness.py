@@ -10,7 +10,7 @@ from pathlib import Path
 from time import perf_counter_ns
 from typing import Any
 
-from bench.clients.wire.process import Shooter
+from bench.clients.load_generator.process import Shooter
 from bench.core.ask import Options
 from bench.core.plugin_loader import new_manager
 from bench.core.scenario import Prompt, Scenario, is_sync

@@ -1,1 +1,1 @@
-"""Send requests from a process of their own, which stays accurate under load."""
+"""Offer a scenario the SDK's `create` over stamped connections, here or in the load generator."""

@@ -14,10 +14,10 @@ from time import perf_counter_ns
 from typing import Any, Self
 
 from bench.clients.decode.decode import CHAT_PATH
+from bench.clients.http.pool import Pool
+from bench.clients.load_generator.process import Shooter, ShooterLost
 from bench.clients.sdk.attempt_log import current_trial, is_recording
 from bench.clients.wire.errors import check_direct, not_deferred, not_offered
-from bench.clients.wire.pool import Pool
-from bench.clients.wire.process import Shooter, ShooterLost
 from bench.clients.wire.request import Address, Call, arguments_of, make_call
 from bench.clients.wire.stream import Complete, Exchange, Replay, Stream, Underway, await_headers, whole_answer
 from bench.core.trial import Attempt, Shed, Trial

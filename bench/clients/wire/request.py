@@ -15,8 +15,8 @@ from openai import NotGiven, Omit
 from pydantic import BaseModel
 
 from bench import __version__
+from bench.clients.http.pool import Server
 from bench.clients.wire.errors import not_offered
-from bench.clients.wire.pool import Server
 
 _OWN = ("extra_headers", "extra_query", "extra_body", "timeout")
 """Arguments that are not part of the body."""

@@ -11,9 +11,9 @@ import httpx2
 from pydantic import BaseModel
 
 from bench.clients.decode.decode import BROKEN, DONE, Decoder
+from bench.clients.http.pool import Handle
 from bench.clients.wire.errors import event_error, exchange_error, not_deferred, status_error, unreadable
 from bench.clients.wire.events import answer_of, event_maker
-from bench.clients.wire.pool import Handle
 from bench.core.trial import Attempt, Trial
 
 DRAIN_S = 0.1

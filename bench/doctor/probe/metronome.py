@@ -16,7 +16,7 @@ from statistics import median
 from time import perf_counter_ns
 
 from bench.clients.decode.decode import decode
-from bench.clients.wire.pool import Pool
+from bench.clients.http.pool import Pool
 from bench.clients.wire.request import Address, Call, to_json
 from bench.core.target import DUMMY_KEY
 from bench.core.trial import Attempt

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from time import perf_counter_ns
 from typing import Any
 
-from bench.clients.wire.pool import Pool
+from bench.clients.http.pool import Pool
 from bench.clients.wire.request import Address, Call, to_json
 from bench.core.trial import Attempt
 

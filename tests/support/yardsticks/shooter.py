@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from bench.clients.wire.process import GroupCost, Pace, Server, Shooter
+from bench.clients.load_generator.process import GroupCost, Pace, Server, Shooter
 from bench.core.trial import Attempt
 from tests.support.yardsticks.processes import most_memory
 from tests.support.yardsticks.reader import DELTA, body_for

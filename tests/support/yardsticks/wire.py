@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from urllib.parse import urlsplit
 
-from bench.clients.wire.pool import Pool, Server
+from bench.clients.http.pool import Pool, Server
 from bench.core.trial import Attempt
 from tests.support.yardsticks.reader import DELTA, Reader
 from tests.support.yardsticks.shooter import request_bytes

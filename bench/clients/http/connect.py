@@ -13,7 +13,7 @@ from itertools import chain, zip_longest
 from time import perf_counter_ns
 from typing import Any
 
-from bench.clients.wire.connection import Connection
+from bench.clients.http.connection import Connection
 from bench.core.trial import Attempt
 
 HEAD_START_S = 0.25

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bench.clients.wire.channel import Channel, Kind
+from bench.clients.load_generator.channel import Channel, Kind
 from bench.core.processes.frames import Frame, encode, unpack
 
 

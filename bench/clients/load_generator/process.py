@@ -16,9 +16,9 @@ from typing import Any, Self
 import orjson
 
 from bench.clients.connection_numbers import numbers
-from bench.clients.wire.channel import Channel, Kind
-from bench.clients.wire.group import Pace
-from bench.clients.wire.pool import Server
+from bench.clients.http.pool import Server
+from bench.clients.load_generator.channel import Channel, Kind
+from bench.clients.load_generator.group import Pace
 from bench.core.errors import BenchError
 from bench.core.processes.child import SocketChild, how_ended, last_lines
 from bench.core.processes.frames import Frame, encode, unpack
@@ -32,7 +32,7 @@ MOST_HELD = 2000
 """Answers that may wait for the end of their group; each takes about 10 KB beside its reads."""
 LONGEST_HELD_S = 10.0
 _START_S = 30.0
-SHOOTER = "bench.clients.wire.shooter"
+SHOOTER = "bench.clients.load_generator.shooter"
 
 
 class ShooterLost(TrialLost):

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter_ns
 
-from bench.clients.wire.connect import connect
-from bench.clients.wire.connection import READ_SIZE, Connection
+from bench.clients.http.connect import connect
+from bench.clients.http.connection import READ_SIZE, Connection
 from bench.core.trial import Attempt
 
 KEEPALIVE_NS = 600_000_000_000

@@ -1,6 +1,6 @@
 """The load generator: send requests, read answers, stamp reads, and nothing else.
 
-    python -m bench.clients.wire.shooter FD
+    python -m bench.clients.load_generator.shooter FD
 
 It decodes no event and writes no record. Its reads go over the socket FD to the process that started it, and it ends
 with that process.
@@ -21,11 +21,11 @@ from time import perf_counter_ns, process_time_ns
 from typing import Any
 
 from bench.clients.guard import Guard
-from bench.clients.wire.alarm import Alarm
-from bench.clients.wire.channel import Channel, Kind
-from bench.clients.wire.group import Group, Pace
-from bench.clients.wire.pool import Handle, Pool, Server
-from bench.clients.wire.shipping import ROOM, Sweeper
+from bench.clients.http.pool import Handle, Pool, Server
+from bench.clients.load_generator.alarm import Alarm
+from bench.clients.load_generator.channel import Channel, Kind
+from bench.clients.load_generator.group import Group, Pace
+from bench.clients.load_generator.shipping import ROOM, Sweeper
 from bench.core.processes.frames import Frame, encode
 from bench.core.trial import Attempt
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
-from bench.clients.wire.alarm import Alarm
+from bench.clients.load_generator.alarm import Alarm
 
 if TYPE_CHECKING:
-    from bench.clients.wire.shooter import Round
+    from bench.clients.load_generator.shooter import Round
 
 
 @dataclass(frozen=True)

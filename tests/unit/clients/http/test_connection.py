@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 import trustme
 
-from bench.clients.wire.connect import connect
-from bench.clients.wire.connection import CUT, NO_ANSWER, UPGRADED, Connection
-from bench.clients.wire.pool import Pool, Server
-from bench.clients.wire.shooter import loop_factory
+from bench.clients.http.connect import connect
+from bench.clients.http.connection import CUT, NO_ANSWER, UPGRADED, Connection
+from bench.clients.http.pool import Pool, Server
+from bench.clients.load_generator.shooter import loop_factory
 from bench.core.trial import Attempt
 from tests.support.scripted import CLOSE, LAST_CHUNK, RST, Script, chunk, head, response, scripted
 from tests.support.scripted import Server as Scripted

@@ -8,7 +8,7 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bench.clients.wire.shooter import Round
+    from bench.clients.load_generator.shooter import Round
 
 ROOM = 32 << 10
 """Bytes of memory that an attempt's reads may take before they are sent: 47 reads of 270 bytes."""

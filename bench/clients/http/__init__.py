@@ -1,0 +1,1 @@
+"""Send one HTTP/1.1 request at a time over connections that stamp each read."""
