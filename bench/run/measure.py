@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from bench.core.params import default_text
@@ -76,7 +75,7 @@ def measure_memory(choice: Choice, journal: Journal, *, consumers: bool = True) 
     scenarios = sorted((scenario for scenario in choice.scenarios if scenario.memory), key=memory_rank)
     if not scenarios:
         return True, ["no memory pass: no chosen scenario takes part in it"]
-    jobs = [Job(scenario.name, _source(choice, scenario), _params(choice, scenario)) for scenario in scenarios]
+    jobs = [_job(choice, scenario) for scenario in scenarios]
     jobs[WORKERS:WORKERS] = consumers_.consumer_jobs() if consumers else []
     with progress(_points(scenarios, consumers=consumers), "memory") as reporter:
         try:
@@ -99,13 +98,9 @@ def _points(scenarios: Sequence[Scenario], *, consumers: bool) -> int:
     return deliveries * len(LENGTHS) * len(METERS) + ways
 
 
-def _params(choice: Choice, scenario: Scenario) -> str:
-    """Return the parameters to measure memory with: the defaults if they are chosen, else the first chosen."""
+def _job(choice: Choice, scenario: Scenario) -> Job:
+    """Return the job of a scenario, with its default parameters if they are chosen, else with the first chosen."""
     chosen, default = choice.params[scenario.name], default_text(scenario)
-    return default if default in chosen else chosen[0]
-
-
-def _source(choice: Choice, scenario: Scenario) -> Path | str:
-    """Return the file of the scenario's plugin, or its module name if the plugin is an entry point."""
     found = choice.registry.scenarios[scenario.name][1]
-    return found.path or found.module.__name__
+    source = found.path or found.module.__name__  # an entry point may have no file
+    return Job(scenario.name, source, default if default in chosen else chosen[0])

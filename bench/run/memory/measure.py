@@ -67,10 +67,9 @@ def measure(
 ) -> tuple[list[Row], list[str]]:
     """Measure every job, in at most `seconds`: the rows, and a note on whatever is missing from them.
 
-    Each job has a process of its own, at most `workers` at a time, the first ones first. Rather a few jobs whole than
-    all in part: when a next batch would not fit, going by what it says or by the longest one before, it is left out
-    and one note names it. `on_progress` is called with each row as it comes. However this is left (Ctrl-C too), no
-    process stays behind.
+    Each job has a process of its own, at most `workers` at a time, in their order. A batch that would not fit into the
+    time, by its `seconds` or the longest batch before, is left out with a note, so that other jobs are whole.
+    `on_progress` gets each row as it comes. No process stays behind, not even after Ctrl-C.
     """
     from bench.simulator.process import running  # noqa: PLC0415  (the measuring process imports this module as well)
 
@@ -84,7 +83,8 @@ def measure(
             if number and share < max(longest if job.seconds is None else job.seconds for job in batch):
                 skipped += batch
                 continue
-            asked = ["--base-url", simulator.base_url, *_arguments(lengths, reps, share - ENDING)]
+            asked = ["--base-url", simulator.base_url, "--lengths", ",".join(map(str, lengths)), "--reps", str(reps)]
+            asked += ["--seconds", f"{max(0.0, share - ENDING):.3f}"]
             for row in _side_by_side(batch, asked, share, notes):
                 rows.append(row)
                 on_progress(row)
@@ -105,10 +105,6 @@ def left_out(jobs: Sequence[Job], seconds: float) -> Iterator[str]:
         yield f"memory of {', '.join(names)}: not measured in {seconds:g} s; run them by name"
     if len(names) < len(jobs):
         yield f"memory by the way of consuming: not measured in {seconds:g} s; run fewer scenarios at once"
-
-
-def _arguments(lengths: Sequence[int], reps: int, seconds: float) -> list[str]:
-    return ["--lengths", ",".join(map(str, lengths)), "--reps", str(reps), "--seconds", f"{max(0.0, seconds):.3f}"]
 
 
 def _side_by_side(jobs: Sequence[Job], asked: Sequence[str], seconds: float, notes: list[str]) -> Iterator[Row]:
@@ -168,6 +164,8 @@ class _Process:
 NOTE = "note: "
 """How a line on a measuring process's stderr starts that the reader of its rows should know."""
 MODULE = "bench.run.memory.measure"
+UNREAD = {"output_tokens": None, "base_bytes": None, "peak_bytes": None, "error": None}
+"""The columns that a reading fills, in part."""
 
 
 @contextlib.contextmanager
@@ -233,14 +231,10 @@ def _run(options: argparse.Namespace, rows: IO[str], deadline: float) -> None:
         if reading is None:
             break
         missing -= point.rep == 0
-        print(json.dumps(_row(name, options.params, vars(point), reading)), file=rows, flush=True)
+        row = {"scenario": name, "params": options.params, **vars(point), **UNREAD, **reading}
+        print(json.dumps(row), file=rows, flush=True)
     if missing:
         print(f"{NOTE}{missing} of {len(todo) // options.reps} points did not fit into the time", file=sys.stderr)  # noqa: T201
-
-
-def _row(scenario: str, params: str, point: Row, reading: Row) -> Row:
-    unread = {"output_tokens": None, "base_bytes": None, "peak_bytes": None, "error": None}
-    return {"scenario": scenario, "params": params, **point, **unread, **reading}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -252,8 +246,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--scenario", required=True, help="name of the scenario; or of several, a,b")
     parser.add_argument("--params", default="", help="its parameters, as the rows shall show them")
     parser.add_argument("--model", default="sim-1", help="name of the model")
-    parser.add_argument("--lengths", type=_lengths, default=LENGTHS, help="output tokens, for instance 250,500")
-    parser.add_argument("--meters", type=_names, default=METERS, help="which, and in which order")
+    parser.add_argument(
+        "--lengths",
+        type=lambda text: [*map(int, text.split(","))],
+        default=LENGTHS,
+        help="output tokens, for instance 250,500",
+    )
+    parser.add_argument("--meters", type=lambda text: text.split(","), default=METERS, help="which, and in which order")
     parser.add_argument("--tokens-per-event", type=int, help="tokens that each event carries")
     parser.add_argument("--read-at-most", type=int, help="bytes that asyncio asks for at once")
     parser.add_argument("--reps", type=int, default=1, help="repetitions of every point, while there is time")
@@ -261,14 +260,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--start", choices=("fork", "spawn"), default=START, help="how the process of a point is made")
     parser.add_argument("--point", help="measure only this one, given as JSON, in this process")
     return parser
-
-
-def _lengths(text: str) -> list[int]:
-    return [int(length) for length in text.split(",")]
-
-
-def _names(text: str) -> list[str]:
-    return text.split(",")
 
 
 if __name__ == "__main__":

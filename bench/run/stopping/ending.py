@@ -8,14 +8,12 @@ from typing import Any, Literal
 
 from bench.core.labels import cell_labels
 from bench.core.target import Target
-from bench.plan.budget import Budget
 from bench.plan.plan import Plan
-from bench.run.stopping.precision import CellWidth
 from bench.run.stopping.stopping import Stopping
 
 Reason = Literal["pairs", "precision", "budget", "interrupted", "lost"]
 FEW = 3
-"""Cells that are named; of more, their number."""
+"""At most this many cells are named; further ones are counted."""
 
 
 def ending(stopping: Stopping, plan: Plan, targets: Sequence[Target], *, whole: bool, lost: str = "") -> dict[str, Any]:
@@ -33,7 +31,9 @@ def _sentences(stopping: Stopping, plan: Plan) -> Iterator[str]:
     labels = _labels(plan)
     met = [len(width.pairs) for width in stopping.widths.values() if width.met]
     if stopping.out_of:
-        yield _budget(stopping, stopping.out_of)
+        tokens, usd = stopping.ledger.total()
+        spent = {"time": f"{stopping.seconds:,.0f} s", "tokens": f"{tokens:,}", "money": f"{usd:,.4g}"}
+        yield f"budget of {stopping.out_of.text} ({spent[stopping.out_of.kind]} spent)"
     if stopping.precision is not None:
         pairs = f" ({', '.join(map(str, met))} pairs)" if met else ""
         cells = len(stopping.widths) or len(labels)
@@ -67,23 +67,13 @@ def _reason(stopping: Stopping, *, whole: bool) -> Reason:
     return "precision" if met else "pairs"
 
 
-def _budget(stopping: Stopping, budget: Budget) -> str:
-    tokens, usd = stopping.ledger.total()
-    spent = {"time": f"{stopping.seconds:,.0f} s", "tokens": f"{tokens:,}", "money": f"{usd:,.4g}"}
-    return f"budget of {budget.text} ({spent[budget.kind]} spent)"
-
-
 def _widths(stopping: Stopping, labels: Mapping[int, str]) -> list[str]:
     """Return the interval widths of the cells that missed the precision, the widest first."""
-    open_ = {labels[cell]: _percent(width) for cell, width in stopping.widths.items() if not width.met}
-    widest = sorted(open_.items(), key=lambda item: -item[1])
-    said = [f"±{width:.0f} % in {label}" if width < math.inf else f"no interval in {label}" for label, width in widest]
-    return said[:FEW] + ([f"closer in {len(said) - FEW} more"] if len(said) > FEW else [])
-
-
-def _percent(width: CellWidth) -> float:
-    half = width.half_width()
-    return math.inf if half is None else 100 * math.expm1(half)
+    halves = {labels[cell]: width.half_width() for cell, width in stopping.widths.items() if not width.met}
+    percents = {label: math.inf if half is None else 100 * math.expm1(half) for label, half in halves.items()}
+    widest = sorted(percents.items(), key=lambda item: -item[1])
+    texts = [f"±{width:.0f} % in {label}" if width < math.inf else f"no interval in {label}" for label, width in widest]
+    return texts[:FEW] + ([f"closer in {len(texts) - FEW} more"] if len(texts) > FEW else [])
 
 
 def _cost(stopping: Stopping, targets: Sequence[Target]) -> dict[str, Any]:

@@ -71,12 +71,15 @@ def trial_rows(
         **_result(trial, store_text=store_text),
         **(dict.fromkeys(UNSEEN) if planned.get("client") == "own" else {}),
     }
+    backoffs = _backoffs(trial.attempts)
+    attempts = [attempt_row(trial.trial_id, one, answer, backoffs.get(one.client_id), t0) for one, answer in exchanges]
+    metrics = [{"trial_id": trial.trial_id, "name": name, "unit": unit, "value": n} for name, unit, n in trial.metrics]
     return {
         "trials": columns_of("trials", [row]),
-        "attempts": columns_of("attempts", list(_attempts(trial, exchanges, t0))),
+        "attempts": columns_of("attempts", attempts),
         "events": _events(trial.trial_id, exchanges, t0),
         "pieces": _pieces(trial, t0),
-        "metrics": columns_of("metrics", [_metric(trial, *metric) for metric in trial.metrics]),
+        "metrics": columns_of("metrics", metrics),
     }
 
 
@@ -193,12 +196,6 @@ def _result(trial: Trial, *, store_text: bool) -> dict[str, Any]:
     }
 
 
-def _attempts(trial: Trial, exchanges: Sequence[Exchange], t0: int) -> Iterator[dict[str, Any]]:
-    backoffs = _backoffs(trial.attempts)
-    for attempt, answer in exchanges:
-        yield attempt_row(trial.trial_id, attempt, answer, backoffs.get(attempt.client_id), t0)
-
-
 def attempt_row(trial_id: int | None, attempt: Attempt, answer: Answer, backoff: int | None, t0: int) -> dict[str, Any]:
     """Return a row of `attempts`; `trial_id` is None for an orphan."""
     stamps = {
@@ -278,7 +275,3 @@ def _pieces(trial: Trial, t0: int) -> dict[str, list[Any]]:
 
 def _bytes_in(attempt: Attempt) -> int:
     return sum(map(len, map(itemgetter(1), attempt.reads)))
-
-
-def _metric(trial: Trial, name: str, unit: str, value: float) -> dict[str, Any]:
-    return {"trial_id": trial.trial_id, "name": name, "unit": unit, "value": value}

@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter_ns
-from typing import TypeVar
 
 from bench.core.errors import NotEnough
 from bench.core.load import Load
 from bench.core.target import Target
 from bench.plan import calibration
-from bench.plan.plan import Plan, PlannedTrial, Segment
+from bench.plan.plan import Plan
 from bench.plan.schedule import Amount, make_plan
 from bench.records.journal import PLAN, Journal, write_json
 from bench.records.schema import SCHEMA_VERSION
@@ -25,18 +24,9 @@ from bench.run.folder import Run, end
 from bench.run.progress import Reporter, progress
 from bench.simulator.process import running
 
-Planned = TypeVar("Planned", PlannedTrial, Segment)
+TRUTH = "truth.jsonl"
 WARM_UP = 3
 SEED = 0
-
-
-@dataclass(frozen=True)
-class LevelRun:
-    """The calibration streams of one load, before they are analysed."""
-
-    concurrency: int
-    run: Run
-    truth: Path
 
 
 def calibrate(levels: Sequence[int], trials: int, *, client: str = "sdk", json: bool) -> int:
@@ -45,28 +35,28 @@ def calibrate(levels: Sequence[int], trials: int, *, client: str = "sdk", json: 
     `trials`: pairs at each level. Raises `NotEnough` if no trial of a level was ok.
     """
     with TemporaryDirectory() as name:
-        measured = [measure_level(level, trials, Path(name) / str(level), client) for level in sorted(set(levels))]
+        runs = {level: measure_level(level, trials, Path(name) / str(level), client) for level in sorted(set(levels))}
         # analysed at the end: a process that measures loads no pandas
         from bench.testing.calibrate.table import as_json, as_table, level_of  # noqa: PLC0415
 
-        found = [level_of(one.concurrency, finish_folder(one)) for one in measured]
-    for one in found:
-        if one.failed == one.offered:
-            raise NotEnough(f"no calibration stream was ok at {one.concurrency} at a time; run again, idle")
-    print(as_json(found) if json else as_table(found))  # noqa: T201
+        results = [level_of(level, finish_folder(run)) for level, run in runs.items()]
+    for result in results:
+        if result.failed == result.offered:
+            raise NotEnough(f"no calibration stream was ok at {result.concurrency} at a time; run again, idle")
+    print(as_json(results) if json else as_table(results))  # noqa: T201
     return 0
 
 
-def measure_level(concurrency: int, trials: int, folder: Path, client: str = "sdk") -> LevelRun:
-    """Run the calibration of one load in a new folder, on a simulator of its own."""
+def measure_level(concurrency: int, trials: int, folder: Path, client: str = "sdk") -> Run:
+    """Run the calibration of one load in a new folder, on a simulator of its own. It is not analysed yet."""
     folder.mkdir()
     plan = calibration_plan(concurrency, trials, client)
     write_json(folder / PLAN, plan.to_json())
-    run = Run(folder=folder, t0=perf_counter_ns(), manifest=_manifest())
-    truth = folder / "truth.jsonl"
-    with running(truth=truth) as simulator, progress(plan.size, f"{concurrency} at a time") as reporter:
+    manifest = {"schema_version": SCHEMA_VERSION, "run_id": "calibrate", "created": ""}  # what reading it back needs
+    run = Run(folder=folder, t0=perf_counter_ns(), manifest={**manifest, "command": [], "versions": {}, "notes": []})
+    with running(truth=folder / TRUTH) as simulator, progress(plan.size, f"{concurrency} at a time") as reporter:
         asyncio.run(_run_level(plan, run, simulator.base_url, reporter))
-    return LevelRun(concurrency, run, truth)
+    return run
 
 
 def calibration_plan(concurrency: int, trials: int, client: str = "sdk") -> Plan:
@@ -74,13 +64,10 @@ def calibration_plan(concurrency: int, trials: int, client: str = "sdk") -> Plan
     cells = calibration.calibration_cells(0, [Load(concurrency=concurrency)], [client])[:1]
     plan = make_plan(cells, pairs=trials, warmup=WARM_UP, seed=SEED, amount=Amount(requests=trials))
     return replace(
-        plan, trials=tuple(map(_as_calibration, plan.trials)), segments=tuple(map(_as_calibration, plan.segments))
+        plan,
+        trials=tuple(replace(one, phase="calibrate") if one.phase == "measure" else one for one in plan.trials),
+        segments=tuple(replace(one, phase="calibrate") if one.phase == "measure" else one for one in plan.segments),
     )
-
-
-def _as_calibration(one: Planned) -> Planned:
-    """Move a measured trial or segment to the phase `calibrate`."""
-    return replace(one, phase="calibrate") if one.phase == "measure" else one
 
 
 async def _run_level(plan: Plan, run: Run, base_url: str, reporter: Reporter) -> None:
@@ -92,14 +79,8 @@ async def _run_level(plan: Plan, run: Run, base_url: str, reporter: Reporter) ->
         await run_small(plan, scenarios, links, run.folder, reporter=reporter, shooter=shooter, t0=run.t0)
 
 
-def _manifest() -> dict[str, object]:
-    """Return the parts of a manifest that reading the folder needs."""
-    empty: dict[str, object] = {"command": [], "versions": {}, "notes": []}
-    return {"schema_version": SCHEMA_VERSION, "run_id": "calibrate", "created": "", **empty}
-
-
-def finish_folder(measured: LevelRun) -> Path:
+def finish_folder(run: Run) -> Path:
     """Complete the folder of a level and return it."""
-    with closing(Journal(measured.run.folder)) as journal:
-        end(measured.run, journal, measured.truth, ended="finished", notes=[])
-    return measured.run.folder
+    with closing(Journal(run.folder)) as journal:
+        end(run, journal, run.folder / TRUTH, ended="finished", notes=[])
+    return run.folder

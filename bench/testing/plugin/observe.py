@@ -26,7 +26,7 @@ from bench.records.journal import journal_rows
 from bench.run.assignment import run_small
 from bench.run.connect import open_endpoint
 from bench.run.context import Link, Tally
-from bench.run.preflight import endpoints as endpoint_
+from bench.run.preflight.endpoints import CheckedTarget
 from bench.run.preflight.preflight import PreflightResult
 from bench.simulator.process import Simulator
 from bench.testing.plugin.leave_early import Disconnect, leave_early
@@ -61,7 +61,10 @@ async def gather(
     try:
         with TemporaryDirectory() as folder:
             async with AsyncExitStack() as stack:
-                link = await _open_link(scenario, simulator, stack)
+                target = replace(BUILT_IN[0], base_url=simulator.base_url)
+                checked = PreflightResult(models=["sim-1"], temperature=0, length=True, notices=(), server=None)
+                endpoint = CheckedTarget(target=target, key=DUMMY_KEY, headers={}, checked=checked)
+                link = await open_endpoint(endpoint, Settings(), stack, sync=is_sync(scenario))
                 first, again = Path(folder) / "first", Path(folder) / "again"
                 tally = await _pairs(scenario, params, link, manager, first, PAIRS)
                 lag = list(ticker.lag_ns)
@@ -78,13 +81,6 @@ async def gather(
             )
     finally:
         manager.unregister(ticker)
-
-
-async def _open_link(scenario: Scenario, simulator: Simulator, stack: AsyncExitStack) -> Link:
-    target = replace(BUILT_IN[0], base_url=simulator.base_url)
-    checked = PreflightResult(models=["sim-1"], temperature=0, length=True, notices=(), server=None)
-    endpoint = endpoint_.CheckedTarget(target=target, key=DUMMY_KEY, headers={}, checked=checked)
-    return await open_endpoint(endpoint, Settings(), stack, sync=is_sync(scenario))
 
 
 async def _pairs(

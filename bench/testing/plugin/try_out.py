@@ -6,7 +6,8 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter_ns
@@ -50,46 +51,39 @@ def try_out(settings: Settings, *, confirm: Callable[[str], bool]) -> None:
             models = {name: endpoint.checked.models[0] for name, endpoint in endpoints.items()}
             plan = reachable.plan(settings, models, lambda _: None)
             say(headline(plan))
-            tried = _Tried(reachable, endpoints, settings, scratch)
+            run_part = partial(_run_part, choice=reachable, endpoints=endpoints, settings=settings)
             warm, shown = _parts(plan, reachable)
-            with suppress(BenchError):  # what is wrong with it shows in the trials below
-                tried.carry_out(warm, "warm")
+            with suppress(BenchError):  # what is wrong with the scenario shows in the trials below
+                run_part(warm, scratch / "warm")
             reachable.registry.manager.register(_Watch())
-            run = tried.carry_out(shown, "shown")
+            run = run_part(shown, scratch / "shown")
         trials, metrics = journal_rows(run.folder, "trials"), journal_rows(run.folder, "metrics")
     for cell in plan.cells:
-        of_cell = [row for row in trials if row["cell"] == cell.cell]
-        _print("\n".join(["", *_table(cell, of_cell, metrics)]))
+        cell_trials = [row for row in trials if row["cell"] == cell.cell]
+        _print("\n".join(["", *_table(cell, cell_trials, metrics)]))
     if not warm.trials:
         say(COLD)
     _judge(run, trials)
 
 
-@dataclass(frozen=True)
-class _Tried:
-    """Where the trials go."""
-
-    choice: Choice
-    endpoints: Mapping[str, endpoint_.CheckedTarget]
-    settings: Settings
-    scratch: Path
-
-    def carry_out(self, plan: Plan, name: str) -> Run:
-        """Carry it out into a folder of this name."""
-        run = Run(folder=self.scratch / name, t0=perf_counter_ns(), manifest={})
-        run.folder.mkdir()
-        with closing(Journal(run.folder)) as journal:
-            assignment = Assignment(
-                run=run,
-                plan=plan,
-                choice=self.choice,
-                endpoints=self.endpoints,
-                settings=replace(self.settings, store_text=True),
-                journal=journal,
-                reporter=Silent(),
-            )
-            asyncio.run(run_here(assignment))
-        return run
+def _run_part(
+    plan: Plan, folder: Path, choice: Choice, endpoints: Mapping[str, endpoint_.CheckedTarget], settings: Settings
+) -> Run:
+    """Run a part of the plan and journal it in a new folder."""
+    folder.mkdir()
+    run = Run(folder=folder, t0=perf_counter_ns(), manifest={})
+    with closing(Journal(folder)) as journal:
+        assignment = Assignment(
+            run=run,
+            plan=plan,
+            choice=choice,
+            endpoints=endpoints,
+            settings=replace(settings, store_text=True),
+            journal=journal,
+            reporter=Silent(),
+        )
+        asyncio.run(run_here(assignment))
+    return run
 
 
 class _Watch:
