@@ -20,10 +20,10 @@ from bench.plan.plan import Plan
 from bench.plan.settings import Settings
 from bench.records.journal import Journal
 from bench.run.connect import open_endpoint, open_link, open_shooter
-from bench.run.context import DEADLINE_S, Context, Gate, Link, Progress, Tally
+from bench.run.context import DEADLINE_S, Context, Gate, Link, Tally
 from bench.run.folder import Run
 from bench.run.preflight.endpoints import CheckedTarget, redactor
-from bench.run.progress import Silent
+from bench.run.progress import Progress
 from bench.run.runner import run_plan
 
 if TYPE_CHECKING:
@@ -115,5 +115,5 @@ async def run_small(
             store_text=store_text,
             shooter=shooter,
         )
-        await run_plan(plan, context, reporter or Silent())
+        await run_plan(plan, context, reporter or Progress())
     return context.tally

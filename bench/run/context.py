@@ -122,19 +122,6 @@ class Gate(Protocol):
         """
 
 
-class Progress(Protocol):
-    """Is told by the runner how far it is."""
-
-    def trial_done(self, cell: Cell, planned: PlannedTrial, row: Mapping[str, Any]) -> None:
-        """Count a trial that has ended. `row` is its row of `trials`; a worker's has only the columns `TOLD`."""
-
-    def skip(self, number: int) -> None:
-        """Take `number` trials off the total: they will not run."""
-
-    def skip_rest(self) -> None:
-        """Take all remaining trials off the total."""
-
-
 @dataclass(kw_only=True)
 class Running:
     """A group of trials while it runs."""

@@ -16,7 +16,20 @@ from bench.core.messages import _views, say
 LINE_EVERY_S = 5.0
 
 
-class Reporter:
+class Progress:
+    """Is told by the runner how far a run is. This class shows it nowhere."""
+
+    def trial_done(self, cell: Cell, planned: PlannedTrial, row: Mapping[str, Any]) -> None:
+        """Count a trial that has ended. `row` is its row of `trials`; a worker's row has only `ROW_COLUMNS`."""
+
+    def skip(self, number: int) -> None:
+        """Take `number` trials off the total: they will not run."""
+
+    def skip_rest(self) -> None:
+        """Take all remaining trials off the total."""
+
+
+class Reporter(Progress):
     """Counts and shows finished steps: one reporter for the trials, one for the memory pass."""
 
     def __init__(
@@ -29,8 +42,7 @@ class Reporter:
         self._view, self._started, self._said = view, monotonic(), monotonic()
 
     def trial_done(self, cell: Cell, planned: PlannedTrial, row: Mapping[str, Any]) -> None:
-        """Count a trial that has ended. Failures of the warm-up are not counted."""
-        failed = row["status"] != "ok" and planned.phase == "measure"
+        failed = row["status"] != "ok" and planned.phase == "measure"  # of the warm-up no failure counts
         self.failed += failed
         if self._view is not None and self._view.alive:
             from bench.run.liveview.messages import encode_trial  # noqa: PLC0415  (loaded with the view)
@@ -50,7 +62,6 @@ class Reporter:
             say(f"{self.what}: {self.done}{of}{self._failures()}{self._time_left()}")
 
     def skip(self, number: int) -> None:
-        """Take `number` steps off the total."""
         if self.total is None:
             return
         self.total -= number
@@ -60,7 +71,6 @@ class Reporter:
             say(f"{self.what}: {self.done} of {self.total}{self._failures()}")
 
     def skip_rest(self) -> None:
-        """Take all remaining steps off the total."""
         if self.total is not None and self.total > self.done:
             self.skip(self.total - self.done)
 
@@ -76,19 +86,6 @@ class Reporter:
         passed = monotonic() - self._started
         seconds = max(1.0, self._seconds - passed) if self._seconds else passed / self.done * (self.total - self.done)
         return f", {self._most or 'about '}{seconds:.0f} s left"
-
-
-class Silent:
-    """Progress that is shown nowhere."""
-
-    def trial_done(self, cell: Cell, planned: PlannedTrial, row: Mapping[str, Any]) -> None:
-        """Nothing."""
-
-    def skip(self, number: int) -> None:
-        """Nothing."""
-
-    def skip_rest(self) -> None:
-        """Nothing."""
 
 
 @contextmanager

@@ -20,8 +20,9 @@ from bench.core.scenario import Scenario
 from bench.plan.plan import Cell, Group, Plan
 from bench.plan.share import WHOLE
 from bench.records.journal import Journal, columns_of
-from bench.run.context import Context, Progress, Running, Tally
+from bench.run.context import Context, Running, Tally
 from bench.run.pacing import Carry, Unit, closed_loop, open_loop, prefetch_closed_loop, prefetch_open_loop
+from bench.run.progress import Progress
 from bench.run.trial.rows import attempt_row, redact_rows
 from bench.run.trial.trial import exchange_of, run_trial
 

@@ -22,6 +22,7 @@ from bench.plan.schedule import Amount, make_plan
 from bench.records.journal import Journal, read
 from bench.run.connect import open_link
 from bench.run.context import Context, Tally
+from bench.run.progress import Progress
 from bench.run.runner import run_plan
 
 Row = dict[str, Any]
@@ -45,7 +46,7 @@ class Measured:
         return row
 
 
-class Counting:
+class Counting(Progress):
     """Progress that sets `enough` once so many measured trials have ended."""
 
     def __init__(self, number: int | None) -> None:
@@ -57,12 +58,6 @@ class Counting:
             self.left -= 1
             if not self.left:
                 self.enough.set()
-
-    def skip(self, number: int) -> None:
-        """Nothing."""
-
-    def skip_rest(self) -> None:
-        """Nothing."""
 
 
 def cell_of(scenario: Scenario, deliveries: Sequence[Delivery], concurrency: int, asks: int, number: int = 0) -> Cell:

@@ -18,9 +18,10 @@ from bench.core.scenario import Ask, Prompt, Scenario
 from bench.core.trial import Attempt, Deadline, Interruption, Shed, Trial, TrialLost
 from bench.plan.plan import Cell, PlannedTrial
 from bench.records.journal import columns_of
-from bench.run.context import Context, Progress, Running
+from bench.run.context import Context, Running
 from bench.run.outcome.judge import Exchange, Outcome, invalid, judge, judge_own, plugin_fault
 from bench.run.outcome.unsupported import refusal
+from bench.run.progress import Progress
 from bench.run.stopping.ledger import answers_without_usage
 from bench.run.trial.call import consume
 from bench.run.trial.rows import keeps_events, redact_rows, trial_rows

@@ -32,7 +32,7 @@ from bench.run.assignment import Assignment, run_here
 from bench.run.context import Tally
 from bench.run.folder import Run
 from bench.run.preflight.endpoints import CheckedTarget, redactor
-from bench.run.progress import Silent
+from bench.run.progress import Progress
 from bench.run.stopping.stopping import Stopping
 from bench.run.workers.coordinator import LINES
 from bench.run.workers.shard import Shard, choice_of, endpoints_of, load_plugins
@@ -138,7 +138,7 @@ async def _carry_out(shard: Shard, uplink: Uplink, choice: Choice, endpoints: Ma
         endpoints=endpoints,
         settings=Settings(**shard.settings),
         journal=SentJournal(uplink, machine=shard.index == 0),
-        reporter=Silent(),
+        reporter=Progress(),
     )
     try:
         await run_here(assignment, worker=shard.label, gate=gate)

@@ -24,7 +24,7 @@ from bench.records.journal import read
 from bench.run.assignment import run_small
 from bench.run.connect import open_link
 from bench.run.pacing import run_all
-from bench.run.progress import Reporter, progress
+from bench.run.progress import Progress, Reporter, progress
 from bench.simulator.conformance_set import ConformanceStream
 from bench.simulator.process import running
 from bench.simulator.truth import read_truth
@@ -71,7 +71,7 @@ def conduct(
         }
 
 
-class _Steps:
+class _Steps(Progress):
     """Progress that counts no failures: most streams fail on purpose."""
 
     def __init__(self, reporter: Reporter) -> None:
@@ -79,12 +79,6 @@ class _Steps:
 
     def trial_done(self, cell: Cell, planned: PlannedTrial, row: Row) -> None:  # noqa: ARG002
         self._reporter.step(cell.model)
-
-    def skip(self, number: int) -> None:
-        self._reporter.skip(number)
-
-    def skip_rest(self) -> None:
-        self._reporter.skip_rest()
 
 
 async def _all_lanes(

@@ -25,7 +25,7 @@ from bench.records.journal import Journal, journal_rows
 from bench.run.assignment import Assignment, run_here
 from bench.run.folder import Run
 from bench.run.preflight import endpoints as endpoint_
-from bench.run.progress import Silent
+from bench.run.progress import Progress
 
 Row = Mapping[str, Any]
 LONGEST = 80
@@ -80,7 +80,7 @@ def _run_part(
             endpoints=endpoints,
             settings=replace(settings, store_text=True),
             journal=journal,
-            reporter=Silent(),
+            reporter=Progress(),
         )
         asyncio.run(run_here(assignment))
     return run
