@@ -14,6 +14,7 @@ import pytest
 from tests.support import transformers_server
 from tests.support.chromium import missing as missing_chromium
 from tests.support.parts import litellm, nginx
+from tests.support.shelf import Shelf
 
 PROXIES = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
 OLDEST_NODE = (20, 15)
@@ -53,6 +54,13 @@ def environment() -> Iterator[None]:
                 patch.delenv(name)
         patch.setenv("COLUMNS", "100")
         yield
+
+
+@pytest.fixture(scope="session")
+def shelf(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Shelf:
+    """The finished runs that tests read; workers of pytest-xdist share them."""
+    base = tmp_path_factory.getbasetemp()
+    return Shelf((base.parent if hasattr(pytestconfig, "workerinput") else base) / "shelf")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

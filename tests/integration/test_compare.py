@@ -8,19 +8,18 @@ from pathlib import Path
 import pytest
 
 from tests.support.cli import bench, invoke
+from tests.support.shelf import Shelf
 from tests.support.synthetic import Truth, make_run
 
 SHORT = ("--output-tokens", "5", "--no-memory", "--no-self-check", "--warmup", "1")
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(shelf: Shelf, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with two stored runs."""
     here = tmp_path_factory.mktemp("here")
-    (here / "reports").mkdir()
-    make_run(here / "reports/20260102-a", [Truth(noise=0.05)], seed=1, manifest={"name": "before"})
-    slower = Truth(noise=0.05, useful_ms=132, token_ms=5.5)
-    make_run(here / "reports/20260103-b", [slower], seed=2, manifest={"name": "after"})
+    for name in ("before", "after"):
+        shelf.copy(name, here / "reports")
     return here
 
 
@@ -33,17 +32,16 @@ def test_compare_puts_runs_to_the_gate(folder: Path) -> None:
     assert "FAIL" in done.stdout
     assert len(done.stdout.splitlines()) <= 40
     assert {"compare.html", "compare.md", "compare.json"} <= {
-        file.name for file in (folder / "reports/20260103-b").iterdir()
+        file.name for file in (folder / "reports/after").iterdir()
     }
-    assert not (folder / "reports/20260102-a/compare.json").exists()
+    assert not (folder / "reports/before/compare.json").exists()
 
 
-@pytest.mark.slow
 def test_compare_as_json(folder: Path) -> None:
     """On stdout is JSON alone, verdicts go to stderr."""
     done = invoke("compare", "before", "after", "--json", "--fail-on", "text.ttft:+50%", cwd=folder)
     assert (done.returncode, json.loads(done.stdout)["current"]["name"]) == (0, "after")
-    assert done.stdout == (folder / "reports/20260103-b/compare.json").read_text()
+    assert done.stdout == (folder / "reports/after/compare.json").read_text()
     assert "PASS" in done.stderr
 
 

@@ -17,23 +17,20 @@ from tests.integration.test_docs_examples import RUNS, follow
 from tests.integration.test_docs_examples import folder as folder  # noqa: PLC0414  (a fixture)
 from tests.support.cli import invoke, only_run
 from tests.support.paths import ROOT
-from tests.support.synthetic import Truth, make_run
+from tests.support.shelf import Shelf
 
 WORKFLOW = ROOT / "docs/examples/github-actions.yml"
 
 
 @pytest.fixture(scope="module")
-def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def reports(shelf: Shelf, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with two runs in `reports`, the later one 10 % slower."""
     here = tmp_path_factory.mktemp("gate")
-    for name, factor, day in (("before", 1.0, 2), ("after", 1.1, 3)):
-        truth = Truth(useful_ms=120 * factor, token_ms=5 * factor)
-        created = {"created": f"2026-01-0{day}T03:04:05Z", "name": name}
-        make_run(here / "reports" / f"run-{name}", [truth], seed=day, memory=False, manifest=created)
+    for name in ("before", "after"):
+        shelf.copy(name, here / "reports")
     return here
 
 
-@pytest.mark.slow
 def test_report_with_a_gate(reports: Path) -> None:
     """`bench report` decides all conditions, writes the JUnit file and the step summary, and exits 1 for a failure."""
     env = {"GITHUB_STEP_SUMMARY": str(reports / "step.md"), "GITHUB_ACTIONS": "true"}
@@ -48,7 +45,6 @@ def test_report_with_a_gate(reports: Path) -> None:
     assert (reports / "step.md").read_text("utf-8").startswith("## Gate: 1 failed, 1 passed")
 
 
-@pytest.mark.slow
 def test_undecided(reports: Path) -> None:
     """The file's conditions hold where none is typed; an undecided one exits 4, and says what would decide."""
     (reports / "bench.toml").write_text('[gate]\nfail-on = ["ttft.p99 > 1s"]\n')

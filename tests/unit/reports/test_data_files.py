@@ -17,8 +17,9 @@ from bench.core.row import COLUMNS, CellKey
 from bench.core.summary import Knee, Outlier, Summary
 from bench.reports.data_files import render_csv, render_json
 from tests.support.paths import ROOT
+from tests.support.shelf import Shelf
 from tests.unit.reports.terminal.test_report import compared
-from tests.unit.reports.test_reports import CLAIMS, example
+from tests.unit.reports.test_reports import CLAIMS
 from tools.docs.formats_page import PARTS, TOP, members_of, summary_model
 
 PAGE = ROOT / "docs" / "formats.md"
@@ -27,9 +28,9 @@ KEY = set(CellKey._fields)
 
 
 @pytest.fixture(scope="module")
-def summary(tmp_path_factory: pytest.TempPathFactory) -> Summary:
+def summary(shelf: Shelf) -> Summary:
     """A summary in which no list is empty, and with an infinite number."""
-    made = example(tmp_path_factory.mktemp("run"))
+    made = shelf.summary("example")
     key = made.cells[0].key
     endless = replace(made.rows[0], low=float("-inf"), high=float("inf"))
     return replace(

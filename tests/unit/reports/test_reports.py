@@ -17,7 +17,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -36,39 +35,18 @@ from bench.reports.page.charts import script_json
 from bench.reports.tables.claims import in_short
 from bench.reports.terminal.report import render_terminal
 from tests.support.paths import ROOT
+from tests.support.shelf import EXAMPLE, Shelf, example
 from tests.support.synthetic import Truth, make_run
 
 GOLDEN = ROOT / "tests/golden"
-CELLS = (
-    Truth(loop_lag_ms=0.1),
-    Truth(
-        scenario="function_call",
-        slower_by=0.03,
-        fail={("blocking", 3): "timeout"},
-        error="no answer in 60 s",
-        loop_lag_ms=0.1,
-    ),
-    Truth(
-        scenario="structured_output",
-        tokens_per_delta=3,
-        fail={("streamed", pair): "malformed" for pair in (1, 2)},
-        loop_lag_ms=0.1,
-    ),
-)
-CHECKED: dict[str, Any] = {"aa": 8, "coin": True, "pressure": 0.03}
 RENDERERS = {"terminal.txt": render_terminal, "report.md": render_markdown, "summary.csv": render_csv}
 EVIL = "<script>alert(1)</script> | `x` [a](http://b) </details>"
 
 
-def example(folder: Path) -> Summary:
-    """Three scenarios, some failures, and a run that checked itself."""
-    return build(make_run(folder / "example", CELLS, **CHECKED), chart_data=chart_data)
-
-
 @pytest.fixture(scope="module")
-def summary(tmp_path_factory: pytest.TempPathFactory) -> Summary:
-    """The example run, built once."""
-    return example(tmp_path_factory.mktemp("run"))
+def summary(shelf: Shelf) -> Summary:
+    """The example run."""
+    return shelf.summary("example")
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +68,8 @@ def test_golden(name: str, summary: Summary) -> None:
 @pytest.mark.parametrize("reporter", tuple(register_reporters()), ids=lambda r: r.name)
 def test_rebuilt_byte_for_byte(reporter: object, summary: Summary, tmp_path: Path) -> None:
     """A second build of the same records gives the same bytes, Parquet or journal."""
-    again = build(make_run(tmp_path / "example", CELLS, finish=False, **CHECKED), chart_data=chart_data)
+    example(tmp_path / "example", finish=False)
+    again = build(tmp_path / "example", chart_data=chart_data)
     render = reporter.render  # type: ignore[attr-defined]
     assert render(again) == render(summary)
 
@@ -244,7 +223,7 @@ def test_json_holds_the_rows_of_the_csv(summary: Summary) -> None:
     assert [str(row["estimate"] if row["estimate"] is not None else "") for row in read["rows"]] == [
         row["estimate"] for row in rows
     ]
-    assert [verdict["scenario"] for verdict in read["verdicts"]] == [cell.scenario for cell in CELLS]
+    assert [verdict["scenario"] for verdict in read["verdicts"]] == [cell.scenario for cell in EXAMPLE]
 
 
 def test_json_says_inf_as_text(evil: Summary) -> None:
@@ -315,7 +294,7 @@ def test_html_has_a_chart_and_its_words_for_each_cell(summary: Summary) -> None:
     """Several for each scenario, with a text of numbers for those who do not see it, and data that parse."""
     html = render_html(replace(summary, claims=()))
     charts = [attrs for attrs in Page(html).all("div") if "data-chart" in attrs]
-    for number in range(len(CELLS)):
+    for number in range(len(EXAMPLE)):
         mine = [chart for chart in charts if str(chart["data-chart"]).startswith(f"chart-{number + 1}-")]
         assert len(mine) >= 3
         assert all(re.search(r"\d", str(chart["aria-label"])) for chart in mine)
@@ -358,7 +337,7 @@ def test_reporters_are_light_to_load() -> None:
 def write_golden() -> None:
     """Write the golden files from the example run."""
     with tempfile.TemporaryDirectory() as folder:
-        summary = example(Path(folder))
+        summary = Shelf(Path(folder)).summary("example")
         for name, render in RENDERERS.items():
             (GOLDEN / name).write_text(render(summary), "utf-8")
 

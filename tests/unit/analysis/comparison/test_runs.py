@@ -24,7 +24,7 @@ from bench.records.find import find_run
 from bench.reports.comparison.terminal import render_terminal
 from bench.reports.files import write_comparison
 from bench.reports.tables import changes as words
-from tests.support.synthetic import Truth, make_run
+from tests.support.shelf import Shelf
 
 KEY = CellKey("text", "", "responses", "sim", "sim-1", "sdk", "c=1")
 MANIFEST: dict[str, Any] = {
@@ -299,31 +299,35 @@ def test_many_failures_leave_the_samples_out() -> None:
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def runs(shelf: Shelf, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two stored runs, the second 10 % slower."""
     folder = tmp_path_factory.mktemp("reports")
-    make_run(folder / "a", [Truth(noise=0.05)], seed=1, manifest={"name": "before"})
-    make_run(folder / "b", [Truth(noise=0.05, useful_ms=132, token_ms=5.5)], seed=2, manifest={"name": "after"})
+    for name in ("before", "after"):
+        shelf.copy(name, folder)
     return folder
 
 
 def test_a_run_against_a_stored_one(runs: Path) -> None:
     """The slowdown is found in what users wait for, and a run is not compared with itself."""
-    found = compare_with_stored(runs / "b", build(runs / "b"), find_run(runs, "before"), "before")
+    found = compare_with_stored(runs / "after", build(runs / "after"), find_run(runs, "before"), "before")
     assert words.sentence(found).startswith("text: ")
     assert "slower" in words.sentence(found)
     with pytest.raises(BenchError, match="--baseline after is this run itself"):
-        compare_with_stored(runs / "b", build(runs / "b"), find_run(runs, "after"), "after")
+        compare_with_stored(runs / "after", build(runs / "after"), find_run(runs, "after"), "after")
 
 
 def test_files_and_terminal(runs: Path) -> None:
     """All forms tell the same change; the terminal keeps to 100 columns and 40 lines, infinity is text in JSON."""
-    found = compare_with_stored(runs / "b", build(runs / "b"), find_run(runs, "before"), "before")
-    assert [file.name for file in write_comparison(runs / "b", found)] == ["compare.html", "compare.md", "compare.json"]
+    found = compare_with_stored(runs / "after", build(runs / "after"), find_run(runs, "before"), "before")
+    assert [file.name for file in write_comparison(runs / "after", found)] == [
+        "compare.html",
+        "compare.md",
+        "compare.json",
+    ]
     lines = render_terminal(found).splitlines()
     assert len(lines) <= 40
     assert max(map(len, lines)) <= 100
-    stored = json.loads((runs / "b/compare.json").read_text())
+    stored = json.loads((runs / "after/compare.json").read_text())
     first = next(
         c for c in stored["changes"] if (c["metric"], c["statistic"], c["delivery"]) == ("ttft", "p50", "streamed")
     )
@@ -331,16 +335,16 @@ def test_files_and_terminal(runs: Path) -> None:
     assert 0.05 < first["low"] < first["ratio"] < first["high"] < 0.2
     text = words.change_text(next(c for c in found.changes if (c.metric, c.statistic) == ("ttft", "p50")))
     for name in ("compare.html", "compare.md"):
-        assert text in (runs / "b" / name).read_text().replace("&#43;", "+"), name
+        assert text in (runs / "after" / name).read_text().replace("&#43;", "+"), name
 
 
 def test_what_a_server_said_stays_text(runs: Path) -> None:
     """A model's name is no markup, in no form."""
-    found = compare_with_stored(runs / "b", build(runs / "b"), find_run(runs, "before"), "before")
+    found = compare_with_stored(runs / "after", build(runs / "after"), find_run(runs, "before"), "before")
     evil = replace(
         found, watermarks=("<script>alert(1)</script>",), baseline=replace(found.baseline, name="\x1b[2J<b>")
     )
-    write_comparison(runs / "b", evil)
+    write_comparison(runs / "after", evil)
     for name in ("compare.html", "compare.md"):
-        assert "<script>alert" not in (runs / "b" / name).read_text(), name
+        assert "<script>alert" not in (runs / "after" / name).read_text(), name
     assert "\x1b" not in render_terminal(evil)

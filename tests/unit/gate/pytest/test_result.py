@@ -10,6 +10,7 @@ import pytest
 from bench.analysis.build import build
 from bench.gate.pytest.fixture import arguments
 from bench.gate.pytest.result import Result
+from tests.support.shelf import Shelf
 from tests.support.synthetic import Truth, make_run
 
 FAILED = pytest.fail.Exception
@@ -22,9 +23,9 @@ def made(folder: Path, *cells: Truth, pairs: int = 36) -> Result:
 
 
 @pytest.fixture(scope="module")
-def result(tmp_path_factory: pytest.TempPathFactory) -> Result:
+def result(shelf: Shelf) -> Result:
     """Text: first useful at 120 ms, whole after 420 ms, 36 pairs."""
-    return made(tmp_path_factory.mktemp("stored") / "base")
+    return Result(shelf.summary("plain"), shelf.run("plain"))
 
 
 def test_options_are_those_of_the_command_line() -> None:
@@ -65,7 +66,7 @@ def test_a_number_is_that_of_the_summary(result: Result) -> None:
 )
 def test_a_number_that_is_not_there_fails_the_test(result: Result, asked: dict[str, str], said: str) -> None:
     """What is misspelt, means several numbers or may not be printed is a line with what to write, and the folder."""
-    with pytest.raises(FAILED, match=rf"(?s){said}.*base"):
+    with pytest.raises(FAILED, match=rf"(?s){said}.*plain"):
         result.value(**asked)
 
 
@@ -92,7 +93,7 @@ def test_conditions_are_those_of_the_gate(result: Result, capsys: pytest.Capture
     """What holds fails the test with the gate's sentence; what does not hold is printed as PASS."""
     result.fail_on("ttfu > 150ms", "failures > 20%")
     assert capsys.readouterr().out.count("PASS") == 2
-    with pytest.raises(FAILED, match=r"^FAIL ttfu > 100ms  text ttfu p50 streamed: .*n=36.*\n.*base$"):
+    with pytest.raises(FAILED, match=r"^FAIL ttfu > 100ms  text ttfu p50 streamed: .*n=36.*\n.*plain$"):
         result.fail_on("ttfu > 150ms", "ttfu > 100ms")
     with pytest.raises(FAILED, match="did you mean 'ttfu'"):
         result.fail_on("ttff > 1ms")

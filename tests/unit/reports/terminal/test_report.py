@@ -19,17 +19,17 @@ from bench.reports.tables.times import Column
 from bench.reports.terminal.columns import columns_of, paragraph, table
 from bench.reports.terminal.fit import TextLine, TextSection, fit
 from bench.reports.terminal.report import render_terminal
-from tests.support.loaded import Loaded, make_loaded
+from tests.support.shelf import Shelf
 from tests.support.synthetic import Truth, make_run
-from tests.unit.reports.test_reports import CLAIMS, example
+from tests.unit.reports.test_reports import CLAIMS
 
 COUNTED = re.compile(r"^… and (\d+) more ", re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
-def summary(tmp_path_factory: pytest.TempPathFactory) -> Summary:
+def summary(shelf: Shelf) -> Summary:
     """Three scenarios, some failures, and a run that checked itself."""
-    return example(tmp_path_factory.mktemp("run"))
+    return shelf.summary("example")
 
 
 @pytest.fixture(scope="module")
@@ -43,10 +43,9 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Summary:
 
 
 @pytest.fixture(scope="module")
-def swept(tmp_path_factory: pytest.TempPathFactory) -> Summary:
+def swept(shelf: Shelf) -> Summary:
     """Six loads in both deliveries, the highest too much."""
-    cells = [Loaded(load=f"rate={rate}") for rate in (1, 2, 5, 10, 20, 40)]
-    return build(make_loaded(tmp_path_factory.mktemp("run") / "swept", cells, slos=["ttft=400ms"], requests=120))
+    return shelf.summary("swept")
 
 
 def fits(text: str, width: int = 100) -> bool:
