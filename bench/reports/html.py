@@ -36,7 +36,7 @@ def render_html(summary: Summary) -> str:
 def _template_values(summary: Summary) -> dict[str, Any]:
     """Return the values in the order in which a reader asks: is it true, what is the answer, how much, and why."""
     ranked, compared, loads = rankings(summary), run_comparisons(summary), _load_parts(summary)
-    cards, times = parts.claim_cards(summary.claims), numbers.time_grid(summary)
+    cards, times, added = parts.claim_cards(summary.claims), numbers.time_grid(summary), sweep.sdk_costs(summary)
     return {
         "charted": any(one.charts for group in (cards, ranked, compared, loads) for one in group),
         "title": title(summary),
@@ -51,7 +51,7 @@ def _template_values(summary: Summary) -> dict[str, Any]:
         "anchor": numbers.anchor,
         "unfit": unfit,
         "loads": loads,
-        "added": numbers.sdk_grid(added) if (added := sweep.sdk_costs(summary)) else None,
+        "added": numbers.delivery_grid(sweep.TITLE_SDK, "scenario", sweep.COLUMNS_SDK, added) if added else None,
         "sweep_words": sweep,
         "sweep_caption": sweep.caption(summary),
         "cards": cards,
@@ -79,12 +79,13 @@ class LoadPart(NamedTuple):
 
 
 def _load_parts(summary: Summary) -> list[LoadPart]:
-    if not (found := sweep.sweeps(summary)):
+    if not (swept := sweep.sweeps(summary)):
         return []
     from bench.reports.charts.sweep import sweep_charts  # noqa: PLC0415  (altair)
 
     charts = [(label, page_chart(chart)) for label, chart in sweep_charts(summary)]
-    return [
-        LoadPart(one, numbers.sweep_grid(one), [chart for label, chart in charts if label == one.label])
-        for one in found
-    ]
+    found = []
+    for one in swept:
+        grid = numbers.delivery_grid(f"{one.label} under load", "load", one.columns, one.lines)
+        found.append(LoadPart(one, grid, [chart for label, chart in charts if label == one.label]))
+    return found

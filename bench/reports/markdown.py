@@ -141,12 +141,12 @@ def _loads(summary: Summary) -> Iterator[str]:
         for found in shown[:MOST_CELLS]:
             yield from (f"**{text(found.label)}**", "")
             heads = ["load", "delivery", *(column.title for column in found.columns)]
-            yield from _table(heads, ([line.load, line.delivery, *line.entries] for line in found.lines), left=2)
+            yield from _table(heads, ([line.name, line.delivery, *line.entries] for line in found.lines), left=2)
             yield from (*(f"- {text(line)}" for line in found.knees), "")
         yield from (text(sweep.caption(summary)), "")
     if costs := sweep.sdk_costs(summary):
         heads = ["scenario", "delivery", *(column.title for column in sweep.COLUMNS_SDK)]
-        rows: Rows = ([one.label, one.delivery, *one.entries] for one in costs[:MOST_CELLS])
+        rows: Rows = ([one.name, one.delivery, *one.entries] for one in costs[:MOST_CELLS])
         yield from (f"## {sweep.TITLE_SDK}", "", *_table(heads, rows, left=2), sweep.CAPTION_SDK, "")
 
 

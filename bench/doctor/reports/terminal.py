@@ -10,7 +10,7 @@ from bench.doctor.diagnosis import ABSENT, HEALTHY, UNDECIDED, Diagnosis, Fix, V
 from bench.doctor.reports import words
 from bench.doctor.reports.grouping import FindingGroup, groups, rank
 from bench.doctor.reports.sheets import Sheet, delay_sheets, difference_sheets, verdict_sheet
-from bench.reports.tables.times import Column
+from bench.reports.tables.times import ColumnHead
 from bench.reports.terminal.columns import columns_of, table, wrap
 from bench.reports.terminal.fit import TextLine
 from bench.reports.terminal.report import styled_line
@@ -55,7 +55,7 @@ def _text(text: str, width: int, style: str = "") -> Iterator[TextLine]:
 def _sheet(sheet: Sheet, width: int) -> Iterator[TextLine]:
     worst = [min((one for one in row if one), key=rank) for row in sheet.verdicts]
     styles = list(map(_style, worst)) or [""] * len(sheet.rows)
-    heads = [Column(head, "") for head in sheet.heads]
+    heads = [ColumnHead(head, "") for head in sheet.heads]
     if sheet.rows:
         head, rows = table(heads, list(zip(sheet.rows, styles, strict=True)), width, left=sheet.left)
         yield from (*head, *(line for row in rows for line in row))

@@ -39,7 +39,7 @@ class Bin(NamedTuple):
     number: int
 
 
-class Gaps(NamedTuple):
+class GapHistogram(NamedTuple):
     """Gaps between successive deltas of the ok streamed trials, in bins of equal width on a log axis."""
 
     bins: tuple[Bin, ...]
@@ -50,7 +50,7 @@ class Gaps(NamedTuple):
     n: int
 
 
-def data(frames: RunFrames) -> Mapping[int, Gaps]:
+def data(frames: RunFrames) -> Mapping[int, GapHistogram]:
     """Count the gaps of each cell, by its number; a cell without a gap is left out."""
     trials, events = frames.trials, frames.tables["events"]
     found = {}
@@ -62,7 +62,7 @@ def data(frames: RunFrames) -> Mapping[int, Gaps]:
             limits = pd.Series(gaps.ns).groupby(answer).median().map(stall_limit).to_numpy()
             apart = gaps.ns[gaps.ns > 0]
             same_read, stalled = gaps.ns.size - apart.size, (gaps.ns > limits[answer]).sum()
-            found[cell["cell"]] = Gaps(tuple(bins(apart / MS)), int(same_read), int(stalled), int(gaps.ns.size))
+            found[cell["cell"]] = GapHistogram(tuple(bins(apart / MS)), int(same_read), int(stalled), int(gaps.ns.size))
     return found
 
 
@@ -80,7 +80,7 @@ def bins(gaps: NDArray[np.float64]) -> Iterator[Bin]:
 
 def draw(summary: Summary, cell: Cell) -> Iterator[Chart]:
     """Draw the histogram of a cell that has gaps."""
-    gaps = summary.cell_data(cell, Gaps)
+    gaps = summary.cell_data(cell, GapHistogram)
     if gaps and gaps.n and (gaps.bins or gaps.same_read):
         rows = [(SAME, "", str(gaps.same_read))] if gaps.same_read else []
         rows += [(_ms(one.low), _ms(one.high), str(one.number)) for one in gaps.bins]
@@ -88,7 +88,7 @@ def draw(summary: Summary, cell: Cell) -> Iterator[Chart]:
         yield style.with_table(title, caption, _words(gaps), _spec(gaps), heads, rows)
 
 
-def _words(gaps: Gaps) -> str:
+def _words(gaps: GapHistogram) -> str:
     share = style.percent(gaps.same_read / gaps.n)
     parts = [f"{gaps.n} gaps", f"{gaps.same_read} ({share}) within the same read", f"{gaps.stalled} were stalls"]
     if gaps.bins:
@@ -103,7 +103,7 @@ def _ms(x: float) -> str:
     return f"{x * 1000:.3g} µs" if x < 1 else f"{x:.3g} ms" if x < 1000 else f"{x / 1000:.3g} s"
 
 
-def _spec(gaps: Gaps) -> style.Spec:
+def _spec(gaps: GapHistogram) -> style.Spec:
     """Return the specification; the bar of the same read stands left of the bins, as 0 has no place on a log axis."""
     bins = gaps.bins or (Bin(1.0, 10.0, 0),)
     first, right, width = bins[0].low, bins[-1].high, bins[0].high / bins[0].low

@@ -10,7 +10,7 @@ from bench.analysis.wording import value
 from bench.core.comparison import Change, Comparison
 from bench.core.terminal import escape_control
 from bench.reports.tables import changes as words
-from bench.reports.tables.times import Column
+from bench.reports.tables.times import ColumnHead
 from bench.reports.terminal.columns import table
 
 WIDEST = 100
@@ -21,11 +21,11 @@ SILENT = ("unclear", "unknown")
 LONGEST = 34
 """Letters of a verdict; longer reasons are in the files."""
 HEADS = (
-    Column("", ""),
-    Column("baseline", ""),
-    Column("current", ""),
-    Column("change", "[95 %]"),
-    Column("verdict", ""),
+    ColumnHead("", ""),
+    ColumnHead("baseline", ""),
+    ColumnHead("current", ""),
+    ColumnHead("change", "[95 %]"),
+    ColumnHead("verdict", ""),
 )
 
 

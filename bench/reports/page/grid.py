@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from bench.reports.tables.times import Column, Entry
+from bench.reports.tables.times import ColumnHead, Entry
 
 
 class GridHead(NamedTuple):
@@ -54,7 +54,7 @@ class Grid(NamedTuple):
     sortable: bool = True
 
 
-def heads(named: Iterable[str], columns: Iterable[Column]) -> list[GridHead]:
+def heads(named: Iterable[str], columns: Iterable[ColumnHead]) -> list[GridHead]:
     """Make heads of text columns, then of number columns."""
     return [*(GridHead(name, text=True) for name in named), *(GridHead(*column) for column in columns)]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from bench.analysis.wording import NA
 from bench.core.metrics.metric import QUANTILES
@@ -26,6 +26,7 @@ from bench.reports.tables.times import (
     COSTS,
     TIME,
     TIMES,
+    ColumnHead,
     cost_deliveries,
     cost_texts,
     details,
@@ -88,19 +89,12 @@ def _costs(summary: Summary, cell: Cell, name: str) -> Iterator[GridField]:
         yield GridField(shown, why, number_, "bad" if bad else "")
 
 
-def sweep_grid(found: sweep.Sweep) -> Grid:
-    """Tabulate a sweep, a line for each load and delivery."""
-    lines = [
-        GridLine([text(line.load), delivery(line.delivery), *map(number, line.entries)], line.unfit)
-        for line in found.lines
+def delivery_grid(title: str, name: str, columns: Iterable[ColumnHead], lines: Iterable[sweep.DeliveryLine]) -> Grid:
+    """Tabulate the lines of a sweep, or of what the SDK adds."""
+    rows = [
+        GridLine([text(line.name), delivery(line.delivery), *map(number, line.entries)], line.unfit) for line in lines
     ]
-    return Grid(f"{found.label} under load", heads(("load", "delivery"), found.columns), lines, sortable=False)
-
-
-def sdk_grid(added: list[sweep.SdkCost]) -> Grid:
-    """Tabulate what the SDK adds, a line for each cell and delivery."""
-    lines = [GridLine([text(one.label), delivery(one.delivery), *map(number, one.entries)]) for one in added]
-    return Grid(sweep.TITLE_SDK, heads(("scenario", "delivery"), sweep.COLUMNS_SDK), lines, sortable=False)
+    return Grid(title, heads((name, "delivery"), columns), rows, sortable=False)
 
 
 def recorded_grid(summary: Summary) -> Grid | None:

@@ -10,19 +10,25 @@ from bench.core.load import parse_load
 from bench.core.metrics.metric import QUANTILES, Metric, Place
 from bench.core.metrics.registry import LEAST_GOOD, NO_DIFFERENCE, places
 from bench.core.summary import Cell, Summary
-from bench.reports.tables.times import DELIVERIES, NONE, Column, Entry, entry, unfit
+from bench.reports.tables.times import DELIVERIES, NONE, ColumnHead, Entry, entry, unfit
 
 TITLE = "Under load"
 LOADS, CLIENTS = places("loads"), places("clients")
-COLUMNS = (Column("trials", ""), *(Column(place.top, place.bottom) for _, place in LOADS), Column("failed", ""))
-SHED = Column("shed", "")
+COLUMNS = (
+    ColumnHead("trials", ""),
+    *(ColumnHead(place.top, place.bottom) for _, place in LOADS),
+    ColumnHead("failed", ""),
+)
+SHED = ColumnHead("shed", "")
 """A column of its own where anything was shed."""
 LATE_CLIENT = "client late"
 LATE = "SATURATED: the client was late; "
 """Before the note of a number whose client was late."""
 LOOPS = {"c": "closed", "rate": "open"}
+SDK = "sdk_"
+"""How the names of metrics begin that are differences between the two clients."""
 TITLE_SDK = "What the SDK adds"
-COLUMNS_SDK = tuple(Column(place.top, place.bottom) for _, place in CLIENTS)
+COLUMNS_SDK = tuple(ColumnHead(place.top, place.bottom) for _, place in CLIENTS)
 CAPTION_SDK = (
     "Client sdk against client wire, which only reads and stamps: median difference of the ok trials of both "
     "(Hodges-Lehmann, unpaired), in brackets the 95 % interval. CPU: of wire that of the process that reads; what it "
@@ -30,22 +36,23 @@ CAPTION_SDK = (
 )
 
 
-class LoadLine(NamedTuple):
-    """One load in one delivery."""
+class DeliveryLine(NamedTuple):
+    """The numbers of one delivery."""
 
-    load: str
+    name: str
+    """The load in a sweep, the cell where clients are compared."""
     delivery: str
     entries: list[Entry]
-    """Under the columns of the sweep."""
-    unfit: bool
+    """Under the columns of the sweep, or COLUMNS_SDK."""
+    unfit: bool = False
 
 
 class Sweep(NamedTuple):
     """What differs in its load only."""
 
     label: str
-    columns: tuple[Column, ...]
-    lines: list[LoadLine]
+    columns: tuple[ColumnHead, ...]
+    lines: list[DeliveryLine]
     knees: list[str]
 
 
@@ -67,7 +74,7 @@ def _sweep(summary: Summary, cells: list[Cell]) -> Sweep:
     parts = [(cell, name) for cell in cells for name in DELIVERIES if summary.row(cell, name, "failures", "sum")]
     shed = any(summary.row(cell, name, "failures.shed", "sum") for cell, name in parts)
     lines = [
-        LoadLine(cell.key.load, name, list(_entries(summary, cell, name, shed=shed)), bool(unfit(cell)))
+        DeliveryLine(cell.key.load, name, list(_entries(summary, cell, name, shed=shed)), bool(unfit(cell)))
         for cell, name in parts
     ]
     return Sweep(label(cells[0]), (*COLUMNS, SHED) if shed else COLUMNS, lines, list(_knees(summary, cells[0])))
@@ -139,16 +146,7 @@ def slos(summary: Summary) -> Iterator[str]:
     return (part for row in rows for part in row.note.split("; ")[0].removeprefix(LATE).split(" and ") if "=" in part)
 
 
-class SdkCost(NamedTuple):
-    """What the SDK adds in one cell and delivery."""
-
-    label: str
-    delivery: str
-    entries: list[Entry]
-    """Under COLUMNS_SDK."""
-
-
-def sdk_costs(summary: Summary) -> list[SdkCost]:
+def sdk_costs(summary: Summary) -> list[DeliveryLine]:
     """Make a line for each cell and delivery that both clients measured."""
     found = []
     for cell in (cell for cell in summary.cells if cell.key.client == "sdk"):
@@ -157,12 +155,8 @@ def sdk_costs(summary: Summary) -> list[SdkCost]:
             if any(differences):
                 entries = [_client_entry(summary, cell, delivery, metric, place) for metric, place in CLIENTS]
                 label = " ".join(word for word in cell.label.split(" ") if word != "sdk")
-                found.append(SdkCost(label, delivery, entries))
+                found.append(DeliveryLine(label, delivery, entries))
     return found
-
-
-SDK = "sdk_"
-"""How the names of metrics begin that are differences between the two clients."""
 
 
 def _client_entry(summary: Summary, cell: Cell, delivery: str, metric: Metric, place: Place) -> Entry:

@@ -25,7 +25,7 @@ class Entry(NamedTuple):
     """What it is sorted by; None without an estimate."""
 
 
-class Column(NamedTuple):
+class ColumnHead(NamedTuple):
     """Head of a column, in two lines."""
 
     top: str
@@ -38,7 +38,7 @@ class Column(NamedTuple):
 
 
 TIMES, COSTS = places("times"), places("costs")
-TIME, COST = (tuple(Column(place.top, place.bottom) for _, place in table) for table in (TIMES, COSTS))
+TIME, COST = (tuple(ColumnHead(place.top, place.bottom) for _, place in table) for table in (TIMES, COSTS))
 CAPTION = (
     "Medians over all offered trials (a failure counts as ∞); seen sooner and finish: shift over the pairs in which "
     "both are ok. In brackets the 95 % interval. Client memory: measured apart on sim, above what was there before the "

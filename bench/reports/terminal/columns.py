@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from bench.core.terminal import escape_control
-from bench.reports.tables.times import Column
+from bench.reports.tables.times import ColumnHead
 from bench.reports.terminal.fit import TextLine
 
 GAP = "  "
@@ -20,7 +20,7 @@ _FILLER = "\0"
 
 
 def table(
-    columns: Sequence[Column], rows: Sequence[tuple[Sequence[str], str]], width: int, *, left: int = 1
+    columns: Sequence[ColumnHead], rows: Sequence[tuple[Sequence[str], str]], width: int, *, left: int = 1
 ) -> tuple[list[TextLine], list[list[TextLine]]]:
     """Lay out heads and rows (texts, style): names in the first `left` columns to the left, numbers to the right.
 
@@ -49,7 +49,7 @@ def _join(texts: Sequence[str], widths: Sequence[int], left: int) -> str:
     return GAP.join(placed).rstrip()
 
 
-def _stack_row(columns: Sequence[Column], texts: Sequence[str], style: str, width: int) -> list[TextLine]:
+def _stack_row(columns: Sequence[ColumnHead], texts: Sequence[str], style: str, width: int) -> list[TextLine]:
     """Lay out a row as a paragraph: its name, and below it each number behind its head."""
     named = "; ".join(
         f"{column.title.lstrip(', ')}: {text}" for column, text in zip(columns[1:], texts[1:], strict=True) if text

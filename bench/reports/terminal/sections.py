@@ -10,7 +10,7 @@ from bench.core.row import Row
 from bench.core.summary import Cell, Failure, Summary
 from bench.reports.tables import changes as words
 from bench.reports.tables import claims, recorded, sweep
-from bench.reports.tables.times import LONGEST_REASON, NONE, Column, cost_deliveries, footnotes, pairs_text, unfit
+from bench.reports.tables.times import LONGEST_REASON, NONE, ColumnHead, cost_deliveries, footnotes, pairs_text, unfit
 from bench.reports.terminal.columns import clip, paragraph, table
 from bench.reports.terminal.fit import TextLine, TextSection
 
@@ -23,21 +23,21 @@ ENDED = "ended:"
 LONGEST_ERROR = 160
 MOST_CELLS = 14
 MODES = (
-    Column("scenario", ""),
-    Column("pairs", ""),
-    Column("whole", "blocking"),
-    Column("first", "useful"),
-    Column("seen sooner", "by"),
-    Column("finish", "vs blocking"),
-    Column("failed", "str. / blk."),
+    ColumnHead("scenario", ""),
+    ColumnHead("pairs", ""),
+    ColumnHead("whole", "blocking"),
+    ColumnHead("first", "useful"),
+    ColumnHead("seen sooner", "by"),
+    ColumnHead("finish", "vs blocking"),
+    ColumnHead("failed", "str. / blk."),
 )
 COSTS = (
-    Column("cost", "streamed / blocking"),
-    Column("attempts", "in all"),
-    Column("back-off", "in all"),
-    Column("memory peak", "RSS"),
-    Column("memory slope", "B per token"),
-    Column("CPU", "per event"),
+    ColumnHead("cost", "streamed / blocking"),
+    ColumnHead("attempts", "in all"),
+    ColumnHead("back-off", "in all"),
+    ColumnHead("memory peak", "RSS"),
+    ColumnHead("memory slope", "B per token"),
+    ColumnHead("CPU", "per event"),
 )
 CAPTION = "Medians of all trials (a failure is ∞), in brackets the 95 % interval; memory: apart, on sim."
 
@@ -191,11 +191,11 @@ def _load_sections(summary: Summary, width: int, *, brief: bool) -> Iterator[Tex
     """Tabulate each sweep, with its knee, which always stays."""
     shown = sweep.sweeps(summary)
     for one in shown:
-        columns = (Column(f"{sweep.TITLE.lower()}:", one.label), Column("", "delivery"), *one.columns)
+        columns = (ColumnHead(f"{sweep.TITLE.lower()}:", one.label), ColumnHead("", "delivery"), *one.columns)
         streamed = [line for line in one.lines if line.delivery == "streamed"]
         listed = streamed if brief and streamed else one.lines
         rows = [
-            ([line.load, line.delivery, *(entry.main for entry in line.entries)], "dim" if line.unfit else "")
+            ([line.name, line.delivery, *(entry.main for entry in line.entries)], "dim" if line.unfit else "")
             for line in listed
         ]
         head, items = table(columns, rows, width, left=2)
@@ -210,10 +210,10 @@ def _load_sections(summary: Summary, width: int, *, brief: bool) -> Iterator[Tex
 
 def _client_section(summary: Summary, width: int, *, brief: bool) -> TextSection:
     """Tabulate what the SDK adds to client wire."""
-    columns = (Column(sweep.TITLE_SDK, ""), Column("", "delivery"), *sweep.COLUMNS_SDK)
+    columns = (ColumnHead(sweep.TITLE_SDK, ""), ColumnHead("", "delivery"), *sweep.COLUMNS_SDK)
     rows = []
     for one in sweep.sdk_costs(summary):  # the intervals stand below the numbers
-        rows.append(([one.label, one.delivery, *(entry.main for entry in one.entries)], ""))
+        rows.append(([one.name, one.delivery, *(entry.main for entry in one.entries)], ""))
         rows.append((["", "", *(entry.below for entry in one.entries)], ""))
     head, items = table(columns, rows, width, left=2) if rows else ([], [])
     pairs = [[*above, *below] for above, below in zip(items[::2], items[1::2], strict=True)]
@@ -249,7 +249,7 @@ def _recorded_section(summary: Summary, width: int) -> TextSection:
         label = line.cell.label
         rows.append((["" if label == before else label, *line.texts], ""))
         before = label
-    columns = [Column(head, "") for head in ("recorded", *recorded.HEADS[1:])]
+    columns = [ColumnHead(head, "") for head in ("recorded", *recorded.HEADS[1:])]
     head, items = table(columns, rows, width, left=2) if rows else ([], [])
     return TextSection("recorded numbers", items, head, rank=1, most=12)
 

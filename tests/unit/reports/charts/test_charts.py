@@ -26,7 +26,7 @@ from bench.reports.charts.chart import Chart
 from bench.reports.charts.ecdf import band
 from bench.reports.charts.forest import forest_chart, verdict
 from bench.reports.charts.gain_by_length import claim_charts
-from bench.reports.charts.gaps import Bin, Gaps
+from bench.reports.charts.gaps import Bin, GapHistogram
 from bench.reports.charts.ranking import ranking_chart
 from bench.reports.charts.run_order import RunOrder, RunPoint
 from bench.reports.charts.sweep import sweep_charts
@@ -74,11 +74,11 @@ BLOCKING = replace(
     ticks=(),
     chars=0,
 )
-GAPS = Gaps(tuple(Bin(10 ** (k / 10), 10 ** ((k + 1) / 10), 100 - k) for k in range(25)), 812, 14, 3000)
+GAPS = GapHistogram(tuple(Bin(10 ** (k / 10), 10 ** ((k + 1) / 10), 100 - k) for k in range(25)), 812, 14, 3000)
 ORDER = tuple(RunPoint(1.3 * i, ("streamed", "blocking")[i % 2], None if i == 21 else 300.0 + i, i) for i in range(144))
 CHART_DATA = {
     Waterfalls: Waterfalls((TrialPair("median", STREAMED, BLOCKING), TrialPair("worst", STREAMED, None))),
-    Gaps: GAPS,
+    GapHistogram: GAPS,
     RunOrder: RunOrder(ORDER, 900),
 }
 
@@ -352,8 +352,8 @@ def test_gaps_name_the_same_read_and_the_stalls(summary: Summary) -> None:
 
 def test_gaps_of_one_size_have_an_axis(summary: Summary) -> None:
     """A histogram of one bin, of no zone and with nothing in the same read is drawn as well."""
-    gaps = Gaps((Bin(7.0, 8.8, 40),), 0, 0, 40)
-    chart = titled(replace(summary, chart_data={0: {Gaps: gaps}}), "How evenly")
+    gaps = GapHistogram((Bin(7.0, 8.8, 40),), 0, 0, 40)
+    chart = titled(replace(summary, chart_data={0: {GapHistogram: gaps}}), "How evenly")
     check(chart)
     assert [row for row in drawn(chart) if row.get("text")] == []
 

@@ -11,14 +11,14 @@ import numpy as np
 
 from bench.analysis.tables import load
 from bench.reports.charts import gaps
-from bench.reports.charts.gaps import Gaps
+from bench.reports.charts.gaps import GapHistogram
 from tests.support.synthetic import Truth, make_run
 
 EXACT = Truth(noise=0, stamped=True)
 """Each trial is like the other: first delta after 120 ms, then one each 5 ms."""
 
 
-def counted(tmp_path: Path, truth: Truth, pairs: int = 9) -> Gaps | None:
+def counted(tmp_path: Path, truth: Truth, pairs: int = 9) -> GapHistogram | None:
     return gaps.data(load(make_run(tmp_path / "run", [truth], pairs=pairs, memory=False))).get(0)
 
 

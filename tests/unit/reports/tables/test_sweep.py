@@ -28,13 +28,13 @@ def summary(tmp_path_factory: pytest.TempPathFactory) -> Summary:
 def test_loads_stand_in_order(summary: Summary) -> None:
     """Closed loop first, then open loop, each by its size, with a line for each delivery; clients stand apart."""
     wire, sdk = sweep.sweeps(summary)
-    assert [(line.load, line.delivery) for line in wire.lines[:4]] == [
+    assert [(line.name, line.delivery) for line in wire.lines[:4]] == [
         ("c=1", "streamed"),
         ("c=1", "blocking"),
         ("c=8", "streamed"),
         ("c=8", "blocking"),
     ]
-    assert [line.load for line in wire.lines[4::2]] == ["rate=5", "rate=30"]
+    assert [line.name for line in wire.lines[4::2]] == ["rate=5", "rate=30"]
     assert (wire.label, sdk.label) == ("text wire", "text sdk")
 
 

@@ -15,7 +15,7 @@ from bench.analysis.build import build
 from bench.core.comparison import Change, Comparison, Ranked, Ranking, Side
 from bench.core.row import Row
 from bench.core.summary import Summary
-from bench.reports.tables.times import Column
+from bench.reports.tables.times import ColumnHead
 from bench.reports.terminal.columns import columns_of, paragraph, table
 from bench.reports.terminal.fit import TextLine, TextSection, fit
 from bench.reports.terminal.report import render_terminal
@@ -249,7 +249,7 @@ def test_the_lowest_rank_gives_way_first() -> None:
 
 def test_a_table_folds_its_names_and_stacks_where_it_must() -> None:
     """The first column takes what is left; below 16 columns for it each row is a paragraph."""
-    columns = (Column("name", ""), Column("a", "ms"), Column("b", ""))
+    columns = (ColumnHead("name", ""), ColumnHead("a", "ms"), ColumnHead("b", ""))
     rows = [(["a_long_name_of_a_cell", "1", "2"], ""), (["x", "10", "20"], "dim")]
     head, items = table(columns, rows, 24)
     assert [line.text for line in head] == ["name               a   b", "                  ms"]
