@@ -73,12 +73,14 @@ def _comparison(comparison: Comparison) -> dict[str, object]:
     return {"kind": comparison.kind, **sides, "changes": changes, "watermarks": comparison.watermarks}
 
 
-def finite_json(value: Any) -> Any:
-    """Return the value with its infinite numbers as text, however deep they lie."""
+def finite_json(value: Any, digits: int | None = None) -> Any:
+    """Return the value with its infinite numbers as text, however deep they lie, and others rounded to `digits`."""
     if isinstance(value, Mapping):
-        return {name: finite_json(member) for name, member in value.items()}
+        return {name: finite_json(member, digits) for name, member in value.items()}
     if isinstance(value, list | tuple):
-        return [finite_json(member) for member in value]
-    if isinstance(value, float) and math.isinf(value):
+        return [finite_json(member, digits) for member in value]
+    if not isinstance(value, float):
+        return value
+    if math.isinf(value):
         return "inf" if value > 0 else "-inf"
-    return value
+    return value if digits is None else round(value, digits)
