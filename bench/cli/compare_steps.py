@@ -19,7 +19,7 @@ from bench.core.comparison import Comparison
 from bench.core.errors import BenchError
 from bench.core.messages import say
 from bench.core.summary import Summary
-from bench.gate import run_gate
+from bench.gate.run_gate import run_gate
 from bench.records.find import find_run
 from bench.reports.anonymize import Aliases, hosts_stored
 from bench.reports.comparison.json import as_value

@@ -19,7 +19,7 @@ from bench.core.messages import say
 from bench.core.plugin_loader import load
 from bench.core.summary import Summary
 from bench.core.terminal import to_devnull
-from bench.gate import run_gate
+from bench.gate.run_gate import run_gate
 from bench.records.find import find_run
 from bench.reports.anonymize import Aliases, hosts_stored
 from bench.reports.charts.built_in import chart_data

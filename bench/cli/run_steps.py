@@ -13,7 +13,7 @@ from bench.cli.conditions import with_conditions
 from bench.core.errors import EXIT_INTERRUPTED, BenchError, NotEnough, RunInvalid
 from bench.core.messages import say
 from bench.core.summary import Trust
-from bench.gate import check_early
+from bench.gate.check_early import check_early
 from bench.plan.baseline import check_named
 from bench.plan.choice import ANY_MODEL, Choice, choose, scenario_cells, simulator_notes
 from bench.plan.consent import ask_before_spending, describe, headline

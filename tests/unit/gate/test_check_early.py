@@ -10,7 +10,7 @@ from bench.cli.conditions import with_conditions
 from bench.cli.config_file import load_config
 from bench.core.errors import BenchError
 from bench.core.target import Target
-from bench.gate import check_early
+from bench.gate.check_early import check_early
 from bench.plan.choice import Choice, choose
 from bench.plan.config import Config
 from bench.plan.settings import Settings

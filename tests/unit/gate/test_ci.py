@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from bench.analysis.build import build
 from bench.core.errors import BenchError
 from bench.core.summary import Summary
-from bench.gate import github, junit, run_gate
+from bench.gate import github, junit
 from bench.gate.condition import Decision
+from bench.gate.run_gate import run_gate
 from bench.gate.terminal import exit_code, outcome, worst_first, write
 from bench.reports.output import Output
 from tests.support.synthetic import Truth, make_run
