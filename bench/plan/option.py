@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
+from functools import partial
 from typing import Any, Literal
 
 from bench.plan.option_kinds import Kind, Text, Toggle
@@ -86,6 +87,12 @@ def option(default: Any, *flags: str, kind: Kind | None = None, help: str, **mor
     if isinstance(default, dict):
         return field(default_factory=dict, metadata=metadata)
     return field(default=default, metadata=metadata)
+
+
+target_option = partial(option, group="Target", in_try=True)
+workload_option = partial(option, group="Workload")
+amount_option = partial(option, group="How much", toml=True)
+load_option = partial(option, group="Load", toml=True)
 
 
 def given_values(owner: type, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from bench.core.target import Target, parse_header
 from bench.plan.arrivals import Arrivals, parse_rates
 from bench.plan.budget import Budget, parse_budget
 from bench.plan.config import Config
-from bench.plan.option import option
+from bench.plan.option import amount_option, load_option, option, target_option, workload_option
 from bench.plan.option_kinds import LEVELS, File, Fraction, OneOf, ParsedText, Seconds, WholeNumber, Words
 from bench.plan.plan import FEWEST_CHECKED, ROUNDS, Client
 from bench.plan.prompt_lengths import Lengths, parse_lengths
@@ -69,184 +69,147 @@ class Settings:
     arguments: Sequence[str] = ()
     config: Config = field(default_factory=Config)
 
-    targets: Sequence[str] = option(
+    targets: Sequence[str] = target_option(
         (),
         "--target",
         repeat=True,
         metavar="NAME",
-        group="Target",
-        in_try=True,
         help="Where to send requests: sim (the default), openai, or a target of bench.toml. Repeatable.",
     )
-    base_url: str | None = option(
-        None,
-        "--base-url",
-        metavar="URL",
-        group="Target",
-        in_try=True,
-        help="An OpenAI-compatible endpoint, for instance http://127.0.0.1:8000/v1.",
+    base_url: str | None = target_option(
+        None, "--base-url", metavar="URL", help="An OpenAI-compatible endpoint, for instance http://127.0.0.1:8000/v1."
     )
-    models: Sequence[str] = option(
+    models: Sequence[str] = target_option(
         (),
         "--model",
         repeat=True,
         metavar="NAME",
-        group="Target",
-        in_try=True,
         help="Model to ask. Repeatable: every model is measured and they are compared.",
     )
-    api_key_env: str | None = option(
+    api_key_env: str | None = target_option(
         None,
         "--api-key-env",
         metavar="VARIABLE",
-        group="Target",
-        in_try=True,
         help="Environment variable that holds the key. Without it only openai gets a key (OPENAI_API_KEY).",
     )
-    headers: Mapping[str, str] = option(
+    headers: Mapping[str, str] = target_option(
         {},
         "-H",
         "--header",
         repeat=True,
         finish=_parse_headers,
         metavar="'NAME: VALUE'",
-        group="Target",
-        in_try=True,
         help="Header for every request; ${VARIABLE} is filled in when it is sent. Repeatable.",
     )
-    extra_body: Mapping[str, Any] = option(
+    extra_body: Mapping[str, Any] = target_option(
         {},
         "--extra-body",
         finish=parse_extra_body,
         metavar="JSON|@FILE",
-        group="Target",
-        in_try=True,
         help="Further fields for the body of every request.",
     )
-    profile: str = option(
+    profile: str = target_option(
         "quick",
         "--profile",
         metavar="NAME[:FACTOR]",
-        group="Target",
-        in_try=True,
         to_worker=True,
         help="Timing of the simulator: quick, typical, slow or flood; quick:1.1 waits 1.1 times as long. "
         "[default: quick]",
     )
-    faults: Sequence[str] = option(
-        (), "--fault", repeat=True, metavar=FAULT, group="Target", in_try=True, to_worker=True, help=FAULT_HELP
-    )
+    faults: Sequence[str] = target_option((), "--fault", repeat=True, metavar=FAULT, to_worker=True, help=FAULT_HELP)
     """`KIND[:VALUE]=PROBABILITY`, as typed."""
-    script: Path | None = option(
-        None, "--script", kind=File(), metavar="FILE", group="Target", in_try=True, help=SCRIPT_HELP
-    )
+    script: Path | None = target_option(None, "--script", kind=File(), metavar="FILE", help=SCRIPT_HELP)
 
-    tags: Sequence[str] = option(
-        (),
-        "-t",
-        "--tag",
-        repeat=True,
-        metavar="TAG",
-        group="Workload",
-        help="Run the scenarios with this tag as well. Repeatable.",
+    tags: Sequence[str] = workload_option(
+        (), "-t", "--tag", repeat=True, metavar="TAG", help="Run the scenarios with this tag as well. Repeatable."
     )
-    api: Api = option(
+    api: Api = workload_option(
         "responses",
         "--api",
         kind=OneOf(("responses", "chat")),
-        group="Workload",
         toml=True,
         help="Whose core scenarios run when none is named: those of Responses, or their twins of Chat Completions. "
         "[default: responses]",
     )
     """Whose core set is run when nothing is named."""
-    params: Sequence[str] = option(
+    params: Sequence[str] = workload_option(
         (),
         "-P",
         "--param",
         repeat=True,
         metavar="NAME.KEY=A,B",
-        group="Workload",
         in_try=True,
         help="Parameter of a scenario; every combination of values is measured as a row of its own. Repeatable.",
     )
     """`SCENARIO.KEY=VALUE,…`, as typed."""
-    prompt: str | None = option(
+    prompt: str | None = workload_option(
         None,
         "--prompt",
         finish=partial(_check_text, "--prompt"),
         metavar="TEXT",
-        group="Workload",
         in_try=True,
         help="Ask this instead of the scenarios' own prompts.",
     )
-    prompts: str | None = option(
+    prompts: str | None = workload_option(
         None,
         "--prompts",
         finish=partial(_check_text, "--prompts"),
         metavar="FILE|-",
-        group="Workload",
         in_try=True,
         help="Ask these: JSONL or CSV with prompt or messages, optional id and output_tokens; - is stdin.",
     )
-    input_tokens: Lengths | None = option(
+    input_tokens: Lengths | None = workload_option(
         None,
         "--input-tokens",
         kind=ParsedText(parse_lengths),
         metavar="LENGTHS",
-        group="Workload",
         in_try=True,
         help="Ask made-up prompts of about so many tokens: 512, uniform:100-1000 or normal:512,128.",
     )
     """Lengths of made-up prompts."""
-    shared_prefix: float = option(
+    shared_prefix: float = workload_option(
         0.0,
         "--shared-prefix",
         kind=Fraction("share from 0 to less than 100%", zero=True),
         metavar="SHARE",
-        group="Workload",
         in_try=True,
         help="The share of each made-up prompt that all of them begin with, as a system prompt would. [default: 0]",
     )
-    output_tokens: int | None = option(
+    output_tokens: int | None = workload_option(
         None,
         "--output-tokens",
         kind=WholeNumber(1),
         metavar="N",
-        group="Workload",
         toml=True,
         in_try=True,
         to_worker=True,
         help="Length of the answers. [default: the profile's on sim, 300 elsewhere]",
     )
-    delivery: str = option(
+    delivery: str = workload_option(
         "both",
         "--delivery",
         kind=OneOf(("both", "streamed", "blocking")),
-        group="Workload",
         toml=True,
         in_try=True,
         plan_key="delivery",
         help="Run one delivery only: no comparison then. [default: both]",
     )
-    clients: Sequence[Client] = option(
+    clients: Sequence[Client] = workload_option(
         ("sdk",),
         "--client",
         kind=Words(("sdk", "wire")),
         metavar="sdk,wire",
-        group="Workload",
         toml=True,
         plan_key="clients",
         to_worker=True,
         help="sdk: the official one, what an app experiences; wire: a lean reader that adds next to nothing, what the "
         "server does. Both: what the SDK adds. [default: sdk]",
     )
-    retries: int | None = option(
+    retries: int | None = workload_option(
         None,
         "--max-retries",
         kind=WholeNumber(0),
         metavar="N",
-        group="Workload",
         toml=True,
         in_try=True,
         plan_key="max_retries",
@@ -256,12 +219,11 @@ class Settings:
         help="Hidden retries of the SDK; all are counted. [default: 2, as in every app; 0 beside the client wire]",
     )
     """As given; `max_retries` is what is asked of the SDK."""
-    deadline: float = option(
+    deadline: float = workload_option(
         120.0,
         "--deadline",
         kind=Seconds(),
         metavar="TIME",
-        group="Workload",
         toml=True,
         in_try=True,
         plan_key="deadline_s",
@@ -270,157 +232,125 @@ class Settings:
         help="Total time of one trial, retries included, for instance 30s or 2m. [default: 120s]",
     )
 
-    pairs: int | None = option(
+    pairs: int | None = amount_option(
         None,
         "--pairs",
         kind=WholeNumber(1),
         metavar="N",
-        group="How much",
-        toml=True,
         help="Streamed/blocking pairs of each cell; p90 needs 36, p95 72, p99 368. [default: 36]",
     )
     """As given; `most_pairs` is what the plan has."""
-    precision: float | None = option(
+    precision: float | None = amount_option(
         None,
         "--precision",
         kind=Fraction("precision"),
         metavar="P",
-        group="How much",
-        toml=True,
         manifest_key="precision",
         help="End a cell once its intervals are as narrow as ±P, for instance 5% or 0.05; at most 400 pairs unless "
         "--pairs says more or less.",
     )
     """Stop a cell when its intervals are as narrow: a fraction."""
-    budgets: Sequence[Budget] = option(
+    budgets: Sequence[Budget] = amount_option(
         (),
         "--budget",
         kind=ParsedText(parse_budget),
         repeat=True,
         metavar="LIMIT",
-        group="How much",
-        toml=True,
         manifest_key="budgets",
         help="End the run before the pair that could exceed this: 10m, 90s or 1h, 200k-tokens, 2usd. Tokens or money "
         "are consent to spend as much. Repeatable.",
     )
-    warmup: int = option(
-        3,
-        "--warmup",
-        kind=WholeNumber(0),
-        metavar="N",
-        group="How much",
-        toml=True,
-        help="Pairs before that, kept but in no figure. [default: 3]",
+    warmup: int = amount_option(
+        3, "--warmup", kind=WholeNumber(0), metavar="N", help="Pairs before that, kept but in no figure. [default: 3]"
     )
-    seed: int | None = option(
+    seed: int | None = amount_option(
         None,
         "--seed",
         kind=WholeNumber(0),
         metavar="N",
-        group="How much",
-        toml=True,
         in_try=True,
         help="Seed of the order and the nonces; the same seed makes the same plan. [default: random, and recorded]",
     )
 
-    concurrency: Sequence[int] = option(
+    concurrency: Sequence[int] = load_option(
         (),
         "--concurrency",
         kind=LEVELS,
         metavar="N,N,…",
-        group="Load",
-        toml=True,
         help="Closed loop: trials at a time, each number a load of its own. [default: 1]",
     )
     """Closed loop, each a load of its own; `loads` is what the plan has."""
-    rates: Sequence[float] = option(
+    rates: Sequence[float] = load_option(
         (),
         "--rate",
         kind=ParsedText(parse_rates, {"type": ["number", "string"]}, (str, int, float)),
         metavar="R,R,…",
-        group="Load",
-        toml=True,
         instead_of="concurrency",
         help="Open loop: trials that begin in a second whatever has become of the earlier ones, each a load of its "
         "own.",
     )
     """Open loop: trials a second, each a load of its own."""
-    arrivals: Arrivals = option(
+    arrivals: Arrivals = load_option(
         "poisson",
         "--arrivals",
         kind=OneOf(("poisson", "constant")),
-        group="Load",
-        toml=True,
         needs="rate",
         help="Open loop: at random times, as users come, or evenly spaced. [default: poisson]",
     )
-    ramp: float = option(
+    ramp: float = load_option(
         0.0,
         "--ramp",
         kind=Seconds(),
         metavar="TIME",
-        group="Load",
-        toml=True,
         needs="load",
         help="Under load: bring it up over so long at the start of each segment; those trials are in no figure.",
     )
     """Seconds over which the load of a segment comes up."""
-    duration: float | None = option(
+    duration: float | None = load_option(
         None,
         "--duration",
         kind=Seconds(),
         metavar="TIME",
-        group="Load",
-        toml=True,
         needs="load",
         plan_key="duration_s",
         help="Under load: measure each cell and delivery for so long, for instance 30s or 5m.",
     )
     """Seconds for which each cell under load is measured in each delivery."""
-    requests: int | None = option(
+    requests: int | None = load_option(
         None,
         "--requests",
         kind=WholeNumber(1),
         metavar="N",
-        group="Load",
-        toml=True,
         needs="load",
         instead_of="duration",
         help="Under load: so many trials of each cell and delivery instead. [default: the pairs, and 4 for each at a "
         "time]",
     )
     """The number of trials instead of a duration."""
-    max_in_flight: int = option(
+    max_in_flight: int = load_option(
         500,
         "--max-in-flight",
         kind=WholeNumber(1),
         metavar="N",
-        group="Load",
-        toml=True,
         needs="rate",
         plan_key="max_in_flight",
         to_worker=True,
         help="Open loop: a trial that finds so many under way is not sent, and counts as failed (shed). [default: 500]",
     )
-    slos: Sequence[Slo] = option(
+    slos: Sequence[Slo] = load_option(
         (),
         "--slo",
         kind=ParsedText(parse_slo),
         repeat=True,
         metavar="METRIC=LIMIT",
-        group="Load",
-        toml=True,
         plan_key="slos",
         help="What a good answer keeps: ttft=500ms, itl=50ms, total=10s. Gives goodput and the knee. Repeatable.",
     )
-    workers: int = option(
+    workers: int = load_option(
         1,
         "--workers",
         kind=WholeNumber(1),
         metavar="N",
-        group="Load",
-        toml=True,
         needs="load",
         plan_key="workers",
         help="Split the load over so many processes. [default: 1]",
