@@ -15,7 +15,7 @@ from bench.core.target import BUILT_IN, Price, Target, check_base_url, check_hea
 from bench.core.text_file import read_text
 from bench.plan.config import Config
 from bench.plan.option import toml_options
-from bench.plan.option_kinds import File
+from bench.plan.option_kinds import PATH
 from bench.plan.settings import Settings
 
 Table = Mapping[str, Any]
@@ -115,7 +115,7 @@ def _run_defaults(table: Table, file: Path) -> dict[str, Any]:
             found[name] = option.from_toml(value)
         except BenchError as error:
             raise BenchError(f"{where}: {key}: {error}") from error
-        if isinstance(option.kind, File):
+        if option.kind is PATH:
             found[name] = tuple(file.parent / path.expanduser() for path in found[name])
     return found
 

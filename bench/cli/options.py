@@ -14,7 +14,7 @@ from click.shell_completion import CompletionItem
 
 from bench.core.errors import BenchError
 from bench.plan.option import Option, options_of
-from bench.plan.option_kinds import File, Kind, OneOf, Toggle
+from bench.plan.option_kinds import PATH, TOGGLE, Kind
 from bench.plan.settings import Settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -39,13 +39,13 @@ class OptionType(click.ParamType[Any]):
 
     def split_envvar_value(self, rv: str) -> list[str]:
         """Split the value of an environment variable; paths as the PATH of the system is."""
-        return rv.split(os.pathsep if isinstance(self.kind, File) else None)
+        return rv.split(os.pathsep if self.kind is PATH else None)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002
         """Complete words and paths."""
-        if isinstance(self.kind, OneOf):
-            return [CompletionItem(word) for word in self.kind.words if word.startswith(incomplete)]
-        return [CompletionItem(incomplete, type="file")] if isinstance(self.kind, File) else []
+        if self.kind is PATH:
+            return [CompletionItem(incomplete, type="file")]
+        return [CompletionItem(word) for word in self.kind.words if word.startswith(incomplete)]
 
 
 def declared_options(
@@ -67,7 +67,7 @@ def declared_options(
 
 def click_option(name: str, option: Option, group: cloup.OptionGroup | None = None) -> click.Option:
     """Make the click option of a declaration. What is not given is None, or () where it may be repeated."""
-    toggle, bounds = isinstance(option.kind, Toggle), option.kind.bounds
+    toggle, bounds = option.kind is TOGGLE, option.kind.bounds
     return cloup.Option(
         [*option.flags, name],
         type=None if toggle else OptionType(option.kind),

@@ -13,7 +13,7 @@ from bench.doctor.probe.source import DEFAULT_SIM
 from bench.doctor.requests import APIS, LONGEST, MODES, Question, make_questions
 from bench.plan.config import Config
 from bench.plan.option import option, options_of
-from bench.plan.option_kinds import File, WholeNumber, Words
+from bench.plan.option_kinds import PATH, whole_number, words_of
 from bench.plan.settings import Settings
 
 _RUN = options_of(Settings)
@@ -61,14 +61,14 @@ class DoctorSettings:
     modes: Sequence[Mode] = option(
         MODES,
         "--mode",
-        kind=Words(MODES),
+        kind=words_of(*MODES),
         metavar="MODE,…",
         help="text, tools (function-call arguments), structured (JSON Schema); text always. [default: all three]",
     )
     output_tokens: int = option(
         LONGEST,
         "--output-tokens",
-        kind=WholeNumber(64),
+        kind=whole_number(64),
         metavar="N",
         help="Length of the longest answers. A buffer shows itself only in answers that are larger. "
         f"[default: {LONGEST}]",
@@ -83,14 +83,14 @@ class DoctorSettings:
     seed: int = option(
         0,
         "--seed",
-        kind=WholeNumber(0),
+        kind=whole_number(0),
         metavar="N",
         help="Seed of the order in which endpoints take turns. [default: 0]",
     )
     form: str = "terminal"
     """`terminal`, `json` or `markdown`: what goes to stdout."""
     html: Path | None = option(
-        None, "--html", kind=File(), metavar="FILE", help="Write a page with a picture of how answers arrived."
+        None, "--html", kind=PATH, metavar="FILE", help="Write a page with a picture of how answers arrived."
     )
     open_html: bool = option(False, "--open", help="Show that page in the browser. [default: doctor.html]")
     dry_run: bool = option(False, "--dry-run", help="Say how many requests and tokens it would take, send nothing.")

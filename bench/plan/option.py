@@ -12,7 +12,7 @@ from dataclasses import MISSING, Field, dataclass, field, fields
 from functools import partial
 from typing import Any, Literal
 
-from bench.plan.option_kinds import Kind, Text, Toggle
+from bench.plan.option_kinds import TEXT, TOGGLE, Kind
 
 Group = Literal["Target", "Workload", "How much", "Load", "Checks", "Output", ""]
 
@@ -82,7 +82,7 @@ class Option:
 
 def option(default: Any, *flags: str, kind: Kind | None = None, help: str, **more: Any) -> Any:  # noqa: A002  (click's word)
     """Declare a field that is an option: its default, its flags, what it accepts. `more` is of `Option`."""
-    declared = Option(flags=flags, kind=kind or (Toggle() if isinstance(default, bool) else Text()), help=help, **more)
+    declared = Option(flags=flags, kind=kind or (TOGGLE if isinstance(default, bool) else TEXT), help=help, **more)
     metadata = {"option": declared}
     if isinstance(default, dict):
         return field(default_factory=dict, metadata=metadata)

@@ -17,7 +17,7 @@ from bench.plan.arrivals import Arrivals, parse_rates
 from bench.plan.budget import Budget, parse_budget
 from bench.plan.config import Config
 from bench.plan.option import amount_option, load_option, option, target_option, workload_option
-from bench.plan.option_kinds import LEVELS, File, Fraction, OneOf, ParsedText, Seconds, WholeNumber, Words
+from bench.plan.option_kinds import LEVELS, PATH, SECONDS, custom_kind, fraction, one_of, whole_number, words_of
 from bench.plan.plan import FEWEST_CHECKED, ROUNDS, Client
 from bench.plan.prompt_lengths import Lengths, parse_lengths
 from bench.plan.targets import parse_extra_body
@@ -118,7 +118,7 @@ class Settings:
     )
     faults: Sequence[str] = target_option((), "--fault", repeat=True, metavar=FAULT, to_worker=True, help=FAULT_HELP)
     """`KIND[:VALUE]=PROBABILITY`, as typed."""
-    script: Path | None = target_option(None, "--script", kind=File(), metavar="FILE", help=SCRIPT_HELP)
+    script: Path | None = target_option(None, "--script", kind=PATH, metavar="FILE", help=SCRIPT_HELP)
 
     tags: Sequence[str] = workload_option(
         (), "-t", "--tag", repeat=True, metavar="TAG", help="Run the scenarios with this tag as well. Repeatable."
@@ -126,7 +126,7 @@ class Settings:
     api: Api = workload_option(
         "responses",
         "--api",
-        kind=OneOf(("responses", "chat")),
+        kind=one_of("responses", "chat"),
         toml=True,
         help="Whose core scenarios run when none is named: those of Responses, or their twins of Chat Completions. "
         "[default: responses]",
@@ -161,7 +161,7 @@ class Settings:
     input_tokens: Lengths | None = workload_option(
         None,
         "--input-tokens",
-        kind=ParsedText(parse_lengths),
+        kind=custom_kind(parse_lengths),
         metavar="LENGTHS",
         in_try=True,
         help="Ask made-up prompts of about so many tokens: 512, uniform:100-1000 or normal:512,128.",
@@ -170,7 +170,7 @@ class Settings:
     shared_prefix: float = workload_option(
         0.0,
         "--shared-prefix",
-        kind=Fraction("share from 0 to less than 100%", zero=True),
+        kind=fraction("share from 0 to less than 100%", zero=True),
         metavar="SHARE",
         in_try=True,
         help="The share of each made-up prompt that all of them begin with, as a system prompt would. [default: 0]",
@@ -178,7 +178,7 @@ class Settings:
     output_tokens: int | None = workload_option(
         None,
         "--output-tokens",
-        kind=WholeNumber(1),
+        kind=whole_number(1),
         metavar="N",
         toml=True,
         in_try=True,
@@ -188,7 +188,7 @@ class Settings:
     delivery: str = workload_option(
         "both",
         "--delivery",
-        kind=OneOf(("both", "streamed", "blocking")),
+        kind=one_of("both", "streamed", "blocking"),
         toml=True,
         in_try=True,
         plan_key="delivery",
@@ -197,7 +197,7 @@ class Settings:
     clients: Sequence[Client] = workload_option(
         ("sdk",),
         "--client",
-        kind=Words(("sdk", "wire")),
+        kind=words_of("sdk", "wire"),
         metavar="sdk,wire",
         toml=True,
         plan_key="clients",
@@ -208,7 +208,7 @@ class Settings:
     retries: int | None = workload_option(
         None,
         "--max-retries",
-        kind=WholeNumber(0),
+        kind=whole_number(0),
         metavar="N",
         toml=True,
         in_try=True,
@@ -222,7 +222,7 @@ class Settings:
     deadline: float = workload_option(
         120.0,
         "--deadline",
-        kind=Seconds(),
+        kind=SECONDS,
         metavar="TIME",
         toml=True,
         in_try=True,
@@ -235,7 +235,7 @@ class Settings:
     pairs: int | None = amount_option(
         None,
         "--pairs",
-        kind=WholeNumber(1),
+        kind=whole_number(1),
         metavar="N",
         help="Streamed/blocking pairs of each cell; p90 needs 36, p95 72, p99 368. [default: 36]",
     )
@@ -243,7 +243,7 @@ class Settings:
     precision: float | None = amount_option(
         None,
         "--precision",
-        kind=Fraction("precision"),
+        kind=fraction("precision"),
         metavar="P",
         manifest_key="precision",
         help="End a cell once its intervals are as narrow as ±P, for instance 5% or 0.05; at most 400 pairs unless "
@@ -253,7 +253,7 @@ class Settings:
     budgets: Sequence[Budget] = amount_option(
         (),
         "--budget",
-        kind=ParsedText(parse_budget),
+        kind=custom_kind(parse_budget),
         repeat=True,
         metavar="LIMIT",
         manifest_key="budgets",
@@ -261,12 +261,12 @@ class Settings:
         "are consent to spend as much. Repeatable.",
     )
     warmup: int = amount_option(
-        3, "--warmup", kind=WholeNumber(0), metavar="N", help="Pairs before that, kept but in no figure. [default: 3]"
+        3, "--warmup", kind=whole_number(0), metavar="N", help="Pairs before that, kept but in no figure. [default: 3]"
     )
     seed: int | None = amount_option(
         None,
         "--seed",
-        kind=WholeNumber(0),
+        kind=whole_number(0),
         metavar="N",
         in_try=True,
         help="Seed of the order and the nonces; the same seed makes the same plan. [default: random, and recorded]",
@@ -283,7 +283,7 @@ class Settings:
     rates: Sequence[float] = load_option(
         (),
         "--rate",
-        kind=ParsedText(parse_rates, {"type": ["number", "string"]}, (str, int, float)),
+        kind=custom_kind(parse_rates, {"type": ["number", "string"]}, str, int, float),
         metavar="R,R,…",
         instead_of="concurrency",
         help="Open loop: trials that begin in a second whatever has become of the earlier ones, each a load of its "
@@ -293,14 +293,14 @@ class Settings:
     arrivals: Arrivals = load_option(
         "poisson",
         "--arrivals",
-        kind=OneOf(("poisson", "constant")),
+        kind=one_of("poisson", "constant"),
         needs="rate",
         help="Open loop: at random times, as users come, or evenly spaced. [default: poisson]",
     )
     ramp: float = load_option(
         0.0,
         "--ramp",
-        kind=Seconds(),
+        kind=SECONDS,
         metavar="TIME",
         needs="load",
         help="Under load: bring it up over so long at the start of each segment; those trials are in no figure.",
@@ -309,7 +309,7 @@ class Settings:
     duration: float | None = load_option(
         None,
         "--duration",
-        kind=Seconds(),
+        kind=SECONDS,
         metavar="TIME",
         needs="load",
         plan_key="duration_s",
@@ -319,7 +319,7 @@ class Settings:
     requests: int | None = load_option(
         None,
         "--requests",
-        kind=WholeNumber(1),
+        kind=whole_number(1),
         metavar="N",
         needs="load",
         instead_of="duration",
@@ -330,7 +330,7 @@ class Settings:
     max_in_flight: int = load_option(
         500,
         "--max-in-flight",
-        kind=WholeNumber(1),
+        kind=whole_number(1),
         metavar="N",
         needs="rate",
         plan_key="max_in_flight",
@@ -340,7 +340,7 @@ class Settings:
     slos: Sequence[Slo] = load_option(
         (),
         "--slo",
-        kind=ParsedText(parse_slo),
+        kind=custom_kind(parse_slo),
         repeat=True,
         metavar="METRIC=LIMIT",
         plan_key="slos",
@@ -349,7 +349,7 @@ class Settings:
     workers: int = load_option(
         1,
         "--workers",
-        kind=WholeNumber(1),
+        kind=whole_number(1),
         metavar="N",
         needs="load",
         plan_key="workers",
@@ -386,7 +386,7 @@ class Settings:
     events: float = option(
         1.0,
         "--events",
-        kind=Fraction("share from more than 0 to 100%", one=True),
+        kind=fraction("share from more than 0 to 100%", one=True),
         metavar="SHARE",
         group="Output",
         toml=True,
@@ -407,7 +407,7 @@ class Settings:
     out: Path = option(
         Path("reports"),
         "--out",
-        kind=File(),
+        kind=PATH,
         metavar="DIR",
         group="Output",
         help="Where the run folder is made. [default: reports]",
@@ -424,12 +424,12 @@ class Settings:
     dry_run: bool = option(False, "--dry-run", help="Print the plan and the estimate, send nothing.")
     yes: bool = option(False, "-y", "--yes", in_try=True, help="Do not ask before spending tokens.")
     plugins: Sequence[Path] = option(
-        (), "--plugin", kind=File(), repeat=True, in_try=True, help="Load this plugin file. Repeatable."
+        (), "--plugin", kind=PATH, repeat=True, in_try=True, help="Load this plugin file. Repeatable."
     )
     plugins_dirs: Sequence[Path] = option(
         (),
         "--plugins-dir",
-        kind=File(),
+        kind=PATH,
         repeat=True,
         env="BENCH_PLUGINS_DIR",
         toml=True,

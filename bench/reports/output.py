@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.plan.baseline import Baseline
 from bench.plan.option import option
-from bench.plan.option_kinds import File
+from bench.plan.option_kinds import PATH
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +69,7 @@ class Output:
         False, "--allow-undecided", group="Checks", help="Let a condition that the data cannot decide pass."
     )
     junit: Path | None = option(
-        None, "--junit", kind=File(), metavar="FILE", group="Checks", help="Write the conditions as JUnit XML."
+        None, "--junit", kind=PATH, metavar="FILE", group="Checks", help="Write the conditions as JUnit XML."
     )
 
     @property

@@ -10,7 +10,7 @@ from bench.core.errors import BenchError
 from bench.core.slo import parse_slo
 from bench.plan.budget import parse_budget
 from bench.plan.option import options_of, stored_values, toml_options, worker_values
-from bench.plan.option_kinds import LEVELS, Fraction, OneOf, Seconds, WholeNumber, Words
+from bench.plan.option_kinds import LEVELS, SECONDS, fraction, one_of, whole_number, words_of
 from bench.plan.settings import Settings
 from bench.reports.output import Output
 
@@ -83,13 +83,13 @@ def test_flags_are_there_once() -> None:
 @pytest.mark.parametrize(
     ("kind", "text", "value"),
     [
-        (WholeNumber(1), "7", 7),
-        (Seconds(), "2m", 120),
-        (Fraction("share"), "5%", 0.05),
-        (Fraction("share", one=True), "100%", 1),
-        (Fraction("share", zero=True), "0", 0),
-        (OneOf(("a", "b")), "b", "b"),
-        (Words(("a", "b")), " b,a,b", ("b", "a")),
+        (whole_number(1), "7", 7),
+        (SECONDS, "2m", 120),
+        (fraction("share"), "5%", 0.05),
+        (fraction("share", one=True), "100%", 1),
+        (fraction("share", zero=True), "0", 0),
+        (one_of("a", "b"), "b", "b"),
+        (words_of("a", "b"), " b,a,b", ("b", "a")),
         (LEVELS, "1, 8", (1, 8)),
     ],
 )
@@ -102,11 +102,11 @@ def test_kinds(kind: Any, text: str, value: object) -> None:
 @pytest.mark.parametrize(
     ("kind", "text", "error"),
     [
-        (WholeNumber(1), "0", "0 is not in the range x>=1."),
-        (WholeNumber(1), "1.5", "'1.5' is not a valid integer."),
-        (Fraction("precision"), "1", "'1' is no precision; write for instance 5% or 0.05"),
-        (OneOf(("abc", "xyz")), "xyy", "unknown value 'xyy': did you mean 'xyz'?"),
-        (Words(("abc", "xyz")), "abc,q", "unknown value 'q': known: abc, xyz"),
+        (whole_number(1), "0", "0 is not in the range x>=1."),
+        (whole_number(1), "1.5", "'1.5' is not a valid integer."),
+        (fraction("precision"), "1", "'1' is no precision; write for instance 5% or 0.05"),
+        (one_of("abc", "xyz"), "xyy", "unknown value 'xyy': did you mean 'xyz'?"),
+        (words_of("abc", "xyz"), "abc,q", "unknown value 'q': known: abc, xyz"),
     ],
 )
 def test_what_a_kind_refuses(kind: Any, text: str, error: str) -> None:
