@@ -191,5 +191,7 @@ def wait_for(look: Callable[[], Found | None]) -> Found:
 def shooter_of(pid: int) -> int:
     """The process of that run which sends and reads."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    (found,) = [int(child) for child in children if b"wire.shooter" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    (found,) = [
+        int(child) for child in children if b"load_generator.shooter" in Path(f"/proc/{child}/cmdline").read_bytes()
+    ]
     return found

@@ -116,13 +116,9 @@ def _terminal(data: Mapping[str, Any], type_: str, number: int | None) -> Meanin
     fallback = type_.removeprefix("response.")
     if status in {None, "in_progress", "queued"} or (fallback in {"failed", "incomplete"} and status == "completed"):
         status = fallback
-    chars = _visible_chars(response.get("output"))
+    output = response.get("output")
+    chars = sum(_item(item)[1] for item in output) if isinstance(output, list) else 0
     return Meaning("terminal", type_, chars, number, whole=True, status=status, message=message, usage=usage)
-
-
-def _visible_chars(output: object) -> int:
-    """Return the length of everything in the output of a complete answer."""
-    return sum(_item(item)[1] for item in output) if isinstance(output, list) else 0
 
 
 def read_response(response: Mapping[str, Any]) -> tuple[str | None, str | None, Usage | None]:

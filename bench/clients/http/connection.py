@@ -7,15 +7,17 @@ its cost. The parser only looks for the headers and the end of the answer.
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from time import perf_counter_ns
 from typing import Any
 
 import httptools
 
-from bench.clients.connection_numbers import numbers
 from bench.core.trial import Attempt
 
+connection_numbers = itertools.count()
+"""Numbers of this process's connections, whichever client opens them."""
 READ_SIZE = 1 << 16
 """Bytes. A fast server fills a larger buffer again and again before another connection has its turn."""
 READ_COST = 420
@@ -30,7 +32,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def __init__(self, buffer: memoryview, on_lost: Callable[[Connection], None]) -> None:
         """`on_lost`: called when the connection is closed, or must not be used again."""
-        self.number = next(numbers)
+        self.number = next(connection_numbers)
         self.idle_since = 0
         self.transport: Any = None
         self._below: Any = None

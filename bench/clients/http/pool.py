@@ -9,6 +9,7 @@ import asyncio
 import select
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter_ns
 
 from bench.clients.http.connect import connect
@@ -75,7 +76,8 @@ class Pool:
 
     async def connection(self, attempt: Attempt) -> Connection:
         server = self.server
-        return await connect(server.host, server.port, tls=server.tls, attempt=attempt, new=self._new)
+        new = partial(Connection, self._buffer, self._forget)
+        return await connect(server.host, server.port, tls=server.tls, attempt=attempt, new=new)
 
     def exchange_ended(self, handle: Handle, connection: Connection | None, *, keep: bool) -> None:
         """Keep or close the connection of an exchange that has ended."""
@@ -87,9 +89,6 @@ class Pool:
             self._idle.append(connection)
         else:
             connection.stop()
-
-    def _new(self) -> Connection:
-        return Connection(self._buffer, self._forget)
 
     def _forget(self, connection: Connection) -> None:
         """Stop using a connection that is closed."""

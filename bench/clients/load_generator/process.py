@@ -15,7 +15,7 @@ from typing import Any, Self
 
 import orjson
 
-from bench.clients.connection_numbers import numbers
+from bench.clients.http.connection import connection_numbers
 from bench.clients.http.pool import Server
 from bench.clients.load_generator.channel import Channel, Kind
 from bench.clients.load_generator.group import Pace
@@ -137,7 +137,7 @@ class Shooter:
         self._spill = Spill(KEEP)
         self._shots: dict[int, Shot] = {}
         self._complete: deque[Shot] = deque()
-        self._connections = defaultdict[int, int](numbers.__next__)
+        self._connections = defaultdict[int, int](connection_numbers.__next__)
         """This run's number of a connection, by the load generator's."""
         self._probes: list[bytes] = []
         self._last = 0

@@ -10,7 +10,7 @@ from time import perf_counter_ns
 
 import httpcore2
 
-from bench.clients.connection_numbers import numbers
+from bench.clients.http.connection import connection_numbers
 from bench.core.trial import Attempt
 
 current_attempt: ContextVar[Attempt | None] = ContextVar("current_attempt", default=None)
@@ -23,7 +23,7 @@ class StampedConnection:
     """A connection that keeps its reads in the attempt that it serves."""
 
     def __init__(self) -> None:
-        self.number = next(numbers)
+        self.number = next(connection_numbers)
         self.used = False
         self.attempt: Attempt | None = None
 

@@ -10,16 +10,18 @@ import asyncio
 import re
 from collections.abc import AsyncIterable, Iterable
 from time import perf_counter_ns
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from websockets.asyncio.client import ClientConnection
 from websockets.datastructures import Headers, HeadersLike
 from websockets.typing import Data
 
-from bench.clients.connection_numbers import numbers
 from bench.clients.decode.websocket import is_websocket, without_head
+from bench.clients.http.connection import connection_numbers
 from bench.clients.sdk.tap import error_text, record_end
-from bench.core.trial import Attempt
+
+if TYPE_CHECKING:
+    from bench.clients.sdk.websocket_tap import Session
 
 _ASKS = re.compile(r'"type"\s*:\s*"response\.create"')
 _ENDS = r'"type"\s*:\s*"(?:error|response\.(?:completed|failed|incomplete))"'
@@ -30,14 +32,6 @@ _ORDERLY = {1000, 1001, 1005}
 """Close codes: done, going away, none given."""
 
 
-class Session(Protocol):
-    """One `connect()` of a scenario: the source of its attempts."""
-
-    def record_connection(self) -> Attempt: ...
-    def begin(self) -> Attempt: ...
-    def is_own(self, attempt: Attempt) -> bool: ...
-
-
 class TapConnection(ClientConnection):
     """The library's connection, which also records handshake, requests, reads and the end."""
 
@@ -46,7 +40,7 @@ class TapConnection(ClientConnection):
         self._session = session
         self._attempt = session.record_connection()
         self._id = self._attempt.client_id
-        self._number = self._attempt.connection = next(numbers)
+        self._number = self._attempt.connection = next(connection_numbers)
         self._requests = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

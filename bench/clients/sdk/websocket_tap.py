@@ -44,13 +44,13 @@ class TapResponses(AsyncResponses):
         asked = inspect.signature(super().connect).bind(*args, **kwargs)
         asked.apply_defaults()
         path = self._client.base_url.path.rstrip("/") + "/responses"
-        return _Manager(_Session(self._log, path), direct=self._direct, client=self._client, **asked.arguments)
+        return _Manager(Session(self._log, path), direct=self._direct, client=self._client, **asked.arguments)
 
 
 class _Manager(AsyncResponsesConnectionManager):
     """The SDK's manager. The first attempt starts when it is entered."""
 
-    def __init__(self, session: _Session, *, direct: bool, websocket_connection_options: Any, **kwargs: Any) -> None:
+    def __init__(self, session: Session, *, direct: bool, websocket_connection_options: Any, **kwargs: Any) -> None:
         from bench.clients.sdk.websocket import TapConnection  # noqa: PLC0415  (needs the extra)
 
         options = {
@@ -76,7 +76,7 @@ class _Manager(AsyncResponsesConnectionManager):
     enter = __aenter__
 
 
-class _Session:
+class Session:
     """The attempts of one `connect()`: of its first connection, and of those that replace it."""
 
     def __init__(self, log: AttemptLog, path: str) -> None:
