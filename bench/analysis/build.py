@@ -22,7 +22,7 @@ from bench.analysis.claims import claims
 from bench.analysis.comparison.ranking import rankings
 from bench.analysis.comparison.within_run import comparisons
 from bench.analysis.ids import last_ids, printable
-from bench.analysis.load.knee import GREW, knee_row, knees, overloaded, queue_grows
+from bench.analysis.load.knee import GREW, is_overloaded, knee_row, knees, queue_grows
 from bench.analysis.measured_cell import MeasuredCell, arm_trials
 from bench.analysis.memory import memory_curves, memory_rows
 from bench.analysis.outliers.outliers import outliers
@@ -66,7 +66,7 @@ def build(run: Path, baseline: Baseline | None = None, chart_data: ChartData | N
     cells, found = tuple(cell for cell, _ in parts), [row for _, rows in parts for row in rows]
     found += sdk_rows(cells, _arms_of(frames), found, int(frames.plan["seed"]))
     checked = aa.check(frames, resolutions, [cell.number for cell in cells if cell.saturated])
-    drift = trend(frames, [cell.number for cell in cells if overloaded(cell)])
+    drift = trend(frames, [cell.number for cell in cells if is_overloaded(cell)])
     named = dict(zip(_numbers(frames), labels, strict=True))
     far, unlisted = outliers(frames, named)
     summary = Summary(
@@ -88,7 +88,7 @@ def build(run: Path, baseline: Baseline | None = None, chart_data: ChartData | N
             ],
         ),
         notes=tuple(str(note) for note in frames.manifest.get("notes") or ()),
-        cells=tuple(_invalidated(cell, checked.invalid) for cell in cells),
+        cells=tuple(_with_run_invalid(cell, checked.invalid) for cell in cells),
         rows=(*found, *floors, *checked.rows, *drift.rows, *memory_numbers),
         memory=memory,
         failures=tuple(_failures(frames, named)),
@@ -98,11 +98,11 @@ def build(run: Path, baseline: Baseline | None = None, chart_data: ChartData | N
         outliers=far,
         outliers_unlisted=unlisted,
     )
-    summary = _beside_each_other(frames, replace(summary, claims=claims(frames, summary)), baseline)
+    summary = _with_comparisons(frames, replace(summary, claims=claims(frames, summary)), baseline)
     return _with_verdicts(summary, resolutions)
 
 
-def _beside_each_other(frames: RunFrames, summary: Summary, baseline: Baseline | None) -> Summary:
+def _with_comparisons(frames: RunFrames, summary: Summary, baseline: Baseline | None) -> Summary:
     """With the targets and models ranked, and compared with the one that is their baseline."""
     named = frames.manifest.get("baseline") or {} if baseline is None else baseline
     check_named(baseline, [cell.key for cell in summary.cells])
@@ -113,7 +113,7 @@ def _beside_each_other(frames: RunFrames, summary: Summary, baseline: Baseline |
     )
 
 
-def _grew(rows: Iterable[Row]) -> str:
+def _growth_note(rows: Iterable[Row]) -> str:
     """Where ever more trials ran at a time: then what each of them took had to grow, and had not ended growing."""
     arms: dict[str, dict[tuple[str, str], Row]] = {}
     for row in rows:
@@ -122,7 +122,7 @@ def _grew(rows: Iterable[Row]) -> str:
     return f"{GREW}: {grew}; its times would be longer in a longer run" if grew else ""
 
 
-def _invalidated(cell: Cell, reason: str) -> Cell:
+def _with_run_invalid(cell: Cell, reason: str) -> Cell:
     """The cell, invalid for what is wrong with the whole run, where it was not so already."""
     return replace(cell, invalid=cell.invalid or reason)
 
@@ -134,11 +134,11 @@ def _numbers(frames: RunFrames) -> list[int]:
 def _cell(measured: MeasuredCell, label: str) -> tuple[Cell, list[Row]]:
     """Build one cell with its numbers; the verdict comes when all numbers are there."""
     cell, key, trials = measured.cell, measured.key, measured.frames.trials
-    streamed, blocking = measured.streamed, measured.blocking
+    streamed, blocking = measured.streamed_arm, measured.blocking_arm
     rows = list(measured.rows())
-    unsupported = _unsupported(measured.counters)
+    unsupported = _unsupported_reason(measured.counters)
     finding = guard_cell(measured.run, measured.number, key, measured.read_lags, measured.lateness)
-    checked = (measured.order.sentence, measured.connections.sentence, _grew(rows))
+    checked = (measured.order.sentence, measured.connections.sentence, _growth_note(rows))
     notes = (
         *(measured.pairs.notes if measured.is_paired else []),
         streamed.never_useful,
@@ -160,7 +160,7 @@ def _cell(measured: MeasuredCell, label: str) -> tuple[Cell, list[Row]]:
         invalid=_invalid(int(measured.counters["orphans"].sum())),
         verdict="",
         notes=() if unsupported else tuple(filter(None, notes)),
-        unpaired=_unpaired(cell, measured.run.plan),
+        unpaired=_unpaired_reason(cell, measured.run.plan),
         unsupported=unsupported,
         saturated=finding.saturated,
         curves={metric: _ecdf(streamed, metric) for metric in ("ttft", "total")},
@@ -181,12 +181,12 @@ def _arms_of(frames: RunFrames) -> dict[tuple[CellKey, str], Arm]:
     }
 
 
-def _unpaired(cell: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
+def _unpaired_reason(cell: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
     only_streamed = plan.get("delivery") == "both" and cell.get("deliveries") == ["streamed"]
     return "no blocking counterpart" if only_streamed else ""
 
 
-def _unsupported(counters: pd.DataFrame) -> str:
+def _unsupported_reason(counters: pd.DataFrame) -> str:
     said = counters["unsupported"].dropna()
     return printable(str(said.iloc[0])) if len(said) else ""
 
@@ -225,13 +225,13 @@ def _with_verdicts(summary: Summary, resolutions: Mapping[Way, Resolution]) -> S
         for cell in summary.cells
     )
     late = {cell.key for cell in cells if cell.saturated}
-    rows = tuple(_of_late_client(row) if row.key in late else row for row in summary.rows)
+    rows = tuple(_with_late_note(row) if row.key in late else row for row in summary.rows)
     found = tuple(knees(summary.row, cells))
     judged = replace(summary, cells=cells, rows=(*rows, *map(knee_row, found)), knees=found)
     return replace(judged, answer=answer(judged, resolutions))
 
 
-def _of_late_client(row: Row) -> Row:
+def _with_late_note(row: Row) -> Row:
     return replace(row, note="; ".join(filter(None, (LATE_NOTE, row.note))))
 
 

@@ -55,7 +55,7 @@ def columns(name: str) -> list[str]:
     return [column.name for column in TABLES[name] if column.name not in UNREAD.get(name, ())]
 
 
-def frame_of(name: str, stored: StoredTables) -> pd.DataFrame:
+def read_frame(name: str, stored: StoredTables) -> pd.DataFrame:
     """A table whole, as a frame. A few columns at a time, so that it is never there in both forms."""
     names = columns(name)
     groups = [names[i : i + COLUMNS_AT_ONCE] for i in range(0, len(names), COLUMNS_AT_ONCE)]
@@ -67,21 +67,21 @@ def to_frame(name: str, table: pa.Table) -> pd.DataFrame:
     labels = {column.name for column in TABLES[name] if column.type == "label"} - CATEGORIES.get(name, frozenset())
     schema = pa.schema([field.with_type(pa.string()) if field.name in labels else field for field in table.schema])
     types = {pa.int64(): pd.Int64Dtype(), pa.float64(): pd.Float64Dtype(), pa.bool_(): pd.BooleanDtype()}
-    table = _shortened(table.unify_dictionaries().cast(schema))  # its only name: each column goes when it was taken
+    table = _shorten_hash(table.unify_dictionaries().cast(schema))  # its only name: each column goes when it was taken
     frame: pd.DataFrame = table.to_pandas(types_mapper=types.get, self_destruct=True, split_blocks=True)
     del table
     pa.default_memory_pool().release_unused()
     return frame
 
 
-def _shortened(table: pa.Table) -> pa.Table:
+def _shorten_hash(table: pa.Table) -> pa.Table:
     if HASH not in table.column_names:
         return table
     place = table.column_names.index(HASH)
     return table.set_column(place, HASH, pc.utf8_slice_codeunits(table[HASH], 0, HASH_DIGITS))
 
 
-def looked_at(trials: pd.DataFrame, events: int, seed: int) -> pd.Series[bool]:
+def choose_event_trials(trials: pd.DataFrame, events: int, seed: int) -> pd.Series[bool]:
     """Of which trials the events are read: of all that were stored, or of a sample where there are so many events.
 
     Each cell may bring as many events as any other, in each phase and delivery; a trial comes with all of its own.
@@ -105,33 +105,33 @@ def _sizes(trials: pd.DataFrame) -> NDArray[np.float64]:
     return sizes
 
 
-def of_trials(name: str, stored: StoredTables, trials: pd.Index[int], most: int = MOST_EVENTS) -> pd.DataFrame:
+def read_trials(name: str, stored: StoredTables, trials: pd.Index[int], most: int = MOST_EVENTS) -> pd.DataFrame:
     """The rows of these trials; of a table of at most so many all rows."""
     if stored.count(name) <= most:
-        return frame_of(name, stored)
+        return read_frame(name, stored)
     numbers = pa.array(np.asarray(trials, dtype=np.int64))
-    return _gathered(name, stored, lambda part: part.filter(pc.is_in(part["trial_id"], value_set=numbers)))
+    return _read_parts(name, stored, lambda part: part.filter(pc.is_in(part["trial_id"], value_set=numbers)))
 
 
-def truth_of(stored: StoredTables, client_ids: pd.Series[str], most: int = MOST_EVENTS) -> pd.DataFrame:
+def read_truth(stored: StoredTables, client_ids: pd.Series[str], most: int = MOST_EVENTS) -> pd.DataFrame:
     """The simulator's log of these requests; of the others, where it is longer, their first frame without its time.
 
     That is enough to count answers by, and too little for a send time that would be a wrong one.
     """
     if stored.count("truth") <= most:
-        return frame_of("truth", stored)
+        return read_frame("truth", stored)
     known = pa.array(client_ids.dropna().astype(object), type=pa.string())
 
-    def shortened(part: pa.Table) -> pa.Table:
+    def without_other_times(part: pa.Table) -> pa.Table:
         mine = pc.is_in(part["client_id"], value_set=known)
         first = pc.or_kleene(pc.is_null(part["frame"]), pc.equal(part["frame"], pa.scalar(0, pa.int64())))
         times = pc.if_else(mine, part["t_sent"], pa.scalar(None, pa.int64()))
         place = part.column_names.index("t_sent")
         return part.set_column(place, part.schema.field(place), times).filter(pc.or_kleene(mine, first))
 
-    return _gathered("truth", stored, shortened)
+    return _read_parts("truth", stored, without_other_times)
 
 
-def _gathered(name: str, stored: StoredTables, kept: Callable[[pa.Table], pa.Table]) -> pd.DataFrame:
+def _read_parts(name: str, stored: StoredTables, kept: Callable[[pa.Table], pa.Table]) -> pd.DataFrame:
     """What is kept of each part of a table that is never held whole."""
     return to_frame(name, pa.concat_tables([kept(part) for part in stored.parts(name, columns(name))]))

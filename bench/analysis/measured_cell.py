@@ -58,12 +58,12 @@ class MeasuredCell:
         return cell_frames(self.run, self.number)
 
     @cached_property
-    def streamed(self) -> Arm:
+    def streamed_arm(self) -> Arm:
         """The streamed trials."""
         return self._arm("streamed")
 
     @cached_property
-    def blocking(self) -> Arm:
+    def blocking_arm(self) -> Arm:
         """The blocking trials."""
         return self._arm("blocking")
 
@@ -72,7 +72,7 @@ class MeasuredCell:
         return Arm(self.key, delivery, arm_trials(trials, delivery), self.frames.tables)
 
     @property
-    def both(self) -> RowMaker:
+    def cell_maker(self) -> RowMaker:
         """Makes the rows of what is known of both deliveries together."""
         return RowMaker(self.key, "paired")
 
@@ -104,12 +104,12 @@ class MeasuredCell:
     @cached_property
     def pairs(self) -> Pairs:
         """The pairs of streamed and blocking trials."""
-        return make_pairs(self.key, self.streamed, self.blocking, simulated=bool(self.cell["simulated"]))
+        return make_pairs(self.key, self.streamed_arm, self.blocking_arm, simulated=bool(self.cell["simulated"]))
 
     @property
     def is_paired(self) -> bool:
         """True if the cell has trials of both deliveries."""
-        return bool(len(self.streamed.trials) and len(self.blocking.trials))
+        return bool(len(self.streamed_arm.trials) and len(self.blocking_arm.trials))
 
     @cached_property
     def order(self) -> Drift:
@@ -125,7 +125,7 @@ class MeasuredCell:
 
     def rows(self) -> Iterator[Row]:
         """Make all rows of the cell, in the order of `summary.csv`."""
-        arms = [arm for arm in (self.streamed, self.blocking) if len(arm.trials)]
+        arms = [arm for arm in (self.streamed_arm, self.blocking_arm) if len(arm.trials)]
         for arm in arms:
             made = (row for metric in csv_metrics() if metric.rows for row in metric.rows(metric, arm))
             yield from map(_without_wire, made) if self.key.client == OWN else made

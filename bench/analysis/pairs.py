@@ -11,7 +11,7 @@ from bench.analysis.cell.arm import Arm
 from bench.core.row import CellKey, Row
 from bench.stats.intervals import Estimate
 from bench.stats.same_work import same_work, too_many_excluded
-from bench.stats.serial_correlation import ratio_in_time, shift_in_time, widened_by_parts
+from bench.stats.serial_correlation import ratio_in_time, shift_in_time, widen_by_parts
 
 Shift = Callable[[pd.DataFrame], Estimate]
 MOST_UNLIKE = 0.5
@@ -36,7 +36,7 @@ class Pairs:
     b: blocking), the place in its pair in `order_s` and `order_b`, the block of the plan in `block_s` and `block_b`."""
 
     @property
-    def excluded(self) -> int:
+    def excluded_pairs(self) -> int:
         """Offered pairs in which a trial failed or nothing useful came."""
         return self.offered - self.ok
 
@@ -48,7 +48,7 @@ class Pairs:
     @property
     def hindrance(self) -> str:
         """Why the paired numbers may not be printed; empty when they may."""
-        if few := too_few_left(self.excluded, self.offered):
+        if few := too_few_left(self.excluded_pairs, self.offered):
             return few
         return f"n/a ({NONE_ALIKE})" if self.ok and self.same.empty else ""
 
@@ -77,7 +77,7 @@ class Pairs:
         e = Estimate(note=self.hindrance) if self.hindrance else over_segments(self.same, shift)
         note = e.note if e.value is None else "; ".join(filter(None, (e.note, *self.notes)))
         n = len(self.same)
-        return Row(*self.key, "paired", metric, unit, "hl", n, self.excluded, e.value, e.low, e.high, note)
+        return Row(*self.key, "paired", metric, unit, "hl", n, self.excluded_pairs, e.value, e.low, e.high, note)
 
 
 def too_few_left(excluded: int, offered: int) -> str:
@@ -113,7 +113,7 @@ def over_segments(same: pd.DataFrame, shift: Shift) -> Estimate:
     whole = shift(same)
     if (same["block_s"] == same["block_b"]).all():
         return whole
-    return widened_by_parts(whole, [shift(part) for _, part in same.groupby("block_s")])
+    return widen_by_parts(whole, [shift(part) for _, part in same.groupby("block_s")])
 
 
 def _ms(same: pd.DataFrame, column: str) -> pd.Series[float]:

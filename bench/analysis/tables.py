@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from bench.analysis.columns import frame_of, looked_at, of_trials, truth_of
+from bench.analysis.columns import choose_event_trials, read_frame, read_trials, read_truth
 from bench.core.errors import BenchError
 from bench.core.row import CellKey
 from bench.records import journal as records
@@ -85,7 +85,7 @@ def load(run: Path) -> RunFrames:
     for cell in plan["cells"]:
         check_shape(run / records.PLAN, cell, CELL_SHAPE, "cells: ")
     with records.open_tables(run) as stored:
-        trials = _offered(run, plan, stored)
+        trials = _offered_trials(run, plan, stored)
         looked = trials.index[trials["stored"]]
         of = {phase: trials[trials["phase"] == phase] for phase in (MEASURE, "aa", "calibrate", "warmup", "ramp")}
         del trials  # or a long run would be held twice
@@ -95,22 +95,22 @@ def load(run: Path) -> RunFrames:
     return RunFrames(manifest, plan, cells, of[MEASURE], *checks, tables, of["ramp"])
 
 
-def _offered(run: Path, plan: Mapping[str, Any], stored: StoredTables) -> pd.DataFrame:
+def _offered_trials(run: Path, plan: Mapping[str, Any], stored: StoredTables) -> pd.DataFrame:
     """The offered trials; `stored`: their events will be looked at."""
-    rows, starts = frame_of("trials", stored), frame_of("starts", stored)
-    trials = account(run, starts, rows, planned(run, plan))
+    rows, starts = read_frame("trials", stored), read_frame("starts", stored)
+    trials = account(run, starts, rows, planned_trials(run, plan))
     del rows, starts
     events = max(map(stored.count, OF_EVENTS))
-    return trials.assign(stored=looked_at(trials, events, int(plan["seed"])))
+    return trials.assign(stored=choose_event_trials(trials, events, int(plan["seed"])))
 
 
 def _tables(stored: StoredTables, looked: pd.Index[int]) -> dict[str, pd.DataFrame]:
     """The other tables, with the events of these trials."""
     apart = {"starts", "trials", "truth", *OF_EVENTS}
-    tables = {name: frame_of(name, stored) for name in TABLES if name not in apart}
-    tables |= {name: of_trials(name, stored, looked) for name in OF_EVENTS}
+    tables = {name: read_frame(name, stored) for name in TABLES if name not in apart}
+    tables |= {name: read_trials(name, stored, looked) for name in OF_EVENTS}
     attempts = tables["attempts"]
-    return {**tables, "truth": truth_of(stored, attempts["client_id"][attempts["trial_id"].isin(looked)])}
+    return {**tables, "truth": read_truth(stored, attempts["client_id"][attempts["trial_id"].isin(looked)])}
 
 
 def cell_frames(frames: RunFrames, cell: int) -> RunFrames:
@@ -131,7 +131,7 @@ def check_shape(file: Path, value: object, shape: Mapping[str, type | UnionType]
         raise BenchError(f"{file}: damaged ({where}{', '.join(wrong)} missing or of another type); restore it")
 
 
-def planned(run: Path, plan: Mapping[str, Any]) -> pd.DataFrame:
+def planned_trials(run: Path, plan: Mapping[str, Any]) -> pd.DataFrame:
     """The plan's trials, indexed by trial_id: what is known of a trial that left no row. Of segments none."""
     try:
         none: dict[str, list[int]] = {name: [] for name in KNOWN} if "segments" in plan else {}
@@ -157,14 +157,14 @@ def account(run: Path, starts: pd.DataFrame, rows: pd.DataFrame, plan: pd.DataFr
     lost = offered.difference(ended.index)
     _refuse_if(run, ended.index[ended.index.duplicated()], "has two results")
     _refuse_if(run, ended.index.difference(offered), "has a result but no journalled start")
-    known = _known(starts, plan, lost)
+    known = _known_of_lost(starts, plan, lost)
     _refuse_if(run, lost.difference(known.index), "was started but is not in the plan")
     _refuse_if(run, ended.index[~ended["status"].isin(TRIAL_STATUS)], "has no status that this version knows")
     cancelled = known.loc[lost].assign(status="cancelled", error=IN_FLIGHT)
     return ended if cancelled.empty else _append(ended, cancelled).sort_index()
 
 
-def _known(starts: pd.DataFrame, plan: pd.DataFrame, lost: pd.Index[Any]) -> pd.DataFrame:
+def _known_of_lost(starts: pd.DataFrame, plan: pd.DataFrame, lost: pd.Index[Any]) -> pd.DataFrame:
     """What starts and plan know of these trials, indexed by trial_id; those of which they know nothing are missing."""
     said = starts.loc[starts["trial_id"].isin(lost) & starts["cell"].notna(), KNOWN].drop_duplicates("trial_id")
     listed = plan[plan.index.isin(lost.difference(pd.Index(said["trial_id"])))]

@@ -41,7 +41,7 @@ def reason(row: Row | None) -> str:
     return row.note.removeprefix("n/a ").strip("()") if row.estimate is None else ""
 
 
-def both(row: Row | None, *, unit: bool = True) -> str:
+def with_interval(row: Row | None, *, unit: bool = True) -> str:
     """Estimate and interval in one string; `n/a` without one."""
     return f"{value(row, unit=unit)} {interval(row)}".strip()
 

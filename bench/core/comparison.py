@@ -71,7 +71,7 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Ranked:
+class RankingEntry:
     """A target and model in a ranking, with its own numbers and how far it is behind the fastest."""
 
     key: CellKey
@@ -87,7 +87,7 @@ class Ranking:
 
     label: str
     """The scenario, with its parameters and load where these differ."""
-    entries: tuple[Ranked, ...]
+    entries: tuple[RankingEntry, ...]
     """By median time to the first useful output, fastest first; those without a number last."""
     sentence: str
     """Which is fastest, by how much, and whether that is more than chance."""

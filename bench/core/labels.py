@@ -32,10 +32,10 @@ def whole_run_key(cells: Sequence[Mapping[str, Any]]) -> CellKey:
 def cell_labels(cells: Sequence[Mapping[str, Any]]) -> list[str]:
     """For each cell the scenario and whatever else differs: between its cells, or between all cells of this run."""
     keys = [cell_key(cell) for cell in cells]
-    return [" ".join(filter(None, [key.scenario, _params(key, keys), *_rest(key, keys)])) for key in keys]
+    return [" ".join(filter(None, [key.scenario, _params(key, keys), *_other_names(key, keys)])) for key in keys]
 
 
-def _rest(key: CellKey, keys: Sequence[CellKey]) -> list[str]:
+def _other_names(key: CellKey, keys: Sequence[CellKey]) -> list[str]:
     own = [other for other in keys if other.scenario == key.scenario]
     names = [name for name in CellKey._fields if name not in {"scenario", "params"}]
     among = {name: own if name in OF_THE_SCENARIO else keys for name in names}

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 if TYPE_CHECKING:
-    from bench.core.comparison import Comparison, Ranked, Ranking
+    from bench.core.comparison import Comparison, Ranking, RankingEntry
 from bench.core.row import CellKey, Row
 
 Data = TypeVar("Data")
@@ -199,7 +199,7 @@ class Summary:
     comparisons: tuple[Comparison, ...] = ()
     """Of the other targets or models of this run with the one that was named as their baseline."""
 
-    def row(self, cell: Cell | Ranked, delivery: str, metric: str, statistic: str, unit: str = "") -> Row | None:
+    def row(self, cell: Cell | RankingEntry, delivery: str, metric: str, statistic: str, unit: str = "") -> Row | None:
         """The number of a cell, or None when the run has none; `unit` where a metric comes in two."""
         found = self._index.get((cell.key, delivery, metric, statistic), ())
         return next((row for row in found if unit in {"", row.unit}), None)

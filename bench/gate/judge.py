@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from bench.analysis.wording import both, reason
+from bench.analysis.wording import reason, with_interval
 from bench.core.comparison import Change, Comparison
 from bench.core.errors import BenchError
 from bench.core.row import Row
@@ -60,9 +60,9 @@ Ruling = tuple[Verdict, str, float]
 def _row(condition: Condition, subject: Subject, row: Row) -> Ruling:
     if row.statistic in EXACT and row.estimate is not None and row.low is None:
         row = replace(row, low=row.estimate, high=row.estimate)
-        shown = f"{both(replace(row, low=None, high=None))}, counted"
+        shown = f"{with_interval(replace(row, low=None, high=None))}, counted"
     else:
-        shown = f"{both(row)}, n={row.n}"
+        shown = f"{with_interval(row)}, n={row.n}"
     if row.estimate is None:
         need = sample_size.fewest_samples(row.note)
         more = f"; {_trials_advice(need, subject)}" if need else ""
@@ -124,7 +124,7 @@ def _change(condition: Condition, subject: Subject, change: Change) -> Ruling:
         shown = f"{100 * estimate:+.1f} points [{100 * low:+.1f}, {100 * high:+.1f}], n={change.n}"
     else:
         ratio = replace(change.current, unit="ratio", statistic="hl", estimate=estimate, low=low, high=high)
-        shown = f"{both(ratio)}, n={change.n}"
+        shown = f"{with_interval(ratio)}, n={change.n}"
     verdict = decide(low, high, limit, upwards=condition.upwards)
     if verdict == "UNDECIDED":
         return verdict, f"{shown}: {_undecided_change(condition, subject, change, (estimate, low, high), limit)}", 0.0

@@ -52,12 +52,12 @@ def for_share(row: Row, limit: float) -> int | None:
     return None if share is None else _first_size(row.n, limit, lambda size: _share(share, size))
 
 
-def _share(share: float, size: int) -> mover.Bounded:
+def _share(share: float, size: int) -> mover.Bounds:
     found = share_ci(round(share * size), size)
-    return mover.Bounded(found.value or 0.0, found.low or 0.0, 1.0 if found.high is None else found.high)
+    return mover.Bounds(found.value or 0.0, found.low or 0.0, 1.0 if found.high is None else found.high)
 
 
-def _first_size(size: int, limit: float, interval: Callable[[int], mover.Bounded]) -> int | None:
+def _first_size(size: int, limit: float, interval: Callable[[int], mover.Bounds]) -> int | None:
     """Return the first size from `size` on whose interval lies wholly on one side of the limit; None above `MOST`."""
     size = max(size, 1)
     while size <= MOST:

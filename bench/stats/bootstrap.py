@@ -32,7 +32,7 @@ def cluster_bootstrap(
     if bottom.sum() <= 0:
         return Estimate(note="n/a (nothing to divide by)")
     tail = _tail(top.size, alpha)
-    ratios = _resampled(np.stack([top, bottom], axis=1), seed)
+    ratios = _resample_ratios(np.stack([top, bottom], axis=1), seed)
     low, high = np.quantile(ratios, [tail, 1 - tail])
     return Estimate(float(top.sum() / bottom.sum()), float(low), float(high))
 
@@ -42,7 +42,7 @@ def _tail(n: int, alpha: float) -> float:
     return float(special.ndtr(math.sqrt(n / (n - 1)) * special.stdtrit(n - 1, alpha / 2)))
 
 
-def _resampled(sums: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
+def _resample_ratios(sums: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
     """The ratio of the two columns' sums in each resample that has something to divide by."""
     step = max(1, BLOCK // len(sums))
     totals = [_weights(len(sums), min(step, RESAMPLES - done), seed, done) @ sums for done in range(0, RESAMPLES, step)]

@@ -33,7 +33,7 @@ def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return mean
 
 
-def widened(estimate: Estimate, d: ArrayLike) -> Estimate:
+def widen(estimate: Estimate, d: ArrayLike) -> Estimate:
     """The interval of the shift of d, made wider where neighbours in d (in the order of time) are alike.
 
     Where the correlation of neighbours r > 2/√n, both halves grow by √((1+r)/(1-r)), the factor of a first-order
@@ -51,7 +51,7 @@ def widened(estimate: Estimate, d: ArrayLike) -> Estimate:
     return replace(estimate, low=low, high=high, note="; ".join(filter(None, (estimate.note, note))))
 
 
-def widened_by_parts(whole: Estimate, parts: Sequence[Estimate]) -> Estimate:
+def widen_by_parts(whole: Estimate, parts: Sequence[Estimate]) -> Estimate:
     """The interval made wider by Birge's ratio, where the parts differ by more than their own intervals say."""
     known = [
         (p.value, (p.high - p.low) / 2)
@@ -71,7 +71,7 @@ def widened_by_parts(whole: Estimate, parts: Sequence[Estimate]) -> Estimate:
 
 def shift_in_time(d: ArrayLike, alpha: float = ALPHA, seed: int = 0) -> Estimate:
     """`hodges_lehmann` of differences in the order of time, widened where neighbours are alike."""
-    return widened(hodges_lehmann(d, alpha, seed), d)
+    return widen(hodges_lehmann(d, alpha, seed), d)
 
 
 def ratio_in_time(a: ArrayLike, b: ArrayLike, alpha: float = ALPHA, seed: int = 0) -> Estimate:

@@ -42,7 +42,7 @@ def _inversions(n: int) -> NDArray[np.float64]:
     return shares
 
 
-def beyond(x: ArrayLike, y: ArrayLike, slope: Estimate, bound: float) -> tuple[Place, float]:
+def slope_beyond(x: ArrayLike, y: ArrayLike, slope: Estimate, bound: float) -> tuple[Place, float]:
     """Where the slope's interval lies of ±bound, or empty where it straddles; and the two-sided p of that answer."""
     if slope.low is None or slope.high is None:
         return "", 1.0

@@ -57,7 +57,7 @@ def test_a_stream_that_repeats_the_answer_grows_more_than_blocking(curves: dict[
 @pytest.mark.slow
 def test_the_claim_is_judged_by_them(curves: dict[tuple[str, str], MemoryCurve]) -> None:
     """Keeping every event refutes the claim, and blocking does grow."""
-    claim = consuming.of_curves(curves)
+    claim = consuming.claim_from_curves(curves)
     verdicts = {part.subject: part.verdict for part in claim.parts}
     assert claim.verdict == "REFUTED"
     assert verdicts["streamed, keep"] == "REFUTED"

@@ -26,7 +26,7 @@ from bench.stats.intervals import (
     share_ci,
     theil_sen,
 )
-from bench.stats.mover import Bounded
+from bench.stats.mover import Bounds
 from bench.stats.serial_correlation import shift_in_time
 from bench.stats.two_sample_shift import two_sample_shift
 
@@ -311,8 +311,8 @@ def _share(rng: Rng, n: int, p: float) -> Estimate:
     return share_ci(int(rng.binomial(n, p)), n)
 
 
-def _bounded(e: Estimate) -> Bounded:
-    return Bounded(*(float("nan") if x is None else x for x in (e.value, e.low, e.high)))
+def _bounded(e: Estimate) -> Bounds:
+    return Bounds(*(float("nan") if x is None else x for x in (e.value, e.low, e.high)))
 
 
 def few_cases() -> Iterator[Case]:

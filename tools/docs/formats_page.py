@@ -12,7 +12,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from bench.core.comparison import Change, Comparison, Ranked, Ranking
+from bench.core.comparison import Change, Comparison, Ranking, RankingEntry
 from bench.core.row import CellKey, Row
 from bench.core.summary import Cell, Claim, ClaimPart, Failure, Knee, Outlier, Trust
 from bench.reports.data_files import CHANGE
@@ -110,7 +110,7 @@ PARTS: Sequence[tuple[str, type]] = (
     ("claims: parts", ClaimPart),
     ("knees", Knee),
     ("rankings", Ranking),
-    ("rankings: entries", Ranked),
+    ("rankings: entries", RankingEntry),
     ("comparisons", Comparison),
     ("comparisons: changes", Change),
     ("failures", Failure),
@@ -138,7 +138,7 @@ def members_of(class_: type) -> list[tuple[str, Any]]:
     hints = get_type_hints(class_, None, _names())
     if class_ is Cell:
         return [*key, *((name, hints[name]) for name in VERDICT)]
-    if class_ is Ranked:
+    if class_ is RankingEntry:
         return [*key, ("name", str)]
     if class_ is Change:
         return [*key, *((name, hints[name]) for name in CHANGE)]

@@ -22,7 +22,7 @@ from bench.stats.intervals import Estimate
 Floats = NDArray[np.float64]
 
 
-class Gaps(NamedTuple):
+class GapSample(NamedTuple):
     """Times between what follows each other in one trial."""
 
     owner: NDArray[np.int64]
@@ -134,18 +134,18 @@ class Arm(RowMaker):
         return sample_note(self.ok)
 
     @cached_property
-    def delta_gaps(self) -> Gaps:
+    def delta_gaps(self) -> GapSample:
         """Gaps between the non-empty deltas of the ok trials whose events were stored."""
         return delta_gaps(self.tables["events"][self.tables["events"]["trial_id"].isin(self.ok.index)])
 
     @cached_property
-    def piece_gaps(self) -> Gaps:
+    def piece_gaps(self) -> GapSample:
         """Gaps between the pieces that reached the caller, of the ok trials whose pieces were stored."""
         pieces = self.tables["pieces"]
         mine = pieces[pieces["trial_id"].isin(self.ok.index)].sort_values(["trial_id", "seq"])
         owner, times = (mine[name].to_numpy(dtype=np.int64) for name in ("trial_id", "t_yield"))
         same = np.diff(owner) == 0
-        return Gaps(owner[1:][same], np.diff(times)[same] / MS)
+        return GapSample(owner[1:][same], np.diff(times)[same] / MS)
 
     def sum(self, metric: str, values: pd.Series[float]) -> Row:
         """Make the row of the sum of what is known; n says over how many trials."""
@@ -182,7 +182,7 @@ def sample_note(trials: pd.DataFrame) -> str:
     return f"from the events of {kept:,} of {len(trials):,} trials" if kept < len(trials) else ""
 
 
-def delta_gaps(events: pd.DataFrame) -> Gaps:
+def delta_gaps(events: pd.DataFrame) -> GapSample:
     """Find the gaps between successive non-empty deltas of the same attempt."""
     gaps = gaps_of(events)
-    return Gaps(gaps.trial, gaps.ns / MS)
+    return GapSample(gaps.trial, gaps.ns / MS)

@@ -22,7 +22,7 @@ from bench.analysis.cell.arm import Arm, floats
 from bench.analysis.checks.floor import Resolution, Way, way
 from bench.analysis.pairs import Pairs, make_pairs
 from bench.analysis.tables import RunFrames, planned_phases
-from bench.analysis.wording import both
+from bench.analysis.wording import with_interval
 from bench.core.labels import WHOLE_RUN, cell_key, cell_labels, whole_run_key
 from bench.core.load import parse_load
 from bench.core.row import CellKey, Row
@@ -59,7 +59,7 @@ class Sample:
     floor: Floats
     """For each the largest |difference| that the instrument itself explains, on the same scale."""
 
-    def beyond(self) -> float:
+    def p_beyond_floor(self) -> float:
         """Two-sided p: the shift lies beyond the floor, on either side."""
         above = signed_rank_p(self.differences - self.floor, 0, "greater")
         return min(1.0, 2 * min(above, signed_rank_p(self.differences + self.floor, 0, "less")))
@@ -80,12 +80,14 @@ def check(frames: RunFrames, resolutions: Mapping[Way, Resolution], late: Collec
     return AaCheck(
         rows=(*_cell_rows(found, samples), row, *_first_useful_row(frames)),
         invalid=invalid,
-        sentence=_sentence(row, together, list(found.values()), list(_sees(row, _explained(together), bool(invalid)))),
-        checked=row.n >= fewest(1),
+        sentence=_sentence(
+            row, together, list(found.values()), list(_sees(row, _instrument_share(together), bool(invalid)))
+        ),
+        checked=row.n >= fewest_pairs(1),
     )
 
 
-def fewest(family: int) -> int:
+def fewest_pairs(family: int) -> int:
     """Pairs that can show a bias when so many hypotheses are tested at once: 11 for one."""
     return intervals.minimum_n(0.5, LEVEL / family)
 
@@ -97,7 +99,7 @@ def verdict(samples: Mapping[str, Sample]) -> str:
     correction: a healthy run is condemned with probability 0.001 at most.
     """
     family = _family(samples)
-    ps = {label: sample.beyond() for label, sample in family.items()}
+    ps = {label: sample.p_beyond_floor() for label, sample in family.items()}
     clearest = min(ps, key=ps.__getitem__, default="")  # Holm rejects it before any other
     return _reason(clearest, family[clearest]) if any(holm(list(ps.values()), LEVEL)) else ""
 
@@ -108,7 +110,7 @@ def _family(samples: Mapping[str, Sample]) -> dict[str, Sample]:
     cells = samples if len(samples) > 1 else {}
     ordered = [*together.items(), *sorted(cells.items(), key=lambda item: -item[1].differences.size)]
     # a cell with fewer pairs could never be condemned: it would only take power from the others
-    able = [k for k in range(1, len(ordered) + 1) if ordered[k - 1][1].differences.size >= fewest(k)]
+    able = [k for k in range(1, len(ordered) + 1) if ordered[k - 1][1].differences.size >= fewest_pairs(k)]
     return dict(ordered[: max(able, default=0)])
 
 
@@ -121,7 +123,7 @@ def together_of(samples: Mapping[str, Sample]) -> Sample:
 def _reason(label: str, sample: Sample) -> str:
     e = intervals.as_ratio(intervals.hodges_lehmann(sample.differences, LEVEL))
     where = "" if label == WHOLE_RUN else f" in {label}"
-    floor = _explained(sample)
+    floor = _instrument_share(sample)
     explains = f"; the instrument explains {100 * floor:.2g} %" if floor else ""
     return (
         f"the same call measured against itself{where} differs by {100 * (e.value or 0):+.1f} %, which is not chance "
@@ -129,7 +131,7 @@ def _reason(label: str, sample: Sample) -> str:
     )
 
 
-def _explained(sample: Sample) -> float:
+def _instrument_share(sample: Sample) -> float:
     """The largest difference that the instrument itself explains, as a fraction; 0 where it was not calibrated."""
     return float(np.expm1(np.median(sample.floor))) if sample.floor.size else 0.0
 
@@ -152,11 +154,11 @@ def _sample(pairs: Pairs, resolution: Resolution | None) -> Sample:
     a, b = (pairs.same[column].to_numpy(dtype=np.float64) for column in ("total_s", "total_b"))
     smallest = (resolution.total_ms if resolution else None) or 0.0
     floor = np.log1p(smallest / np.median(np.concatenate([a, b]))) if a.size else 0.0
-    tossed = _tossed(pairs, np.log(a / b))
+    tossed = _independent_differences(pairs, np.log(a / b))
     return Sample(tossed, np.full(tossed.size, floor))
 
 
-def _tossed(pairs: Pairs, differences: Floats) -> Floats:
+def _independent_differences(pairs: Pairs, differences: Floats) -> Floats:
     """A difference for each time that the coin was thrown: for each pair, or each two segments."""
     if parse_load(pairs.key.load).sequential or (pairs.same["block_s"] == pairs.same["block_b"]).all():
         return differences
@@ -183,14 +185,17 @@ def _together_row(frames: RunFrames, found: Sequence[Pairs], metric: str, differ
 def _first_useful_row(frames: RunFrames) -> Iterator[Row]:
     """`aa_ttfu`: the same of the first useful output, of the pairs that were streamed."""
     found = [_pairs(frames, cell, STREAMED) for cell in frames.cells]
-    ratios = [_tossed(p, np.log((p.same["ttfu_s"] / p.same["ttfu_b"]).to_numpy(dtype=np.float64))) for p in found]
+    ratios = [
+        _independent_differences(p, np.log((p.same["ttfu_s"] / p.same["ttfu_b"]).to_numpy(dtype=np.float64)))
+        for p in found
+    ]
     if (known := np.concatenate(ratios)).size:
         yield _together_row(frames, found, "aa_ttfu", known)
 
 
 def _row(key: CellKey, metric: str, differences: Floats, found: Sequence[Pairs]) -> Row:
     e = intervals.as_ratio(intervals.hodges_lehmann(differences))
-    excluded, unlike = sum(pairs.excluded for pairs in found), sum(pairs.unlike for pairs in found)
+    excluded, unlike = sum(pairs.excluded_pairs for pairs in found), sum(pairs.unlike for pairs in found)
     counted = ((excluded, "excluded: a trial failed or gave nothing useful"), (unlike, "left out: other answers"))
     note = e.note or "; ".join(f"{number} {what}" for number, what in counted if number)
     return Row(*key, "paired", metric, "ratio", "hl", differences.size, excluded, e.value, e.low, e.high, note)
@@ -202,7 +207,8 @@ def _sentence(row: Row, sample: Sample, found: Sequence[Pairs], sees: Sequence[s
     of_segments = f", under load each two segments as one: {row.n} differences" if row.n != pairs else ""
     counted = ", ".join([f"{pairs} pairs{of_segments}", *(f"{number} {what}" for number, what in left if number)])
     if row.estimate is not None:
-        return f"A/A: a delivery against itself differs by {both(row)} ({counted}){': ' * bool(sees)}{'; '.join(sees)}"
+        effect = f": {'; '.join(sees)}" if sees else ""
+        return f"A/A: a delivery against itself differs by {with_interval(row)} ({counted}){effect}"
     if not of_segments or not row.n:
         return f"A/A: {counted}, too few to say anything"
     most = 100 * np.expm1(np.abs(sample.differences).max())
@@ -216,7 +222,7 @@ def _sees(row: Row, floor: float, condemned: bool) -> Iterator[str]:
     noise = (row.high - row.low) / 2
     coarse = f" (what the instrument resolves; the noise alone: {100 * noise:.2g} %)" if floor > noise else ""
     yield f"the smallest effect that this run can see is {100 * max(noise, floor):.2g} %{coarse}"
-    if row.n < fewest(1):
-        yield f"to decide whether the run is biased takes {fewest(1)}"
+    if row.n < fewest_pairs(1):
+        yield f"to decide whether the run is biased takes {fewest_pairs(1)}"
     elif row.low > 0 or row.high < 0:
         yield "as much is seen in one healthy run of twenty, so it is not held against this one (99.9 % would be)"

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from bench.analysis.cell.arm import per_trial
 from bench.analysis.pairs import Pairs
 from bench.analysis.tables import RunFrames
-from bench.analysis.wording import both
+from bench.analysis.wording import with_interval
 from bench.core.labels import cell_key, cell_labels, whole_run_key
 from bench.core.metrics.metric import MS
 from bench.core.row import CellKey, Row
 from bench.stats import intervals
 from bench.stats.intervals import ALPHA, Estimate
-from bench.stats.serial_correlation import widened
+from bench.stats.serial_correlation import widen
 from bench.stats.two_sample_shift import two_sample_shift
 
 Floats = NDArray[np.float64]
@@ -95,7 +95,7 @@ def slope(x: Floats, y: Floats, alpha: float = ALPHA) -> Estimate:
     e, _ = intervals.theil_sen(x, y, alpha)
     if e.value is None:
         return e
-    wide = widened(e, y - e.value * x)
+    wide = widen(e, y - e.value * x)
     note = "" if wide == e else "trials that follow each other are alike: interval widened"
     return intervals.as_ratio(replace(wide, note=note))
 
@@ -120,7 +120,7 @@ def _trend_sentence(rows: Mapping[str, Row], said: list[str]) -> str:
     row = rows[worst]
     change = "grew" if (row.estimate or 0) > 0 else "fell"
     return (
-        f"times{worst and f' of {worst}'} {change} by {both(row)} from the start of the run to its end: "
+        f"times{worst and f' of {worst}'} {change} by {with_interval(row)} from the start of the run to its end: "
         "paired numbers stand, medians are of a moving target"
     )
 
@@ -134,19 +134,21 @@ def order_effect(pairs: Pairs, seed: int, resolution_ms: float | None = None, ce
     """
     if not pairs.offered:
         return Drift()
-    e = Estimate(note=pairs.hindrance) if pairs.hindrance else _of_order(pairs, seed)
+    e = Estimate(note=pairs.hindrance) if pairs.hindrance else _order_estimate(pairs, seed)
     row = Row(
         *(*pairs.key, "paired", "order_effect", "ratio", "hl"),
-        *(len(pairs.same), pairs.excluded, e.value, e.low, e.high, e.note),
+        *(len(pairs.same), pairs.excluded_pairs, e.value, e.low, e.high, e.note),
     )
     least = max(ORDER_MATTERS, _share(pairs, resolution_ms))
-    if pairs.hindrance or not matters(_of_order(pairs, seed, SAID / cells), least):
+    if pairs.hindrance or not matters(_order_estimate(pairs, seed, SAID / cells), least):
         return Drift((row,))
-    change = f"slower ({both(row)})." if (e.value or 0) > 0 else f"faster ({both(row)}): a prefix cache?"
+    change = (
+        f"slower ({with_interval(row)})." if (e.value or 0) > 0 else f"faster ({with_interval(row)}): a prefix cache?"
+    )
     return Drift((row,), f"the second of a pair is {change} The order is random, so the comparison stands")
 
 
-def _of_order(pairs: Pairs, seed: int, alpha: float = ALPHA) -> Estimate:
+def _order_estimate(pairs: Pairs, seed: int, alpha: float = ALPHA) -> Estimate:
     same = pairs.same
     difference = np.log((same["total_s"] / same["total_b"]).to_numpy(dtype=np.float64))
     second = (same["order_s"] == 1).to_numpy(dtype=bool)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from bench.analysis.cell.arm import Arm, Gaps, delta_gaps
+from bench.analysis.cell.arm import Arm, GapSample, delta_gaps
 from bench.analysis.cell.deltas import read_lags, with_send_times
 from bench.analysis.tables import RunFrames
 from bench.core.labels import cell_key
@@ -44,14 +44,14 @@ def floor_rows(frames: RunFrames) -> list[Row]:
 
     Of the calibration cells that have both deliveries; the others differ in their packets, to test a claim.
     """
-    return [row for cell in frames.plan["cells"] if _calibrates(cell) for row in _of_cell(frames, cell)]
+    return [row for cell in frames.plan["cells"] if _calibrates(cell) for row in _cell_floor_rows(frames, cell)]
 
 
 def _calibrates(cell: dict[str, object]) -> bool:
     return cell.get("role") == "calibration" and cell.get("deliveries") == ["streamed", "blocking"]
 
 
-def _of_cell(frames: RunFrames, cell: dict[str, object]) -> Iterator[Row]:
+def _cell_floor_rows(frames: RunFrames, cell: dict[str, object]) -> Iterator[Row]:
     offered = frames.calibration[frames.calibration["cell"] == cell["cell"]]
     trials = offered[offered["status"] != "cancelled"]
     streamed, blocking = (
@@ -87,7 +87,7 @@ def _gap_rows(arm: Arm, tables: dict[str, pd.DataFrame]) -> Iterator[Row]:
     """By how much the gaps between deltas were read longer or shorter than they were sent."""
     both = with_send_times(tables["events"][tables["events"]["trial_id"].isin(arm.ok.index)], tables)
     read, sent = delta_gaps(both), delta_gaps(both.assign(t_read=both["t_sent"]))
-    apart = Gaps(read.owner, np.abs(read.ms - sent.ms))
+    apart = GapSample(read.owner, np.abs(read.ms - sent.ms))
     note = "; ".join(filter(None, (f"n counts trials; {read.ms.size} gaps", arm.sample_note)))
     for name, q in QUANTILES.items():
         yield arm.row("floor_gap", name, apart.quantile(q), read.trials, note=note)

@@ -50,7 +50,7 @@ def guard_cell(frames: RunFrames, cell: int, key: CellKey, lags: pd.Series[float
     late = _late(met) or _late_reads(floats(lags[lags.index.isin(trials.index)]))
     return GuardFinding(
         saturated=f"{late}; {_advice(frames, cell, key)}" if late else "",
-        notes=() if late else tuple(_touched(met)),
+        notes=() if late else tuple(_pause_note(met)),
     )
 
 
@@ -62,7 +62,7 @@ def cell_lateness(frames: RunFrames, cell: int) -> Lateness:
     trials = pd.concat([part.loc[part["cell"] == cell, needed] for part in both])
     whole = trials.dropna(subset=["t_origin", "t_end"])
     in_beats, in_trials = workers(beats), workers(whole)
-    met = [_met(beats[in_beats == one], whole[in_trials == one]) for one in sorted({"", *in_trials})]
+    met = [_loop_lateness(beats[in_beats == one], whole[in_trials == one]) for one in sorted({"", *in_trials})]
     return Lateness(np.concatenate([one.lags for one in met]), np.concatenate([one.pauses for one in met]))
 
 
@@ -71,7 +71,7 @@ def workers(rows: pd.DataFrame) -> pd.Series[str]:
     return rows["worker"].astype(object).where(rows["worker"].notna(), "")
 
 
-def _met(beats: pd.DataFrame, trials: pd.DataFrame) -> Lateness:
+def _loop_lateness(beats: pd.DataFrame, trials: pd.DataFrame) -> Lateness:
     """Of one event loop."""
     due, answered = every_beat(_ms(beats["t"]), floats(beats["value"]), BEAT_NS / MS)
     return lateness(due, answered, _ms(trials["t_origin"]), _ms(trials["t_end"]))
@@ -84,7 +84,7 @@ def _ms(times: pd.Series[float]) -> Floats:
 def often_late(met: Lateness) -> bool:
     """Often, and not in a few trials only, as when a laptop slept. With few beats nothing is said."""
     enough = met.lags.size >= intervals.minimum_n(0.9)
-    return enough and met.share(LATE_MS) > OFTEN and met.touched(LATE_MS) > OFTEN * met.pauses.size
+    return enough and met.share(LATE_MS) > OFTEN and met.paused_trials(LATE_MS) > OFTEN * met.pauses.size
 
 
 def _late(met: Lateness) -> str:
@@ -93,7 +93,7 @@ def _late(met: Lateness) -> str:
     return (
         f"the client's event loop was more than {LATE_MS:g} ms late {_percent(met.share(LATE_MS))} of the time "
         f"(p90 {milliseconds(float(np.quantile(met.lags, 0.9)))}, limit {LATE_MS:g} ms), "
-        f"in {met.touched(LATE_MS)} of {met.pauses.size} trials"
+        f"in {met.paused_trials(LATE_MS)} of {met.pauses.size} trials"
     )
 
 
@@ -134,8 +134,8 @@ def _other_cells(frames: RunFrames, cell: int) -> list[int]:
     return sorted({*frames.trials["cell"].dropna(), *frames.calibration["cell"].dropna()} - {cell})
 
 
-def _touched(met: Lateness) -> Iterator[str]:
-    if number := met.touched(LATE_MS) if met.share(LATE_MS) > SELDOM else 0:
+def _pause_note(met: Lateness) -> Iterator[str]:
+    if number := met.paused_trials(LATE_MS) if met.share(LATE_MS) > SELDOM else 0:
         trials = f"{number} of {met.pauses.size} trials"
         yield f"{trials} met a pause of the client (over {LATE_MS:g} ms): their p95 and p99 may be the client's"
 
@@ -187,14 +187,14 @@ def busy(frames: RunFrames) -> Mapping[str, float]:
     """Shares of the run's time: `steal`, `pressure`; only what the system tells."""
     probes = frames.tables["probes"].sort_values("t")
     read = {name: probes[probes["name"] == name] for name in ("pressure", "cpu_time", "steal")}
-    grown = {name: _grown(part["value"]) for name, part in read.items()}
+    grown = {name: _growth(part["value"]) for name, part in read.items()}
     shares = {
-        "pressure": (grown["pressure"], _grown(read["pressure"]["t"]) / MS),
+        "pressure": (grown["pressure"], _growth(read["pressure"]["t"]) / MS),
         "steal": (grown["steal"], grown["cpu_time"]),
     }
     return {name: part / whole for name, (part, whole) in shares.items() if whole > 0}
 
 
-def _grown(counter: pd.Series[float]) -> float:
+def _growth(counter: pd.Series[float]) -> float:
     """From the first reading to the last."""
     return float(counter.iloc[-1] - counter.iloc[0]) if len(counter) else 0.0

@@ -23,7 +23,7 @@ class Lateness:
         """The share of beats later than this: as beats come evenly, the share of time. 0 without beats."""
         return float(np.mean(self.lags > limit)) if self.lags.size else 0.0
 
-    def touched(self, limit: float) -> int:
+    def paused_trials(self, limit: float) -> int:
         """Trials that met a longer pause."""
         return int(np.sum(self.pauses > limit))
 

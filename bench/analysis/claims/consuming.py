@@ -11,7 +11,7 @@ from bench.core.summary import Claim, ClaimPart, ClaimVerdict, MemoryCurve, Summ
 from bench.plan.consumers import CONSUMERS, DISCARD, LARGEST_READ, NOTHING, TOKENS_PER_EVENT
 from bench.stats import intervals
 from bench.stats.intervals import Estimate
-from bench.stats.slope import beyond
+from bench.stats.slope import slope_beyond
 
 LEAST_EPS = 2.0
 """Bytes per token that nobody would call growth."""
@@ -31,10 +31,10 @@ Way = tuple[str, str]
 
 def claim(summary: Summary) -> Claim:
     """A part for each way of consuming, and one for blocking."""
-    return of_curves({(c.scenario, c.delivery): c for c in summary.memory if c.meter == METER})
+    return claim_from_curves({(c.scenario, c.delivery): c for c in summary.memory if c.meter == METER})
 
 
-def of_curves(found: Mapping[Way, MemoryCurve]) -> Claim:
+def claim_from_curves(found: Mapping[Way, MemoryCurve]) -> Claim:
     """By the curves of the ways of consuming among these."""
     curves = {way: curve for way, curve in found.items() if way[0] in CONSUMERS}
     if not curves:
@@ -63,10 +63,10 @@ def _part(way: Way, curve: MemoryCurve | None, eps: float, curves: dict[Way, Mem
         return untestable(subject, "it was not measured: the memory pass had no time for it")
     slope = _slope(curve)
     tokens, peaks = (np.array(values, float) for values in zip(*curve.points, strict=True))
-    where, p = beyond(tokens, peaks, slope, eps)
+    where, p = slope_beyond(tokens, peaks, slope, eps)
     verdict = _verdict(where, delivery)
     words = "the whole answer is parsed" if delivery == "blocking" else CONSUMERS[name]
-    reason = "; ".join([_said(where, slope, eps), *_compared(curve, curves), words])
+    reason = "; ".join([_slope_words(where, slope, eps), *_blocking_words(curve, curves), words])
     return Draft(ClaimPart(subject, verdict, _text(slope), len(peaks), reason), p if where else None)
 
 
@@ -83,7 +83,7 @@ def _text(slope: Estimate) -> str:
     return f"{number(slope.value)} bytes/token [{number(slope.low)}, {number(slope.high)}]"
 
 
-def _said(where: str, slope: Estimate, eps: float) -> str:
+def _slope_words(where: str, slope: Estimate, eps: float) -> str:
     if slope.value is None:
         return slope.note
     limit = f"{number(eps)} bytes/token"
@@ -95,7 +95,7 @@ def _said(where: str, slope: Estimate, eps: float) -> str:
     return words.get(where, f"whether it grows by over {limit} cannot be told")
 
 
-def _compared(curve: MemoryCurve, curves: dict[Way, MemoryCurve]) -> Iterator[str]:
+def _blocking_words(curve: MemoryCurve, curves: dict[Way, MemoryCurve]) -> Iterator[str]:
     """Beside the blocking call at the same length: a stream may take more."""
     blocking = curves.get((DISCARD, "blocking"))
     if curve.delivery == "blocking" or blocking is None:

@@ -11,7 +11,7 @@ from bench.core.summary import Cell
 
 
 @dataclass(frozen=True)
-class Endpoint:
+class EndpointCells:
     """A model at a target, by one API."""
 
     name: str
@@ -26,7 +26,7 @@ class Endpoint:
     """Which cells were left out, and why; or empty."""
 
 
-def endpoints(cells: Sequence[Cell]) -> list[Endpoint]:
+def endpoints(cells: Sequence[Cell]) -> list[EndpointCells]:
     """The endpoints of these cells, in their order."""
     groups: dict[tuple[str, str, str], list[Cell]] = {}
     for cell in cells:
@@ -34,10 +34,10 @@ def endpoints(cells: Sequence[Cell]) -> list[Endpoint]:
     return [_endpoint(f"{model} at {target} ({api})", group) for (target, model, api), group in groups.items()]
 
 
-def _endpoint(name: str, cells: Sequence[Cell]) -> Endpoint:
+def _endpoint(name: str, cells: Sequence[Cell]) -> EndpointCells:
     usable = tuple(cell for cell in cells if not unusable(cell))
     reasons = [f"{cell.label} is left out: {unusable(cell)}" for cell in cells if unusable(cell)]
-    return Endpoint(
+    return EndpointCells(
         name=name,
         target=cells[0].key.target,
         model=cells[0].key.model,

@@ -18,7 +18,7 @@ from bench.core.metrics.metric import MS
 from bench.core.summary import Cell, Claim, ClaimPart, ClaimVerdict, Summary
 from bench.plan.calibration import TOKEN_MS
 from bench.stats import intervals
-from bench.stats.slope import beyond
+from bench.stats.slope import slope_beyond
 
 LEAST_MARGIN_MS = 1.0
 FEWEST = 6
@@ -36,12 +36,12 @@ SCOPE = "a token waits until its event is full; a proxy that buffers by size can
 
 def claim(frames: RunFrames, summary: Summary) -> Claim:
     """A part for the calibration's streams at each load, and one for the scenario `buffered` where it has sizes."""
-    drafts = [*_direct(frames, summary), *_buffered(frames, summary)]
+    drafts = [*_direct_drafts(frames, summary), *_buffered_drafts(frames, summary)]
     missing = "no calibration streams of several sizes: `bench run` with 10 pairs or more, without --no-self-check"
     return make_claim("packets", STATEMENT, TEST, drafts or [untestable(DIRECT, missing)])
 
 
-def _direct(frames: RunFrames, summary: Summary) -> Iterator[Draft]:
+def _direct_drafts(frames: RunFrames, summary: Summary) -> Iterator[Draft]:
     sizes = {cell["cell"]: _param(cell, "tokens_per_event") for cell in frames.plan["cells"] if _is_packets(cell)}
     ok = frames.calibration[frames.calibration["status"] == "ok"]
     ok = ok[ok["cell"].isin([cell for cell, size in sizes.items() if size]) & (ok["delivery"] == "streamed")]
@@ -59,7 +59,7 @@ def _direct(frames: RunFrames, summary: Summary) -> Iterator[Draft]:
         row = summary.floor(str(load), "streamed", "floor_ttft", client=str(client))
         floor = row.estimate if row and row.estimate else 0.0
         words = [SCOPE, *filter(None, [sample_note(trials)]), *_price(trials, k)]
-        yield _judged(subject, delay, k.reindex(delay.index), floor, words, "tokens an event")
+        yield _slope_draft(subject, delay, k.reindex(delay.index), floor, words, "tokens an event")
 
 
 def _is_packets(cell: Mapping[str, Any]) -> bool:
@@ -101,7 +101,7 @@ def _price(trials: pd.DataFrame, k: pd.Series[float]) -> Iterator[str]:
         yield f"the price {calls}: {costs[0]} at {k.min():g}, {costs[1]} at {k.max():g} tokens an event"
 
 
-def _buffered(frames: RunFrames, summary: Summary) -> Iterator[Draft]:
+def _buffered_drafts(frames: RunFrames, summary: Summary) -> Iterator[Draft]:
     """What the scenario that gathers text into chunks recorded itself."""
     cells = [cell for cell in summary.cells if cell.key.scenario == "buffered"]
     ways = sorted({way(cell.key) for cell in cells})
@@ -119,14 +119,14 @@ def _buffered(frames: RunFrames, summary: Summary) -> Iterator[Draft]:
         size = ok["cell"].map(known).astype(float).reindex(delay.index)
         said = "the client itself gathers the text: a character waits until its chunk is full"
         subject = f"chunks of buffered, {f'{client} ' if several else ''}{load}"
-        yield _judged(subject, delay, size, 0.0, [said], "characters a chunk")
+        yield _slope_draft(subject, delay, size, 0.0, [said], "characters a chunk")
 
 
 def _chars(cell: Cell) -> float | None:
     return _param({"params": cell.key.params}, "chars")
 
 
-def _judged(
+def _slope_draft(
     subject: str, delay: pd.Series[float], size: pd.Series[float], floor: float, words: list[str], unit: str
 ) -> Draft:
     """By the trend of the delay over log2 of the size. `floor`: what the instrument adds to each, in ms."""
@@ -138,10 +138,10 @@ def _judged(
     span = float(x.max() - x.min())
     margin = max(FLOORS * floor, LEAST_MARGIN_MS)
     slope = intervals.theil_sen(x, y)[0]
-    where, p = beyond(x, y, slope, margin / span)
+    where, p = slope_beyond(x, y, slope, margin / span)
     verdict: ClaimVerdict = {"above": HOLDS, "within": REFUTED, "below": REFUTED}.get(where, UNDECIDED)
     shown = ", ".join(f"{one.median():.1f} ms at {at:g}" for at, one in sorted(medians.items()))
-    reason = "; ".join([f"median delay {shown} {unit}", _said(where, margin), *words])
+    reason = "; ".join([f"median delay {shown} {unit}", _slope_words(where, margin), *words])
     return Draft(ClaimPart(subject, verdict, _text(slope), len(y), reason), p if where else None)
 
 
@@ -151,7 +151,7 @@ def _text(slope: intervals.Estimate) -> str:
     return f"{slope.value:+.2f} ms for each doubling [{slope.low:+.2f}, {slope.high:+.2f}]"
 
 
-def _said(where: str, margin: float) -> str:
+def _slope_words(where: str, margin: float) -> str:
     words = {
         "above": "it rises with the size",
         "within": f"over these sizes it changes by less than {number(margin)} ms",

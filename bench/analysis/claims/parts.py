@@ -27,20 +27,20 @@ class Draft:
 
 def make_claim(name: str, statement: str, test: str, drafts: Sequence[Draft]) -> Claim:
     """The claim with its parts, those that do not stand beside so many others undecided."""
-    parts = settled(drafts)
+    parts = correct_parts(drafts)
     return Claim(name, statement, overall(parts), test, parts)
 
 
-def settled(drafts: Sequence[Draft]) -> tuple[ClaimPart, ...]:
+def correct_parts(drafts: Sequence[Draft]) -> tuple[ClaimPart, ...]:
     """The parts; what was decided by a p that Holm's correction over all of them puts above 5 % is not decided."""
     tested = [draft.p for draft in drafts if draft.p is not None]
     adjusted = iter(holm_adjusted(tested))
     return tuple(
-        _settled(draft, next(adjusted), len(tested)) if draft.p is not None else draft.part for draft in drafts
+        _correct_part(draft, next(adjusted), len(tested)) if draft.p is not None else draft.part for draft in drafts
     )
 
 
-def _settled(draft: Draft, p: float, tests: int) -> ClaimPart:
+def _correct_part(draft: Draft, p: float, tests: int) -> ClaimPart:
     part = draft.part
     if part.verdict not in DECIDED or p <= ALPHA:
         return part
@@ -77,12 +77,12 @@ def number(x: float) -> str:
     return f"{x:.0f}" if abs(x) >= 100 else f"{x:.1f}" if abs(x) >= 10 else f"{x:.2f}"
 
 
-def counted(n: int, what: str) -> str:
+def count_text(n: int, what: str) -> str:
     """`1 pair`, `1,200 pairs`."""
     return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
-def some(trial_ids: Sequence[int], shown: int = 5) -> str:
+def trial_list(trial_ids: Sequence[int], shown: int = 5) -> str:
     """`trials 3, 8 and 12 more`."""
     more = f" and {len(trial_ids) - shown} more" if len(trial_ids) > shown else ""
     return f"trial{'' if len(trial_ids) == 1 else 's'} {', '.join(map(str, trial_ids[:shown]))}{more}"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from bench.analysis.claims.endpoints import Endpoint, endpoints
-from bench.analysis.claims.parts import HOLDS, REFUTED, UNDECIDED, Draft, counted, make_claim, some, untestable
+from bench.analysis.claims.endpoints import EndpointCells, endpoints
+from bench.analysis.claims.parts import HOLDS, REFUTED, UNDECIDED, Draft, count_text, make_claim, trial_list, untestable
 from bench.analysis.tables import RunFrames
 from bench.core.summary import Claim, ClaimPart, Summary
 
@@ -27,10 +27,10 @@ def claim(frames: RunFrames, summary: Summary) -> Claim:
     return make_claim("requests", STATEMENT, TEST, drafts or [untestable("requests", "there is no cell")])
 
 
-def _part(endpoint: Endpoint, frames: RunFrames) -> Draft:
+def _part(endpoint: EndpointCells, frames: RunFrames) -> Draft:
     if not endpoint.cells:
         return untestable(endpoint.name, endpoint.left_out)
-    part = (_logged if endpoint.simulated else _limited)(endpoint, frames)
+    part = (_draft_by_log if endpoint.simulated else _draft_by_limit)(endpoint, frames)
     if not endpoint.left_out:
         return part
     before = part.part
@@ -38,46 +38,48 @@ def _part(endpoint: Endpoint, frames: RunFrames) -> Draft:
     return Draft(ClaimPart(before.subject, before.verdict, before.estimate, before.n, reason))
 
 
-def _logged(endpoint: Endpoint, frames: RunFrames) -> Draft:
+def _draft_by_log(endpoint: EndpointCells, frames: RunFrames) -> Draft:
     """By the simulator's log of what it answered."""
     truth = frames.tables["truth"]
     if truth.empty:
         return untestable(endpoint.name, "the simulator's log is missing: the run was killed")
     trials = frames.trials
     mine = trials[trials["cell"].isin(endpoint.cells) & (trials["delivery"] == "streamed") & (trials["status"] == "ok")]
-    sent = _sent(frames.tables["attempts"], mine.index)
+    sent = _create_attempts(frames.tables["attempts"], mine.index)
     answers = sent["client_id"].map(truth.groupby("client_id")["server_id"].nunique(dropna=False)).fillna(0)
     by_trial = pd.DataFrame({"trial_id": sent["trial_id"], "sent": 1, "answers": answers}).groupby("trial_id").sum()
     if by_trial.empty:
         return untestable(endpoint.name, "no streamed request of an ok trial went through the client")
     other = by_trial.index[by_trial["sent"] != by_trial["answers"]]
     total, events = int(by_trial["answers"].sum()), int(mine["events"].fillna(0).sum())
-    estimate = f"{counted(total, 'answer')} to {counted(len(sent), 'request')}, in {counted(events, 'event')}"
-    hidden = _hidden(mine)
+    estimate = f"{count_text(total, 'answer')} to {count_text(len(sent), 'request')}, in {count_text(events, 'event')}"
+    hidden = _retry_words(mine)
     if len(other):
-        where = some([int(number) for number in other])
+        where = trial_list([int(number) for number in other])
         return Draft(ClaimPart(endpoint.name, REFUTED, estimate, len(by_trial), f"another number in {where}{hidden}"))
     if len(by_trial) < FEWEST:
-        few = f"as many, but {counted(len(by_trial), 'trial')} are fewer than {FEWEST}{hidden}"
+        few = f"as many, but {count_text(len(by_trial), 'trial')} are fewer than {FEWEST}{hidden}"
         return Draft(ClaimPart(endpoint.name, UNDECIDED, estimate, len(by_trial), few))
     held = f"the simulator's log has one answer for each request{hidden}"
     return Draft(ClaimPart(endpoint.name, HOLDS, estimate, len(by_trial), held))
 
 
-def _sent(attempts: pd.DataFrame, trials: pd.Index[int]) -> pd.DataFrame:
+def _create_attempts(attempts: pd.DataFrame, trials: pd.Index[int]) -> pd.DataFrame:
     """What these trials asked for: to read or cancel an answer is no request for one. Older files have no method."""
     made = attempts["method"].isna() | attempts["method"].isin(CREATING)
     mine = attempts[attempts["trial_id"].isin(trials) & made]
     return mine[~mine["path"].fillna("").astype(str).str.endswith("/cancel")]
 
 
-def _hidden(trials: pd.DataFrame) -> str:
+def _retry_words(trials: pd.DataFrame) -> str:
     """The SDK's own retries are requests, though no code asks for them."""
     more = int((trials["attempts"].fillna(0) - trials["requests"].fillna(0)).sum())
-    return f"; {counted(more, 'hidden retry').replace('retrys', 'retries')} of the SDK counted as well" if more else ""
+    return (
+        f"; {count_text(more, 'hidden retry').replace('retrys', 'retries')} of the SDK counted as well" if more else ""
+    )
 
 
-def _limited(endpoint: Endpoint, frames: RunFrames) -> Draft:
+def _draft_by_limit(endpoint: EndpointCells, frames: RunFrames) -> Draft:
     """By what the server says is left of its limit."""
     attempts = frames.tables["attempts"]
     attempts = attempts[attempts["ratelimit_remaining"].notna() & attempts["trial_id"].notna()]
@@ -99,7 +101,7 @@ def _limited(endpoint: Endpoint, frames: RunFrames) -> Draft:
     if not s and not b:
         return untestable(endpoint.name, "what the server says is left does not fall with a request")
     estimate = f"the limit falls by {s:g} streamed, {b:g} blocking"
-    hidden = _hidden(mine)
+    hidden = _retry_words(mine)
     if s == b:
         return Draft(
             ClaimPart(endpoint.name, HOLDS, estimate, n, f"a stream counts as much as a blocking call{hidden}")

@@ -15,7 +15,7 @@ from bench.analysis.claims.parts import HOLDS, REFUTED, UNDECIDED, Draft, make_c
 from bench.analysis.pairs import make_pairs
 from bench.analysis.tables import RunFrames
 from bench.analysis.verdicts.cell import gain_of
-from bench.analysis.wording import both
+from bench.analysis.wording import with_interval
 from bench.core.row import Row
 from bench.core.summary import Cell, Claim, ClaimPart, Summary
 from bench.stats.hypotheses import signed_rank_p
@@ -32,11 +32,11 @@ TEST = (
 
 def claim(frames: RunFrames, summary: Summary) -> Claim:
     """A part for each cell; with the curve over shorter answers that its streams tell of."""
-    drafts = [_of_cell(frames, summary, cell) for cell in summary.cells]
+    drafts = [_cell_draft(frames, summary, cell) for cell in summary.cells]
     return make_claim("sooner", STATEMENT, TEST, drafts)
 
 
-def _of_cell(frames: RunFrames, summary: Summary, cell: Cell) -> Draft:
+def _cell_draft(frames: RunFrames, summary: Summary, cell: Cell) -> Draft:
     if reason := unusable(cell):
         return untestable(cell.label, reason)
     row = summary.row(cell, "paired", "gain", "hl", "ratio")
@@ -49,13 +49,13 @@ def _of_cell(frames: RunFrames, summary: Summary, cell: Cell) -> Draft:
     client, load = way(cell.key)
     if gain_of(summary.row, cell, resolution(summary.rows, load, client))[1] == "unresolved":
         small = "so small a difference in time is below what this instrument resolves"
-        return Draft(ClaimPart(cell.label, UNDECIDED, both(row), row.n, small, curve))
+        return Draft(ClaimPart(cell.label, UNDECIDED, with_interval(row), row.n, small, curve))
     pairs = make_pairs(cell.key, streamed, blocking, simulated=cell.simulated)
     share = np.log(pairs.same["ttfu_s"].to_numpy(float) / pairs.same["total_b"].to_numpy(float))
     length = blocking.ok["output_tokens"].dropna().astype(float)
     tokens = f" at {length.median():.0f} tokens" if len(length) else ""
     where = list(_shorter(curve, _overhead(summary, cell), sample_note(streamed.ok)))
-    return _judged(cell.label, row, share, tokens, curve, where)
+    return _judge_gain(cell.label, row, share, tokens, curve, where)
 
 
 def _arms(frames: RunFrames, cell: Cell) -> tuple[Arm, Arm]:
@@ -65,10 +65,10 @@ def _arms(frames: RunFrames, cell: Cell) -> tuple[Arm, Arm]:
 
 
 def _overhead(summary: Summary, cell: Cell) -> str:
-    return both(summary.row(cell, "paired", "overhead", "hl", "ratio"))
+    return with_interval(summary.row(cell, "paired", "overhead", "hl", "ratio"))
 
 
-def _judged(label: str, row: Row, share: NDArray[np.float64], tokens: str, curve: Curve, where: list[str]) -> Draft:
+def _judge_gain(label: str, row: Row, share: NDArray[np.float64], tokens: str, curve: Curve, where: list[str]) -> Draft:
     """`share`: log(TTFU / blocking total) of each pair; `where`: for which lengths it is true."""
     low, high = float(row.low or 0), float(row.high or 0)
     less, more = math.log(1 - LEAST), math.log(1 - MOST)  # of the time that is left
@@ -83,7 +83,9 @@ def _judged(label: str, row: Row, share: NDArray[np.float64], tokens: str, curve
         verdict, p, words = UNDECIDED, None, f"the interval{tokens} reaches over an end of 20 to 40 %: more pairs"
     told = [*where[:1], words, *where[1:]] if verdict == REFUTED else [words, *where]
     reason = "; ".join(told)
-    return Draft(ClaimPart(label, verdict, both(row), row.n, reason, curve), None if p is None else min(1.0, 2 * p))
+    return Draft(
+        ClaimPart(label, verdict, with_interval(row), row.n, reason, curve), None if p is None else min(1.0, 2 * p)
+    )
 
 
 def _shorter(curve: Curve, overhead: str, sample: str) -> Iterator[str]:

@@ -8,16 +8,16 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from bench.analysis.claims.endpoints import Endpoint, endpoints
+from bench.analysis.claims.endpoints import EndpointCells, endpoints
 from bench.analysis.claims.parts import (
     HOLDS,
     REFUTED,
     UNDECIDED,
     UNTESTABLE,
     Draft,
-    counted,
+    count_text,
     make_claim,
-    some,
+    trial_list,
     untestable,
 )
 from bench.analysis.tables import RunFrames
@@ -60,7 +60,7 @@ def claim(frames: RunFrames, summary: Summary) -> Claim:
     return make_claim("usage", STATEMENT, TEST, drafts)
 
 
-def _part(endpoint: Endpoint, count: Count, frames: RunFrames) -> Draft:
+def _part(endpoint: EndpointCells, count: Count, frames: RunFrames) -> Draft:
     subject = f"{count.replace('_', ' ')} of {endpoint.name}"
     if not endpoint.cells:
         return untestable(subject, endpoint.left_out)
@@ -69,18 +69,18 @@ def _part(endpoint: Endpoint, count: Count, frames: RunFrames) -> Draft:
         return untestable(subject, "no two trials of a pair with the same answer have usage")
     differ = known[known["tokens_0"] != known["tokens_1"]]
     again = _pairs(frames.aa, endpoint, count)
-    verdict, reason = _judged(known, differ, again)
+    verdict, reason = _judge_counts(known, differ, again)
     words = "; ".join(filter(None, (reason, endpoint.left_out)))
     return Draft(ClaimPart(subject, verdict, _estimate(len(differ), len(known)), len(known), words))
 
 
-def _pairs(trials: pd.DataFrame, endpoint: Endpoint, count: Count) -> pd.DataFrame:
+def _pairs(trials: pd.DataFrame, endpoint: EndpointCells, count: Count) -> pd.DataFrame:
     """Pairs of equal work, each trial's count and id in columns ending in _0 and _1 (its place in the pair)."""
-    parts = [_of_cell(trials, cell, count) for cell in endpoint.cells]
+    parts = [_cell_pairs(trials, cell, count) for cell in endpoint.cells]
     return pd.concat(parts).sort_values("place_0", ignore_index=True)
 
 
-def _of_cell(trials: pd.DataFrame, cell: int, count: Count) -> pd.DataFrame:
+def _cell_pairs(trials: pd.DataFrame, cell: int, count: Count) -> pd.DataFrame:
     """`_pairs` of one cell: of a long run not all at once. `place`: in the order of the records."""
     ok = (trials["cell"] == cell) & (trials["status"] == "ok")
     mine = trials.loc[ok, _COLUMNS].reset_index().assign(place=np.flatnonzero(ok))
@@ -96,10 +96,10 @@ def _of_cell(trials: pd.DataFrame, cell: int, count: Count) -> pd.DataFrame:
 
 def _estimate(differ: int, n: int) -> str:
     bound = f" (fewer than {100 * (1 - ALPHA ** (1 / n)):.1f} % of all, 95 %)" if not differ else ""
-    return f"{differ} of {counted(n, 'pair')} differ{bound}"
+    return f"{differ} of {count_text(n, 'pair')} differ{bound}"
 
 
-def _judged(known: pd.DataFrame, differ: pd.DataFrame, again: pd.DataFrame) -> tuple[ClaimVerdict, str]:
+def _judge_counts(known: pd.DataFrame, differ: pd.DataFrame, again: pd.DataFrame) -> tuple[ClaimVerdict, str]:
     if differ.empty:
         if len(known) >= FEWEST:
             return HOLDS, "every pair with the same answer has the same count"
@@ -108,15 +108,15 @@ def _judged(known: pd.DataFrame, differ: pd.DataFrame, again: pd.DataFrame) -> t
     alike = again[again["tokens_0"] != again["tokens_1"]]
     if len(alike):
         cause = "one delivery differs from itself too (A/A), so the nonce or the server is the cause"
-        return UNTESTABLE, f"{cause}: {len(alike)} of {counted(len(again), 'pair')}; {where}"
+        return UNTESTABLE, f"{cause}: {len(alike)} of {count_text(len(again), 'pair')}; {where}"
     if len(differ) < REPRODUCED:
         return UNDECIDED, f"seen once, so not reproduced: {where}; run it again"
-    checked = f"none of {counted(len(again), 'A/A pair')} does" if len(again) else "no A/A pair to compare with"
+    checked = f"none of {count_text(len(again), 'A/A pair')} does" if len(again) else "no A/A pair to compare with"
     return REFUTED, f"{where}; {checked}"
 
 
 def _examples(differ: pd.DataFrame, shown: int = 3) -> Iterator[str]:
     ids: Sequence[int] = sorted(int(number) for number in (*differ["trial_id_0"], *differ["trial_id_1"]))
-    yield some(ids, 2 * shown)
+    yield trial_list(ids, 2 * shown)
     one = differ.iloc[0]
     yield f"such as {one['tokens_0']} {one['delivery_0']} and {one['tokens_1']} {one['delivery_1']}"

@@ -21,7 +21,7 @@ class Alignment:
     renamed: Mapping[str, tuple[str, str]]
     """Field → (name in the baseline, name in the current run), where each run has a single one."""
 
-    def moved(self, key: CellKey) -> CellKey:
+    def rename(self, key: CellKey) -> CellKey:
         """The key of the baseline's cell as the current run would have it."""
         if key.load.startswith(OF_MEMORY):
             return key
@@ -29,7 +29,7 @@ class Alignment:
         return key._replace(**names)
 
     @property
-    def said(self) -> tuple[str, ...]:
+    def sentences(self) -> tuple[str, ...]:
         """Which names were taken for each other, in sentences."""
         return tuple(f"{field}: {old} is compared with {new}" for field, (old, new) in self.renamed.items())
 
@@ -45,16 +45,16 @@ def align(baseline: Iterable[Cell], current: Iterable[Cell]) -> Alignment:
     return Alignment(found)
 
 
-def unmatched(alignment: Alignment, baseline: Summary, current: Summary) -> Iterator[str]:
+def unmatched_cells(alignment: Alignment, baseline: Summary, current: Summary) -> Iterator[str]:
     """Cells that only one of the runs has, in words."""
-    theirs = {alignment.moved(cell.key): cell for cell in baseline.cells}
+    theirs = {alignment.rename(cell.key): cell for cell in baseline.cells}
     ours = {cell.key: cell for cell in current.cells}
     for side, cells, other in (("baseline", theirs, ours), ("current run", ours, theirs)):
         for key, cell in cells.items():
             if key not in other:
-                yield f"only in the {side}: {cell.label}{_where(cell.key)}"
+                yield f"only in the {side}: {cell.label}{_cell_place(cell.key)}"
 
 
-def _where(key: CellKey) -> str:
+def _cell_place(key: CellKey) -> str:
     """What a label may leave out because it is the same all over its own run."""
     return f" ({key.target}/{key.model}, {key.client}, {key.load})"

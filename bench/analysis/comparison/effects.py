@@ -9,7 +9,7 @@ from typing import Literal
 from bench.core.comparison import Change
 from bench.core.metrics.metric import QUANTILES
 from bench.core.metrics.registry import metric_of
-from bench.stats.mover import Bounded
+from bench.stats.mover import Bounds, bounds
 
 Outcome = Literal["worse", "better", "changed", "unclear", "unknown"]
 """`changed`: neither direction is better; `unclear`: the interval holds no change at all; `unknown`: no interval."""
@@ -25,23 +25,19 @@ def in_points(change: Change) -> bool:
     return change.current.unit in FRACTIONS or change.current.statistic == "share"
 
 
-def size(change: Change) -> Bounded | None:
+def size(change: Change) -> Bounds | None:
     """The change as a fraction, so that it can be held against others: points of a fraction, else the ratio.
 
     Where there is no ratio (a number not above 0), the difference by the larger of the two. None: no interval.
     """
-    ratio = _bounded(change.ratio, change.low, change.high)
+    ratio = bounds(change.ratio, change.low, change.high)
     if ratio and not in_points(change):
         return ratio
-    apart = _bounded(change.difference, change.difference_low, change.difference_high)
+    apart = bounds(change.difference, change.difference_low, change.difference_high)
     if apart is None or in_points(change):
         return apart
     scale = max(abs(change.baseline.estimate or 0), abs(change.current.estimate or 0)) or 1
-    return Bounded(*(x / scale for x in apart))
-
-
-def _bounded(value: float | None, low: float | None, high: float | None) -> Bounded | None:
-    return None if value is None or low is None or high is None else Bounded(value, low, high)
+    return Bounds(*(x / scale for x in apart))
 
 
 def outcome(change: Change) -> Outcome:

@@ -6,8 +6,8 @@ import numpy as np
 
 from bench.core.load import parse_load
 from bench.core.summary import Cell, Ecdf
-from bench.stats.intervals import Estimate, as_ratio
-from bench.stats.mover import Bounded
+from bench.stats.intervals import as_ratio
+from bench.stats.mover import Bounds, bounds
 from bench.stats.two_sample_shift import two_sample_shift
 
 STATISTIC = "p50"
@@ -15,7 +15,7 @@ MOST_FAILED = 0.05
 """Above this share of trials that never arrived, those that did no longer speak for the cell."""
 
 
-def shifts(baseline: Cell | None, current: Cell | None, delivery: str, metric: str) -> tuple[Bounded, Bounded] | None:
+def shifts(baseline: Cell | None, current: Cell | None, delivery: str, metric: str) -> tuple[Bounds, Bounds] | None:
     """(ratio, difference in ms) of two independent samples: Hodges-Lehmann with the Mann-Whitney interval.
 
     It is narrower than what follows from two medians. None where there are no samples, where too many failed, or under
@@ -27,7 +27,8 @@ def shifts(baseline: Cell | None, current: Cell | None, delivery: str, metric: s
     b, c = (np.asarray(sample.values) for sample in samples if sample)
     if min(b.min(), c.min()) <= 0:
         return None
-    found = _bounded(as_ratio(two_sample_shift(np.log(c), np.log(b)))), _bounded(two_sample_shift(c, b))
+    shift, apart = as_ratio(two_sample_shift(np.log(c), np.log(b))), two_sample_shift(c, b)
+    found = bounds(shift.value, shift.low, shift.high), bounds(apart.value, apart.low, apart.high)
     return (found[0], found[1]) if found[0] and found[1] else None
 
 
@@ -45,7 +46,3 @@ def _sample(cell: Cell | None, delivery: str, metric: str) -> Ecdf | None:
     if found is None or not found.values or len(found.values) < (1 - MOST_FAILED) * found.offered:
         return None
     return found
-
-
-def _bounded(e: Estimate) -> Bounded | None:
-    return None if e.value is None or e.low is None or e.high is None else Bounded(e.value, e.low, e.high)

@@ -7,15 +7,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bench.analysis.cell.arm import per_trial
-from bench.analysis.comparison.runs import change, hindrance, made
+from bench.analysis.comparison.runs import change, hindrance, make_change
 from bench.analysis.pairs import too_few_left
 from bench.analysis.tables import RunFrames
 from bench.core.comparison import Change
 from bench.core.load import parse_load
 from bench.core.row import Row
 from bench.core.summary import Cell
-from bench.stats.intervals import Estimate
-from bench.stats.mover import Bounded
+from bench.stats.mover import bounds
 from bench.stats.same_work import SAME_TOKENS
 from bench.stats.serial_correlation import ratio_in_time, shift_in_time
 
@@ -24,7 +23,7 @@ PAIRED = (("streamed", "ttft"), ("streamed", "ttfu"), ("streamed", "total"), ("b
 STATISTIC = "p50"
 
 
-def interleaved(cell: Cell) -> bool:
+def is_interleaved(cell: Cell) -> bool:
     """Do its trials run one at a time, so that each block of the plan has one pair of every cell, of the same ask?"""
     return parse_load(cell.key.load).sequential
 
@@ -33,27 +32,28 @@ def paired_change(frames: RunFrames, cells: tuple[Cell, Cell], rows: tuple[Row, 
     """The medians of baseline and current cell with the shift between them: Hodges-Lehmann over their common asks."""
     (baseline, current), (one, other) = cells, rows
     hindered = hindrance(other.metric, baseline, current)
-    if not interleaved(current):
+    if not is_interleaved(current):
         return change(one, other, label, hindered)
     both = common_asks(frames, baseline, current, other.delivery, other.metric)
     ok = both.dropna(subset=["ms_b", "ms_c"])
-    note, seed = hindered or _excluded(both, ok), int(frames.plan["seed"])
+    note, seed = hindered or _exclusion_note(both, ok), int(frames.plan["seed"])
     if note:
-        return made(one, other, label, "paired", None, None, len(ok), note)
+        return make_change(one, other, label, "paired", None, None, len(ok), note)
     b, c = _floats(ok["ms_b"]), _floats(ok["ms_c"])
     found, apart = ratio_in_time(c, b, seed=seed), shift_in_time(c - b, seed=seed)
     said = "; ".join(filter(None, (found.note, _lengths(ok, other.metric))))
-    return made(one, other, label, "paired", _bounded(found), _bounded(apart), len(ok), said)
+    ratio, difference = (bounds(e.value, e.low, e.high) for e in (found, apart))
+    return make_change(one, other, label, "paired", ratio, difference, len(ok), said)
 
 
 def common_asks(frames: RunFrames, baseline: Cell, current: Cell, delivery: str, metric: str) -> pd.DataFrame:
     """A row for each block in which both were offered, in the order of time: ms of the ok ones, and their tokens."""
-    sides = [_of(frames, cell, delivery, metric) for cell in (baseline, current)]
+    sides = [_arm_times(frames, cell, delivery, metric) for cell in (baseline, current)]
     joined = sides[0].add_suffix("_b").join(sides[1].add_suffix("_c"), how="inner")
     return joined.sort_index()
 
 
-def _of(frames: RunFrames, cell: Cell, delivery: str, metric: str) -> pd.DataFrame:
+def _arm_times(frames: RunFrames, cell: Cell, delivery: str, metric: str) -> pd.DataFrame:
     trials = frames.trials
     mine = trials[
         (trials["cell"] == cell.number) & (trials["delivery"] == delivery) & (trials["status"] != "cancelled")
@@ -67,7 +67,7 @@ def _floats(values: pd.Series[float]) -> NDArray[np.float64]:
     return np.asarray(values, dtype=np.float64)
 
 
-def _excluded(both: pd.DataFrame, ok: pd.DataFrame) -> str:
+def _exclusion_note(both: pd.DataFrame, ok: pd.DataFrame) -> str:
     """Why those that are left may not speak for all."""
     if few := too_few_left(len(both) - len(ok), len(both)):
         return f"n/a ({few})"
@@ -80,7 +80,3 @@ def _lengths(ok: pd.DataFrame, metric: str) -> str:
     if not means or any(np.isnan(means)) or abs(means[1] - means[0]) <= SAME_TOKENS * max(means):
         return ""
     return f"answers of other lengths: {means[0]:.0f}, then {means[1]:.0f} output tokens (mean)"
-
-
-def _bounded(e: Estimate) -> Bounded | None:
-    return None if e.value is None or e.low is None or e.high is None else Bounded(e.value, e.low, e.high)

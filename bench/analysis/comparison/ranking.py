@@ -10,8 +10,8 @@ from itertools import groupby
 from bench.analysis.comparison.paired import STATISTIC, paired_change
 from bench.analysis.tables import RunFrames
 from bench.analysis.verdicts.cell import Find
-from bench.analysis.wording import both, ends, value
-from bench.core.comparison import Change, Ranked, Ranking
+from bench.analysis.wording import ends, value, with_interval
+from bench.core.comparison import Change, Ranking, RankingEntry
 from bench.core.labels import cell_labels
 from bench.core.row import CellKey, Row
 from bench.core.summary import Cell
@@ -40,7 +40,9 @@ def _ranking(frames: RunFrames, cells: Sequence[Cell], label: str, find: Find) -
     order = sorted(range(len(cells)), key=lambda i: (_median(find, cells[i]), cells[i].number))
     first = cells[order[0]]
     entries = [
-        Ranked(cells[i].key, names[i], tuple(_behind(frames, first, cells[i], find)) if cells[i] is not first else ())
+        RankingEntry(
+            cells[i].key, names[i], tuple(_gaps_to(frames, first, cells[i], find)) if cells[i] is not first else ()
+        )
         for i in order
     ]
     rows = [find(cells[i], "streamed", RANKED[0], STATISTIC, "") for i in order]
@@ -52,7 +54,7 @@ def _median(find: Find, cell: Cell) -> float:
     return math.inf if row is None or row.estimate is None else row.estimate
 
 
-def _behind(frames: RunFrames, first: Cell, cell: Cell, find: Find) -> Iterator[Change]:
+def _gaps_to(frames: RunFrames, first: Cell, cell: Cell, find: Find) -> Iterator[Change]:
     """Beside the fastest: first useful output, and the whole."""
     for metric in RANKED:
         rows = [find(one, "streamed", metric, STATISTIC, "") for one in (first, cell)]
@@ -66,18 +68,18 @@ def rival_names(keys: Sequence[CellKey]) -> list[str]:
     return ["/".join(getattr(key, name) for name in fields) for key in keys]
 
 
-def sentence(entries: Sequence[Ranked], rows: Sequence[Row | None]) -> str:
+def sentence(entries: Sequence[RankingEntry], rows: Sequence[Row | None]) -> str:
     """Which is fastest and by how much, or that they cannot be told apart; without its full stop."""
     if any(row is None or row.estimate is None or row.low is None for row in rows):
         return "Which is fastest streamed cannot be said (a median is missing)"
     gaps = [entry.behind[0] if entry.behind else None for entry in entries[1:]]
     close = [i for i, gap in enumerate(gaps, 1) if gap is None or gap.low is None or gap.low <= 0]
-    medians = [f"{entry.name} {both(row)}" for entry, row in zip(entries, rows, strict=True)]
+    medians = [f"{entry.name} {with_interval(row)}" for entry, row in zip(entries, rows, strict=True)]
     if close:
         shown = [medians[i] for i in (0, *close)][:LISTED]
         more = f" and {1 + len(close) - LISTED} more" if 1 + len(close) > LISTED else ""
         return f"Cannot tell apart which is fastest streamed by the first useful output ({', '.join(shown)}{more})"
-    told = f"Fastest streamed is {entries[0].name}, first useful output after {both(rows[0])} (median)"
+    told = f"Fastest streamed is {entries[0].name}, first useful output after {with_interval(rows[0])} (median)"
     return f"{told}; {entries[1].name}, the next, takes {_longer(gaps[0])}" if gaps[0] else told
 
 

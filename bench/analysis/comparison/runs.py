@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
-from bench.analysis.comparison.align import OF_MEMORY, Alignment, align, unmatched
+from bench.analysis.comparison.align import OF_MEMORY, Alignment, align, unmatched_cells
 from bench.analysis.comparison.effects import worst_first
 from bench.analysis.comparison.medians import STATISTIC, shifts
 from bench.analysis.comparison.watermarks import refuse_other_kinds, run_name, watermarks
@@ -17,7 +17,7 @@ from bench.core.metrics.registry import metric_of
 from bench.core.row import CellKey, Row
 from bench.core.summary import CALIBRATION, Cell, Summary
 from bench.stats import mover
-from bench.stats.mover import Bounded
+from bench.stats.mover import Bounds, bounds
 
 OF_THE_CHECKS = ("aa", "aa_ttfu", "trend", "order_effect", "floor_")
 """Metrics of how a run checked itself (by their start): they tell nothing about what was measured."""
@@ -39,8 +39,8 @@ def compare(baseline: Summary, current: Summary, *, force: bool = False) -> Comp
         baseline=_side(baseline),
         current=_side(current),
         changes=worst_first(_changes(alignment, baseline, current)),
-        watermarks=(*watermarks(baseline, current), *alignment.said),
-        unmatched=tuple(unmatched(alignment, baseline, current)),
+        watermarks=(*watermarks(baseline, current), *alignment.sentences),
+        unmatched=tuple(unmatched_cells(alignment, baseline, current)),
     )
 
 
@@ -50,10 +50,10 @@ def _side(summary: Summary) -> Side:
 
 def _changes(alignment: Alignment, baseline: Summary, current: Summary) -> Iterator[Change]:
     """Every number that both runs have."""
-    theirs = {_identity(row, alignment.moved(row.key)): row for row in baseline.rows if comparable(row)}
-    of_baseline = {alignment.moved(cell.key): cell for cell in baseline.cells}
+    theirs = {_identity(row, alignment.rename(row.key)): row for row in baseline.rows if comparable(row)}
+    of_baseline = {alignment.rename(cell.key): cell for cell in baseline.cells}
     of_current = {cell.key: cell for cell in current.cells}
-    condemned = _condemned(baseline, current)
+    condemned = _invalid_note(baseline, current)
     for row in current.rows:
         other = theirs.get(_identity(row, row.key)) if comparable(row) else None
         if other is not None:
@@ -62,7 +62,7 @@ def _changes(alignment: Alignment, baseline: Summary, current: Summary) -> Itera
             yield _change(other, row, _label(row.key, of_current), hindered, *cells)
 
 
-def _condemned(baseline: Summary, current: Summary) -> str:
+def _invalid_note(baseline: Summary, current: Summary) -> str:
     """Why no number of the two may be held against each other; empty where they may."""
     sides = {"baseline": baseline, "current run": current}
     bad = [name for name, summary in sides.items() if summary.trust.verdict == "INVALID"]
@@ -74,7 +74,7 @@ def _change(baseline: Row, current: Row, label: str, hindered: str, *cells: Cell
     sampled = current.statistic == STATISTIC and not hindered and not missing(baseline, current)
     if sampled and (found := shifts(cells[0], cells[1], current.delivery, current.metric)):
         arrived = min(row.n - row.failed for row in (baseline, current))
-        return made(baseline, current, label, "unpaired", *found, arrived, _left_out(baseline, current))
+        return make_change(baseline, current, label, "unpaired", *found, arrived, _left_out(baseline, current))
     return change(baseline, current, label, hindered)
 
 
@@ -116,19 +116,21 @@ def hindrance(metric: str, baseline: Cell | None, current: Cell | None) -> str:
 
 def change(baseline: Row, current: Row, label: str, hindered: str = "") -> Change:
     """One number beside the same of the baseline; unpaired, so the interval comes from those of both."""
-    note = hindered or missing(baseline, current)
-    apart = None if note else mover.difference(_bounded(current), _bounded(baseline))
-    ratio, why = (None, note) if note else _ratio(_bounded(baseline), _bounded(current))
-    return made(baseline, current, label, "unpaired", ratio, apart, min(baseline.n, current.n), why)
+    n, note = min(baseline.n, current.n), hindered or missing(baseline, current)
+    old, new = (bounds(row.estimate, row.low, row.high) for row in (baseline, current))
+    if note or old is None or new is None:
+        return make_change(baseline, current, label, "unpaired", None, None, n, note)
+    ratio, why = _ratio(old, new)
+    return make_change(baseline, current, label, "unpaired", ratio, mover.difference(new, old), n, why)
 
 
-def made(
+def make_change(
     baseline: Row,
     current: Row,
     label: str,
     method: Method,
-    ratio: Bounded | None,
-    apart: Bounded | None,
+    ratio: Bounds | None,
+    apart: Bounds | None,
     n: int,
     note: str,
 ) -> Change:
@@ -168,12 +170,7 @@ def missing(baseline: Row, current: Row) -> str:
     return ""
 
 
-def _bounded(row: Row) -> Bounded:
-    """Of a row with all three."""
-    return Bounded(*(math.nan if x is None else x for x in (row.estimate, row.low, row.high)))
-
-
-def _ratio(baseline: Bounded, current: Bounded) -> tuple[Bounded | None, str]:
+def _ratio(baseline: Bounds, current: Bounds) -> tuple[Bounds | None, str]:
     for side, x in (("baseline", baseline.value), ("current number", current.value)):
         if x <= 0:
             return None, f"no ratio: the {side} is {'0' if x == 0 else 'below 0'}"

@@ -26,7 +26,7 @@ def refuse_other_kinds(baseline: Summary, current: Summary) -> None:
             f"{names[0]} has records of schema {schemas[0]}, {names[1]} of {schemas[1]}: they cannot be compared; "
             "measure one of them again"
         )
-    if other := redefined(baseline.manifest, current.manifest):
+    if other := redefined_metrics(baseline.manifest, current.manifest):
         shown = ", ".join(other[:4]) + (f" and {len(other) - 4} more" if len(other) > 4 else "")
         raise BenchError(
             f"{names[0]} and {names[1]} were measured by other definitions of {shown}; measure one of them again "
@@ -34,7 +34,7 @@ def refuse_other_kinds(baseline: Summary, current: Summary) -> None:
         )
 
 
-def redefined(baseline: Mapping[str, Any], current: Mapping[str, Any]) -> list[str]:
+def redefined_metrics(baseline: Mapping[str, Any], current: Mapping[str, Any]) -> list[str]:
     """Metrics that both manifests define, each in its own way."""
     one, other = (manifest.get("definitions") or {} for manifest in (baseline, current))
     return sorted(name for name in one.keys() & other.keys() if one[name] != other[name])
@@ -113,7 +113,7 @@ def _text(value: object) -> str:
 
 
 def _days(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[str]:
-    times = [_when(manifest.get("created")) for manifest in (one, other)]
+    times = [_parse_time(manifest.get("created")) for manifest in (one, other)]
     if times[0] and times[1]:
         apart = abs((times[1] - times[0]).total_seconds()) / DAY
         if apart >= 1:
@@ -121,7 +121,7 @@ def _days(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[str]:
             yield f"{days} apart: what differs between days is in no interval"
 
 
-def _when(text: object) -> datetime | None:
+def _parse_time(text: object) -> datetime | None:
     try:
         return datetime.fromisoformat(str(text))
     except ValueError:

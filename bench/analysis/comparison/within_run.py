@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from bench.analysis.comparison.effects import worst_first
-from bench.analysis.comparison.paired import PAIRED, STATISTIC, interleaved, paired_change
+from bench.analysis.comparison.paired import PAIRED, STATISTIC, is_interleaved, paired_change
 from bench.analysis.comparison.runs import change, comparable, hindrance
 from bench.analysis.tables import RunFrames
 from bench.core.comparison import Change, Comparison, Side
@@ -82,7 +82,7 @@ def _watermarks(pairs: Sequence[tuple[Cell, Cell]]) -> Iterator[str]:
     targets = {one.key.target for one, _ in pairs} != {other.key.target for _, other in pairs}
     if targets and models:
         yield from (f"another model: {one}, then {other}" for one, other in sorted(models))
-    if not all(interleaved(cell) for _, cell in pairs):
+    if not all(is_interleaved(cell) for _, cell in pairs):
         yield "under load the cells run one after the other: not compared pair by pair, so the intervals are wider"
 
 

@@ -62,10 +62,10 @@ class LoadArm:
     @cached_property
     def is_mixed(self) -> bool:
         """True if both deliveries ran in one segment, as in older versions: no rate belongs to one of them."""
-        return not self.level.sequential and steady.mixed(self.frames.trials)
+        return not self.level.sequential and steady.is_mixed(self.frames.trials)
 
     @cached_property
-    def segments(self) -> list[steady.Segment] | None:
+    def segments(self) -> list[steady.SteadySegment] | None:
         """The segments with a steady window; None where trials ran one at a time, or both deliveries together."""
         if self.level.sequential or self.is_mixed:
             return None
@@ -77,7 +77,7 @@ class LoadArm:
         return trials[trials["delivery"] == self.arm.delivery]
 
     @cached_property
-    def _counted(self) -> Arm:
+    def _rate_arm(self) -> Arm:
         """The arm whose trials make the rates. Open loop: with those of the ramp, which may end in a window too."""
         ramp = self._mine(self.frames.ramp)
         if not self.level.open_loop or ramp.empty:
@@ -87,7 +87,7 @@ class LoadArm:
     @property
     def has_tokens(self) -> bool:
         """True if the tokens of any ok trial are known."""
-        ok = self._counted.ok["output_tokens"]
+        ok = self._rate_arm.ok["output_tokens"]
         return bool(ok.notna().any())
 
     def requests(self, arm: Arm) -> Floats:
@@ -112,9 +112,9 @@ class LoadArm:
             trials = self.arm.trials.assign(block=0)
             alone, n = steady.worked_per_second(trials, weights(self.arm), 1, 1.0)
             return self.arm.row(metric, "rate", alone, n, note=WITHOUT_PAUSES)
-        each = weights(self._counted)
+        each = weights(self._rate_arm)
         if self.level.concurrency is None:
-            ends, counts = self._counted.trials["t_end"].to_numpy(dtype=np.float64, na_value=np.inf), each > 0
+            ends, counts = self._rate_arm.trials["t_end"].to_numpy(dtype=np.float64, na_value=np.inf), each > 0
             rate, n = steady.ended_per_second(self.segments, ends[counts] / steady.S, each[counts])
         elif (flight := self.in_flight[0].value) is None:
             rate, n = Estimate(note=steady.NOT_STEADY), 0

@@ -14,7 +14,7 @@ from typing import Literal
 
 from scipy import special
 
-from bench.analysis.wording import both
+from bench.analysis.wording import with_interval
 from bench.core.load import Load, parse_load
 from bench.core.metrics.registry import LEAST_GOOD as LEAST
 from bench.core.row import CellKey, Row
@@ -56,7 +56,7 @@ def upper_bound(good: int, n: int) -> float:
     return float(special.betaincinv(good + 1, n - good, CONFIDENCE)) if good < n else 1.0
 
 
-def needed(good: int, n: int) -> int | None:
+def trials_to_decide(good: int, n: int) -> int | None:
     """Trials that decide if as large a share of them is good as of these; None where no affordable number would."""
     size = n
     while size < MOST:
@@ -76,7 +76,7 @@ def knees(find: Find, cells: Sequence[Cell]) -> Iterator[Knee]:
         for delivery in ("streamed", "blocking"):
             found = [cell for cell in mine if find(cell, delivery, "failures", "sum", "")]
             if found:
-                yield knee(key, delivery, [step(find, cell, delivery) for cell in found])
+                yield knee(key, delivery, [judge_load(find, cell, delivery) for cell in found])
 
 
 def _sweep(cell: Cell) -> CellKey:
@@ -84,7 +84,7 @@ def _sweep(cell: Cell) -> CellKey:
     return cell.key._replace(load=cell.key.load.partition("=")[0])
 
 
-def step(find: Find, cell: Cell, delivery: str) -> Step:
+def judge_load(find: Find, cell: Cell, delivery: str) -> Step:
     """Does this load pass?"""
     load, row = parse_load(cell.key.load), find(cell, delivery, "goodput", "share", "")
     if row is None or row.estimate is None or unfit(cell):
@@ -93,13 +93,13 @@ def step(find: Find, cell: Cell, delivery: str) -> Step:
     if behind := not_in_time(find, cell, delivery):
         return Step(load, *behind, n)
     if upper_bound(good, n) < LEAST:
-        return Step(load, "failed", f"{both(row)} of {n} are good, below {100 * LEAST:.0f} %", n)
+        return Step(load, "failed", f"{with_interval(row)} of {n} are good, below {100 * LEAST:.0f} %", n)
     if grows := queue_grows(lambda metric, statistic: find(cell, delivery, metric, statistic, "")):
         return Step(load, "failed", grows, n)
     if lower_bound(good, n) < LEAST:
-        more = needed(good, n)
+        more = trials_to_decide(good, n)
         takes = f"about {more} trials would decide" if more else "so close to the limit no number of trials decides"
-        return Step(load, "open", f"NOT ENOUGH DATA: {both(row)} of {n} are good; {takes}", n)
+        return Step(load, "open", f"NOT ENOUGH DATA: {with_interval(row)} of {n} are good; {takes}", n)
     return Step(load, "passed", "", n)
 
 
@@ -132,17 +132,19 @@ def queue_grows(number: Callable[[str, str], Row | None]) -> str:
     if slope is None or begun is None or begun.estimate is None:  # a closed loop has no queue that could grow
         return ""
     if slope.low is not None and slope.low > 0 and (slope.estimate or 0) >= LEFT_OVER * begun.estimate:
-        return f"ever more were in flight ({both(slope)} each second), so it cannot keep up"
+        return f"ever more were in flight ({with_interval(slope)} each second), so it cannot keep up"
     failed = number("failures", "share")
     if ended is None or ended.estimate is None or ended.high is None or failed is None:
         return ""
     well = begun.estimate * (1 - (failed.high or 0.0) if failed.estimate else 1)  # failed ones are not among the ended
     if ended.high >= well or ended.estimate > (1 - LEFT_OVER) * well:
         return ""
-    return f"{both(ended, unit=False)} ended well each second, {begun.estimate:.3g} began, so it cannot keep up"
+    return (
+        f"{with_interval(ended, unit=False)} ended well each second, {begun.estimate:.3g} began, so it cannot keep up"
+    )
 
 
-def overloaded(cell: Cell) -> bool:
+def is_overloaded(cell: Cell) -> bool:
     """Did its queue grow? Its notes say so."""
     return any(note.startswith(GREW) for note in cell.notes)
 
@@ -156,20 +158,20 @@ def knee(key: CellKey, delivery: str, steps: Sequence[Step]) -> Knee:
     stop = steps[len(passed)] if len(passed) < len(steps) else None
     n = (stop or last or steps[0]).n
     load = last.load.label if last else ""
-    return Knee(key, delivery, load, last.load.place[1] if last else None, said(last, stop), n)
+    return Knee(key, delivery, load, last.load.place[1] if last else None, knee_sentence(last, stop), n)
 
 
-def said(last: Step | None, stop: Step | None) -> str:
+def knee_sentence(last: Step | None, stop: Step | None) -> str:
     """The knee in a sentence without its subject."""
     if stop is None:
         return f"at least {last.load.label}: the highest load that was run passes" if last else NO_SLO
     if last is None:
-        return f"{_below(stop)}{stop.reason}"
+        return f"{_lowest_load_words(stop)}{stop.reason}"
     least = "" if stop.outcome == "failed" else "at least "
     return f"{least}{last.load.label}; {stop.load.label} {'fails' if least == '' else 'is left open'}: {stop.reason}"
 
 
-def _below(stop: Step) -> str:
+def _lowest_load_words(stop: Step) -> str:
     """Where the lowest load did not pass."""
     if stop.outcome == "left out":
         return "" if stop.reason.startswith("n/a") else f"n/a at {stop.load.label}, the lowest load: "

@@ -25,7 +25,7 @@ from scipy import special
 from bench.core.load import Load
 from bench.stats import intervals
 from bench.stats.intervals import ALPHA, FEWEST_CLUSTERS, Estimate
-from bench.stats.serial_correlation import widened
+from bench.stats.serial_correlation import widen
 
 Floats = NDArray[np.float64]
 S = 1e9
@@ -44,7 +44,7 @@ NOT_STEADY = "n/a (no segment was steady: it takes more trials than run at a tim
 
 
 @dataclass(frozen=True)
-class Segment:
+class SteadySegment:
     """One delivery of a cell under load, with the trials of its ramp; all in s since the run's start."""
 
     call: Floats
@@ -53,7 +53,7 @@ class Segment:
     """When it ended; infinite where that is not known."""
     intended: Floats
     """Open loop: when each measured trial was to begin, in order; of a closed loop the starts themselves."""
-    begun: Floats
+    start_times: Floats
     """Of those: when it was begun; NaN where it was shed."""
     start: float
     """The steady window."""
@@ -69,7 +69,7 @@ class Segment:
         return np.linspace(self.start, self.stop, SLICES + 1)
 
 
-def segments(measured: pd.DataFrame, beside: pd.DataFrame, load: Load) -> list[Segment]:
+def segments(measured: pd.DataFrame, beside: pd.DataFrame, load: Load) -> list[SteadySegment]:
     """The segments of an arm that have a steady window.
 
     `measured`: its offered trials; `beside`: those of the ramp and those cancelled, which were in flight too.
@@ -82,23 +82,23 @@ def segments(measured: pd.DataFrame, beside: pd.DataFrame, load: Load) -> list[S
 _USED = ["block", "status", "t_origin", "t_call", "t_end"]
 
 
-def _segment(measured: pd.DataFrame, beside: pd.DataFrame | None, load: Load) -> Segment | None:
+def _segment(measured: pd.DataFrame, beside: pd.DataFrame | None, load: Load) -> SteadySegment | None:
     whole = measured if beside is None else pd.concat([measured, beside])
     sent = whole[(whole["status"] != "shed") & whole["t_origin"].notna()]
-    call, end = begun(sent), np.nan_to_num(_s(sent["t_end"]), nan=np.inf)
+    call, end = start_times(sent), np.nan_to_num(_s(sent["t_end"]), nan=np.inf)
     planned = measured[measured["t_origin"].notna()].sort_values("t_origin")
     if not call.size or planned.empty:
         return None
     shed = (planned["status"] == "shed").to_numpy(dtype=bool)
-    intended, starts = _s(planned["t_origin"]), np.where(shed, np.nan, begun(planned))
+    intended, starts = _s(planned["t_origin"]), np.where(shed, np.nan, start_times(planned))
     start = (
-        _filled(intended, call, end) if load.open_loop else max(starts[0], _all_at_work(call, load.concurrency or 1))
+        _fill_end(intended, call, end) if load.open_loop else max(starts[0], _all_at_work(call, load.concurrency or 1))
     )
     stop = float(intended[-1] if load.open_loop else np.nanmax(starts, initial=-np.inf))
-    return Segment(call, end, intended, starts, start, stop) if stop > start else None
+    return SteadySegment(call, end, intended, starts, start, stop) if stop > start else None
 
 
-def begun(trials: pd.DataFrame) -> Floats:
+def start_times(trials: pd.DataFrame) -> Floats:
     """When each was really begun, in s; older runs have only the origin."""
     return _s(trials["t_call"].fillna(trials["t_origin"]))
 
@@ -112,7 +112,7 @@ def _all_at_work(call: Floats, slots: int) -> float:
     return float(np.sort(call)[slots - 1]) if call.size >= slots else math.inf
 
 
-def _filled(intended: Floats, call: Floats, end: Floats) -> float:
+def _fill_end(intended: Floats, call: Floats, end: Floats) -> float:
     """Until then the server was still filling up: by the first quarter, for behind a growing queue all take longer."""
     first = np.argsort(call)[: max(EARLY, call.size // 4)]
     took = (end - call)[first][np.isfinite(end[first])]
@@ -120,7 +120,7 @@ def _filled(intended: Floats, call: Floats, end: Floats) -> float:
     return float(intended[0] + min(filling, MOST_FILLING * (intended[-1] - intended[0])))
 
 
-def ended_per_second(parts: Sequence[Segment], ends: Floats, weights: Floats) -> tuple[Estimate, int]:
+def ended_per_second(parts: Sequence[SteadySegment], ends: Floats, weights: Floats) -> tuple[Estimate, int]:
     """Open loop: Σ weights of what ended inside the steady windows / their length, and how many those are.
 
     The interval is that of equal parts of the windows: trials of one segment share what the server does, so they are no
@@ -147,11 +147,11 @@ def worked_per_second(trials: pd.DataFrame, weights: Floats, slots: int, flight:
     As many run at a time begin and end together, so a count over a window of a few answers would depend on where its
     ends fall. The interval is that of batches of trials that ran together: as many as run at a time, in order.
     """
-    took = _s(trials["t_end"]) - begun(trials)
+    took = _s(trials["t_end"]) - start_times(trials)
     known = np.isfinite(took) & (took > 0)
     if not known.any():
         return Estimate(note=NOT_STEADY), 0
-    batches = _batches(trials["block"].to_numpy(dtype=np.int64)[known], begun(trials)[known], slots)
+    batches = _batches(trials["block"].to_numpy(dtype=np.int64)[known], start_times(trials)[known], slots)
     sums, seconds = (np.array([x[known][batch].sum() for batch in batches]) for x in (weights, took / flight))
     return ratio(sums, seconds), int(known.sum())
 
@@ -176,7 +176,7 @@ def ratio(above: Floats, below: Floats) -> Estimate:
         return Estimate(value, note="no interval: there was none")
     error = math.sqrt(n / (n - 1) * float(np.sum((above - value * below) ** 2))) / float(above.sum())
     reach, middle = float(special.stdtrit(n - 1, 1 - ALPHA / 2)) * error, math.log(value)
-    found = widened(Estimate(middle, middle - reach, middle + reach), above / below)
+    found = widen(Estimate(middle, middle - reach, middle + reach), above / below)
     reach = (found.high or 0.0) - middle
     if reach > math.log(WIDEST):
         return Estimate(value, note=f"no interval: the {n} batches of trials differ too much")
@@ -184,7 +184,7 @@ def ratio(above: Floats, below: Floats) -> Estimate:
     return Estimate(value, value * math.exp(-reach), value * math.exp(reach), note)
 
 
-def in_flight(parts: Sequence[Segment]) -> tuple[Estimate, Estimate]:
+def in_flight(parts: Sequence[SteadySegment]) -> tuple[Estimate, Estimate]:
     """(mean, slope a second) of the trials in flight, over the steady windows.
 
     The mean is the integral over the window by its length. The slope is Theil-Sen's over the parts of all windows, each
@@ -198,18 +198,18 @@ def in_flight(parts: Sequence[Segment]) -> tuple[Estimate, Estimate]:
     x = np.concatenate([(edges[:-1] + edges[1:]) / 2 - edges[0] for edges, _ in found])
     y = np.concatenate([values - values.mean() for _, values in found])
     slope, _ = intervals.theil_sen(x, y)
-    steady = slope if slope.value is None else widened(slope, y - slope.value * x)
+    steady = slope if slope.value is None else widen(slope, y - slope.value * x)
     return Estimate(float((means * seconds).sum() / seconds.sum())), steady
 
 
-def _means(part: Segment) -> Floats:
+def _means(part: SteadySegment) -> Floats:
     """In flight during each part of the window, on average."""
     edges = part.edges()
-    inside: Floats = np.diff(_served(part.call, edges) - _served(part.end, edges)) / np.diff(edges)
+    inside: Floats = np.diff(_time_before(part.call, edges) - _time_before(part.end, edges)) / np.diff(edges)
     return inside
 
 
-def _served(times: Floats, edges: Floats) -> Floats:
+def _time_before(times: Floats, edges: Floats) -> Floats:
     """Σ of how long before each edge the times lie, those after it left out."""
     ordered = np.sort(times)
     place = np.searchsorted(ordered, edges, side="right")
@@ -218,7 +218,7 @@ def _served(times: Floats, edges: Floats) -> Floats:
     return served
 
 
-def start_rates(parts: Sequence[Segment]) -> tuple[float | None, float | None]:
+def start_rates(parts: Sequence[SteadySegment]) -> tuple[float | None, float | None]:
     """(what the schedule asked for, what was begun) a second, over the trials that were to begin in the windows.
 
     The time of both counts from the first of them; that of the second to the last start, where that came later.
@@ -226,7 +226,7 @@ def start_rates(parts: Sequence[Segment]) -> tuple[float | None, float | None]:
     asked = begun_ = seconds = late = 0.0
     for part in parts:
         inside = (part.intended >= part.start) & (part.intended <= part.stop)
-        due, real = part.intended[inside], part.begun[inside]
+        due, real = part.intended[inside], part.start_times[inside]
         if due.size < 2:
             continue
         asked, seconds = asked + due.size - 1, seconds + due[-1] - due[0]
@@ -235,13 +235,13 @@ def start_rates(parts: Sequence[Segment]) -> tuple[float | None, float | None]:
     return (float(asked / seconds), float(begun_ / late)) if seconds > 0 and late > 0 else (None, None)
 
 
-def mixed(measured: pd.DataFrame) -> bool:
+def is_mixed(measured: pd.DataFrame) -> bool:
     """Did both deliveries run in one segment, as in runs of older versions? Then no rate belongs to one of them."""
     blocks = measured.groupby("block")["delivery"].nunique()
     return bool((blocks > 1).any())
 
 
-def rests_on(parts: Sequence[Segment]) -> str:
+def rests_on(parts: Sequence[SteadySegment]) -> str:
     """What the numbers rest on: `2 steady windows, 9.8 s in all`."""
     seconds = sum(part.seconds for part in parts)
     return f"{len(parts)} steady window{'' if len(parts) == 1 else 's'}, {seconds:.3g} s in all" if parts else ""

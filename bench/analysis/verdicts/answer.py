@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from bench.analysis.checks.floor import Resolution, Way, way
-from bench.analysis.load.knee import overloaded
-from bench.analysis.verdicts.cell import Find, Outcome, gain_of, negated, overhead_of, why
+from bench.analysis.load.knee import is_overloaded
+from bench.analysis.verdicts.cell import Find, Outcome, gain_of, missing_reason, negate, overhead_of
 from bench.analysis.wording import ends, span, value
 from bench.core.comparison import Ranking
 from bench.core.row import Row
@@ -44,17 +44,17 @@ def answer(summary: Summary, resolutions: Mapping[Way, Resolution]) -> str:
     usable = [cell for cell in cells if not (cell.invalid or cell.saturated or cell.unsupported)]
     if summary.trust.verdict == "INVALID" or not usable:
         return NOT_TRUSTED
-    steady = [cell for cell in usable if not overloaded(cell)]
+    steady = [cell for cell in usable if not is_overloaded(cell)]
     paired = [cell for cell in steady if not cell.unpaired]
     effects = [_effect(summary.row, cell, resolutions) for cell in paired]
     compared = any(effect.gain for effect in effects)
-    first = _compared(summary, effects) if compared else usable[0].verdict if len(usable) == 1 else NO_PAIRS
+    first = _comparison_sentence(summary, effects) if compared else usable[0].verdict if len(usable) == 1 else NO_PAIRS
     return " ".join(
         [
             first,
-            *_unpaired(usable, compared),
-            *_late(cells),
-            *_overloaded(len(usable) - len(steady)),
+            *_unpaired_sentence(usable, compared),
+            *_late_sentence(cells),
+            *_overloaded_sentence(len(usable) - len(steady)),
             *fastest(summary.rankings),
         ]
     )
@@ -65,12 +65,12 @@ def _effect(find: Find, cell: Cell, resolutions: Mapping[Way, Resolution]) -> Ef
     return Effect(cell, *gain_of(find, cell, resolution), *overhead_of(find, cell, resolution))
 
 
-def _compared(summary: Summary, effects: Sequence[Effect]) -> str:
+def _comparison_sentence(summary: Summary, effects: Sequence[Effect]) -> str:
     if all(effect.seen == "missing" for effect in effects):
-        reasons = sorted({_plain(why(effect.gain)) for effect in effects})
+        reasons = sorted({_plain(missing_reason(effect.gain)) for effect in effects})
         return f"Whether streaming helps cannot be said: {'; '.join(reasons)}."
     costs = [*_memory(summary, effects), *_failures(summary, effects)]
-    return "; ".join([f"{_first(effects)}{_whole(effects)}", *costs]) + "."
+    return "; ".join([f"{_first_useful_words(effects)}{_whole_answer_cost(effects)}", *costs]) + "."
 
 
 def _plain(reason: str) -> str:
@@ -84,23 +84,24 @@ def _plain(reason: str) -> str:
     return reason
 
 
-def _first(effects: Sequence[Effect]) -> str:
+def _first_useful_words(effects: Sequence[Effect]) -> str:
     """How much sooner something useful is there."""
     early = [effect.gain for effect in effects if effect.gain and effect.seen == "more"]
-    late = [negated(effect.gain) for effect in effects if effect.gain and effect.seen == "less"]
+    late = [negate(effect.gain) for effect in effects if effect.gain and effect.seen == "less"]
     untold = len(effects) - len(early) - len(late)
     if not early and not late:
         return f"Streaming shows nothing useful sooner{_as_seen(effects)}"
     if not early:
-        return f"Streaming does not help: something useful comes {_by(late, LATER)}{_share(late, effects)}"
+        return f"Streaming does not help: something useful comes {_amount(late, LATER)}{_share(late, effects)}"
     if not late:
-        return f"Streaming shows something useful {_by(early, SOONER)}{_share(early, effects)}"
+        return f"Streaming shows something useful {_amount(early, SOONER)}{_share(early, effects)}"
     rest = f", and in {untold} that cannot be told" if untold else ""
-    many = f"{len(early)} of {_many(effects)}"
-    return f"Streaming shows something useful {_by(early, SOONER)} in {many}, {_by(late, LATER)} in {len(late)}{rest}"
+    many = f"{len(early)} of {_cell_count(effects)}"
+    later = f"{_amount(late, LATER)} in {len(late)}"
+    return f"Streaming shows something useful {_amount(early, SOONER)} in {many}, {later}{rest}"
 
 
-def _by(rows: Sequence[Row], word: str) -> str:
+def _amount(rows: Sequence[Row], word: str) -> str:
     """By how much: of one cell with its interval in words, of several the range."""
     return f"{span(rows)} {word}" if len(rows) > 1 else f"{value(rows[0])} {word} ({ends(rows[0])})"
 
@@ -111,8 +112,8 @@ def _share(rows: Sequence[Row], effects: Sequence[Effect]) -> str:
         return ""
     rest = len(effects) - len(rows)
     if not rest:
-        return f" in {'both' if len(rows) == 2 else f'all {len(rows)}'} {_many(effects).partition(' ')[2]}"
-    return f" in {len(rows)} of {_many(effects)}" + (f" (in {rest} that cannot be told)" if rest else "")
+        return f" in {'both' if len(rows) == 2 else f'all {len(rows)}'} {_cell_count(effects).partition(' ')[2]}"
+    return f" in {len(rows)} of {_cell_count(effects)}" + (f" (in {rest} that cannot be told)" if rest else "")
 
 
 def _as_seen(effects: Sequence[Effect]) -> str:
@@ -120,7 +121,7 @@ def _as_seen(effects: Sequence[Effect]) -> str:
     return ": the difference is too small for this instrument to see" if small else ", as far as this run can tell"
 
 
-def _many(effects: Sequence[Effect]) -> str:
+def _cell_count(effects: Sequence[Effect]) -> str:
     """`3 modes`; where cells differ in more than the scenario they are called cells."""
     modes = len({effect.cell.key.scenario for effect in effects}) == len(effects)
     return f"{len(effects)} {'modes' if modes else 'cells'}"
@@ -129,7 +130,7 @@ def _many(effects: Sequence[Effect]) -> str:
 _COSTS: Mapping[Outcome, str] = {"same": "none", "unresolved": "none", "more": "longer", "less": "less"}
 
 
-def _whole(effects: Sequence[Effect]) -> str:
+def _whole_answer_cost(effects: Sequence[Effect]) -> str:
     """What it costs in time to the whole answer."""
     groups = {name: [e for e in effects if _COSTS.get(e.ends) == name] for name in ("none", "longer", "less")}
     longer, less = _longer(groups["longer"]), f"{_change(groups['less'])} less time"
@@ -163,7 +164,7 @@ def _change(effects: Sequence[Effect]) -> str:
 
 
 def _absolute(row: Row) -> Row:
-    return row if (row.estimate or 0) >= 0 else negated(row)
+    return row if (row.estimate or 0) >= 0 else negate(row)
 
 
 def _memory(summary: Summary, effects: Sequence[Effect]) -> Iterator[str]:
@@ -212,19 +213,19 @@ def _failures(summary: Summary, effects: Sequence[Effect]) -> Iterator[str]:
         yield f"{streamed} of {of_s} streamed and {blocking} of {of_b} blocking calls failed"
 
 
-def _unpaired(usable: Sequence[Cell], compared: bool) -> Iterator[str]:
+def _unpaired_sentence(usable: Sequence[Cell], compared: bool) -> Iterator[str]:
     rest = sum(bool(cell.unpaired) for cell in usable)
     if rest and compared:
         counted = "1 cell, its own medians" if rest == 1 else f"{rest} cells, their own medians"
         yield f"No blocking counterpart: {counted} are in the table."
 
 
-def _late(cells: Sequence[Cell]) -> Iterator[str]:
+def _late_sentence(cells: Sequence[Cell]) -> Iterator[str]:
     if late := sum(bool(cell.saturated) for cell in cells):
         yield f"Left out: {late} {'cell' if late == 1 else 'cells'} in which the client was late."
 
 
-def _overloaded(number: int) -> Iterator[str]:
+def _overloaded_sentence(number: int) -> Iterator[str]:
     if number:
         yield f"Left out: {number} {'cell' if number == 1 else 'cells'} in which ever more were in flight."
 
@@ -236,7 +237,7 @@ def fastest(rankings: Sequence[Ranking]) -> Iterator[str]:
     if len(rankings) < 2:
         return
     first = Counter(filter(None, (ranking.fastest for ranking in rankings)))
-    told = [f"{name} in {_of_scenarios(number, len(rankings))}" for name, number in first.most_common()]
+    told = [f"{name} in {_scenario_count(number, len(rankings))}" for name, number in first.most_common()]
     close = len(rankings) - first.total()
     if not told:
         yield "Which is fastest streamed cannot be told in any scenario."
@@ -244,7 +245,7 @@ def fastest(rankings: Sequence[Ranking]) -> Iterator[str]:
         yield f"Fastest streamed: {', '.join(told)}{f'; in {close} that cannot be told' if close else ''}."
 
 
-def _of_scenarios(number: int, of: int) -> str:
+def _scenario_count(number: int, of: int) -> str:
     if number < of:
         return f"{number} of {of} scenarios"
     return "both scenarios" if of == 2 else f"all {of} scenarios"

@@ -63,13 +63,13 @@ def cautions(
     if (ended := frames.manifest.get("ended")) != "finished":
         yield f"the run is partial ({ended or 'it was killed'})"
     if late := [cell.label for cell in cells if cell.saturated]:
-        yield f"the client was late in {_some(late, cells)}, so their numbers are not shown"
+        yield f"the client was late in {_cell_names(late, cells)}, so their numbers are not shown"
     if machine:
         yield "this machine was busy while it measured, so some of the time may be its own doing"
     if thin := [cell.label for cell in cells if any(note.startswith(THIN) for note in cell.notes)]:
-        yield f"too many pairs are missing from {_some(thin, cells)}"
+        yield f"too many pairs are missing from {_cell_names(thin, cells)}"
     if unlike := [cell.label for cell in cells if any(note.startswith((FEW_ALIKE, NONE_ALIKE)) for note in cell.notes)]:
-        yield f"most answers were not alike in {_some(unlike, cells)}, so the comparison rests on few pairs"
+        yield f"most answers were not alike in {_cell_names(unlike, cells)}, so the comparison rests on few pairs"
     if drift.sentence:
         yield "times changed while the run went on: the comparison stands, but a median is that of a moving target"
     if not aa.checked and "aa" in planned_phases(frames.plan) and not _all_loaded(cells):
@@ -118,7 +118,7 @@ def floor_lines(rows: Sequence[Row]) -> Iterator[str]:
             yield f"{whose} adds at {load}: {', '.join(shown)} (medians of {n} streams; never subtracted)"
 
 
-def _some(labels: Sequence[str], cells: Sequence[Cell]) -> str:
+def _cell_names(labels: Sequence[str], cells: Sequence[Cell]) -> str:
     """`1 of 3 cells (text)`: the names where they are few."""
     names = f" ({', '.join(labels)})" if len(labels) <= 4 else ""
     return f"{len(labels)} of {len(cells)} cells{names}"

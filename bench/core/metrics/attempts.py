@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from bench.core.metrics.metric import MS, Metric, Place
+from bench.core.metrics.metric import MS, Metric, ReportPlace
 from bench.core.metrics.row_kinds import total_of_all
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ METRICS = (
         rows=total_of_all,
         csv_order=7,
         on_wire=True,
-        places=(Place("costs", 2, "attempts", "in all", delivery="", statistic="sum"),),
+        places=(ReportPlace("costs", 2, "attempts", "in all", delivery="", statistic="sum"),),
     ),
     Metric(
         "backoff",
@@ -42,7 +42,7 @@ METRICS = (
         rows=total_of_all,
         csv_order=7,
         on_wire=True,
-        places=(Place("costs", 3, "back-off", "in all", delivery="", statistic="sum"),),
+        places=(ReportPlace("costs", 3, "back-off", "in all", delivery="", statistic="sum"),),
     ),
     Metric(
         "failures",
@@ -54,6 +54,6 @@ METRICS = (
         csv_order=9,
         members=True,
         compared=("share",),
-        places=(Place("costs", 1, "failed", delivery="", statistic="sum"),),
+        places=(ReportPlace("costs", 1, "failed", delivery="", statistic="sum"),),
     ),
 )

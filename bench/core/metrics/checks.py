@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.core.metrics.metric import PAIRED, Metric, Place
+from bench.core.metrics.metric import PAIRED, Metric, ReportPlace
 
 METRICS = (
     Metric(
@@ -13,7 +13,7 @@ METRICS = (
         better="neither",
         of="pairs",
         deliveries=PAIRED,
-        places=(Place("checks", 1, "a delivery against itself (A/A)", delivery="paired", statistic="hl"),),
+        places=(ReportPlace("checks", 1, "a delivery against itself (A/A)", delivery="paired", statistic="hl"),),
     ),
     Metric(
         "aa_ttfu",
@@ -22,7 +22,7 @@ METRICS = (
         better="neither",
         of="pairs",
         deliveries=PAIRED,
-        places=(Place("checks", 2, "first useful against itself (A/A)", delivery="paired", statistic="hl"),),
+        places=(ReportPlace("checks", 2, "first useful against itself (A/A)", delivery="paired", statistic="hl"),),
     ),
     Metric(
         "trend",
@@ -31,7 +31,9 @@ METRICS = (
         "its median in the same cell and delivery, over the run's time as 0 to 1, by cell and of all cells together.",
         better="neither",
         deliveries=("streamed", "blocking", "paired"),
-        places=(Place("checks", 4, "from the start of the run to its end", delivery="paired", statistic="slope"),),
+        places=(
+            ReportPlace("checks", 4, "from the start of the run to its end", delivery="paired", statistic="slope"),
+        ),
     ),
     Metric(
         "order_effect",
@@ -43,7 +45,7 @@ METRICS = (
         deliveries=PAIRED,
         cell_rows=lambda _, cell: cell.order.rows,
         csv_order=9,
-        places=(Place("checks", 3, "the second of a pair against the first", delivery="paired", statistic="hl"),),
+        places=(ReportPlace("checks", 3, "the second of a pair against the first", delivery="paired", statistic="hl"),),
     ),
     Metric(
         "warm_share",
@@ -53,6 +55,6 @@ METRICS = (
         of="cell",
         cell_rows=lambda _, cell: cell.connections.rows,
         csv_order=10,
-        places=(Place("checks", 7, "requests over a connection that was open", delivery="", statistic="share"),),
+        places=(ReportPlace("checks", 7, "requests over a connection that was open", delivery="", statistic="share"),),
     ),
 )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bench.core.metrics.metric import MS, PAIRED, STREAMED, Metric, Place
+from bench.core.metrics.metric import MS, PAIRED, STREAMED, Metric, ReportPlace
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,12 +24,12 @@ def _cpu_rows(_: Metric, cell: MeasuredCell) -> Iterator[Row]:
 
     Σ CPU / Σ events with the interval of a bootstrap over trials, and the median trial; of a process neither is known.
     """
-    ok = cell.streamed.ok
-    if cell.streamed.trials.empty:
+    ok = cell.streamed_arm.ok
+    if cell.streamed_arm.trials.empty:
         return
     if cell.key.client == OWN or ok.empty:
         why = OWN_CLIENT if cell.key.client == OWN else "n/a (no streamed trial was ok)"
-        yield from (cell.streamed.absent("cpu_per_event", why, statistic) for statistic in ("mean", "p50"))
+        yield from (cell.streamed_arm.absent("cpu_per_event", why, statistic) for statistic in ("mean", "p50"))
         return
     known = ok.dropna(subset=["cpu_ns", "events"])
     alone = len(known) == len(ok) and known["events"].sum() > 0
@@ -38,32 +38,32 @@ def _cpu_rows(_: Metric, cell: MeasuredCell) -> Iterator[Row]:
 
 def _trials_cpu(cell: MeasuredCell, known: pd.DataFrame) -> Iterator[Row]:
     cpu, events, note = known["cpu_ns"] / MS, known["events"], "streamed trials alone"
-    yield cell.streamed.ratio_of_sums("cpu_per_event", cpu, events, note)
+    yield cell.streamed_arm.ratio_of_sums("cpu_per_event", cpu, events, note)
     each = (cpu / events)[events > 0]
-    yield from cell.streamed.quantiles("cpu_per_event", each, note, shown=("p50",))
+    yield from cell.streamed_arm.quantiles("cpu_per_event", each, note, shown=("p50",))
 
 
 def _process_cpu(cell: MeasuredCell) -> Iterator[Row]:
     cpu, events = cell.counters["cpu_ns"].sum() / MS, cell.counters["events"].sum()
-    n, whole = len(cell.streamed.trials), "whole process, blocking trials included"
+    n, whole = len(cell.streamed_arm.trials), "whole process, blocking trials included"
     if events > 0:
-        yield cell.streamed.number("cpu_per_event", "mean", float(cpu) / float(events), n, note=whole)
+        yield cell.streamed_arm.number("cpu_per_event", "mean", float(cpu) / float(events), n, note=whole)
     else:
-        yield cell.streamed.absent("cpu_per_event", "n/a (no events)", "mean", n)
-    yield cell.streamed.absent("cpu_per_event", "n/a (known of the whole process only)", n=n)
+        yield cell.streamed_arm.absent("cpu_per_event", "n/a (no events)", "mean", n)
+    yield cell.streamed_arm.absent("cpu_per_event", "n/a (known of the whole process only)", n=n)
 
 
 def _read_lag_rows(metric: Metric, cell: MeasuredCell) -> Iterator[Row]:
     """Quantiles of the read lag of the ok trials; none where no truth is known."""
-    mine = cell.read_lags[cell.read_lags.index.isin(cell.streamed.ok.index)]
-    if len(mine) and len(cell.streamed.trials):
-        yield from cell.streamed.quantiles(metric.name, mine, cell.streamed.sample_note)
+    mine = cell.read_lags[cell.read_lags.index.isin(cell.streamed_arm.ok.index)]
+    if len(mine) and len(cell.streamed_arm.trials):
+        yield from cell.streamed_arm.quantiles(metric.name, mine, cell.streamed_arm.sample_note)
 
 
 def _loop_lag_rows(metric: Metric, cell: MeasuredCell) -> Iterator[Row]:
     """Quantiles without an interval: one pause delays several beats, so they are no independent samples."""
     if cell.has_probes:
-        for row in cell.both.quantiles(metric.name, cell.lateness.lags, shown=SHOWN):
+        for row in cell.cell_maker.quantiles(metric.name, cell.lateness.lags, shown=SHOWN):
             note = row.note if row.estimate is None else "no interval: beats are not independent"
             yield replace(row, low=None, high=None, note=note)
 
@@ -71,7 +71,7 @@ def _loop_lag_rows(metric: Metric, cell: MeasuredCell) -> Iterator[Row]:
 def _gc_pause_rows(metric: Metric, cell: MeasuredCell) -> Iterator[Row]:
     if cell.has_probes:
         pauses = cell.probes(metric.name)
-        yield cell.both.number(metric.name, "sum", float(pauses.sum()), pauses.size)
+        yield cell.cell_maker.number(metric.name, "sum", float(pauses.sum()), pauses.size)
 
 
 def _send_lag_rows(metric: Metric, cell: MeasuredCell) -> Iterator[Row]:
@@ -80,12 +80,12 @@ def _send_lag_rows(metric: Metric, cell: MeasuredCell) -> Iterator[Row]:
     mine = attempts.loc[attempts["trial_id"].isin(cell.frames.trials.index) & warm, ["t_sent", "t_start"]]
     lags = ((mine["t_sent"] - mine["t_start"]) / MS).dropna()
     if len(lags):
-        yield from cell.both.quantiles(metric.name, lags, shown=SHOWN)
+        yield from cell.cell_maker.quantiles(metric.name, lags, shown=SHOWN)
 
 
 def _cpu_share_rows(metric: Metric, cell: MeasuredCell) -> Iterator[Row]:
     if cell.cpu_share is not None:
-        yield cell.both.number(metric.name, "share", cell.cpu_share, len(cell.frames.trials))
+        yield cell.cell_maker.number(metric.name, "share", cell.cpu_share, len(cell.frames.trials))
 
 
 CPU_PER_EVENT = Metric(
@@ -99,9 +99,9 @@ CPU_PER_EVENT = Metric(
     csv_order=2,
     compared=("mean",),
     places=(
-        Place("costs", 6, "CPU", "per event", statistic="mean"),
-        Place("clients", 4, "CPU/event", "sdk", statistic="mean"),
-        Place("clients", 5, "CPU/event", "wire", statistic="mean"),
+        ReportPlace("costs", 6, "CPU", "per event", statistic="mean"),
+        ReportPlace("clients", 4, "CPU/event", "sdk", statistic="mean"),
+        ReportPlace("clients", 5, "CPU/event", "wire", statistic="mean"),
     ),
 )
 READ_LAG = Metric(
@@ -125,7 +125,7 @@ LATENESS = (
         cell_rows=_loop_lag_rows,
         csv_order=5,
         quantiles=14,
-        places=(Place("calibration", 7, "event loop", delivery=""),),
+        places=(ReportPlace("calibration", 7, "event loop", delivery=""),),
     ),
     Metric(
         "send_lag",
@@ -145,7 +145,7 @@ LATENESS = (
         deliveries=PAIRED,
         cell_rows=_cpu_share_rows,
         csv_order=8,
-        places=(Place("checks", 5, "CPU of the client, of one core", delivery="paired", statistic="share"),),
+        places=(ReportPlace("checks", 5, "CPU of the client, of one core", delivery="paired", statistic="share"),),
     ),
     Metric(
         "gc_pause",
@@ -155,6 +155,6 @@ LATENESS = (
         deliveries=PAIRED,
         cell_rows=_gc_pause_rows,
         csv_order=6,
-        places=(Place("checks", 6, "pauses for garbage collection", delivery="paired", statistic="sum"),),
+        places=(ReportPlace("checks", 6, "pauses for garbage collection", delivery="paired", statistic="sum"),),
     ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.core.metrics.metric import STREAMED, Metric, Place
+from bench.core.metrics.metric import STREAMED, Metric, ReportPlace
 
 METRICS = (
     Metric(
@@ -11,14 +11,14 @@ METRICS = (
         "Calibration: read of the first token's event - the simulator's send of it. As all floors, what the instrument "
         "itself adds, by load; never subtracted.",
         deliveries=STREAMED,
-        places=(Place("floors", 1, "first token"), Place("calibration", 1, "first token")),
+        places=(ReportPlace("floors", 1, "first token"), ReportPlace("calibration", 1, "first token")),
     ),
     Metric(
         "floor_ttfu",
         "ms",
         "Calibration: first useful piece at the caller - the simulator's send of its event.",
         deliveries=STREAMED,
-        places=(Place("floors", 2, "first useful"), Place("calibration", 2, "first useful piece")),
+        places=(ReportPlace("floors", 2, "first useful"), ReportPlace("calibration", 2, "first useful piece")),
     ),
     Metric(
         "floor_gap",
@@ -26,7 +26,7 @@ METRICS = (
         "Calibration: gap between two successive deltas as read - as sent, without its sign, over all gaps of all ok "
         "trials.",
         deliveries=STREAMED,
-        places=(Place("floors", 3, "gap"), Place("calibration", 3, "gap")),
+        places=(ReportPlace("floors", 3, "gap"), ReportPlace("calibration", 3, "gap")),
     ),
     Metric(
         "floor_total",
@@ -34,10 +34,10 @@ METRICS = (
         "Calibration: the scenario's function was through - the simulator's send of the terminal event, or of the "
         "blocking body.",
         places=(
-            Place("floors", 4, "whole, streamed"),
-            Place("floors", 5, "whole, blocking", delivery="blocking"),
-            Place("calibration", 4, "whole, streamed"),
-            Place("calibration", 5, "whole, blocking", delivery="blocking"),
+            ReportPlace("floors", 4, "whole, streamed"),
+            ReportPlace("floors", 5, "whole, blocking", delivery="blocking"),
+            ReportPlace("calibration", 4, "whole, streamed"),
+            ReportPlace("calibration", 5, "whole, blocking", delivery="blocking"),
         ),
     ),
     Metric(
@@ -46,6 +46,6 @@ METRICS = (
         "Calibration: CPU time of the client process / SSE events, by trial. Above c=1 only the mean of the whole "
         "process is known, blocking trials included.",
         deliveries=STREAMED,
-        places=(Place("floors", 6, "CPU per event"), Place("calibration", 6, "CPU per event")),
+        places=(ReportPlace("floors", 6, "CPU per event"), ReportPlace("calibration", 6, "CPU per event")),
     ),
 )

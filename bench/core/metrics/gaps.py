@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bench.core.metrics.metric import QUANTILES, STREAMED, Metric
 
 if TYPE_CHECKING:
-    from bench.analysis.cell.arm import Arm, Gaps
+    from bench.analysis.cell.arm import Arm, GapSample
     from bench.analysis.measured_cell import MeasuredCell
     from bench.core.row import Row
 
@@ -31,7 +31,7 @@ def _gap_rows(_: Metric, arm: Arm) -> Iterator[Row]:
 
 def _piece_gap_rows(_: Metric, cell: MeasuredCell) -> Iterator[Row]:
     """Quantiles of the time between successive pieces of a trial, of the ok trials that were stored."""
-    arm = cell.streamed
+    arm = cell.streamed_arm
     if arm.trials.empty:
         return
     gaps = arm.piece_gaps
@@ -41,7 +41,7 @@ def _piece_gap_rows(_: Metric, cell: MeasuredCell) -> Iterator[Row]:
         yield _no_gaps(arm, "piece_gap", "pieces")
 
 
-def _gap_row(arm: Arm, name: str, statistic: str, gaps: Gaps, q: float) -> Row:
+def _gap_row(arm: Arm, name: str, statistic: str, gaps: GapSample, q: float) -> Row:
     note = "; ".join(filter(None, (f"n counts trials; {gaps.ms.size} gaps", arm.sample_note)))
     return arm.row(name, statistic, gaps.quantile(q), gaps.trials, note=note)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from bench.core.metrics.metric import MS, QUANTILES, STREAMED, Metric, Place
+from bench.core.metrics.metric import MS, QUANTILES, STREAMED, Metric, ReportPlace
 from bench.core.metrics.row_kinds import latency
 
 if TYPE_CHECKING:
@@ -40,10 +40,10 @@ METRICS = (
         quantiles=1,
         compared=tuple(QUANTILES),
         places=(
-            Place("times", 2, "first token", "streamed"),
-            Place("loads", 1, "TTFT", "p50"),
-            Place("loads", 2, "TTFT", "p90", statistic="p90"),
-            Place("loads", 3, "TTFT", "p99", statistic="p99"),
+            ReportPlace("times", 2, "first token", "streamed"),
+            ReportPlace("loads", 1, "TTFT", "p50"),
+            ReportPlace("loads", 2, "TTFT", "p90", statistic="p90"),
+            ReportPlace("loads", 3, "TTFT", "p99", statistic="p99"),
         ),
     ),
     Metric(
@@ -69,7 +69,7 @@ METRICS = (
         csv_order=1,
         quantiles=3,
         compared=tuple(QUANTILES),
-        places=(Place("times", 1, "first useful", "streamed"),),
+        places=(ReportPlace("times", 1, "first useful", "streamed"),),
     ),
     Metric(
         "first_event",
@@ -94,9 +94,9 @@ METRICS = (
         quantiles=5,
         compared=tuple(QUANTILES),
         places=(
-            Place("times", 3, "whole", "streamed"),
-            Place("times", 4, "whole", "blocking", delivery="blocking"),
-            Place("loads", 4, "whole", "p50", delivery=""),
+            ReportPlace("times", 3, "whole", "streamed"),
+            ReportPlace("times", 4, "whole", "blocking", delivery="blocking"),
+            ReportPlace("loads", 4, "whole", "p50", delivery=""),
         ),
     ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from bench.core.metrics.metric import Metric, Place
+from bench.core.metrics.metric import Metric, ReportPlace
 
 if TYPE_CHECKING:
     from bench.analysis.load.arm import LoadArm
@@ -84,7 +84,7 @@ METRICS = (
         load_rows=_requests_rows,
         csv_order=2,
         compared=("rate",),
-        places=(Place("loads", 5, "ok", "per s", delivery="", statistic="rate"),),
+        places=(ReportPlace("loads", 5, "ok", "per s", delivery="", statistic="rate"),),
     ),
     Metric(
         "output_tokens_per_s",
@@ -94,7 +94,7 @@ METRICS = (
         of="cell",
         load_rows=_tokens_rows,
         csv_order=2,
-        places=(Place("loads", 6, "tokens", "per s", delivery="", statistic="rate"),),
+        places=(ReportPlace("loads", 6, "tokens", "per s", delivery="", statistic="rate"),),
     ),
     Metric(
         "good_per_s",
@@ -115,7 +115,7 @@ METRICS = (
         load_rows=_goodput_rows,
         csv_order=1,
         compared=("share",),
-        places=(Place("loads", 7, "good", delivery="", statistic="share"),),
+        places=(ReportPlace("loads", 7, "good", delivery="", statistic="share"),),
     ),
     Metric(
         "slo",

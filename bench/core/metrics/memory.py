@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.core.metrics.metric import Metric, Place
+from bench.core.metrics.metric import Metric, ReportPlace
 
 METRICS = (
     Metric(
@@ -12,7 +12,7 @@ METRICS = (
         "longest length, on the simulator.",
         of="memory",
         compared=("p50",),
-        places=(Place("costs", 4, "memory peak", "Python / RSS", delivery=""),),
+        places=(ReportPlace("costs", 4, "memory peak", "Python / RSS", delivery=""),),
     ),
     Metric(
         "memory_slope",
@@ -33,6 +33,6 @@ METRICS = (
         "Theil-Sen slope of the resident size over the output length.",
         of="memory",
         compared=("slope",),
-        places=(Place("costs", 5, "RSS slope", "bytes per token", delivery="", statistic="slope"),),
+        places=(ReportPlace("costs", 5, "RSS slope", "bytes per token", delivery="", statistic="slope"),),
     ),
 )

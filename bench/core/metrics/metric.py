@@ -21,7 +21,7 @@ PAIRED = ("paired",)
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 
 
-class Place(NamedTuple):
+class ReportPlace(NamedTuple):
     """Where a report shows a metric: a column of a table, or a line of a list."""
 
     table: Literal["times", "costs", "loads", "clients", "checks", "floors", "calibration"]
@@ -68,4 +68,4 @@ class Metric:
     """Place among the metrics whose quantiles the report lists for each cell; 0: not listed."""
     compared: tuple[str, ...] = ()
     """Statistics that a comparison shows; `compare.json` has all."""
-    places: tuple[Place, ...] = ()
+    places: tuple[ReportPlace, ...] = ()

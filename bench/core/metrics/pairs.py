@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bench.core.metrics.metric import PAIRED, Metric, Place
+from bench.core.metrics.metric import PAIRED, Metric, ReportPlace
 
 if TYPE_CHECKING:
     from bench.analysis.measured_cell import MeasuredCell
@@ -43,7 +43,7 @@ METRICS = (
         deliveries=PAIRED,
         cell_rows=_gain_rows,
         csv_order=4,
-        places=(Place("times", 5, "seen sooner", "by", delivery="paired", statistic="hl", unit="ms"),),
+        places=(ReportPlace("times", 5, "seen sooner", "by", delivery="paired", statistic="hl", unit="ms"),),
     ),
     Metric(
         "overhead",
@@ -55,6 +55,6 @@ METRICS = (
         cell_rows=_overhead_rows,
         csv_order=4,
         compared=("hl",),
-        places=(Place("times", 6, "finish", "vs blocking", delivery="paired", statistic="hl", unit="ratio"),),
+        places=(ReportPlace("times", 6, "finish", "vs blocking", delivery="paired", statistic="hl", unit="ratio"),),
     ),
 )

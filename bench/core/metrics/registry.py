@@ -20,7 +20,7 @@ from bench.core.metrics import (
     stalls,
     tokens,
 )
-from bench.core.metrics.metric import Metric, Place
+from bench.core.metrics.metric import Metric, ReportPlace
 
 METRICS = (
     *latency.METRICS,
@@ -57,7 +57,7 @@ def metric_of(name: str) -> Metric | None:
     return BY_NAME.get(name) or BY_NAME.get(name.partition(".")[0])
 
 
-def places(table: str) -> list[tuple[Metric, Place]]:
+def places(table: str) -> list[tuple[Metric, ReportPlace]]:
     """List what a table of the reports shows, in its order."""
     shown = [(metric, place) for metric in METRICS for place in metric.places if place.table == table]
     return sorted(shown, key=lambda one: one[1].order)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.core.metrics.metric import STREAMED, Metric, Place
+from bench.core.metrics.metric import STREAMED, Metric, ReportPlace
 
 METRICS = (
     Metric(
@@ -12,21 +12,21 @@ METRICS = (
         "trials of both, unpaired (Mann-Whitney interval).",
         of="cell",
         deliveries=STREAMED,
-        places=(Place("clients", 1, "first token", "later by", delivery="", statistic="hl"),),
+        places=(ReportPlace("clients", 1, "first token", "later by", delivery="", statistic="hl"),),
     ),
     Metric(
         "sdk_ttfu",
         "ms",
         "The same for the first useful piece.",
         of="cell",
-        places=(Place("clients", 2, "first useful", "later by", delivery="", statistic="hl"),),
+        places=(ReportPlace("clients", 2, "first useful", "later by", delivery="", statistic="hl"),),
     ),
     Metric(
         "sdk_total",
         "ms",
         "The same for the total.",
         of="cell",
-        places=(Place("clients", 3, "whole", "later by", delivery="", statistic="hl"),),
+        places=(ReportPlace("clients", 3, "whole", "later by", delivery="", statistic="hl"),),
     ),
     Metric(
         "sdk_cpu_per_event",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import altair as alt
 
-from bench.analysis.wording import both
+from bench.analysis.wording import with_interval
 from bench.core.comparison import Change, Comparison
 from bench.reports.charts import style
 from bench.reports.charts.chart import Chart
@@ -49,7 +49,7 @@ def forest_chart(comparison: Comparison) -> Chart:
     title = f"{comparison.current.name} against {comparison.baseline.name}"
     rows = [
         (
-            *(name(change), both(change.baseline), both(change.current), ratio_text(change)),
+            *(name(change), with_interval(change.baseline), with_interval(change.current), ratio_text(change)),
             *(_difference(change), str(change.n), verdict(change)),
         )
         for change in comparison.changes

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import altair as alt
 
-from bench.analysis.wording import both
+from bench.analysis.wording import with_interval
 from bench.core.summary import Cell, MemoryCurve, Summary
 from bench.reports.charts import style
 from bench.reports.charts.chart import Chart
@@ -40,7 +40,7 @@ def _fit_kb(curve: MemoryCurve, tokens: int) -> float | None:
 def _words(summary: Summary, cell: Cell, curve: MemoryCurve) -> str:
     suffix = "" if curve.meter == "tracemalloc" else f".{curve.meter}"
     names = ("memory_peak", "memory_slope")
-    peak, slope = (both(summary.memory_row(cell, curve.delivery, name + suffix)) for name in names)
+    peak, slope = (with_interval(summary.memory_row(cell, curve.delivery, name + suffix)) for name in names)
     return f"{curve.delivery}: peak {peak} at the longest, slope {slope}"
 
 

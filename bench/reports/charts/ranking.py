@@ -6,8 +6,8 @@ import math
 
 import altair as alt
 
-from bench.analysis.wording import both
-from bench.core.comparison import Ranked, Ranking
+from bench.analysis.wording import with_interval
+from bench.core.comparison import Ranking, RankingEntry
 from bench.core.row import Row
 from bench.core.summary import Summary
 from bench.reports.charts import style
@@ -29,14 +29,14 @@ def ranking_chart(ranking: Ranking, summary: Summary) -> Chart | None:
     rows = []
     for entry, row in found:
         behind = "; ".join(f"{change.metric} {ratio_text(change)}" for change in entry.behind)
-        rows.append((entry.name, both(row), str(row.n) if row else "", behind))
-    words = "; ".join(f"{entry.name}: {both(row)}" for entry, row in known) + f". {ranking.sentence}"
+        rows.append((entry.name, with_interval(row), str(row.n) if row else "", behind))
+    words = "; ".join(f"{entry.name}: {with_interval(row)}" for entry, row in known) + f". {ranking.sentence}"
     missing = len(found) - len(known)
     caption = CAPTION + (f" {missing} without a finite median: in the table only." if missing else "")
     return style.with_table(f"Who is fastest: {ranking.label}", caption, words, _spec(known), HEADS, rows)
 
 
-def _spec(known: list[tuple[Ranked, Row]]) -> style.Spec:
+def _spec(known: list[tuple[RankingEntry, Row]]) -> style.Spec:
     most = max(end for _, row in known for end in (row.estimate, row.low, row.high) if end and math.isfinite(end))
     unit = style.unit_of(most)
     top = most * 1.05 / unit.ms
@@ -44,7 +44,7 @@ def _spec(known: list[tuple[Ranked, Row]]) -> style.Spec:
     for entry, row in known:
         at = (row.estimate or 0.0) / unit.ms
         low, high = (min(top, end / unit.ms) if end is not None else at for end in (row.low, row.high))
-        strips.append(Strip(entry.name, both(row), round(at, 4), round(low, 4), round(high, 4), KINDS[0].name))
+        strips.append(Strip(entry.name, with_interval(row), round(at, 4), round(low, 4), round(high, 4), KINDS[0].name))
     scale = alt.Scale(domain=[0, round(top, 4)], nice=False)
     title = f"{unit.name} to the first useful piece"
     return spec(strips, KINDS, lambda field: alt.X(f"{field}:Q", title=title, scale=scale, axis=alt.Axis(grid=False)))

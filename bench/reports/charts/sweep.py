@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 import altair as alt
 
-from bench.analysis.wording import both
+from bench.analysis.wording import with_interval
 from bench.core.errors import BenchError
 from bench.core.load import parse_load
 from bench.core.metrics.registry import LEAST_GOOD
@@ -97,7 +97,7 @@ def _goodput(summary: Summary, cells: Sequence[Cell], loop: str) -> Chart | None
 
 
 def _chart(title: str, caption: str, words: str, drawn: style.Spec, found: Sequence[LoadPoint]) -> Chart:
-    rows = [(at.cell.key.load, at.series, both(at.row), str(at.row.n), unfit(at.cell)) for at in found]
+    rows = [(at.cell.key.load, at.series, with_interval(at.row), str(at.row.n), unfit(at.cell)) for at in found]
     late = HOLLOW if any(unfit(at.cell) for at in found) else ""
     return style.with_table(title, caption + late, words, drawn, ("load", "of", "value [95 %]", "trials", ""), rows)
 
@@ -152,7 +152,7 @@ def _words(found: Sequence[LoadPoint], summary: Summary, cells: Sequence[Cell]) 
         mine = [at for at in found if at.series == series and not unfit(at.cell)]
         if mine:
             ends = mine[:: max(1, len(mine) - 1)]  # the first and the last
-            parts.append(f"{series}: " + ", ".join(f"{both(at.row)} at {at.cell.key.load}" for at in ends))
+            parts.append(f"{series}: " + ", ".join(f"{with_interval(at.row)} at {at.cell.key.load}" for at in ends))
     said = dict.fromkeys(knee.said for knee in _knees(summary, cells))
     return ". ".join([*(parts or ["no load at which the client kept up"]), *(f"Knee: {text}" for text in said)]) + "."
 

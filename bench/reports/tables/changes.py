@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from bench.analysis.comparison.effects import in_points, outcome, pairs_for, size
-from bench.analysis.wording import NA, both, interval, value
+from bench.analysis.wording import NA, interval, value, with_interval
 from bench.core.comparison import Change, Comparison
 from bench.core.metrics.registry import BY_NAME
 
@@ -89,7 +89,7 @@ def change_text(change: Change) -> str:
     if change.ratio is not None and not in_points(change):
         estimate, low, high = change.ratio, change.low, change.high
         row = replace(change.current, unit="ratio", statistic="hl", failed=0, estimate=estimate, low=low, high=high)
-        return both(row)
+        return with_interval(row)
     if change.difference is None:
         return NA
     estimate, low, high = change.difference, change.difference_low, change.difference_high
@@ -222,7 +222,7 @@ def capital(sentence: str) -> str:
 def fields(change: Change) -> list[str]:
     """Return the texts of a change under `HEADS`."""
     paired = " (paired)" if change.method == "paired" else ""
-    sides = both(change.baseline), both(change.current)
+    sides = with_interval(change.baseline), with_interval(change.current)
     return [name(change), *sides, f"{change_text(change)}{paired}", str(change.n), verdict(change)]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bench.analysis.wording import both
+from bench.analysis.wording import with_interval
 from bench.core.metrics.registry import places
 from bench.core.summary import CALIBRATION, Cell, Summary
 from bench.reports.tables.times import DELIVERIES, Entry, entry
@@ -25,7 +25,7 @@ def checks(summary: Summary, cell: Cell) -> Iterator[str]:
             row = summary.row(cell, delivery, metric.name, place.statistic)
             if row and row.estimate is not None:
                 whose = "" if place.delivery else f"{delivery} "
-                yield f"{whose}{place.top}: {both(row)}, n={row.n}"
+                yield f"{whose}{place.top}: {with_interval(row)}, n={row.n}"
 
 
 def floors(summary: Summary) -> Iterator[tuple[str, list[Entry]]]:

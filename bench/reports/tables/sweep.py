@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from bench.analysis.wording import both, value
+from bench.analysis.wording import value, with_interval
 from bench.core.load import parse_load
-from bench.core.metrics.metric import QUANTILES, Metric, Place
+from bench.core.metrics.metric import QUANTILES, Metric, ReportPlace
 from bench.core.metrics.registry import LEAST_GOOD, NO_DIFFERENCE, places
 from bench.core.summary import Cell, Summary
 from bench.reports.tables.times import DELIVERIES, NONE, ColumnHead, Entry, entry, unfit
@@ -97,7 +97,7 @@ def _entries(summary: Summary, cell: Cell, delivery: str, *, shed: bool) -> Iter
         yield Entry(value(summary.row(cell, delivery, "failures.shed", "sum")).replace("n/a", "0"))
 
 
-def _load_entry(summary: Summary, cell: Cell, delivery: str, metric: Metric, place: Place) -> Entry:
+def _load_entry(summary: Summary, cell: Cell, delivery: str, metric: Metric, place: ReportPlace) -> Entry:
     """Return the entry of a column; the unit of a rate stands in the head."""
     if place.delivery not in {"", delivery}:
         return Entry(NONE)
@@ -159,14 +159,14 @@ def sdk_costs(summary: Summary) -> list[DeliveryLine]:
     return found
 
 
-def _client_entry(summary: Summary, cell: Cell, delivery: str, metric: Metric, place: Place) -> Entry:
+def _client_entry(summary: Summary, cell: Cell, delivery: str, metric: Metric, place: ReportPlace) -> Entry:
     """Return the difference between both clients; or the number of the client that the column's head names."""
     if place.delivery not in {"", delivery}:
         return Entry(NONE)
     if SDK not in metric.name:
         key = cell.key._replace(client=place.bottom)
         one = next((one for one in summary.cells if one.key == key), cell)
-        return Entry(both(summary.row(one, delivery, metric.name, place.statistic)))
+        return Entry(with_interval(summary.row(one, delivery, metric.name, place.statistic)))
     row = summary.row(cell, delivery, metric.name, place.statistic)
     if row is None:
         return Entry(NONE)

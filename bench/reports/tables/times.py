@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from bench.analysis.wording import NA, both, interval, reason, value
-from bench.core.metrics.metric import PAIRED, QUANTILES, Metric, Place
+from bench.analysis.wording import NA, interval, reason, value, with_interval
+from bench.core.metrics.metric import PAIRED, QUANTILES, Metric, ReportPlace
 from bench.core.metrics.registry import BY_NAME, MEMBERS, METRICS, places
 from bench.core.row import Row
 from bench.core.summary import Cell, Summary
@@ -79,14 +79,14 @@ def cost_texts(summary: Summary, cell: Cell, delivery: str) -> list[str]:
     return [_cost(summary, cell, delivery, metric, place) for metric, place in COSTS]
 
 
-def _cost(summary: Summary, cell: Cell, delivery: str, metric: Metric, place: Place) -> str:
+def _cost(summary: Summary, cell: Cell, delivery: str, metric: Metric, place: ReportPlace) -> str:
     """Return the number or n/a, with the reason where the scenario uses a client of its own."""
     if place.delivery not in {"", delivery}:
         return ""
     if metric.name == "memory_peak":
         return _peaks(summary, cell, delivery)
     if metric.of == "memory":
-        return both(summary.memory_row(cell, delivery, metric.name), unit=False)
+        return with_interval(summary.memory_row(cell, delivery, metric.name), unit=False)
     row = summary.row(cell, delivery, metric.name, place.statistic)
     if metric.name == "failures":
         return f"{value(row)} of {row.n}" if row else NA
@@ -138,7 +138,7 @@ def full_text(row: Row | None) -> str:
     """Return estimate and interval, or n/a and why; "" where there is no row."""
     if row is None:
         return ""
-    return both(row) if row.estimate is not None else f"n/a ({reason(row)})"
+    return with_interval(row) if row.estimate is not None else f"n/a ({reason(row)})"
 
 
 def entry(row: Row | None, longest: int = LONGEST_REASON) -> Entry:

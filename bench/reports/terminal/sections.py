@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from bench.analysis.wording import NA, both, reason, value
+from bench.analysis.wording import NA, reason, value, with_interval
 from bench.core.row import Row
 from bench.core.summary import Cell, Failure, Summary
 from bench.reports.tables import changes as words
@@ -113,7 +113,7 @@ def _number_text(row: Row | None, *, interval: bool = True) -> str:
     """Return estimate and interval; or n/a, and the reason where it is short."""
     why = reason(row)
     if row and row.estimate is not None:
-        return both(row) if interval else value(row)
+        return with_interval(row) if interval else value(row)
     return f"{NA} ({why})" if row and why and len(why) <= LONGEST_REASON else NA
 
 

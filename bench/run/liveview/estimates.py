@@ -14,7 +14,7 @@ from bench.run.liveview.state import CellState
 from bench.run.stopping.precision import did_same_work
 from bench.stats.intervals import Estimate, quantile_ci
 from bench.stats.same_work import too_many_excluded
-from bench.stats.serial_correlation import shift_in_time, widened_by_parts
+from bench.stats.serial_correlation import shift_in_time, widen_by_parts
 
 NS_PER_MS = 1e6
 NONE = Estimate(note="–")
@@ -67,7 +67,7 @@ def _sooner(streamed: Sequence[TrialMessage], blocking: Sequence[TrialMessage], 
         key=lambda pair: pair[0].seen.began,
     )
     whole = _shift(same)
-    return whole if all(s.block == b.block for s, b in same) else widened_by_parts(whole, _by_segment(same))
+    return whole if all(s.block == b.block for s, b in same) else widen_by_parts(whole, _by_segment(same))
 
 
 def _by_segment(same: Sequence[tuple[TrialMessage, TrialMessage]]) -> list[Estimate]:

@@ -15,7 +15,7 @@ import pytest
 from bench.analysis.build import build
 from bench.analysis.pairs import did_same_work
 from bench.analysis.verdicts.answer import NOT_TRUSTED
-from bench.analysis.wording import both
+from bench.analysis.wording import with_interval
 from bench.core.errors import BenchError
 from bench.core.row import COLUMNS, Row
 from bench.core.summary import Summary
@@ -136,7 +136,7 @@ def test_nothing_useful_is_infinite(tmp_path: Path) -> None:
 def test_nothing_useful_at_all(tmp_path: Path) -> None:
     """When no answer ever gave anything useful the median is ∞, not missing, and no failure is made up for it."""
     summary = build(make_run(tmp_path / "r", [Truth(useless=frozenset(range(12)))], pairs=12))
-    assert both(number(summary, "streamed", "ttfu", "p50")) == "∞ [∞, ∞]"
+    assert with_interval(number(summary, "streamed", "ttfu", "p50")) == "∞ [∞, ∞]"
     assert number(summary, "streamed", "total", "p50").estimate == pytest.approx(420, rel=0.05)
 
 

@@ -14,7 +14,7 @@ from scipy import special
 
 from bench.analysis.build import MOST_FAILURES, build
 from bench.analysis.checks.lateness import every_beat, lateness
-from bench.analysis.columns import MOST_EVENTS, looked_at, of_trials, truth_of
+from bench.analysis.columns import MOST_EVENTS, choose_event_trials, read_trials, read_truth
 from bench.analysis.tables import IN_FLIGHT, load
 from bench.core.errors import BenchError
 from bench.core.row import Row
@@ -146,12 +146,12 @@ def test_of_too_many_events_a_sample_of_trials_is_read() -> None:
             "pieces": pd.array([None] * n, dtype="Int64"),
         }
     )
-    chosen = looked_at(trials, n * 60, seed=3)
+    chosen = choose_event_trials(trials, n * 60, seed=3)
     assert 0.95 * MOST_EVENTS < chosen.sum() * 60 <= MOST_EVENTS
     assert trials[chosen].groupby("cell").size().nunique() == 1
     assert trials.loc[chosen, "stored"].all()
-    assert chosen.equals(looked_at(trials, n * 60, seed=3))
-    assert looked_at(trials, MOST_EVENTS, seed=3).sum() == n // 2
+    assert chosen.equals(choose_event_trials(trials, n * 60, seed=3))
+    assert choose_event_trials(trials, MOST_EVENTS, seed=3).sum() == n // 2
 
 
 def test_of_a_long_log_other_answers_are_only_counted(tmp_path: Path) -> None:
@@ -161,8 +161,8 @@ def test_of_a_long_log_other_answers_are_only_counted(tmp_path: Path) -> None:
     looked = frames.trials.index[[0, 2]]
     client_ids = frames.tables["attempts"].set_index("trial_id")["client_id"].loc[looked]
     with records.open_tables(run) as stored:
-        events = of_trials("events", stored, looked, most=0)
-        truth = truth_of(stored, client_ids, most=0)
+        events = read_trials("events", stored, looked, most=0)
+        truth = read_truth(stored, client_ids, most=0)
     mine = truth["client_id"].isin(client_ids)
     assert set(events["trial_id"]) == set(looked)
     assert len(events) == 2 * 61

@@ -53,7 +53,7 @@ def test_side_by_side_a_pause_touches_all() -> None:
     """A pause while two trials run is one late beat and touches both."""
     met = lateness(np.array([10.0]), np.array([17.0]), np.array([0.0, 5]), np.array([100.0, 100]))
     assert met.lags.tolist() == [7]
-    assert met.touched(5) == 2
+    assert met.paused_trials(5) == 2
 
 
 @pytest.mark.parametrize(("lag", "late"), [(2.0, False), (4.9, False), (5.1, True), (80.0, True)])
@@ -81,7 +81,7 @@ def test_each_worker_is_judged_by_its_own_loop(tmp_path: Path) -> None:
     both = pd.concat([probes.assign(worker="1"), late])
     for worker, touched in (("1", 0), ("2", 24)):
         measured = replace(frames, trials=frames.trials.assign(worker=worker), tables={**frames.tables, "probes": both})
-        assert cell_lateness(measured, 0).touched(5) == touched
+        assert cell_lateness(measured, 0).paused_trials(5) == touched
 
 
 def test_one_long_pause_is_not_saturation() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from bench.core.comparison import Ranked, Ranking
+from bench.core.comparison import Ranking, RankingEntry
 from bench.core.row import COLUMNS, CellKey
 from bench.core.summary import Knee, Outlier, Summary
 from bench.reports.data_files import render_csv, render_json
@@ -38,7 +38,7 @@ def summary(shelf: Shelf) -> Summary:
         claims=CLAIMS,
         rows=(endless, *made.rows),
         knees=(Knee(key._replace(load="c"), "streamed", "", None, "n/a", 0),),
-        rankings=(Ranking("text", (Ranked(key, "m", ()),), "m is alone"),),
+        rankings=(Ranking("text", (RankingEntry(key, "m", ()),), "m is alone"),),
         comparisons=(compared(2),),
         outliers=(Outlier(1, "text", "streamed", "ttft", 900.0, 120.0, True, "a stall", "c", "s"),),
     )

@@ -20,7 +20,7 @@ from bench.core.labels import cell_key
 from bench.core.metrics.pairs import METRICS
 from bench.core.row import CellKey, Row
 from bench.stats.intervals import Estimate, hodges_lehmann, log_ratio
-from bench.stats.serial_correlation import ratio_in_time, serial_correlation, shift_in_time, widened
+from bench.stats.serial_correlation import ratio_in_time, serial_correlation, shift_in_time, widen
 from tests.support.synthetic import make_run
 
 WAVE = np.sin(np.arange(60) / 4)
@@ -70,7 +70,7 @@ def test_values_in_no_order_keep_their_interval() -> None:
     """The same values mixed up, constant ones and too few ones are left as they are."""
     assert shift_in_time(MIXED) == hodges_lehmann(MIXED)
     assert shift_in_time(np.ones(30)) == Estimate(1, 1, 1)
-    assert widened(Estimate(note="n/a (n=2 < 6)"), [1.0, 2.0]).note == "n/a (n=2 < 6)"
+    assert widen(Estimate(note="n/a (n=2 < 6)"), [1.0, 2.0]).note == "n/a (n=2 < 6)"
 
 
 def test_a_ratio_is_widened_on_the_log_scale() -> None:

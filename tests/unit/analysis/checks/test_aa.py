@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from bench.analysis.build import build
-from bench.analysis.checks.aa import Sample, _sample, check, fewest, together_of, verdict
+from bench.analysis.checks.aa import Sample, _sample, check, fewest_pairs, together_of, verdict
 from bench.analysis.checks.floor import Resolution
 from bench.analysis.pairs import Pairs
 from bench.analysis.tables import load
@@ -113,7 +113,7 @@ def test_a_bias_within_the_floor_is_the_instruments() -> None:
 def test_cells_with_too_few_pairs_take_no_power() -> None:
     """Eleven pairs can condemn a run when they are all there is; as one of several cells they cannot, all can."""
     eleven = np.full(11, 0.05)
-    assert fewest(1) == 11
+    assert fewest_pairs(1) == 11
     assert "[+5.1, +5.1]" in verdict({"alone": Sample(eleven, np.zeros(11))})
     assert not verdict({"alone": Sample(eleven[:10], np.zeros(10))})
     few = {"a": Sample(eleven[:6], np.zeros(6)), "b": Sample(eleven[:5], np.zeros(5))}

@@ -16,12 +16,12 @@ import pytest
 from bench.analysis.build import build
 from bench.analysis.claims import consuming, packets, requests, sooner, usage
 from bench.analysis.claims.lengths import true_range
-from bench.analysis.claims.parts import Draft, make_claim, overall, settled
+from bench.analysis.claims.parts import Draft, correct_parts, make_claim, overall
 from bench.analysis.tables import RunFrames, load
 from bench.core.summary import CALIBRATION, Claim, ClaimPart, MemoryCurve, Summary
 from bench.plan.consumers import CONSUMERS, LENGTHS, NOTHING
 from bench.stats.intervals import theil_sen
-from bench.stats.slope import beyond, slope_p
+from bench.stats.slope import slope_beyond, slope_p
 from tests.support.synthetic import Truth, make_run
 
 Run = tuple[RunFrames, Summary]
@@ -90,8 +90,8 @@ def test_the_verdict_of_a_claim_is_that_of_all_parts(verdicts: Sequence[str], ex
 
 def test_holm_takes_back_what_is_not_beyond_doubt() -> None:
     """A p of 3 % decides alone, but not as one of three; a p of 0.1 % does; a count without p is never touched."""
-    assert settled([draft("HOLDS", 0.03)])[0].verdict == "HOLDS"
-    parts = settled([draft("HOLDS", 0.03), draft("REFUTED", 0.001), draft("HOLDS", 0.9), draft("HOLDS")])
+    assert correct_parts([draft("HOLDS", 0.03)])[0].verdict == "HOLDS"
+    parts = correct_parts([draft("HOLDS", 0.03), draft("REFUTED", 0.001), draft("HOLDS", 0.9), draft("HOLDS")])
     assert [part.verdict for part in parts] == ["NOT ENOUGH DATA", "REFUTED", "NOT ENOUGH DATA", "HOLDS"]
     assert "it would be HOLDS" in parts[0].reason
 
@@ -118,7 +118,7 @@ def test_where_a_slope_lies() -> None:
     x, rng = np.arange(20.0), np.random.default_rng(2)
     for slope, expected in ((3.0, "above"), (0.0, "within"), (-3.0, "below"), (1.0, "")):
         y = slope * x + rng.normal(0, 0.5, x.size)
-        where, p = beyond(x, y, theil_sen(x, y)[0], 1)
+        where, p = slope_beyond(x, y, theil_sen(x, y)[0], 1)
         assert where == expected
         assert (p < 0.05) == bool(expected)
 

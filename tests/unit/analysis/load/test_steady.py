@@ -12,13 +12,13 @@ import pytest
 
 from bench.analysis.build import build
 from bench.analysis.load import steady
-from bench.analysis.load.knee import Outcome, Step, knee, lower_bound, needed, overloaded
+from bench.analysis.load.knee import Outcome, Step, is_overloaded, knee, lower_bound, trials_to_decide
 from bench.core.load import Load
 from bench.core.row import CellKey, Row
 from bench.core.summary import Summary
 from bench.reports.data_files import render_csv, render_json
 from bench.stats.intervals import Estimate
-from bench.stats.serial_correlation import widened_by_parts
+from bench.stats.serial_correlation import widen_by_parts
 from tests.support.loaded import TOKENS, Loaded, _segment, make_loaded
 from tests.support.synthetic import Truth, make_run
 
@@ -78,7 +78,7 @@ def test_in_flight_obeys_littles_law(swept: Summary) -> None:
 
 def test_an_overloaded_cell_is_named_and_left_out(swept: Summary) -> None:
     """Where the queue grew a note says so, and the answer leaves the cell out."""
-    assert [cell.key.load for cell in swept.cells if overloaded(cell)] == ["rate=30"]
+    assert [cell.key.load for cell in swept.cells if is_overloaded(cell)] == ["rate=30"]
     assert "1 cell in which ever more were in flight" in swept.answer
     assert "times changed while the run went on" not in swept.trust.sentence
 
@@ -172,10 +172,10 @@ def test_early_stopping_rule(misses: int, least: int) -> None:
 
 def test_needed_decides_either_way() -> None:
     """95 % good of 40 takes a few hundred trials to pass; 90 % of 40 no number of them."""
-    more = needed(38, 40)
+    more = trials_to_decide(38, 40)
     assert more is not None
     assert 100 < more < 1000
-    assert needed(36, 40) is None
+    assert trials_to_decide(36, 40) is None
 
 
 def test_a_lower_load_that_fails_ends_the_search() -> None:
@@ -314,7 +314,7 @@ def test_closed_loop_does_not_count_at_the_edges(tmp_path: Path) -> None:
 def test_a_queue_that_grows_is_seen_in_few_trials(tmp_path: Path) -> None:
     """60 trials a segment at 1.5 times the capacity: fewer end than begin, however uneven the arrivals are."""
     summary = build(make_loaded(tmp_path / "r", [Loaded(load="rate=30")], requests=120, seed=3))
-    assert overloaded(summary.cells[0])
+    assert is_overloaded(summary.cells[0])
 
 
 def test_too_few_trials_one_at_a_time_do_not_end_the_search() -> None:
@@ -327,9 +327,9 @@ def test_too_few_trials_one_at_a_time_do_not_end_the_search() -> None:
 def test_segments_that_differ_widen_the_shift() -> None:
     """Two rounds of 0 ± 1 and 6 ± 1 say less than one of 3 ± 0.7; rounds that agree leave it as it is."""
     whole = Estimate(3, 2.3, 3.7)
-    found = widened_by_parts(whole, [Estimate(0, -1, 1), Estimate(6, 5, 7)])
+    found = widen_by_parts(whole, [Estimate(0, -1, 1), Estimate(6, 5, 7)])
     assert found.low is not None
     assert found.low < 0
     assert (found.high or 0) > 6
     assert "segments differ" in found.note
-    assert widened_by_parts(whole, [Estimate(2.9, 1.9, 3.9), Estimate(3.1, 2.1, 4.1)]) == whole
+    assert widen_by_parts(whole, [Estimate(2.9, 1.9, 3.9), Estimate(3.1, 2.1, 4.1)]) == whole

@@ -9,8 +9,8 @@ import pytest
 
 from bench.analysis.checks.floor import Resolution
 from bench.analysis.verdicts.answer import NOT_TRUSTED, answer, fastest
-from bench.analysis.verdicts.cell import cell_verdict, judged
-from bench.core.comparison import Change, Ranked, Ranking
+from bench.analysis.verdicts.cell import cell_verdict, judge_effect
+from bench.core.comparison import Change, Ranking, RankingEntry
 from bench.core.row import CellKey, Row
 from bench.core.summary import Cell, Ecdf, Summary, Trust
 
@@ -147,9 +147,9 @@ def test_an_uncalibrated_run_judges_by_its_interval() -> None:
     """Without a floor nothing is held against it."""
     key = CellKey("s", "", "responses", "sim", "m", "sdk", "c=1")
     tiny = row(key, "paired", "gain", "ms", (0.01, 0.005, 0.02))
-    assert judged(tiny, tiny, None) == "more"
-    assert judged(tiny, tiny, 0.1) == "unresolved"
-    assert judged(None, None, 0.1) == "missing"
+    assert judge_effect(tiny, tiny, None) == "more"
+    assert judge_effect(tiny, tiny, 0.1) == "unresolved"
+    assert judge_effect(None, None, 0.1) == "missing"
 
 
 def test_no_answer_from_numbers_that_may_not_be_believed() -> None:
@@ -188,8 +188,8 @@ def ranked(label: str, *low: float | None) -> Ranking:
     changes = [
         Change(key, "", "", "ttfu", "ms", "p50", "lower", "paired", row, row, x, x, x, None, None, None, 9) for x in low
     ]
-    behind = [Ranked(key, name, (change,)) for name, change in zip("bcd", changes, strict=False)]
-    return Ranking(label, (Ranked(key, "a", ()), *behind), "said")
+    behind = [RankingEntry(key, name, (change,)) for name, change in zip("bcd", changes, strict=False)]
+    return Ranking(label, (RankingEntry(key, "a", ()), *behind), "said")
 
 
 def test_of_several_rankings_the_answer_counts() -> None:

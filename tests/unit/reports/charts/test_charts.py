@@ -16,8 +16,8 @@ import pytest
 from altair.utils.schemapi import validate_jsonschema
 
 from bench.analysis.build import build
-from bench.analysis.wording import both
-from bench.core.comparison import Change, Comparison, Ranked, Ranking, Side
+from bench.analysis.wording import with_interval
+from bench.core.comparison import Change, Comparison, Ranking, RankingEntry, Side
 from bench.core.row import Row
 from bench.core.summary import Cell, Claim, ClaimPart, Summary
 from bench.reports.charts import built_in as charts
@@ -143,7 +143,7 @@ CURVE = ((5.0, 0.1, 0.05, 0.15), (20.0, 0.5, 0.4, 0.6), (60.0, 0.7, 0.65, math.i
 
 def ranking_of(summary: Summary) -> Ranking:
     """The cells of a summary, as they stand."""
-    return Ranking("text", tuple(Ranked(cell.key, cell.key.model, ()) for cell in summary.cells), "It is clear.")
+    return Ranking("text", tuple(RankingEntry(cell.key, cell.key.model, ()) for cell in summary.cells), "It is clear.")
 
 
 def drawn(chart: Chart) -> list[dict[str, Any]]:
@@ -393,7 +393,7 @@ def test_loads_have_times_and_goodput_of_each_loop(loaded: Summary) -> None:
     assert "Hollow and grey" in opened.caption
     assert "Hollow" not in closed.caption
     row = loaded.row(loaded.cells[0], "streamed", "ttft", "p50")
-    assert f"p50: {both(row)} at c=1" in closed.alternative
+    assert f"p50: {with_interval(row)} at c=1" in closed.alternative
     late = [row for row in opened.rows if row[0] == "rate=20"]
     assert {row[-1] for row in late} == {"SATURATED"}
 
@@ -454,7 +454,7 @@ def test_a_ranking_has_the_medians_of_the_summary(summary: Summary) -> None:
     chart = ranking_chart(ranking, summary)
     assert chart is not None
     row = summary.row(summary.cells[1], "streamed", "ttfu", "p50")
-    assert both(row) in chart.alternative
+    assert with_interval(row) in chart.alternative
     assert chart.alternative.endswith("It is clear.")
     assert [row["name"] for row in drawn(chart)] == [EVIL, "sim-1"]
     assert ranking_chart(replace(ranking, entries=ranking.entries[:1]), summary) is None

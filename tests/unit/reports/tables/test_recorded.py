@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.analysis.build import build
-from bench.analysis.wording import both
+from bench.analysis.wording import with_interval
 from bench.core.row import Row
 from bench.core.summary import Summary
 from bench.records import journal as records
@@ -105,4 +105,4 @@ def row(unit: str, estimate: float, low: float, high: float) -> Row:
 )
 def test_more_than_ten_times_as_long_is_a_factor(ratio: tuple[float, float, float], text: str) -> None:
     """A percentage of four digits says little."""
-    assert both(row("ratio", *ratio)) == text
+    assert with_interval(row("ratio", *ratio)) == text

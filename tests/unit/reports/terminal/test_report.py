@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.analysis.build import build
-from bench.core.comparison import Change, Comparison, Ranked, Ranking, Side
+from bench.core.comparison import Change, Comparison, Ranking, RankingEntry, Side
 from bench.core.row import Row
 from bench.core.summary import Summary
 from bench.reports.tables.times import ColumnHead
@@ -89,7 +89,7 @@ def compared(changes: int) -> Comparison:
 
 def with_everything(summary: Summary) -> Summary:
     """All kinds of sections at once, each as long as it gets."""
-    ranked = Ranked(summary.cells[0].key, "m", ())
+    ranked = RankingEntry(summary.cells[0].key, "m", ())
     rankings = tuple(Ranking(f"scenario_{i}", (ranked,), "a is faster than b " * 9) for i in range(9))
     comparisons = (compared(90), compared(90))
     return replace(summary, rankings=rankings, comparisons=comparisons, claims=CLAIMS * 3, notes=("a note " * 40,) * 9)

@@ -18,7 +18,7 @@ from bench.run.liveview.messages import cells_of, encode_trial
 from bench.run.liveview.screen import choose_cells, clock, number, one_line, page
 from bench.run.liveview.state import State
 from bench.stats.intervals import hodges_lehmann, quantile_ci
-from bench.stats.serial_correlation import shift_in_time, widened_by_parts
+from bench.stats.serial_correlation import shift_in_time, widen_by_parts
 from tests.support.harness import cell_of
 from tests.support.paths import ROOT
 from tests.support.scenarios import TEXT
@@ -137,7 +137,7 @@ def test_segments_that_differ_widen_the_interval() -> None:
     found = figures(state_of(begin(cell()), so_far(*rounds)).cells[0]).sooner
     gains = [[whole - useful for useful, whole in part] for part in (TIMES, slow)]
     whole = shift_in_time([*gains[0], *gains[1]])
-    assert found == widened_by_parts(whole, [shift_in_time(part) for part in gains])
+    assert found == widen_by_parts(whole, [shift_in_time(part) for part in gains])
     assert (found.high or 0) > (whole.high or 0) > 0
 
 
