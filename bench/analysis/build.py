@@ -1,4 +1,4 @@
-"""From a run folder to its Summary: the same folder gives the same Summary, whenever and wherever it is read."""
+"""Build the Summary of a run folder: the same folder gives the same Summary, whenever and wherever it is read."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def build(run: Path, baseline: Baseline | None = None, chart_data: ChartData | N
 
 
 def _with_comparisons(frames: RunFrames, summary: Summary, baseline: Baseline | None) -> Summary:
-    """With the targets and models ranked, and compared with the one that is their baseline."""
+    """Add the rankings of targets and models, and their comparison with the baseline."""
     named = frames.manifest.get("baseline") or {} if baseline is None else baseline
     check_named(baseline, [cell.key for cell in summary.cells])
     return replace(
@@ -114,7 +114,7 @@ def _with_comparisons(frames: RunFrames, summary: Summary, baseline: Baseline | 
 
 
 def _growth_note(rows: Iterable[Row]) -> str:
-    """Where ever more trials ran at a time: then what each of them took had to grow, and had not ended growing."""
+    """Note on arms whose queue grew: their times had to grow, and would be longer in a longer run."""
     arms: dict[str, dict[tuple[str, str], Row]] = {}
     for row in rows:
         arms.setdefault(row.delivery, {})[row.metric, row.statistic] = row
@@ -123,7 +123,7 @@ def _growth_note(rows: Iterable[Row]) -> str:
 
 
 def _with_run_invalid(cell: Cell, reason: str) -> Cell:
-    """The cell, invalid for what is wrong with the whole run, where it was not so already."""
+    """Mark the cell invalid for what is wrong with the whole run, unless it has a reason of its own."""
     return replace(cell, invalid=cell.invalid or reason)
 
 
@@ -169,7 +169,7 @@ def _cell(measured: MeasuredCell, label: str) -> tuple[Cell, list[Row]]:
 
 
 def _arms_of(frames: RunFrames) -> dict[tuple[CellKey, str], Arm]:
-    """The arms of all cells, where several clients measured; else none are asked for."""
+    """Collect the arms of all cells; only where several clients measured, for nothing else asks for them."""
     if len({cell["client"] for cell in frames.cells}) < 2:
         return {}
     by_cell = dict(list(frames.trials.groupby("cell")))
@@ -240,7 +240,7 @@ def _invalid(orphans: int) -> str:
 
 
 def headline(manifest: Mapping[str, Any], cells: Iterable[Cell]) -> str:
-    """Host and model, and whether it is SIMULATED or real."""
+    """Write the headline: hosts and models, each SIMULATED or real."""
     places: dict[tuple[bool, str], list[str]] = {}
     for cell in cells:
         models = places.setdefault((cell.simulated, cell.host), [])
@@ -256,7 +256,7 @@ def _place(simulated: bool, host: str, models: Sequence[str], profile: object) -
 
 
 def evidence(frames: RunFrames) -> Iterator[str]:
-    """What was counted, and whether the run is whole."""
+    """Yield a line on what was counted, and one if the run is partial."""
     yield f"{offered_line(frames.trials)}; warm-up trials, in no figure: {frames.warmup}"
     ended = frames.manifest.get("ended")
     if ended != "finished":
@@ -264,7 +264,7 @@ def evidence(frames: RunFrames) -> Iterator[str]:
 
 
 def further(frames: RunFrames, cells: Sequence[Cell], lags: pd.Series[float]) -> Iterator[str]:
-    """What else a reader should know before believing a number."""
+    """Yield what else a reader should know before believing a number."""
     yield from _lag_line(floats(lags))
     if frames.tables["memory"].empty:
         yield "no memory pass in this run: memory is n/a"
@@ -273,7 +273,7 @@ def further(frames: RunFrames, cells: Sequence[Cell], lags: pd.Series[float]) ->
 
 
 def offered_line(trials: pd.DataFrame) -> str:
-    """`216 offered = 214 ok + 1 http_429 + 1 timeout`."""
+    """Count the trials by status: `216 offered = 214 ok + 1 http_429 + 1 timeout`."""
     counts = trials["status"].value_counts()
     classes = [f"{counts[status]} {status}" for status in sorted(set(counts.index) - {"ok"})]
     return f"{len(trials)} offered = " + " + ".join([f"{counts.get('ok', 0)} ok", *classes])
@@ -308,7 +308,7 @@ def _environment(manifest: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _flat(name: str, value: object) -> Iterator[tuple[str, str]]:
-    """The value as text; of a mapping each member as `NAME: KEY`. What could not be read is left out."""
+    """Yield the value as text; of a mapping each member as `NAME: KEY`. Values that could not be read are left out."""
     if isinstance(value, Mapping):
         for key, member in value.items():
             yield from _flat(f"{name}: {key}", member)

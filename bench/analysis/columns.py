@@ -1,4 +1,4 @@
-"""From Parquet to DataFrames: the columns that figures are made of, and of many events those of a sample of trials."""
+"""Read Parquet into DataFrames: only columns that numbers are made of, and of many events a sample."""
 
 from __future__ import annotations
 
@@ -51,19 +51,19 @@ COLUMNS_AT_ONCE = 8
 
 
 def columns(name: str) -> list[str]:
-    """The columns of a table that are read."""
+    """List the columns of a table that are read."""
     return [column.name for column in TABLES[name] if column.name not in UNREAD.get(name, ())]
 
 
 def read_frame(name: str, stored: StoredTables) -> pd.DataFrame:
-    """A table whole, as a frame. A few columns at a time, so that it is never there in both forms."""
+    """Read a whole table, a few columns at a time, so that it is never in memory in both forms."""
     names = columns(name)
     groups = [names[i : i + COLUMNS_AT_ONCE] for i in range(0, len(names), COLUMNS_AT_ONCE)]
     return pd.concat([to_frame(name, stored.table(name, group)) for group in groups], axis=1)
 
 
 def to_frame(name: str, table: pa.Table) -> pd.DataFrame:
-    """A table with nullable numbers, so that missing stays missing, and labels as strings or categories."""
+    """Convert a table: numbers are nullable, so that missing stays missing; labels are strings or categories."""
     labels = {column.name for column in TABLES[name] if column.type == "label"} - CATEGORIES.get(name, frozenset())
     schema = pa.schema([field.with_type(pa.string()) if field.name in labels else field for field in table.schema])
     types = {pa.int64(): pd.Int64Dtype(), pa.float64(): pd.Float64Dtype(), pa.bool_(): pd.BooleanDtype()}
@@ -82,7 +82,7 @@ def _shorten_hash(table: pa.Table) -> pa.Table:
 
 
 def choose_event_trials(trials: pd.DataFrame, events: int, seed: int) -> pd.Series[bool]:
-    """Of which trials the events are read: of all that were stored, or of a sample where there are so many events.
+    """Choose the trials whose events are read: all that were stored, or a sample where there are too many events.
 
     Each cell may bring as many events as any other, in each phase and delivery; a trial comes with all of its own.
     """
@@ -99,14 +99,14 @@ _GROUP = ["cell", "phase", "delivery"]
 
 
 def _sizes(trials: pd.DataFrame) -> NDArray[np.float64]:
-    """Rows of each trial in the longer of its tables."""
+    """Count the rows of each trial in the longer of its tables."""
     events, pieces = (trials[name].to_numpy(dtype=np.float64, na_value=0.0) for name in ("events", "pieces"))
     sizes: NDArray[np.float64] = np.maximum(events, pieces)
     return sizes
 
 
 def read_trials(name: str, stored: StoredTables, trials: pd.Index[int], most: int = MOST_EVENTS) -> pd.DataFrame:
-    """The rows of these trials; of a table of at most so many all rows."""
+    """Read the rows of these trials; of a table of at most `most` rows all."""
     if stored.count(name) <= most:
         return read_frame(name, stored)
     numbers = pa.array(np.asarray(trials, dtype=np.int64))
@@ -114,7 +114,9 @@ def read_trials(name: str, stored: StoredTables, trials: pd.Index[int], most: in
 
 
 def read_truth(stored: StoredTables, client_ids: pd.Series[str], most: int = MOST_EVENTS) -> pd.DataFrame:
-    """The simulator's log of these requests; of the others, where it is longer, their first frame without its time.
+    """Read the simulator's log of these requests.
+
+    Of others, where it is longer, only their first frame without its time.
 
     That is enough to count answers by, and too little for a send time that would be a wrong one.
     """
@@ -133,5 +135,5 @@ def read_truth(stored: StoredTables, client_ids: pd.Series[str], most: int = MOS
 
 
 def _read_parts(name: str, stored: StoredTables, kept: Callable[[pa.Table], pa.Table]) -> pd.DataFrame:
-    """What is kept of each part of a table that is never held whole."""
+    """Read a table part by part and keep what `kept` returns: the whole is never held."""
     return to_frame(name, pa.concat_tables([kept(part) for part in stored.parts(name, columns(name))]))

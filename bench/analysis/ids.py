@@ -1,4 +1,4 @@
-"""The ids by which a trial is found in the client's and in the server's log."""
+"""Find the ids by which a trial stands in the client's and in the server's log."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ IDS = ("client_id", "server_id")
 
 
 def last_ids(attempts: pd.DataFrame, trial_ids: Iterable[int]) -> pd.DataFrame:
-    """`client_id` and `server_id` of the last attempt of each of these trials, by trial_id; without one no row."""
+    """Return `client_id` and `server_id` of the last attempt of each of these trials, by trial_id.
+
+    A trial without an attempt has no row.
+    """
     mine = attempts.loc[attempts["trial_id"].isin(list(trial_ids)), ["trial_id", *IDS]]
     return mine.drop_duplicates("trial_id", keep="last").set_index("trial_id")
 
 
 def printable(text: str | None) -> str:
-    """Server text without control characters: it goes to terminals and files."""
+    """Remove control characters from server text, which goes to terminals and files."""
     return "".join(char if char.isprintable() else " " for char in text or "")

@@ -1,4 +1,4 @@
-"""The memory pass: peaks by answer length, and what each token costs."""
+"""Read the memory pass: peaks by answer length, and what each token costs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SUFFIX = {"tracemalloc": "", "rss": ".rss"}
 
 
 def memory_curves(memory: pd.DataFrame) -> Iterator[tuple[MemoryCurve, Estimate, int]]:
-    """Each scenario, delivery and meter: its curve, the slope with its interval, and the points that failed."""
+    """Yield each curve (scenario, delivery, meter) with its slope, and how many of its points failed."""
     for names, points in memory.fillna({"params": ""}).groupby(_GROUP, sort=True):
         scenario, params, delivery, meter = map(str, names)
         good = points.dropna(subset=["peak_bytes", "output_tokens"]).sort_values(["output_tokens", "rep"])
@@ -33,7 +33,7 @@ def memory_curves(memory: pd.DataFrame) -> Iterator[tuple[MemoryCurve, Estimate,
 def memory_rows(
     curve: MemoryCurve, slope: Estimate, failed: int, longest: int, apis: Mapping[str, str]
 ) -> Iterator[Row]:
-    """The peak at the longest length of the whole pass, and the slope. `apis`: scenario → api.
+    """Make the rows of the peak at the longest length of the whole pass, and of the slope. `apis`: scenario → api.
 
     Peaks are compared between deliveries, so a curve that stops short of the longest length has none.
     """
@@ -48,7 +48,7 @@ def memory_rows(
 
 
 def median_without_interval(peaks: list[int], tokens: int) -> Estimate:
-    """The median of a few repetitions; they are too alike and too few for an interval, and the note says so."""
+    """Return the median of a few repetitions; they are too alike and too few for an interval, and the note says so."""
     if not peaks:
         return Estimate(note=f"n/a (not measured at {tokens} tokens)")
     return Estimate(float(pd.Series(peaks).median()), note=f"{len(peaks)} repetitions: no interval")

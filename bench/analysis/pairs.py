@@ -1,4 +1,4 @@
-"""Streamed against blocking, pair by pair."""
+"""Compare streamed with blocking trials, pair by pair."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Pairs:
 
 
 def too_few_left(excluded: int, offered: int) -> str:
-    """Why those that are left may not speak for all; empty where they may."""
+    """Return why those that are left may not speak for all; empty where they may."""
     few = too_many_excluded(excluded, offered)
     return f"NOT ENOUGH DATA: {excluded} of {offered} pairs excluded" if few else ""
 
@@ -109,7 +109,10 @@ def did_same_work(ok: pd.DataFrame, *, simulated: bool) -> pd.Series[bool]:
 
 
 def over_segments(same: pd.DataFrame, shift: Shift) -> Estimate:
-    """The shift of all pairs; where the two of a pair ran in segments of their own, wider by how much these differ."""
+    """Estimate the shift of all pairs.
+
+    Where the two of a pair ran in two segments, the interval is wider by how much these differ.
+    """
     whole = shift(same)
     if (same["block_s"] == same["block_b"]).all():
         return whole

@@ -1,4 +1,4 @@
-"""What ended the run and what it cost, for the report. Pure."""
+"""Say what ended the run and what it cost, for the report."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def stopping_line(manifest: Mapping[str, Any]) -> str:
-    """`ended: …; cost: …` from the manifest's `stopping`; empty where there is none (a killed run)."""
+    """Write `ended: …; cost: …` from the manifest's `stopping`; empty where there is none (a killed run)."""
     stopping = manifest.get("stopping")
     if not stopping:
         return ""

@@ -1,4 +1,4 @@
-"""The tables of a run as DataFrames, with every offered trial accounted for."""
+"""Load the tables of a run as DataFrames, with every offered trial accounted for."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def load(run: Path) -> RunFrames:
 
 
 def _offered_trials(run: Path, plan: Mapping[str, Any], stored: StoredTables) -> pd.DataFrame:
-    """The offered trials; `stored`: their events will be looked at."""
+    """Read the offered trials; `stored`: their events will be read."""
     rows, starts = read_frame("trials", stored), read_frame("starts", stored)
     trials = account(run, starts, rows, planned_trials(run, plan))
     del rows, starts
@@ -105,7 +105,7 @@ def _offered_trials(run: Path, plan: Mapping[str, Any], stored: StoredTables) ->
 
 
 def _tables(stored: StoredTables, looked: pd.Index[int]) -> dict[str, pd.DataFrame]:
-    """The other tables, with the events of these trials."""
+    """Read the other tables, with the events of these trials."""
     apart = {"starts", "trials", "truth", *OF_EVENTS}
     tables = {name: read_frame(name, stored) for name in TABLES if name not in apart}
     tables |= {name: read_trials(name, stored, looked) for name in OF_EVENTS}
@@ -114,7 +114,7 @@ def _tables(stored: StoredTables, looked: pd.Index[int]) -> dict[str, pd.DataFra
 
 
 def cell_frames(frames: RunFrames, cell: int) -> RunFrames:
-    """The same with the trials of one cell, and what they left: many a figure is looked for in these only."""
+    """Return the frames with the trials of one cell, and what they left."""
     trials, ramp = (part[part["cell"] == cell] for part in (frames.trials, frames.ramp))
     mine = trials.index.append(ramp.index)
     left = {name: frames.tables[name] for name in ("attempts", "metrics", *OF_EVENTS)}
@@ -123,7 +123,7 @@ def cell_frames(frames: RunFrames, cell: int) -> RunFrames:
 
 
 def check_shape(file: Path, value: object, shape: Mapping[str, type | UnionType], where: str = "") -> None:
-    """Is the value an object with these members? BenchError naming the file and what is wrong."""
+    """Raise `BenchError` with the file and what is wrong, unless the value is an object with these members."""
     if not isinstance(value, dict):
         raise BenchError(f"{file}: damaged ({where}not an object); restore it")
     wrong = sorted(name for name, kind in shape.items() if not isinstance(value.get(name), kind))
@@ -132,7 +132,10 @@ def check_shape(file: Path, value: object, shape: Mapping[str, type | UnionType]
 
 
 def planned_trials(run: Path, plan: Mapping[str, Any]) -> pd.DataFrame:
-    """The plan's trials, indexed by trial_id: what is known of a trial that left no row. Of segments none."""
+    """Read the plan's trials, indexed by trial_id: what is known of a trial that left no row.
+
+    A plan of segments has none.
+    """
     try:
         none: dict[str, list[int]] = {name: [] for name in KNOWN} if "segments" in plan else {}
         frame = pd.DataFrame(plan["trials"] or none)[KNOWN]
@@ -142,13 +145,13 @@ def planned_trials(run: Path, plan: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def planned_phases(plan: Mapping[str, Any]) -> set[str]:
-    """The phases that the plan has trials or segments of."""
+    """Return the phases that the plan has trials or segments of."""
     parts = (plan.get(name) or {} for name in ("trials", "segments"))
     return {phase for part in parts for phase in part.get("phase", ())}
 
 
 def account(run: Path, starts: pd.DataFrame, rows: pd.DataFrame, plan: pd.DataFrame) -> pd.DataFrame:
-    """Every started trial exactly once, or no report: offered = ok + each class of failure.
+    """Account for every started trial exactly once, or refuse a report: offered = ok + each class of failure.
 
     What is known of one that left no row says its start, or in older runs the plan.
     """
@@ -165,14 +168,14 @@ def account(run: Path, starts: pd.DataFrame, rows: pd.DataFrame, plan: pd.DataFr
 
 
 def _known_of_lost(starts: pd.DataFrame, plan: pd.DataFrame, lost: pd.Index[Any]) -> pd.DataFrame:
-    """What starts and plan know of these trials, indexed by trial_id; those of which they know nothing are missing."""
+    """Return what starts and plan know of these trials, indexed by trial_id; unknown ones are missing."""
     said = starts.loc[starts["trial_id"].isin(lost) & starts["cell"].notna(), KNOWN].drop_duplicates("trial_id")
     listed = plan[plan.index.isin(lost.difference(pd.Index(said["trial_id"])))]
     return pd.concat([said.set_index("trial_id"), listed])
 
 
 def _append(ended: pd.DataFrame, cancelled: pd.DataFrame) -> pd.DataFrame:
-    """Both, with the columns and types of the first."""
+    """Join both, with the columns and types of the first."""
     full = cancelled.reindex(columns=ended.columns).astype(ended.dtypes.to_dict())
     return pd.concat([ended, full])
 

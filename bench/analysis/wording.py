@@ -1,4 +1,4 @@
-"""Numbers as people read them: the same words in every report."""
+"""Write numbers as people read them, the same in every report."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MANY_TIMES = 9
 
 
 def value(row: Row | None, *, unit: bool = True) -> str:
-    """The estimate with its unit, such as `312 ms`, `3.90 s`, `+0.4 %`, `×12`, `1.2 MB`; `n/a` without one."""
+    """Write the estimate with its unit, such as `312 ms`, `3.90 s`, `+0.4 %`, `×12`, `1.2 MB`; `n/a` without one."""
     if row is None or row.estimate is None:
         return NA
     scale, name = _scale(row)
@@ -24,7 +24,10 @@ def value(row: Row | None, *, unit: bool = True) -> str:
 
 
 def interval(row: Row | None) -> str:
-    """The interval in the unit of the estimate, such as `[300, 320]`; how many failed if that made it ∞; or empty."""
+    """Write the interval in the unit of the estimate, such as `[300, 320]`; empty without one.
+
+    Where failures made the lower end ∞, it says how many failed.
+    """
     if row is None or row.estimate is None or row.low is None or row.high is None:
         return ""
     if math.isinf(row.low) and row.failed:
@@ -35,19 +38,19 @@ def interval(row: Row | None) -> str:
 
 
 def reason(row: Row | None) -> str:
-    """Why there is no estimate, without the leading n/a; empty where there is one."""
+    """Return why there is no estimate, without the leading n/a; empty where there is one."""
     if row is None:
         return "not measured"
     return row.note.removeprefix("n/a ").strip("()") if row.estimate is None else ""
 
 
 def with_interval(row: Row | None, *, unit: bool = True) -> str:
-    """Estimate and interval in one string; `n/a` without one."""
+    """Write estimate and interval in one string; `n/a` without one."""
     return f"{value(row, unit=unit)} {interval(row)}".strip()
 
 
 def span(rows: Sequence[Row]) -> str:
-    """From the smallest to the largest estimate, the unit said once: `83.2 to 296 ms`; changes without their sign."""
+    """Write the smallest and the largest estimate, the unit once: `83.2 to 296 ms`; changes without their sign."""
     known = sorted((row for row in rows if row.estimate is not None), key=lambda row: row.estimate or 0)
     texts = list(dict.fromkeys(value(row).lstrip("+") for row in (known[0], known[-1]))) if known else [NA]
     (first, _, unit), (_, _, last) = (text.partition(" ") for text in (texts[0], texts[-1]))
@@ -55,22 +58,22 @@ def span(rows: Sequence[Row]) -> str:
 
 
 def ends(row: Row) -> str:
-    """The interval in words: `298 to 304 ms`."""
+    """Write the interval in words: `298 to 304 ms`."""
     return span([replace(row, estimate=bound) for bound in (row.low, row.high)])
 
 
 def milliseconds(x: float) -> str:
-    """A plain time, such as `0.35 ms`, `1.2 ms`, `120 ms`."""
+    """Write a plain time, such as `0.35 ms`, `1.2 ms`, `120 ms`."""
     return f"{x:.{2 if x < 1 else 1 if x < 100 else 0}f} ms"
 
 
 def duration(ms: float) -> str:
-    """The same, in seconds from one second on: `81.0 ms`, `1.4 s`."""
+    """Write a time, in seconds from one second on: `81.0 ms`, `1.4 s`."""
     return f"{ms / 1000:.3g} s" if ms >= 1000 else milliseconds(ms)
 
 
 def _scale(row: Row) -> tuple[float, str]:
-    """What the number is divided by, and the unit that it is printed in."""
+    """Return what the number is divided by, and the unit that it is printed in."""
     size = abs(row.estimate) if row.estimate is not None and math.isfinite(row.estimate) else 0
     if row.unit == "ms":
         return (1000, " s") if size >= 1000 else (1, " ms")
@@ -86,12 +89,12 @@ def _scale(row: Row) -> tuple[float, str]:
 
 
 def _is_factor(row: Row) -> bool:
-    """Is it so many times as long that a percentage says little?"""
+    """Return True for a ratio so large that a percentage says little."""
     return row.unit == "ratio" and row.estimate is not None and MANY_TIMES < row.estimate < math.inf
 
 
 def _number(x: float, row: Row, scale: float) -> str:
-    """Three digits by the size of the estimate; ratios with sign and one decimal; sums of counts whole."""
+    """Write three digits by the size of the estimate; ratios with sign and one decimal; sums of counts whole."""
     if math.isinf(x):
         return "∞" if x > 0 else "-∞"
     if _is_factor(row):
@@ -116,6 +119,6 @@ def _format(row: Row, scale: float) -> str:
 
 
 def _are_whole(row: Row) -> bool:
-    """Counts, and so printed as such: `3 [3, 4]`."""
+    """Return True for counts, which are printed whole: `3 [3, 4]`."""
     known = (x for x in (row.estimate, row.low, row.high) if x is not None and math.isfinite(x))
     return all(x == math.floor(x) for x in known)

@@ -1,4 +1,4 @@
-"""What a cell is called in a report: short, and unique in its run. Pure."""
+"""Name the cells of a report: short, and unique in their run."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ WHOLE_RUN = "(all)"
 
 
 def cell_key(cell: Mapping[str, Any]) -> CellKey:
-    """The key of a cell of the plan; parameters as JSON text."""
+    """Return the key of a cell of the plan; parameters as JSON text."""
     params = cell.get("params") or ""
     text = params if isinstance(params, str) else json.dumps(params, sort_keys=True)
     return CellKey(**{**{name: str(cell[name]) for name in CellKey._fields if name != "params"}, "params": text})
 
 
 def whole_run_key(cells: Sequence[Mapping[str, Any]]) -> CellKey:
-    """The key of all cells together: what they share, and empty what they do not."""
+    """Return the key of all cells together: fields that they share, and empty those that they do not."""
     keys = [cell_key(cell) for cell in cells]
     values = {name: {getattr(key, name) for key in keys} for name in CellKey._fields}
     shared = {name: found.pop() if len(found) == 1 else "" for name, found in values.items()}
@@ -30,7 +30,7 @@ def whole_run_key(cells: Sequence[Mapping[str, Any]]) -> CellKey:
 
 
 def cell_labels(cells: Sequence[Mapping[str, Any]]) -> list[str]:
-    """For each cell the scenario and whatever else differs: between its cells, or between all cells of this run."""
+    """Label each cell by the scenario and whatever else differs, between its cells or between all cells of the run."""
     keys = [cell_key(cell) for cell in cells]
     return [" ".join(filter(None, [key.scenario, _params(key, keys), *_other_names(key, keys)])) for key in keys]
 
@@ -43,7 +43,7 @@ def _other_names(key: CellKey, keys: Sequence[CellKey]) -> list[str]:
 
 
 def _params(key: CellKey, keys: Sequence[CellKey]) -> str:
-    """`top_k=3`: the parameters in which the scenario's cells differ."""
+    """Write the parameters in which the scenario's cells differ: `top_k=3`."""
     texts = sorted({other.params for other in keys if other.scenario == key.scenario})
     if len(texts) < 2:
         return ""

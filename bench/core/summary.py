@@ -58,7 +58,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Trust:
-    """Can the run be believed?"""
+    """The verdict on whether the run can be believed."""
 
     verdict: Literal["VALID", "CAUTION", "INVALID", "UNCHECKED"]
     """`CAUTION`: read the sentence first; `UNCHECKED`: the run was too short to check itself, or told not to."""
@@ -200,7 +200,7 @@ class Summary:
     """Of the other targets or models of this run with the one that was named as their baseline."""
 
     def row(self, cell: Cell | RankingEntry, delivery: str, metric: str, statistic: str, unit: str = "") -> Row | None:
-        """The number of a cell, or None when the run has none; `unit` where a metric comes in two."""
+        """Return the number of a cell, or None when the run has none; `unit` where a metric comes in two."""
         found = self._index.get((cell.key, delivery, metric, statistic), ())
         return next((row for row in found if unit in {"", row.unit}), None)
 
@@ -211,13 +211,13 @@ class Summary:
     def floor(
         self, load: str, delivery: str, metric: str, statistic: str = "p50", *, client: str = "sdk"
     ) -> Row | None:
-        """What this client itself adds at this load: `floor_…` of the calibration, or None without one."""
+        """Return what this client itself adds at this load: `floor_…` of the calibration, or None without one."""
         same = (row for row in self.rows if row.scenario == CALIBRATION and row.metric == metric)
         wanted = (load, delivery, statistic, client)
         return next((row for row in same if (row.load, row.delivery, row.statistic, row.client) == wanted), None)
 
     def memory_row(self, cell: Cell, delivery: str, metric: str) -> Row | None:
-        """A number of the memory pass: it belongs to the scenario, whatever the target."""
+        """Return a number of the memory pass: it belongs to the scenario, whatever the target."""
         same = (row for row in self.rows if (row.metric, row.delivery) == (metric, delivery))
         return next((row for row in same if row.key[:2] == cell.key[:2]), None)
 

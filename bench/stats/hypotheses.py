@@ -1,4 +1,4 @@
-"""Is a shift beyond a bound, and how many such questions may be asked at once?"""
+"""Test whether shifts lie beyond a bound, one or many at once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bench.stats.intervals import ALPHA, EXACT_SIGNED_RANK, signed_rank_pmf, wal
 
 
 def signed_rank_p(d: ArrayLike, bound: float, side: Literal["greater", "less"], seed: int = 0) -> float:
-    """One-sided p of Wilcoxon's signed-rank test that the shift of d is greater (less) than the bound.
+    """Return the one-sided p of Wilcoxon's signed-rank test that the shift of d is greater (less) than the bound.
 
     The counterpart of `intervals.hodges_lehmann`: p ≤ alpha/2 exactly where its 1 - alpha interval lies beyond the
     bound. What equals the bound speaks against. Without data, and at fewest with 0.5ⁿ: 1.0, never an error.
@@ -32,7 +32,7 @@ def signed_rank_p(d: ArrayLike, bound: float, side: Literal["greater", "less"], 
 
 
 def holm_adjusted(ps: Sequence[float]) -> list[float]:
-    """Holm's (1979) adjusted p values, in the order given: at most so large is the chance of any false alarm."""
+    """Return Holm's (1979) adjusted p values, in the order given: each bounds the chance of any false alarm."""
     adjusted, largest = [1.0] * len(ps), 0.0
     for rank, place in enumerate(sorted(range(len(ps)), key=ps.__getitem__)):
         largest = max(largest, (len(ps) - rank) * ps[place])
@@ -41,5 +41,5 @@ def holm_adjusted(ps: Sequence[float]) -> list[float]:
 
 
 def holm(ps: Sequence[float], alpha: float = ALPHA) -> list[bool]:
-    """Which of the hypotheses are rejected, so that any is rejected falsely with probability alpha at most."""
+    """Say which hypotheses are rejected, so that any is rejected falsely with probability alpha at most."""
     return [p <= alpha for p in holm_adjusted(ps)]

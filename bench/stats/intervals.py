@@ -1,4 +1,4 @@
-"""Estimates with their 95 % intervals. Pure functions on arrays; the same seed gives the same answer.
+"""Estimate numbers from arrays with their 95 % intervals; the same seed gives the same answer.
 
 Checked by simulation in `tests/unit/test_coverage.py`; docs/statistics.md shows the figures. Only `scipy.special` is
 used: `scipy.stats` costs half a second to import.
@@ -34,12 +34,12 @@ class Estimate:
 
 
 def too_few(n: int, need: int) -> Estimate:
-    """The estimate that may not be printed."""
+    """Return the estimate that may not be printed, with the reason."""
     return Estimate(note=f"n/a (n={n} < {need})")
 
 
 def minimum_n(q: float, alpha: float = ALPHA) -> int:
-    """Fewest samples with a two-sided interval for the q-quantile: max(q, 1-q)ⁿ ≤ alpha/2.
+    """Return the fewest samples with a two-sided interval for the q-quantile: max(q, 1-q)ⁿ ≤ alpha/2.
 
     6 for the median, 36 for p90, 72 for p95, 368 for p99.
     """
@@ -47,7 +47,7 @@ def minimum_n(q: float, alpha: float = ALPHA) -> int:
 
 
 def quantile_ci(x: ArrayLike, q: float, alpha: float = ALPHA) -> Estimate:
-    """The q-quantile (inverse of the ECDF) with its order-statistic interval; failures enter as +∞.
+    """Estimate the q-quantile (inverse of the ECDF) with its order-statistic interval; failures enter as +∞.
 
     Coverage is at least 1 - alpha for any distribution (David & Nagaraja, Order Statistics, 7.1).
     """
@@ -61,7 +61,7 @@ def quantile_ci(x: ArrayLike, q: float, alpha: float = ALPHA) -> Estimate:
 
 
 def at_ranks(values: NDArray[np.float64], *ranks: int) -> list[float]:
-    """The values with these 1-based ranks, without sorting the rest; a negative rank counts from the largest."""
+    """Return the values with these 1-based ranks, without sorting the rest; a negative rank counts from the largest."""
     places = [rank - 1 if rank > 0 else values.size + rank for rank in ranks]
     return [float(value) for value in np.partition(values, places)[places]]
 
@@ -71,7 +71,7 @@ def _rank_of(n: int, q: float) -> int:
 
 
 def _ranks(n: int, q: float, alpha: float) -> tuple[int, int]:
-    """1-based ranks l, u: largest l with P(B < l) ≤ alpha/2, smallest u with P(B ≥ u) ≤ alpha/2, for B ~ Bin(n, q)."""
+    """Return ranks from 1: largest l with P(B < l) ≤ alpha/2, smallest u with P(B ≥ u) ≤ alpha/2, B ~ Bin(n, q)."""
     reach = 40 + 12 * math.sqrt(n * q * (1 - q))  # further out there is no probability that counts
     first, last = max(0, math.floor(n * q - reach)), min(n, math.ceil(n * q + reach))
     cdf = special.bdtr(np.arange(first, last, dtype=float), n, q)
@@ -81,7 +81,7 @@ def _ranks(n: int, q: float, alpha: float) -> tuple[int, int]:
 
 
 def hodges_lehmann(d: ArrayLike, alpha: float = ALPHA, seed: int = 0) -> Estimate:
-    """Shift of paired differences: the median of the Walsh averages, with the interval of the signed-rank test.
+    """Estimate the shift of paired differences: the median of the Walsh averages, with the signed-rank test's interval.
 
     Exact for differences that scatter alike to both sides; of skewed ones (log-normal) it covers 94 % of what it
     estimates, the median of the mean of two.
@@ -99,7 +99,7 @@ def hodges_lehmann(d: ArrayLike, alpha: float = ALPHA, seed: int = 0) -> Estimat
 
 
 def walsh_averages(values: NDArray[np.float64], seed: int = 0) -> tuple[NDArray[np.float64], int]:
-    """The mean of each value with each, itself included, in no order; and of how many values: 2,000 at most."""
+    """Return the mean of each value with each, itself included, in no order; and of how many values: 2,000 at most."""
     if values.size > LARGEST_HL:
         values = np.random.default_rng(seed).choice(values, LARGEST_HL, replace=False)
     sums = [values[i] + values[i:] for i in range(values.size)]
@@ -107,12 +107,15 @@ def walsh_averages(values: NDArray[np.float64], seed: int = 0) -> tuple[NDArray[
 
 
 def log_ratio(a: ArrayLike, b: ArrayLike, alpha: float = ALPHA, seed: int = 0) -> Estimate:
-    """How much larger a is than b, paired, as a fraction: exp of the shift of log(a/b), minus 1. All positive."""
+    """Estimate how much larger a is than b, paired, as a fraction: exp of the shift of log(a/b), minus 1.
+
+    All values are positive.
+    """
     return as_ratio(hodges_lehmann(np.log(np.asarray(a, float)) - np.log(np.asarray(b, float)), alpha, seed))
 
 
 def as_ratio(shift: Estimate) -> Estimate:
-    """A shift of logarithms as a fraction: exp - 1."""
+    """Turn a shift of logarithms into a fraction: exp - 1."""
     if shift.value is None or shift.low is None or shift.high is None:
         return shift
     return replace(shift, value=math.expm1(shift.value), low=math.expm1(shift.low), high=math.expm1(shift.high))
@@ -120,7 +123,7 @@ def as_ratio(shift: Estimate) -> Estimate:
 
 @lru_cache(maxsize=64)
 def signed_rank_critical(n: int, alpha: float = ALPHA) -> int:
-    """Largest C with P(T < C) ≤ alpha/2 for Wilcoxon's signed-rank T: the interval's ends are the C-th Walsh averages.
+    """Return the largest C with P(T < C) ≤ alpha/2 for Wilcoxon's T: the interval's ends are the C-th Walsh averages.
 
     Hollander, Wolfe & Chicken, Nonparametric Statistical Methods, 3.3.
     """
@@ -131,7 +134,7 @@ def signed_rank_critical(n: int, alpha: float = ALPHA) -> int:
 
 
 def signed_rank_pmf(n: int) -> NDArray[np.float64]:
-    """P(T = t) for t = 0 … n(n+1)/2: every rank is in the sum or not, with probability ½."""
+    """Return P(T = t) for t = 0 … n(n+1)/2: every rank is in the sum or not, with probability ½."""
     pmf = np.zeros(n * (n + 1) // 2 + 1)
     pmf[0] = 1
     for rank in range(1, n + 1):
@@ -141,7 +144,7 @@ def signed_rank_pmf(n: int) -> NDArray[np.float64]:
 
 
 def share_ci(k: int, n: int, alpha: float = ALPHA) -> Estimate:
-    """k of n as a fraction, with the exact (Clopper-Pearson) interval."""
+    """Estimate k of n as a fraction, with the exact (Clopper-Pearson) interval."""
     if n == 0:
         return Estimate(note="n/a (n=0)")
     low = 0.0 if k == 0 else float(special.betaincinv(k, n - k + 1, alpha / 2))
@@ -150,7 +153,7 @@ def share_ci(k: int, n: int, alpha: float = ALPHA) -> Estimate:
 
 
 def theil_sen(x: ArrayLike, y: ArrayLike, alpha: float = ALPHA) -> tuple[Estimate, float | None]:
-    """Slope (median of the pairwise slopes, with Sen's rank interval, ties in x allowed) and intercept of a line.
+    """Estimate slope (median of the pairwise slopes, Sen's rank interval, ties in x allowed) and intercept of a line.
 
     Sen 1968; Hollander, Wolfe & Chicken, 9.3, with the large-sample ranks rounded outwards.
     """
@@ -165,21 +168,21 @@ def theil_sen(x: ArrayLike, y: ArrayLike, alpha: float = ALPHA) -> tuple[Estimat
 
 
 def pairwise_slopes(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Between all two points that differ in x, ascending."""
+    """Return the slopes between all two points that differ in x, ascending."""
     i, j = np.triu_indices(x.size, 1)
     apart = x[i] != x[j]
     return np.sort((y[j] - y[i])[apart] / (x[j] - x[i])[apart])
 
 
 def kendall_variance(x: NDArray[np.float64]) -> float:
-    """Variance of Kendall's S without ties in y: [n(n-1)(2n+5) - Σ t(t-1)(2t+5)] / 18 over the ties in x."""
+    """Return the variance of Kendall's S without ties in y: [n(n-1)(2n+5) - Σ t(t-1)(2t+5)] / 18 over the ties in x."""
     sizes = np.append(np.unique(x, return_counts=True)[1] * -1, x.size)
     n = np.abs(sizes)
     return float(np.sum(np.sign(sizes) * n * (n - 1) * (2 * n + 5)) / 18)
 
 
 def clustered_quantile(values: ArrayLike, cluster: ArrayLike, q: float, alpha: float = ALPHA) -> Estimate:
-    """The q-quantile of pooled values that come in clusters (gaps of trials), where only the clusters are independent.
+    """Estimate the q-quantile of values in clusters (gaps of trials), of which only the clusters are independent.
 
     Woodruff's interval (1952): q ± t·se of the share below the estimate, read back on the ECDF; se from the residuals
     of the clusters. Simulated coverage is 93-97 % (a percentile bootstrap over clusters: 88-95 %), so it is nominal.
@@ -199,7 +202,7 @@ def clustered_quantile(values: ArrayLike, cluster: ArrayLike, q: float, alpha: f
 
 
 def _share_error(owner: NDArray[np.intp], below: NDArray[np.bool_]) -> float:
-    """Standard error of the share of `below`, by the residuals of the clusters (a ratio estimate, linearised)."""
+    """Return the standard error of the share of `below`: by the residuals of the clusters (a ratio, linearised)."""
     sizes = np.bincount(owner)
     residual = np.bincount(owner, weights=below) - below.mean() * sizes
     return math.sqrt(sizes.size / (sizes.size - 1) * float(np.sum(residual**2))) / below.size

@@ -1,4 +1,4 @@
-"""By how much two estimates of separate runs differ: from their own intervals alone, not from their samples.
+"""Compare two estimates of separate runs by their own intervals alone, without their samples.
 
 MOVER, the method of variance estimates recovery (Zou & Donner, Statistics in Medicine 27, 2008): each end of the
 interval of a difference lies as far from it as the two ends of the single intervals that lead there, added as
@@ -29,7 +29,7 @@ def bounds(value: float | None, low: float | None, high: float | None) -> Bounds
 
 
 def difference(current: Bounds, baseline: Bounds) -> Bounds:
-    """current - baseline."""
+    """Estimate current - baseline."""
     apart = current.value - baseline.value
     below = math.hypot(current.value - current.low, baseline.high - baseline.value)
     above = math.hypot(current.high - current.value, baseline.value - baseline.low)
@@ -37,7 +37,7 @@ def difference(current: Bounds, baseline: Bounds) -> Bounds:
 
 
 def ratio(current: Bounds, baseline: Bounds) -> Bounds:
-    """current / baseline - 1, by the difference of the logarithms. Both estimates are above 0.
+    """Estimate current / baseline - 1, by the difference of the logarithms. Both estimates are above 0.
 
     Where an interval reaches down to 0, an end is open: -1 (nothing is left of it) or infinity.
     """

@@ -1,4 +1,4 @@
-"""Which pairs may be compared: both trials must have done the same work, and few pairs may be excluded."""
+"""Say which pairs may be compared: both trials must have done the same work, and few pairs may be excluded."""
 
 from __future__ import annotations
 

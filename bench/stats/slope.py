@@ -1,4 +1,4 @@
-"""Is a slope beyond a bound? The test that belongs to the Theil-Sen slope."""
+"""Test whether a slope lies beyond a bound: the test that belongs to the Theil-Sen slope."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Place = Literal["above", "within", "below", ""]
 
 
 def slope_p(x: ArrayLike, y: ArrayLike, bound: float, side: Literal["greater", "less"]) -> float:
-    """One-sided p of Kendall's test that y grows faster (slower) than `bound` for each unit of x.
+    """Return the one-sided p of Kendall's test that y grows faster (slower) than `bound` for each unit of x.
 
     Exact without ties in x, up to 50 points; else the normal approximation, with its variance for ties in x. Two points
     that grow just by the bound speak against.
@@ -35,7 +35,7 @@ def slope_p(x: ArrayLike, y: ArrayLike, bound: float, side: Literal["greater", "
 
 @lru_cache(maxsize=8)
 def _inversions(n: int) -> NDArray[np.float64]:
-    """The share of the n! orders that have 0, 1, 2, … pairs the wrong way round."""
+    """Return the share of the n! orders that have 0, 1, 2, … pairs the wrong way round."""
     shares = np.ones(1)
     for size in range(2, n + 1):
         shares = np.convolve(shares, np.full(size, 1 / size))
@@ -43,7 +43,7 @@ def _inversions(n: int) -> NDArray[np.float64]:
 
 
 def slope_beyond(x: ArrayLike, y: ArrayLike, slope: Estimate, bound: float) -> tuple[Place, float]:
-    """Where the slope's interval lies of ±bound, or empty where it straddles; and the two-sided p of that answer."""
+    """Say where the slope's interval lies of ±bound, empty where it straddles; and the two-sided p of that answer."""
     if slope.low is None or slope.high is None:
         return "", 1.0
     above, below = slope_p(x, y, bound, "greater"), slope_p(x, y, -bound, "less")

@@ -1,4 +1,4 @@
-"""By how much two independent samples differ: Hodges-Lehmann with the Mann-Whitney interval."""
+"""Estimate how much two independent samples differ: Hodges-Lehmann with the Mann-Whitney interval."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ EXACT_PRODUCT = 10_000
 
 
 def two_sample_shift(x: ArrayLike, y: ArrayLike, alpha: float = ALPHA, seed: int = 0) -> Estimate:
-    """How much larger x is than y, unpaired: the median of all differences x - y, with the Mann-Whitney interval.
+    """Estimate how much larger x is than y, unpaired.
 
-    Of more than 2,000 in a sample, a seeded subsample (n·m memory). No estimate where even samples that do not overlap
-    would show nothing: it takes 4 and 4, 3 and 5 or 2 and 8. Ties make the interval wider, never too narrow.
-    Hollander, Wolfe & Chicken, Nonparametric Statistical Methods, 4.2-4.3.
+    It is the median of all differences x - y, with the Mann-Whitney interval. Of more than 2,000 in a sample, a seeded
+    subsample (n·m memory). No estimate where even samples that do not overlap would show nothing: it takes 4 and 4, 3
+    and 5 or 2 and 8. Ties make the interval wider, never too narrow. Hollander, Wolfe & Chicken, Nonparametric
+    Statistical Methods, 4.2-4.3.
     """
     a, b = (_at_most(np.asarray(sample, float), seed) for sample in (x, y))
     c = rank_sum_critical(a.size, b.size, alpha) if a.size and b.size else 0
@@ -41,7 +42,10 @@ def _at_most(values: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=64)
 def rank_sum_critical(n: int, m: int, alpha: float = ALPHA) -> int:
-    """Largest C with P(U < C) ≤ alpha/2 for Mann-Whitney's U: the interval's ends are the C-th smallest differences."""
+    """Return the largest C with P(U < C) ≤ alpha/2 for Mann-Whitney's U.
+
+    The interval's ends are the C-th smallest differences.
+    """
     if n * m <= EXACT_PRODUCT:
         return int(np.searchsorted(np.cumsum(_rank_sum_pmf(n, m)), alpha / 2, side="right"))
     sd = math.sqrt(n * m * (n + m + 1) / 12)
@@ -49,7 +53,7 @@ def rank_sum_critical(n: int, m: int, alpha: float = ALPHA) -> int:
 
 
 def _rank_sum_pmf(n: int, m: int) -> NDArray[np.float64]:
-    """P(U = u) for u = 0 … n·m, from its generating function Π k(1 - zᵐ⁺ᵏ) / (m+k)(1 - zᵏ), k = 1 … n."""
+    """Return P(U = u) for u = 0 … n·m, from its generating function Π k(1 - zᵐ⁺ᵏ) / (m+k)(1 - zᵏ), k = 1 … n."""
     few, many = min(n, m), max(n, m)
     pmf = np.zeros(n * m + 1)
     pmf[0] = 1

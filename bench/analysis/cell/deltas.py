@@ -17,7 +17,7 @@ DELTA_KINDS = TOKEN_KINDS - {"item"}
 
 
 def non_empty(events: pd.DataFrame) -> pd.DataFrame:
-    """Those of the events that are non-empty deltas. A `.done` event only repeats what its deltas said."""
+    """Select the non-empty deltas. A `.done` event is none: it only repeats what its deltas said."""
     return events[_is_delta(events)]
 
 
@@ -36,7 +36,7 @@ class DeltaGaps(NamedTuple):
 
 
 def gaps_of(events: pd.DataFrame) -> DeltaGaps:
-    """The gaps between the deltas of these events, by trial, request and attempt in the order of arrival."""
+    """Find the gaps between the deltas of these events, by trial, request and attempt in the order of arrival."""
     delta = _is_delta(events).to_numpy()
     order = ["trial_id", "request", "attempt", "seq"]
     columns = {name: events[name].to_numpy(dtype=np.int64)[delta] for name in (*order, "t_read")}
@@ -47,7 +47,10 @@ def gaps_of(events: pd.DataFrame) -> DeltaGaps:
 
 
 def with_send_times(events: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """The events of which the simulator's log tells `t_sent` (ns): event n of an attempt is frame n of its answer."""
+    """Join `t_sent` (ns) from the simulator's log: event n of an attempt is frame n of its answer.
+
+    Events that the log does not have are dropped.
+    """
     attempts = tables["attempts"][["trial_id", "request", "attempt", "client_id"]]
     attempts = attempts[attempts["trial_id"].isin(events["trial_id"].unique())]
     truth = tables["truth"].rename(columns={"frame": "seq"})[["client_id", "seq", "type", "t_sent"]]
@@ -56,7 +59,7 @@ def with_send_times(events: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) ->
 
 
 def read_lags(trials: pd.DataFrame, tables: dict[str, pd.DataFrame]) -> pd.Series[float]:
-    """ms from the simulator's send to this client's read of the first token's event, by trial_id.
+    """Compute the ms from the simulator's send to this client's read of the first token's event, by trial_id.
 
     Event n of an attempt is frame n of its response, and of the same type; what does not match is left out, and so is
     a trial whose events were not stored.

@@ -1,4 +1,4 @@
-"""What the SDK itself adds: the same cell, measured by the SDK and by the client that only reads."""
+"""Compute what the SDK itself adds: the same cell, measured by the SDK and by the client that only reads."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TIMES = {"sdk_ttft": "ttft", "sdk_ttfu": "ttfu", "sdk_total": "total"}
 def sdk_rows(
     cells: Sequence[Cell], arms: Mapping[tuple[CellKey, str], Arm], rows: Sequence[Row], seed: int
 ) -> Iterator[Row]:
-    """For each cell of the SDK that the client `wire` measured too. Where one of both was late there is no number."""
+    """Make the rows of each cell that both clients measured. Where one of both was late there is no number."""
     others = {cell.key: cell for cell in cells if cell.key.client == WIRE}
     cpu = {row.key: row for row in rows if (row.metric, row.statistic) == ("cpu_per_event", "mean")}
     for cell in cells:

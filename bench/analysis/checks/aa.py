@@ -60,7 +60,7 @@ class Sample:
     """For each the largest |difference| that the instrument itself explains, on the same scale."""
 
     def p_beyond_floor(self) -> float:
-        """Two-sided p: the shift lies beyond the floor, on either side."""
+        """Test whether the shift lies beyond the floor, on either side: two-sided p."""
         above = signed_rank_p(self.differences - self.floor, 0, "greater")
         return min(1.0, 2 * min(above, signed_rank_p(self.differences + self.floor, 0, "less")))
 
@@ -88,12 +88,12 @@ def check(frames: RunFrames, resolutions: Mapping[Way, Resolution], late: Collec
 
 
 def fewest_pairs(family: int) -> int:
-    """Pairs that can show a bias when so many hypotheses are tested at once: 11 for one."""
+    """Return the number of pairs that can show a bias when `family` hypotheses are tested at once: 11 for one."""
     return intervals.minimum_n(0.5, LEVEL / family)
 
 
 def verdict(samples: Mapping[str, Sample]) -> str:
-    """Why the run is invalid, by its cells' samples; or empty.
+    """Return why the run is invalid, by its cells' samples; empty if it is not.
 
     All cells together and each cell that has enough pairs are tested for a shift beyond the floor, with Holm's
     correction: a healthy run is condemned with probability 0.001 at most.
@@ -105,7 +105,7 @@ def verdict(samples: Mapping[str, Sample]) -> str:
 
 
 def _family(samples: Mapping[str, Sample]) -> dict[str, Sample]:
-    """What is tested, the largest first; one cell alone is the same as all together."""
+    """Choose the samples to test, the largest first; one cell alone is the same as all together."""
     together = {WHOLE_RUN: together_of(samples)}
     cells = samples if len(samples) > 1 else {}
     ordered = [*together.items(), *sorted(cells.items(), key=lambda item: -item[1].differences.size)]
@@ -115,7 +115,7 @@ def _family(samples: Mapping[str, Sample]) -> dict[str, Sample]:
 
 
 def together_of(samples: Mapping[str, Sample]) -> Sample:
-    """The pairs of all cells as one sample."""
+    """Join the pairs of all cells into one sample."""
     parts = list(samples.values())
     return Sample(np.concatenate([p.differences for p in parts]), np.concatenate([p.floor for p in parts]))
 
@@ -132,7 +132,7 @@ def _reason(label: str, sample: Sample) -> str:
 
 
 def _instrument_share(sample: Sample) -> float:
-    """The largest difference that the instrument itself explains, as a fraction; 0 where it was not calibrated."""
+    """Return the largest difference that the instrument explains, as a fraction; 0 where it was not calibrated."""
     return float(np.expm1(np.median(sample.floor))) if sample.floor.size else 0.0
 
 
@@ -142,7 +142,7 @@ def _percent(e: Estimate) -> str:
 
 
 def _pairs(frames: RunFrames, cell: Mapping[str, Any], delivery: str | None = None) -> Pairs:
-    """Arm a stands where the streamed trial would (`_s`), arm b where the blocking one would (`_b`)."""
+    """Pair the A/A trials: arm a in place of the streamed trial (`_s`), arm b in place of the blocking one (`_b`)."""
     trials = frames.aa[(frames.aa["cell"] == cell["cell"]) & (frames.aa["status"] != "cancelled")]
     if delivery:
         trials = trials[trials["delivery"] == delivery]
@@ -159,7 +159,7 @@ def _sample(pairs: Pairs, resolution: Resolution | None) -> Sample:
 
 
 def _independent_differences(pairs: Pairs, differences: Floats) -> Floats:
-    """A difference for each time that the coin was thrown: for each pair, or each two segments."""
+    """Return a difference for each time that the coin was thrown: for each pair, or each two segments."""
     if parse_load(pairs.key.load).sequential or (pairs.same["block_s"] == pairs.same["block_b"]).all():
         return differences
     medians = pd.Series(differences).groupby(pairs.same["block_s"].to_numpy(dtype=np.int64)).median()
@@ -183,7 +183,7 @@ def _together_row(frames: RunFrames, found: Sequence[Pairs], metric: str, differ
 
 
 def _first_useful_row(frames: RunFrames) -> Iterator[Row]:
-    """`aa_ttfu`: the same of the first useful output, of the pairs that were streamed."""
+    """Make the row `aa_ttfu`, of the first useful output, from the pairs that were streamed."""
     found = [_pairs(frames, cell, STREAMED) for cell in frames.cells]
     ratios = [
         _independent_differences(p, np.log((p.same["ttfu_s"] / p.same["ttfu_b"]).to_numpy(dtype=np.float64)))
@@ -216,7 +216,7 @@ def _sentence(row: Row, sample: Sample, found: Sequence[Pairs], sees: Sequence[s
 
 
 def _sees(row: Row, floor: float, condemned: bool) -> Iterator[str]:
-    """What this run can show, if it is sound. `floor`: what the instrument itself explains, as a fraction."""
+    """Yield what this run can show, if it is sound. `floor`: what the instrument itself explains, as a fraction."""
     if row.low is None or row.high is None or condemned:
         return
     noise = (row.high - row.low) / 2

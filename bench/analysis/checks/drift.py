@@ -1,4 +1,4 @@
-"""Did anything change while the run went on, or between the two trials of a pair?"""
+"""Check whether times changed while the run went on, or between the two trials of a pair."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Drift:
 
 
 def trend(frames: RunFrames, growing: Collection[int] = ()) -> Drift:
-    """`trend`: by what fraction times changed from the start of the run to its end (scenario `(all)`, and each cell).
+    """Make the rows `trend`: by what fraction times changed over the run, for scenario `(all)` and each cell.
 
     Intervals are widened where neighbours are alike. Said is only what excludes zero at 99 %, with Bonferroni's
     correction, and is above 5 %: the slope of all cells together, else that of the worst cell. `growing`: cells whose
@@ -64,8 +64,9 @@ def trend(frames: RunFrames, growing: Collection[int] = ()) -> Drift:
 
 
 def residuals(trials: pd.DataFrame) -> pd.DataFrame:
-    """Ok trials in the order of time: `y`, log(total) minus its median in the same cell and delivery; `x`, when it
-    began as a fraction of the run; `cell` and `delivery`.
+    """Tabulate ok trials in the order of time: `cell`, `delivery`, `x` and `y`.
+
+    `y`: log(total) minus its median in the same cell and delivery; `x`: when it began, as a fraction of the run.
     """
     known = (trials["status"] == "ok") & trials["t_origin"].notna() & trials["t_end"].notna()
     ok = trials.loc[known, ["cell", "delivery", "t_origin", "t_end"]].sort_values("t_origin")
@@ -80,14 +81,14 @@ def _length(start: Floats) -> float:
 
 
 def _slope(part: pd.DataFrame, seed: int, alpha: float = ALPHA) -> Estimate:
-    """Change over the run as a fraction."""
+    """Estimate the change over the run, as a fraction."""
     if len(part) > LARGEST_TREND:
         part = part.iloc[np.sort(np.random.default_rng(seed).choice(len(part), LARGEST_TREND, replace=False))]
     return slope(part["x"].to_numpy(), part["y"].to_numpy(), alpha)
 
 
 def slope(x: Floats, y: Floats, alpha: float = ALPHA) -> Estimate:
-    """By what fraction the times whose logarithms are y changed while x, in the order of time, went from 0 to 1.
+    """Estimate by what fraction times changed while x went from 0 to 1; y are their logarithms, in the order of time.
 
     Theil-Sen, widened for the correlation of neighbours in the residuals. Simulated coverage is 94-95 % where there is
     none, 90-94 % at 72-432 trials and correlations of 0.3 to 0.7, where the bare interval covers 63-87 %.
@@ -101,7 +102,7 @@ def slope(x: Floats, y: Floats, alpha: float = ALPHA) -> Estimate:
 
 
 def matters(e: Estimate, least: float) -> bool:
-    """Is it larger than that, with an interval that excludes zero?"""
+    """Return True if the estimate is larger than `least` in size, with an interval that excludes zero."""
     if e.value is None or e.low is None or e.high is None:
         return False
     return abs(e.value) > least and (e.low > 0 or e.high < 0)
@@ -126,7 +127,7 @@ def _trend_sentence(rows: Mapping[str, Row], said: list[str]) -> str:
 
 
 def order_effect(pairs: Pairs, seed: int, resolution_ms: float | None = None, cells: int = 1) -> Drift:
-    """`order_effect`: by what fraction the second trial of a pair takes longer than it would as the first.
+    """Make the row `order_effect`: by what fraction the second trial of a pair takes longer than it would as the first.
 
     Streamed against blocking differs by order by twice the effect of being second (a crossover design). Said where
     the 99 % interval (Bonferroni: of so many cells) excludes zero and it is above 1 % and `resolution_ms`, what the
@@ -156,7 +157,7 @@ def _order_estimate(pairs: Pairs, seed: int, alpha: float = ALPHA) -> Estimate:
 
 
 def crossover(second: Floats, first: Floats, alpha: float = ALPHA, seed: int = 0) -> Estimate:
-    """The effect of being second, as a fraction, from log ratios of pairs in which the numerator was second or first.
+    """Estimate the effect of being second, as a fraction, from log ratios of pairs whose numerator was second or first.
 
     Being second adds to the one and takes from the other, hence half their difference.
     """
@@ -167,13 +168,13 @@ def crossover(second: Floats, first: Floats, alpha: float = ALPHA, seed: int = 0
 
 
 def _share(pairs: Pairs, resolution_ms: float | None) -> float:
-    """The resolution as a fraction of what a trial takes."""
+    """Return the resolution as a fraction of what a trial takes."""
     typical = float(pairs.same[["total_s", "total_b"]].median().min()) if len(pairs.same) else math.nan
     return (resolution_ms or 0) / typical if typical > 0 else 0.0
 
 
 def connections(frames: RunFrames, cell: int, key: CellKey) -> Drift:
-    """Whether requests of this cell went partly over new connections, partly over open ones.
+    """Check whether requests of this cell went partly over new connections, partly over open ones.
 
     `warm_share`: of the first attempts of its trials, the share over a connection that had carried a request before.
     WebSockets and own clients have none. Said where opening one takes above 1 % of the time of a whole answer.
@@ -205,6 +206,6 @@ def _reused_rows(firsts: pd.DataFrame, key: CellKey) -> Iterator[Row]:
 
 
 def _connect_ms(new: pd.DataFrame) -> float:
-    """Median time to open a connection, TLS included; NaN where it is not known."""
+    """Return the median time to open a connection, TLS included; NaN where it is not known."""
     ready = new["t_tls"].fillna(new["t_connected"])
     return float(((ready - new["t_connect"]) / MS).dropna().astype(float).median())

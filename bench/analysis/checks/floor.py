@@ -1,4 +1,4 @@
-"""What the instrument itself adds: the calibration's readings against the simulator's own send times.
+"""Compute what the instrument itself adds: the calibration's readings against the simulator's own send times.
 
 Floors stand beside the results and are never subtracted from any.
 """
@@ -40,7 +40,7 @@ NOT_CALIBRATED = Resolution()
 
 
 def floor_rows(frames: RunFrames) -> list[Row]:
-    """`floor_ttft`, `floor_ttfu`, `floor_gap`, `floor_total`, `floor_cpu_per_event` by client and load, if calibrated.
+    """Make the rows of the floors by client and load; none without a calibration.
 
     Of the calibration cells that have both deliveries; the others differ in their packets, to test a claim.
     """
@@ -76,7 +76,7 @@ def _ms(trials: pd.DataFrame, later: str, earlier: str) -> pd.Series[float]:
 
 
 def _since_last_frame(trials: pd.DataFrame, tables: dict[str, pd.DataFrame]) -> pd.Series[float]:
-    """ms from the send of the answer's last frame (the terminal event, or the whole body) to the caller having it."""
+    """Compute the ms from the send of the last frame (terminal event or whole body) to when the caller has it."""
     attempts = tables["attempts"].loc[tables["attempts"]["trial_id"].isin(trials.index), ["trial_id", "client_id"]]
     sent = tables["truth"].merge(attempts, on="client_id").groupby("trial_id")["t_sent"].max()
     last: pd.Series[float] = (trials["t_end"] - sent.reindex(trials.index)) / MS
@@ -84,7 +84,7 @@ def _since_last_frame(trials: pd.DataFrame, tables: dict[str, pd.DataFrame]) -> 
 
 
 def _gap_rows(arm: Arm, tables: dict[str, pd.DataFrame]) -> Iterator[Row]:
-    """By how much the gaps between deltas were read longer or shorter than they were sent."""
+    """Make the rows of how much longer or shorter gaps were read than sent."""
     both = with_send_times(tables["events"][tables["events"]["trial_id"].isin(arm.ok.index)], tables)
     read, sent = delta_gaps(both), delta_gaps(both.assign(t_read=both["t_sent"]))
     apart = GapSample(read.owner, np.abs(read.ms - sent.ms))
@@ -94,7 +94,7 @@ def _gap_rows(arm: Arm, tables: dict[str, pd.DataFrame]) -> Iterator[Row]:
 
 
 def _cpu_rows(arm: Arm, counters: pd.DataFrame) -> Iterator[Row]:
-    """By trial where each was alone; above that only the process as a whole is known."""
+    """Make the rows of CPU per event: by trial where each was alone, else only of the whole process."""
     alone = arm.ok.dropna(subset=["cpu_ns"])
     if len(alone):
         yield from arm.quantiles("floor_cpu_per_event", alone["cpu_ns"] / alone["events"] / MS)
@@ -109,12 +109,15 @@ def _cpu_rows(arm: Arm, counters: pd.DataFrame) -> Iterator[Row]:
 
 
 def way(key: CellKey) -> Way:
-    """The floors that are held against a cell: those of its client and load. A stack of its own has none: the SDK's."""
+    """Name the floors that a cell is held against, by client and load.
+
+    A client of its own has none, so the SDK's count.
+    """
     return key.client if key.client != OWN else "sdk", key.load
 
 
 def resolution(rows: Sequence[Row], load: str, client: str = "sdk") -> Resolution:
-    """Three floors of that client at that load, by the medians: what the instrument adds to every trial.
+    """Return three floors of that client at that load, by the medians: what the instrument adds to every trial.
 
     What it adds now and then widens the intervals instead. The gain compares a streamed time to the first useful piece
     with a blocking total, the overhead two totals; each is given the larger of its two floors, as if one had it all.

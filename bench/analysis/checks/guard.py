@@ -55,7 +55,7 @@ def guard_cell(frames: RunFrames, cell: int, key: CellKey, lags: pd.Series[float
 
 
 def cell_lateness(frames: RunFrames, cell: int) -> Lateness:
-    """What the measured (or calibration) trials of a cell met, each in the process that measured it."""
+    """Find what the measured (or calibration) trials of a cell met, each in the process that measured it."""
     probes = frames.tables["probes"]
     beats = probes[(probes["name"] == "loop_lag") & (probes["cell"] == cell)].sort_values("t")
     both, needed = (frames.trials, frames.calibration), ["t_origin", "t_end", "worker"]
@@ -67,12 +67,12 @@ def cell_lateness(frames: RunFrames, cell: int) -> Lateness:
 
 
 def workers(rows: pd.DataFrame) -> pd.Series[str]:
-    """The process of each row; empty where one process measured."""
+    """Return the process of each row; empty where one process measured."""
     return rows["worker"].astype(object).where(rows["worker"].notna(), "")
 
 
 def _loop_lateness(beats: pd.DataFrame, trials: pd.DataFrame) -> Lateness:
-    """Of one event loop."""
+    """Compute the lateness of one event loop."""
     due, answered = every_beat(_ms(beats["t"]), floats(beats["value"]), BEAT_NS / MS)
     return lateness(due, answered, _ms(trials["t_origin"]), _ms(trials["t_end"]))
 
@@ -82,7 +82,10 @@ def _ms(times: pd.Series[float]) -> Floats:
 
 
 def often_late(met: Lateness) -> bool:
-    """Often, and not in a few trials only, as when a laptop slept. With few beats nothing is said."""
+    """Return True if the loop was late often, and not in a few trials only, as when a laptop slept.
+
+    False with few beats.
+    """
     enough = met.lags.size >= intervals.minimum_n(0.9)
     return enough and met.share(LATE_MS) > OFTEN and met.paused_trials(LATE_MS) > OFTEN * met.pauses.size
 
@@ -98,7 +101,7 @@ def _late(met: Lateness) -> str:
 
 
 def _late_reads(lags: Floats) -> str:
-    """For what no heartbeat sees."""
+    """Say how late first tokens were read, which no heartbeat sees."""
     median = intervals.quantile_ci(lags, 0.5).value
     if median is None or median <= LATE_MS:
         return ""
@@ -106,7 +109,7 @@ def _late_reads(lags: Floats) -> str:
 
 
 def _advice(frames: RunFrames, cell: int, key: CellKey) -> str:
-    """What helps, as far as the run tells causes apart: one at a time, other cells in time clear the machine."""
+    """Say what helps. At one trial at a time, other cells that were in time show that the machine is not the cause."""
     if key.load != ALONE:
         return _less_load(key)
     rest = [found for other in _other_cells(frames, cell) if (found := cell_lateness(frames, other)).lags.size]
@@ -120,7 +123,7 @@ def _advice(frames: RunFrames, cell: int, key: CellKey) -> str:
 
 
 def _less_load(key: CellKey) -> str:
-    """Under load the client has too much to do: there is a leaner one, and beyond that more processes."""
+    """Say what helps under load: a leaner client, and beyond that more processes."""
     fewer = "fewer streams at a time (--concurrency)" if key.load.startswith("c=") else "a lower --rate"
     if key.client == "sdk":
         return f"use --client wire, {fewer} or an idle machine"
@@ -141,14 +144,14 @@ def _pause_note(met: Lateness) -> Iterator[str]:
 
 
 def cpu_share(frames: RunFrames, cell: int) -> float | None:
-    """CPU time of this process per wall time, while the cell's trials ran; None where none did."""
+    """Return CPU time of this process per wall time while the cell's trials ran; None where none did."""
     counted = frames.tables["cells"][frames.tables["cells"]["cell"] == cell]
     wall = float(counted["wall_ns"].sum())
     return float(counted["cpu_ns"].sum()) / wall if wall else None
 
 
 def machine_lines(frames: RunFrames) -> list[str]:
-    """How busy the machine was, where that matters: a sentence each.
+    """Say how busy the machine was, where that matters: a sentence each.
 
     One stream at a time is late only where the machine is busy; of several the client itself may have too much to do.
     """
@@ -156,7 +159,7 @@ def machine_lines(frames: RunFrames) -> list[str]:
 
 
 def calibration_lines(frames: RunFrames) -> list[str]:
-    """Above one at a time, where the calibration was late: then its floors are those of a late client."""
+    """Say where the calibration was late above one trial at a time: then its floors are those of a late client."""
     return [f"{line}; so the floors at this load are high" for line in _calibration_lines(frames, alone=False)]
 
 
@@ -168,7 +171,7 @@ def _busy_lines(shares: Mapping[str, float]) -> Iterator[str]:
 
 
 def _calibration_lines(frames: RunFrames, *, alone: bool) -> Iterator[str]:
-    """The first late cell of the calibration at a load of one (or of more) at a time."""
+    """Yield the first late cell of the calibration at a load of one (or of more) at a time."""
     known = frames.calibration.dropna(subset=["cell", "load"])  # a trial in flight has no load
     cells = sorted(set(known[(known["load"] == ALONE) == alone]["cell"]))
     if late := next(filter(None, (_late(cell_lateness(frames, cell)) for cell in cells)), ""):
@@ -184,7 +187,7 @@ def _is_busy(frames: RunFrames) -> bool:
 
 
 def busy(frames: RunFrames) -> Mapping[str, float]:
-    """Shares of the run's time: `steal`, `pressure`; only what the system tells."""
+    """Return shares of the run's time by `steal` and `pressure`; only those that the system tells."""
     probes = frames.tables["probes"].sort_values("t")
     read = {name: probes[probes["name"] == name] for name in ("pressure", "cpu_time", "steal")}
     grown = {name: _growth(part["value"]) for name, part in read.items()}
@@ -196,5 +199,5 @@ def busy(frames: RunFrames) -> Mapping[str, float]:
 
 
 def _growth(counter: pd.Series[float]) -> float:
-    """From the first reading to the last."""
+    """Return the growth of a counter from its first reading to its last."""
     return float(counter.iloc[-1] - counter.iloc[0]) if len(counter) else 0.0

@@ -1,4 +1,4 @@
-"""How late the event loop was while trials were in flight, from its heartbeats. Pure functions on arrays."""
+"""Compute from heartbeats how late the event loop was while trials were in flight."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ class Lateness:
     """Of every trial the longest of them; 0 without a beat in it."""
 
     def share(self, limit: float) -> float:
-        """The share of beats later than this: as beats come evenly, the share of time. 0 without beats."""
+        """Return the share of beats later than this: as beats come evenly, the share of time. 0 without beats."""
         return float(np.mean(self.lags > limit)) if self.lags.size else 0.0
 
     def paused_trials(self, limit: float) -> int:
-        """Trials that met a longer pause."""
+        """Count the trials that met a longer pause."""
         return int(np.sum(self.pauses > limit))
 
 
 def every_beat(t: Floats, lag: Floats, period: float) -> tuple[Floats, Floats]:
-    """(due, answered) of all beats. One that comes periods late stands for those missed meanwhile, each less late.
+    """Return (due, answered) of all beats. A beat that comes periods late stands for those missed, each less late.
 
     Without them a long pause would count as one late beat, as few as come in a whole run.
     """
@@ -40,7 +40,7 @@ def every_beat(t: Floats, lag: Floats, period: float) -> tuple[Floats, Floats]:
 
 
 def lateness(due: Floats, answered: Floats, start: Floats, end: Floats) -> Lateness:
-    """Beats against trials, all in ms on one clock, beats in order.
+    """Hold beats against trials, all in ms on one clock, beats in order.
 
     Only the part of a pause inside a trial counts: what the client does between trials delays nothing.
     """
@@ -50,7 +50,7 @@ def lateness(due: Floats, answered: Floats, start: Floats, end: Floats) -> Laten
 
 
 def _longest_in_a_trial(due: Floats, answered: Floats, start: Floats, end: Floats) -> Floats:
-    """For each beat its longest part inside any one trial; NaN outside of all. Trials by their start."""
+    """Find each beat's longest part inside any one trial; NaN outside of all. Trials are sorted by their start."""
     begun = np.searchsorted(start, answered)
     before = np.minimum(np.searchsorted(start, due, side="right"), begun)
     last = np.concatenate([[-np.inf], np.maximum.accumulate(end)])[before]  # of those that had begun, the last end
@@ -62,7 +62,7 @@ def _longest_in_a_trial(due: Floats, answered: Floats, start: Floats, end: Float
 
 
 def _longest_of_a_trial(due: Floats, answered: Floats, start: Floats, end: Floats) -> Floats:
-    """For each trial the longest part of any beat inside it; 0 without one."""
+    """Find each trial's longest part of any beat inside it; 0 without one."""
     first, beyond = np.searchsorted(answered, start, side="right"), np.searchsorted(due, end)
     inner, outer = np.searchsorted(due, start), np.searchsorted(answered, end, side="right")
     longest = _range_max(answered - due, inner, outer)  # beats as a whole inside the trial
@@ -76,7 +76,7 @@ def _longest_of_a_trial(due: Floats, answered: Floats, start: Floats, end: Float
 
 
 def _range_max(values: Floats, first: NDArray[np.intp], beyond: NDArray[np.intp]) -> Floats:
-    """The largest of values[first:beyond], 0 where that is empty or less. By a table of the maxima of 2ᵏ in a row."""
+    """Return the largest of values[first:beyond], at least 0, by a table of the maxima of 2ᵏ in a row."""
     found, sizes = np.zeros(first.size), beyond - first
     row, width = values, 1
     while row.size:

@@ -1,4 +1,4 @@
-"""What is said about streaming, put to the test on this run."""
+"""Test common claims about streaming on this run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from bench.core.summary import Claim, Summary
 
 
 def claims(frames: RunFrames, summary: Summary) -> tuple[Claim, ...]:
-    """Each statement with its verdict; `summary` has the run's numbers and cells, without claims and verdicts."""
+    """Judge each statement; `summary` has the run's numbers and cells, without claims and verdicts."""
     return (
         sooner.claim(frames, summary),
         consuming.claim(summary),

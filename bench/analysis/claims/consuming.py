@@ -30,12 +30,12 @@ Way = tuple[str, str]
 
 
 def claim(summary: Summary) -> Claim:
-    """A part for each way of consuming, and one for blocking."""
+    """Judge each way of consuming, and blocking."""
     return claim_from_curves({(c.scenario, c.delivery): c for c in summary.memory if c.meter == METER})
 
 
 def claim_from_curves(found: Mapping[Way, MemoryCurve]) -> Claim:
-    """By the curves of the ways of consuming among these."""
+    """Judge the ways of consuming by their memory curves; other curves are passed over."""
     curves = {way: curve for way, curve in found.items() if way[0] in CONSUMERS}
     if not curves:
         why = "no memory pass of the ways of consuming: bench run makes one from 10 pairs on, but not with --no-memory"
@@ -96,7 +96,7 @@ def _slope_words(where: str, slope: Estimate, eps: float) -> str:
 
 
 def _blocking_words(curve: MemoryCurve, curves: dict[Way, MemoryCurve]) -> Iterator[str]:
-    """Beside the blocking call at the same length: a stream may take more."""
+    """Say what the blocking call takes at the same length: a stream may take more."""
     blocking = curves.get((DISCARD, "blocking"))
     if curve.delivery == "blocking" or blocking is None:
         return

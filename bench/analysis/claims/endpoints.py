@@ -1,4 +1,4 @@
-"""What counts and limits requests is an endpoint, not a scenario: the cells of each one together."""
+"""Group cells by endpoint, which is what counts and limits requests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class EndpointCells:
 
 
 def endpoints(cells: Sequence[Cell]) -> list[EndpointCells]:
-    """The endpoints of these cells, in their order."""
+    """Group these cells by endpoint, in their order."""
     groups: dict[tuple[str, str, str], list[Cell]] = {}
     for cell in cells:
         groups.setdefault((cell.key.target, cell.key.model, cell.key.api), []).append(cell)

@@ -1,4 +1,4 @@
-"""How much sooner by the length of the answer, as the streams of one length tell it."""
+"""Compute from streams of one length how much sooner a shorter answer would have been useful."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REACHED = 0.5
 
 
 def gain_curve(ok: pd.DataFrame, events: pd.DataFrame) -> Curve:
-    """1 - TTFU / (when token k came), the median over trials with its interval, by k. `ok`: streamed trials.
+    """Compute 1 - TTFU / (when token k came), the median over trials with its interval, by k. `ok`: streamed trials.
 
     Had the answer ended with token k, a blocking call would have brought it at about that time. A delta stands for
     output tokens / deltas of its trial. Trials of several requests or attempts have other waits in them: left out.
@@ -41,13 +41,13 @@ def gain_curve(ok: pd.DataFrame, events: pd.DataFrame) -> Curve:
 
 
 def _delta_times(events: pd.DataFrame, trials: pd.Index[int]) -> dict[object, NDArray[np.float64]]:
-    """When each delta of a trial was read, by trial."""
+    """Return when each delta of a trial was read, by trial."""
     deltas = non_empty(events[events["trial_id"].isin(trials)]).sort_values(["trial_id", "seq"])
     return {number: group["t_read"].to_numpy(float) for number, group in deltas.groupby("trial_id")}
 
 
 def _gains(deltas: NDArray[np.float64], n: int, useful: float) -> NDArray[np.float64]:
-    """For k = 1, 2, … n tokens of one trial; when its deltas came and when something was useful, since its origin.
+    """Compute the gain at k = 1, 2, … n tokens of one trial from when its deltas and its first useful piece came.
 
     Before the first useful piece there is nothing to be sooner with.
     """
@@ -68,7 +68,7 @@ def _points(gains: list[NDArray[np.float64]]) -> Iterator[tuple[float, float, fl
 
 
 def _grid(most: int) -> Iterator[int]:
-    """Every length first, then ever wider apart; the longest is one of them."""
+    """Yield every length first, then lengths ever wider apart; the longest is one of them."""
     k = 1
     while k < most:
         yield k
@@ -78,6 +78,6 @@ def _grid(most: int) -> Iterator[int]:
 
 
 def true_range(curve: Curve, least: float, most: float) -> tuple[float, float] | None:
-    """The shortest and the longest length whose interval lies within; None if there is none."""
+    """Return the shortest and the longest length whose interval lies within; None if there is none."""
     inside = [tokens for tokens, _, low, high in curve if low >= least and high <= most]
     return (inside[0], inside[-1]) if inside else None

@@ -35,7 +35,7 @@ SCOPE = "a token waits until its event is full; a proxy that buffers by size can
 
 
 def claim(frames: RunFrames, summary: Summary) -> Claim:
-    """A part for the calibration's streams at each load, and one for the scenario `buffered` where it has sizes."""
+    """Judge the calibration's streams at each load, and the scenario `buffered` where it has sizes."""
     drafts = [*_direct_drafts(frames, summary), *_buffered_drafts(frames, summary)]
     missing = "no calibration streams of several sizes: `bench run` with 10 pairs or more, without --no-self-check"
     return make_claim("packets", STATEMENT, TEST, drafts or [untestable(DIRECT, missing)])
@@ -73,7 +73,7 @@ def _param(cell: Mapping[str, Any], name: str) -> float | None:
 
 
 def _token_delays(trials: pd.DataFrame, k: pd.Series[float], tables: Mapping[str, pd.DataFrame]) -> pd.Series[float]:
-    """ms from making to reading, the mean over the tokens of each trial.
+    """Compute the ms from making to reading, the mean over the tokens of each trial.
 
     An event leaves when its last token is made; the one that is n before it has then waited n token times.
     """
@@ -90,7 +90,7 @@ def _token_delays(trials: pd.DataFrame, k: pd.Series[float], tables: Mapping[str
 
 
 def _price(trials: pd.DataFrame, k: pd.Series[float]) -> Iterator[str]:
-    """What the smallest size costs beside the largest one."""
+    """Say what the smallest size costs beside the largest one."""
     tokens = trials["output_tokens"].astype(float)
     cpu = (trials["cpu_ns"] / 1e3 / tokens).astype(float)
     events = (trials["deltas"] / tokens).astype(float)
@@ -102,7 +102,7 @@ def _price(trials: pd.DataFrame, k: pd.Series[float]) -> Iterator[str]:
 
 
 def _buffered_drafts(frames: RunFrames, summary: Summary) -> Iterator[Draft]:
-    """What the scenario that gathers text into chunks recorded itself."""
+    """Judge what the scenario that gathers text into chunks recorded itself."""
     cells = [cell for cell in summary.cells if cell.key.scenario == "buffered"]
     ways = sorted({way(cell.key) for cell in cells})
     several = len({client for client, _ in ways}) > 1
@@ -129,7 +129,7 @@ def _chars(cell: Cell) -> float | None:
 def _slope_draft(
     subject: str, delay: pd.Series[float], size: pd.Series[float], floor: float, words: list[str], unit: str
 ) -> Draft:
-    """By the trend of the delay over log2 of the size. `floor`: what the instrument adds to each, in ms."""
+    """Judge the trend of the delay over log2 of the size. `floor`: what the instrument adds to each, in ms."""
     medians = {float(at): one for at, one in delay.groupby(size)}
     if len(medians) < 2 or min(map(len, medians.values())) < FEWEST:
         few = f"fewer than two sizes with {FEWEST} trials each"

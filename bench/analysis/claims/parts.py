@@ -1,4 +1,4 @@
-"""From the parts of a claim to its verdict: what all claims have in common."""
+"""Make a claim from its parts: what all claims have in common."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class Draft:
 
 
 def make_claim(name: str, statement: str, test: str, drafts: Sequence[Draft]) -> Claim:
-    """The claim with its parts, those that do not stand beside so many others undecided."""
+    """Build the claim. Parts whose Holm-adjusted p exceeds 5 % become UNDECIDED."""
     parts = correct_parts(drafts)
     return Claim(name, statement, overall(parts), test, parts)
 
 
 def correct_parts(drafts: Sequence[Draft]) -> tuple[ClaimPart, ...]:
-    """The parts; what was decided by a p that Holm's correction over all of them puts above 5 % is not decided."""
+    """Correct the parts for each other: a part whose Holm-adjusted p exceeds 5 % is not decided."""
     tested = [draft.p for draft in drafts if draft.p is not None]
     adjusted = iter(holm_adjusted(tested))
     return tuple(
@@ -49,7 +49,7 @@ def _correct_part(draft: Draft, p: float, tests: int) -> ClaimPart:
 
 
 def overall(parts: Sequence[ClaimPart]) -> ClaimVerdict:
-    """One that is refuted refutes the claim; else it holds only where every part does."""
+    """Return the verdict of all parts: one refuted part refutes the claim; it holds only where every part does."""
     found = {part.verdict for part in parts}
     if REFUTED in found:
         return REFUTED
@@ -59,12 +59,12 @@ def overall(parts: Sequence[ClaimPart]) -> ClaimVerdict:
 
 
 def untestable(subject: str, reason: str) -> Draft:
-    """A part of which nothing can be seen in this run."""
+    """Draft a part of which nothing can be seen in this run."""
     return Draft(ClaimPart(subject, UNTESTABLE, "", 0, reason))
 
 
 def unusable(cell: Cell) -> str:
-    """Why nothing may be concluded from this cell; empty where something may."""
+    """Return why nothing may be concluded from this cell; empty where something may."""
     if cell.unsupported:
         return f"the target does not do it: {cell.unsupported}"
     if cell.invalid:
@@ -73,16 +73,16 @@ def unusable(cell: Cell) -> str:
 
 
 def number(x: float) -> str:
-    """Three digits, never in powers of ten."""
+    """Write three digits, never in powers of ten."""
     return f"{x:.0f}" if abs(x) >= 100 else f"{x:.1f}" if abs(x) >= 10 else f"{x:.2f}"
 
 
 def count_text(n: int, what: str) -> str:
-    """`1 pair`, `1,200 pairs`."""
+    """Write a number with its noun: `1 pair`, `1,200 pairs`."""
     return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
 def trial_list(trial_ids: Sequence[int], shown: int = 5) -> str:
-    """`trials 3, 8 and 12 more`."""
+    """List the first trials: `trials 3, 8 and 12 more`."""
     more = f" and {len(trial_ids) - shown} more" if len(trial_ids) > shown else ""
     return f"trial{'' if len(trial_ids) == 1 else 's'} {', '.join(map(str, trial_ids[:shown]))}{more}"

@@ -22,7 +22,7 @@ TEST = (
 
 
 def claim(frames: RunFrames, summary: Summary) -> Claim:
-    """A part for each endpoint."""
+    """Judge each endpoint."""
     drafts = [_part(endpoint, frames) for endpoint in endpoints(summary.cells)]
     return make_claim("requests", STATEMENT, TEST, drafts or [untestable("requests", "there is no cell")])
 
@@ -39,7 +39,7 @@ def _part(endpoint: EndpointCells, frames: RunFrames) -> Draft:
 
 
 def _draft_by_log(endpoint: EndpointCells, frames: RunFrames) -> Draft:
-    """By the simulator's log of what it answered."""
+    """Judge by the simulator's log of what it answered."""
     truth = frames.tables["truth"]
     if truth.empty:
         return untestable(endpoint.name, "the simulator's log is missing: the run was killed")
@@ -65,14 +65,14 @@ def _draft_by_log(endpoint: EndpointCells, frames: RunFrames) -> Draft:
 
 
 def _create_attempts(attempts: pd.DataFrame, trials: pd.Index[int]) -> pd.DataFrame:
-    """What these trials asked for: to read or cancel an answer is no request for one. Older files have no method."""
+    """Select the attempts that ask for an answer, not those that read or cancel one. Older files have no method."""
     made = attempts["method"].isna() | attempts["method"].isin(CREATING)
     mine = attempts[attempts["trial_id"].isin(trials) & made]
     return mine[~mine["path"].fillna("").astype(str).str.endswith("/cancel")]
 
 
 def _retry_words(trials: pd.DataFrame) -> str:
-    """The SDK's own retries are requests, though no code asks for them."""
+    """Say how many retries the SDK made on its own: they are requests, though no code asks for them."""
     more = int((trials["attempts"].fillna(0) - trials["requests"].fillna(0)).sum())
     return (
         f"; {count_text(more, 'hidden retry').replace('retrys', 'retries')} of the SDK counted as well" if more else ""
@@ -80,7 +80,7 @@ def _retry_words(trials: pd.DataFrame) -> str:
 
 
 def _draft_by_limit(endpoint: EndpointCells, frames: RunFrames) -> Draft:
-    """By what the server says is left of its limit."""
+    """Judge by what the server says is left of its limit."""
     attempts = frames.tables["attempts"]
     attempts = attempts[attempts["ratelimit_remaining"].notna() & attempts["trial_id"].notna()]
     needed = ["cell", "delivery", "target", "model", "requests", "attempts"]
@@ -111,7 +111,7 @@ def _draft_by_limit(endpoint: EndpointCells, frames: RunFrames) -> Draft:
 
 
 def _falls(attempts: pd.DataFrame, mine: pd.DataFrame) -> pd.DataFrame:
-    """By how much each request of these trials lowered what was left; where it rose, the window began anew."""
+    """Compute by how much each request of these trials lowered what was left; where it rose, the window began anew."""
     known = attempts.sort_values("t_start")
     fall = -known["ratelimit_remaining"].diff()
     delivery = mine["delivery"].reindex(known["trial_id"]).to_numpy()

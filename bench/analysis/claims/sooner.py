@@ -31,7 +31,7 @@ TEST = (
 
 
 def claim(frames: RunFrames, summary: Summary) -> Claim:
-    """A part for each cell; with the curve over shorter answers that its streams tell of."""
+    """Judge each cell, with the curve over shorter answers that its streams tell of."""
     drafts = [_cell_draft(frames, summary, cell) for cell in summary.cells]
     return make_claim("sooner", STATEMENT, TEST, drafts)
 
@@ -69,7 +69,10 @@ def _overhead(summary: Summary, cell: Cell) -> str:
 
 
 def _judge_gain(label: str, row: Row, share: NDArray[np.float64], tokens: str, curve: Curve, where: list[str]) -> Draft:
-    """`share`: log(TTFU / blocking total) of each pair; `where`: for which lengths it is true."""
+    """Judge by the interval. `share`: log(TTFU / blocking total) of each pair.
+
+    `where`: for which lengths it is true.
+    """
     low, high = float(row.low or 0), float(row.high or 0)
     less, more = math.log(1 - LEAST), math.log(1 - MOST)  # of the time that is left
     if low > MOST:
@@ -89,7 +92,7 @@ def _judge_gain(label: str, row: Row, share: NDArray[np.float64], tokens: str, c
 
 
 def _shorter(curve: Curve, overhead: str, sample: str) -> Iterator[str]:
-    """For which lengths the streams say that it is true, and what that supposes."""
+    """Yield for which lengths the streams say that the claim is true, and what that supposes."""
     if not curve:
         return
     if found := true_range(curve, LEAST, MOST):

@@ -53,7 +53,7 @@ _COMPARED = ["trial_id", "pair", "delivery", "requests", "result_sha256", "token
 
 
 def claim(frames: RunFrames, summary: Summary) -> Claim:
-    """Parts for the output and the input tokens of each endpoint."""
+    """Judge the output and the input tokens of each endpoint."""
     drafts = [_part(endpoint, count, frames) for endpoint in endpoints(summary.cells) for count in COUNTS] or [
         untestable("usage", "there is no cell")
     ]
@@ -75,13 +75,13 @@ def _part(endpoint: EndpointCells, count: Count, frames: RunFrames) -> Draft:
 
 
 def _pairs(trials: pd.DataFrame, endpoint: EndpointCells, count: Count) -> pd.DataFrame:
-    """Pairs of equal work, each trial's count and id in columns ending in _0 and _1 (its place in the pair)."""
+    """Tabulate pairs of equal work: each trial's count and id in columns ending in _0 or _1, its place."""
     parts = [_cell_pairs(trials, cell, count) for cell in endpoint.cells]
     return pd.concat(parts).sort_values("place_0", ignore_index=True)
 
 
 def _cell_pairs(trials: pd.DataFrame, cell: int, count: Count) -> pd.DataFrame:
-    """`_pairs` of one cell: of a long run not all at once. `place`: in the order of the records."""
+    """Tabulate the pairs of one cell: of a long run not all at once. `place`: in the order of the records."""
     ok = (trials["cell"] == cell) & (trials["status"] == "ok")
     mine = trials.loc[ok, _COLUMNS].reset_index().assign(place=np.flatnonzero(ok))
     mine["tokens"] = mine[count] - (mine["reasoning_tokens"].fillna(0) if count == "output_tokens" else 0)

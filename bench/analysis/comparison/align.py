@@ -1,4 +1,4 @@
-"""Which cell of one run is which of another."""
+"""Match the cells of two runs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Alignment:
     """Field → (name in the baseline, name in the current run), where each run has a single one."""
 
     def rename(self, key: CellKey) -> CellKey:
-        """The key of the baseline's cell as the current run would have it."""
+        """Return the key of the baseline's cell as the current run would have it."""
         if key.load.startswith(OF_MEMORY):
             return key
         names = {field: new for field, (old, new) in self.renamed.items() if getattr(key, field) == old}
@@ -30,12 +30,12 @@ class Alignment:
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """Which names were taken for each other, in sentences."""
+        """Sentences on which names were taken for each other."""
         return tuple(f"{field}: {old} is compared with {new}" for field, (old, new) in self.renamed.items())
 
 
 def align(baseline: Iterable[Cell], current: Iterable[Cell]) -> Alignment:
-    """Where both runs have one target (or model), and by another name, the two are taken for each other."""
+    """Match the names: where each run has one target (or model), the two are taken for each other."""
     sides = [[cell.key for cell in cells] for cells in (baseline, current)]
     found = {}
     for field in NAMES:
@@ -46,7 +46,7 @@ def align(baseline: Iterable[Cell], current: Iterable[Cell]) -> Alignment:
 
 
 def unmatched_cells(alignment: Alignment, baseline: Summary, current: Summary) -> Iterator[str]:
-    """Cells that only one of the runs has, in words."""
+    """Yield the cells that only one of the runs has, in words."""
     theirs = {alignment.rename(cell.key): cell for cell in baseline.cells}
     ours = {cell.key: cell for cell in current.cells}
     for side, cells, other in (("baseline", theirs, ours), ("current run", ours, theirs)):
@@ -56,5 +56,5 @@ def unmatched_cells(alignment: Alignment, baseline: Summary, current: Summary) -
 
 
 def _cell_place(key: CellKey) -> str:
-    """What a label may leave out because it is the same all over its own run."""
+    """Return what a label may leave out because it is the same all over its own run."""
     return f" ({key.target}/{key.model}, {key.client}, {key.load})"

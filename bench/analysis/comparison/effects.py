@@ -1,4 +1,4 @@
-"""What a change amounts to: for the worse, for the better, or nothing that can be seen; decided on the interval."""
+"""Judge changes on their intervals: for the worse, for the better, or nothing that can be seen."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ COUNTED = ("offered", "ok", "pairs")
 
 
 def in_points(change: Change) -> bool:
-    """Is it told as a difference of fractions (percentage points)?"""
+    """Return True if the change is told as a difference of fractions (percentage points)."""
     return change.current.unit in FRACTIONS or change.current.statistic == "share"
 
 
 def size(change: Change) -> Bounds | None:
-    """The change as a fraction, so that it can be held against others: points of a fraction, else the ratio.
+    """Return the change as a fraction, to hold it against others: points of a fraction, else the ratio.
 
     Where there is no ratio (a number not above 0), the difference by the larger of the two. None: no interval.
     """
@@ -41,7 +41,7 @@ def size(change: Change) -> Bounds | None:
 
 
 def outcome(change: Change) -> Outcome:
-    """What it amounts to: only an interval without 0 says anything."""
+    """Say what the change amounts to: only an interval without 0 says anything."""
     found = size(change)
     if found is None:
         return "unknown"
@@ -53,7 +53,7 @@ def outcome(change: Change) -> Outcome:
 
 
 def worst_first(changes: Iterable[Change]) -> tuple[Change, ...]:
-    """Worse by how much at least, then what is open by how much it may be worse, then better, then the rest."""
+    """Sort changes: worse ones by how much at least, undecided ones by how much they may be worse, then the rest."""
     return tuple(sorted(changes, key=_place))
 
 
@@ -69,7 +69,7 @@ def _place(change: Change) -> tuple[int, float]:
 
 
 def pairs_for(change: Change, limit: float) -> int | None:
-    """So many pairs would narrow the interval to half a width of `limit` (a fraction), as intervals go by 1/√n.
+    """Return how many pairs narrow the interval to half a width of `limit` (a fraction), as intervals go by 1/√n.
 
     None where more pairs would not: no interval yet, an open one, or a number of no trials.
     """

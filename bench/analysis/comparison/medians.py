@@ -1,4 +1,4 @@
-"""By how much the times of one run are longer than those of another: from the samples that the two summaries keep."""
+"""Compare the times of two runs by the samples that their summaries keep."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST_FAILED = 0.05
 
 
 def shifts(baseline: Cell | None, current: Cell | None, delivery: str, metric: str) -> tuple[Bounds, Bounds] | None:
-    """(ratio, difference in ms) of two independent samples: Hodges-Lehmann with the Mann-Whitney interval.
+    """Estimate (ratio, difference in ms) of two independent samples: Hodges-Lehmann with the Mann-Whitney interval.
 
     It is narrower than what follows from two medians. None where there are no samples, where too many failed, or under
     load, where trials that ran together are alike.
@@ -33,7 +33,7 @@ def shifts(baseline: Cell | None, current: Cell | None, delivery: str, metric: s
 
 
 def _sample(cell: Cell | None, delivery: str, metric: str) -> Ecdf | None:
-    """The times of trials that ran one at a time, nearly all of which arrived."""
+    """Return the times of a cell's trials; None unless they ran one at a time and nearly all of them arrived."""
     if cell is None or not parse_load(cell.key.load).sequential:
         return None
     kept = {

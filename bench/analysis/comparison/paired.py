@@ -1,4 +1,4 @@
-"""Two targets or models of one run, pair by pair: their trials were interleaved, so what drifts hits both alike."""
+"""Compare two targets or models of one run pair by pair. Their trials were interleaved, so drift hits both alike."""
 
 from __future__ import annotations
 
@@ -24,12 +24,15 @@ STATISTIC = "p50"
 
 
 def is_interleaved(cell: Cell) -> bool:
-    """Do its trials run one at a time, so that each block of the plan has one pair of every cell, of the same ask?"""
+    """Return True if trials ran one at a time.
+
+    Then each block of the plan has one pair of every cell, of the same ask.
+    """
     return parse_load(cell.key.load).sequential
 
 
 def paired_change(frames: RunFrames, cells: tuple[Cell, Cell], rows: tuple[Row, Row], label: str) -> Change:
-    """The medians of baseline and current cell with the shift between them: Hodges-Lehmann over their common asks."""
+    """Compare the medians of two cells by the shift between them: Hodges-Lehmann over their common asks."""
     (baseline, current), (one, other) = cells, rows
     hindered = hindrance(other.metric, baseline, current)
     if not is_interleaved(current):
@@ -47,7 +50,7 @@ def paired_change(frames: RunFrames, cells: tuple[Cell, Cell], rows: tuple[Row, 
 
 
 def common_asks(frames: RunFrames, baseline: Cell, current: Cell, delivery: str, metric: str) -> pd.DataFrame:
-    """A row for each block in which both were offered, in the order of time: ms of the ok ones, and their tokens."""
+    """Tabulate the blocks in which both were offered, in the order of time: ms of the ok trials, and their tokens."""
     sides = [_arm_times(frames, cell, delivery, metric) for cell in (baseline, current)]
     joined = sides[0].add_suffix("_b").join(sides[1].add_suffix("_c"), how="inner")
     return joined.sort_index()
@@ -68,14 +71,14 @@ def _floats(values: pd.Series[float]) -> NDArray[np.float64]:
 
 
 def _exclusion_note(both: pd.DataFrame, ok: pd.DataFrame) -> str:
-    """Why those that are left may not speak for all."""
+    """Return why those that are left may not speak for all; empty where they may."""
     if few := too_few_left(len(both) - len(ok), len(both)):
         return f"n/a ({few})"
     return "" if len(both) else "n/a (no ask that both were given)"
 
 
 def _lengths(ok: pd.DataFrame, metric: str) -> str:
-    """Answers of unlike length take unlike times: said beside a total."""
+    """Note on answers of unlike length, which take unlike times: for a total only."""
     means = [float(ok[name].astype(float).mean()) for name in ("tokens_b", "tokens_c")] if metric == "total" else []
     if not means or any(np.isnan(means)) or abs(means[1] - means[0]) <= SAME_TOKENS * max(means):
         return ""

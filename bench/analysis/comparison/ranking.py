@@ -1,4 +1,4 @@
-"""Which target or model is fastest, where several did the same work; decided pair by pair."""
+"""Rank targets or models that did the same work, pair by pair."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LISTED = 3
 
 
 def rankings(frames: RunFrames, cells: Sequence[Cell], find: Find) -> tuple[Ranking, ...]:
-    """One for each work that several targets or models did, and did well enough to be told apart."""
+    """Rank the targets or models of each work that several of them did well enough to be told apart."""
     usable = [cell for cell in cells if not (cell.invalid or cell.saturated or cell.unsupported)]
     groups = [list(group) for _, group in groupby(sorted(usable, key=_work_of), key=_work_of)]
     several = sorted((group for group in groups if len(group) > 1), key=lambda group: group[0].number)
@@ -55,7 +55,7 @@ def _median(find: Find, cell: Cell) -> float:
 
 
 def _gaps_to(frames: RunFrames, first: Cell, cell: Cell, find: Find) -> Iterator[Change]:
-    """Beside the fastest: first useful output, and the whole."""
+    """Yield the changes from the fastest cell to this one: first useful output, and the whole."""
     for metric in RANKED:
         rows = [find(one, "streamed", metric, STATISTIC, "") for one in (first, cell)]
         if rows[0] is not None and rows[1] is not None:
@@ -63,13 +63,13 @@ def _gaps_to(frames: RunFrames, first: Cell, cell: Cell, find: Find) -> Iterator
 
 
 def rival_names(keys: Sequence[CellKey]) -> list[str]:
-    """What tells them apart: the model, the target, or both."""
+    """Name each cell by what tells it from the others: the model, the target, or both."""
     fields = [name for name in ("target", "model") if len({getattr(key, name) for key in keys}) > 1]
     return ["/".join(getattr(key, name) for name in fields) for key in keys]
 
 
 def sentence(entries: Sequence[RankingEntry], rows: Sequence[Row | None]) -> str:
-    """Which is fastest and by how much, or that they cannot be told apart; without its full stop."""
+    """Say which is fastest and by how much, or that they cannot be told apart; without a full stop."""
     if any(row is None or row.estimate is None or row.low is None for row in rows):
         return "Which is fastest streamed cannot be said (a median is missing)"
     gaps = [entry.behind[0] if entry.behind else None for entry in entries[1:]]
@@ -84,6 +84,6 @@ def sentence(entries: Sequence[RankingEntry], rows: Sequence[Row | None]) -> str
 
 
 def _longer(gap: Change) -> str:
-    """`9.8 % longer (7.2 to 12.1 %)`."""
+    """Write a gap as `9.8 % longer (7.2 to 12.1 %)`."""
     as_row = replace(gap.current, unit="ratio", statistic="hl", estimate=gap.ratio, low=gap.low, high=gap.high)
     return f"{value(as_row).lstrip('+')} {'as long' if '×' in value(as_row) else 'longer'} ({ends(as_row)})"

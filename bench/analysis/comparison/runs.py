@@ -1,4 +1,4 @@
-"""Two runs, number by number. Unpaired, and from their summaries alone."""
+"""Compare two runs number by number, unpaired, by their summaries alone."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Method = Literal["unpaired", "paired"]
 
 
 def compare(baseline: Summary, current: Summary, *, force: bool = False) -> Comparison:
-    """The current run beside its baseline. BenchError naming both where their numbers do not mean the same.
+    """Compare a run with its baseline. Raises `BenchError` where their numbers do not mean the same.
 
     `force`: compare them all the same.
     """
@@ -49,7 +49,7 @@ def _side(summary: Summary) -> Side:
 
 
 def _changes(alignment: Alignment, baseline: Summary, current: Summary) -> Iterator[Change]:
-    """Every number that both runs have."""
+    """Yield the change of every number that both runs have."""
     theirs = {_identity(row, alignment.rename(row.key)): row for row in baseline.rows if comparable(row)}
     of_baseline = {alignment.rename(cell.key): cell for cell in baseline.cells}
     of_current = {cell.key: cell for cell in current.cells}
@@ -63,14 +63,14 @@ def _changes(alignment: Alignment, baseline: Summary, current: Summary) -> Itera
 
 
 def _invalid_note(baseline: Summary, current: Summary) -> str:
-    """Why no number of the two may be held against each other; empty where they may."""
+    """Return why no number of the two may be held against each other; empty where they may."""
     sides = {"baseline": baseline, "current run": current}
     bad = [name for name, summary in sides.items() if summary.trust.verdict == "INVALID"]
     return f"n/a (INVALID: {' and '.join(bad)})" if bad else ""
 
 
 def _change(baseline: Row, current: Row, label: str, hindered: str, *cells: Cell | None) -> Change:
-    """Of a median the shift between the samples, where there are any; else what follows from the two intervals."""
+    """Compare a median by the shift between the samples, where there are any; else by the two intervals."""
     sampled = current.statistic == STATISTIC and not hindered and not missing(baseline, current)
     if sampled and (found := shifts(cells[0], cells[1], current.delivery, current.metric)):
         arrived = min(row.n - row.failed for row in (baseline, current))
@@ -79,13 +79,13 @@ def _change(baseline: Row, current: Row, label: str, hindered: str, *cells: Cell
 
 
 def _left_out(*rows: Row) -> str:
-    """Of a change of samples: what failed has no time and so no part in it."""
+    """Note on failed trials: they have no time, and so no part in a change of samples."""
     failed = sum(row.failed for row in rows)
     return f"without {failed} failed {'trial' if failed == 1 else 'trials'}" if failed else ""
 
 
 def comparable(row: Row) -> bool:
-    """Does it tell of what was measured?"""
+    """Return True if the row tells of what was measured, not of how the run checked itself."""
     return row.scenario not in {CALIBRATION, WHOLE_RUN} and not row.metric.startswith(OF_THE_CHECKS)
 
 
@@ -94,7 +94,7 @@ def _identity(row: Row, key: CellKey) -> tuple[CellKey, str, str, str, str]:
 
 
 def _label(key: CellKey, cells: Mapping[CellKey, Cell]) -> str:
-    """That of the cell; what belongs to no single cell has the scenario's name, memory with its length."""
+    """Return the cell's label; rows of no single cell get the scenario's name, memory with its length."""
     if key in cells:
         return cells[key].label
     length = key.load.removeprefix(OF_MEMORY)
@@ -103,7 +103,7 @@ def _label(key: CellKey, cells: Mapping[CellKey, Cell]) -> str:
 
 
 def hindrance(metric: str, baseline: Cell | None, current: Cell | None) -> str:
-    """Why the numbers of these cells may not be held against each other; empty where they may."""
+    """Return why the numbers of these cells may not be held against each other; empty where they may."""
     for side, cell in (("baseline", baseline), ("current", current)):
         if cell and cell.invalid:
             return f"n/a ({side} INVALID: {cell.invalid})"
@@ -115,7 +115,7 @@ def hindrance(metric: str, baseline: Cell | None, current: Cell | None) -> str:
 
 
 def change(baseline: Row, current: Row, label: str, hindered: str = "") -> Change:
-    """One number beside the same of the baseline; unpaired, so the interval comes from those of both."""
+    """Compare one number with the baseline's; unpaired, so the interval comes from those of both."""
     n, note = min(baseline.n, current.n), hindered or missing(baseline, current)
     old, new = (bounds(row.estimate, row.low, row.high) for row in (baseline, current))
     if note or old is None or new is None:
@@ -134,7 +134,7 @@ def make_change(
     n: int,
     note: str,
 ) -> Change:
-    """The change of these numbers."""
+    """Make the change of these numbers."""
     metric = metric_of(current.metric)
     return Change(
         key=current.key,
@@ -159,7 +159,7 @@ def make_change(
 
 
 def missing(baseline: Row, current: Row) -> str:
-    """Why there is no change, although both rows are there; empty where there is one."""
+    """Return why there is no change, although both rows are there; empty where there is one."""
     for side, row in (("baseline", baseline), ("current", current)):
         if row.estimate is None:
             return f"n/a ({side}: {reason(row)})"

@@ -1,4 +1,4 @@
-"""Why two runs may differ in something else than what is asked, and what makes them no two of a kind."""
+"""List what else differs between two runs, and refuse runs whose numbers do not mean the same."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CAVEATS = ("INVALID", "CAUTION")
 
 
 def refuse_other_kinds(baseline: Summary, current: Summary) -> None:
-    """BenchError where the numbers of the two runs do not mean the same."""
+    """Raise `BenchError` where the numbers of the two runs do not mean the same."""
     names = run_name(baseline), run_name(current)
     schemas = [str(summary.manifest.get("schema_version", "none")) for summary in (baseline, current)]
     if len({schema.partition(".")[0] for schema in schemas}) > 1:
@@ -35,18 +35,18 @@ def refuse_other_kinds(baseline: Summary, current: Summary) -> None:
 
 
 def redefined_metrics(baseline: Mapping[str, Any], current: Mapping[str, Any]) -> list[str]:
-    """Metrics that both manifests define, each in its own way."""
+    """List the metrics that both manifests define, each in its own way."""
     one, other = (manifest.get("definitions") or {} for manifest in (baseline, current))
     return sorted(name for name in one.keys() & other.keys() if one[name] != other[name])
 
 
 def run_name(summary: Summary) -> str:
-    """What a run is called: its name, else its id."""
+    """Return the run's name, else its id."""
     return str(summary.manifest.get("name") or summary.manifest.get("run_id") or "a run")
 
 
 def watermarks(baseline: Summary, current: Summary) -> Iterator[str]:
-    """Each as a sentence without its full stop."""
+    """Yield what else differs, each as a sentence without its full stop."""
     one, other = baseline.manifest, current.manifest
     yield from _kinds(baseline, current)
     yield from _trust(baseline, current)
@@ -59,7 +59,7 @@ def watermarks(baseline: Summary, current: Summary) -> Iterator[str]:
 
 
 def _kinds(baseline: Summary, current: Summary) -> Iterator[str]:
-    """Simulated or real, where, and as which simulator."""
+    """Yield differences in where it ran: simulated or real, the host, the simulator's profile."""
     sides = [{cell.simulated for cell in summary.cells} for summary in (baseline, current)]
     if sides[0] != sides[1]:
         yield f"simulated against real: {baseline.headline}, then {current.headline}"
@@ -86,7 +86,7 @@ def _part(manifest: Mapping[str, Any], group: str, names: tuple[str, ...]) -> di
 
 
 def _settings(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """What was asked of every request; of each target, where both runs have it by the same name."""
+    """Return what was asked of every request; of each target, where both runs have it by the same name."""
     settings = manifest.get("settings") or {}
     sent = settings.get("sent") or {}
     asked = {
@@ -98,7 +98,7 @@ def _settings(manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _unlike(what: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[str]:
-    """`another machine: cpus 2, then 8`; what one side does not say is passed over."""
+    """Yield what differs as `another machine: cpus 2, then 8`; values that one side does not have are passed over."""
     told = [
         name for name in one.keys() & other.keys() if one[name] != other[name] and None not in (one[name], other[name])
     ]

@@ -1,4 +1,4 @@
-"""The other targets or models of a run beside the one that was named as their baseline."""
+"""Compare the targets or models of a run with the one that was named as their baseline."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FIELDS = ("target", "model")
 def comparisons(
     frames: RunFrames, cells: Sequence[Cell], rows: Sequence[Row], baseline: Baseline
 ) -> tuple[Comparison, ...]:
-    """One for each other target (model, or both together) that did some of the same work."""
+    """Compare each other target (model, or both together) that did some of the same work."""
     fields = [field for field in FIELDS if baseline.get(field)]
     if not fields:
         return ()
@@ -60,7 +60,7 @@ def _comparison(
 
 
 def _work(theirs: Sequence[Cell], ours: Sequence[Cell], fields: Sequence[str]) -> Callable[[CellKey], CellKey]:
-    """What two cells share that did the same work: their key without what the sides are told apart by.
+    """Return the function that maps a cell's key to its work: the key without what the sides are told apart by.
 
     With `--baseline-target` alone that is the model as well, where each side has one of its own.
     """

@@ -1,4 +1,4 @@
-"""The knee: up to which load are the limits kept? Pure.
+"""Find the knee: the highest load at which the limits are kept.
 
 Loads are asked from the lowest on, and the first that does not pass ends the search, so however many there are, a load
 is called good in error with probability 1 % at most (a fixed sequence of tests needs no correction).
@@ -47,17 +47,20 @@ class Step:
 
 
 def lower_bound(good: int, n: int) -> float:
-    """Of the share, one-sided, at 99 %: exact (Clopper-Pearson). 0.9 is first reached with 44 good of 44."""
+    """Return the lower bound of the share, one-sided, at 99 %: exact (Clopper-Pearson).
+
+    44 good of 44 first reach 0.9.
+    """
     return float(special.betaincinv(good, n - good + 1, 1 - CONFIDENCE)) if good else 0.0
 
 
 def upper_bound(good: int, n: int) -> float:
-    """Of the share, one-sided, at 99 %."""
+    """Return the upper bound of the share, one-sided, at 99 %."""
     return float(special.betaincinv(good + 1, n - good, CONFIDENCE)) if good < n else 1.0
 
 
 def trials_to_decide(good: int, n: int) -> int | None:
-    """Trials that decide if as large a share of them is good as of these; None where no affordable number would."""
+    """Return how many trials would decide with the same share of good ones; None where no affordable number would."""
     size = n
     while size < MOST:
         size = math.ceil(size * 1.02) + 1
@@ -68,7 +71,7 @@ def trials_to_decide(good: int, n: int) -> int | None:
 
 
 def knees(find: Find, cells: Sequence[Cell]) -> Iterator[Knee]:
-    """For every delivery of what ran under load: its knee, or why there is none."""
+    """Yield the knee of every sweep and delivery, or why there is none."""
     for key in dict.fromkeys(map(_sweep, cells)):
         mine = sorted((cell for cell in cells if _sweep(cell) == key), key=lambda cell: parse_load(cell.key.load).place)
         if all(parse_load(cell.key.load).sequential for cell in mine):
@@ -80,12 +83,12 @@ def knees(find: Find, cells: Sequence[Cell]) -> Iterator[Knee]:
 
 
 def _sweep(cell: Cell) -> CellKey:
-    """What has a knee of its own: open and closed loop are not comparable."""
+    """Return the key of a cell's sweep: open and closed loop are not comparable, so each has a knee."""
     return cell.key._replace(load=cell.key.load.partition("=")[0])
 
 
 def judge_load(find: Find, cell: Cell, delivery: str) -> Step:
-    """Does this load pass?"""
+    """Judge whether a load passes."""
     load, row = parse_load(cell.key.load), find(cell, delivery, "goodput", "share", "")
     if row is None or row.estimate is None or unfit(cell):
         return Step(load, "left out", unfit(cell) or (row.note if row else NO_SLO))
@@ -104,12 +107,12 @@ def judge_load(find: Find, cell: Cell, delivery: str) -> Step:
 
 
 def unfit(cell: Cell) -> str:
-    """Why nothing follows from the cell; empty where something does."""
+    """Return why nothing follows from the cell; empty where something does."""
     return cell.unsupported or cell.invalid or ("SATURATED: the client was late" if cell.saturated else "")
 
 
 def not_in_time(find: Find, cell: Cell, delivery: str) -> tuple[Outcome, str] | None:
-    """What it means where the schedule was not kept. Shed: the load was too much; late: the client was too slow."""
+    """Judge a schedule that was not kept. Shed trials: the load was too much; late ones: the client was too slow."""
     asked, begun = (find(cell, delivery, metric, "rate", "") for metric in ("offered_rate", "start_rate"))
     if asked is None or begun is None or asked.estimate is None or begun.estimate is None:
         return None
@@ -123,10 +126,11 @@ def not_in_time(find: Find, cell: Cell, delivery: str) -> tuple[Outcome, str] | 
 
 
 def queue_grows(number: Callable[[str, str], Row | None]) -> str:
-    """Whether ever more were in flight: then the latencies are those of a queue that has not ended growing.
+    """Say how ever more were in flight; empty if they were not.
 
-    Seen by what is in flight, or sooner by what ends: less than begins. Either by `LEFT_OVER` of what begins at least,
-    for chance alone lifts one interval of 20 above zero. `number`: metric and statistic -> a row of the arm.
+    Latencies are then those of a queue that has not ended growing. Seen by what is in flight, or sooner by what ends:
+    less than begins. Either by `LEFT_OVER` of what begins at least, for chance alone lifts one interval of 20 above
+    zero. `number`: metric and statistic -> a row of the arm.
     """
     slope, ended, begun = number("in_flight", "slope"), number("requests_per_s", "rate"), number("start_rate", "rate")
     if slope is None or begun is None or begun.estimate is None:  # a closed loop has no queue that could grow
@@ -145,12 +149,12 @@ def queue_grows(number: Callable[[str, str], Row | None]) -> str:
 
 
 def is_overloaded(cell: Cell) -> bool:
-    """Did its queue grow? Its notes say so."""
+    """Return True if the cell's notes say that its queue grew."""
     return any(note.startswith(GREW) for note in cell.notes)
 
 
 def knee(key: CellKey, delivery: str, steps: Sequence[Step]) -> Knee:
-    """From the loads in ascending order to the knee. One at a time is no load: too few trials of it end no search."""
+    """Find the knee among loads in ascending order. One at a time is no load: too few trials of it end no search."""
     if len(steps) > 1 and steps[0].load.sequential and steps[0].outcome == "open":
         steps = steps[1:]
     passed = list(takewhile(lambda one: one.outcome == "passed", steps))
@@ -162,7 +166,7 @@ def knee(key: CellKey, delivery: str, steps: Sequence[Step]) -> Knee:
 
 
 def knee_sentence(last: Step | None, stop: Step | None) -> str:
-    """The knee in a sentence without its subject."""
+    """Write the knee as a sentence without its subject."""
     if stop is None:
         return f"at least {last.load.label}: the highest load that was run passes" if last else NO_SLO
     if last is None:
@@ -172,7 +176,7 @@ def knee_sentence(last: Step | None, stop: Step | None) -> str:
 
 
 def _lowest_load_words(stop: Step) -> str:
-    """Where the lowest load did not pass."""
+    """Say that the lowest load did not pass."""
     if stop.outcome == "left out":
         return "" if stop.reason.startswith("n/a") else f"n/a at {stop.load.label}, the lowest load: "
     failed = stop.outcome == "failed"
@@ -180,7 +184,7 @@ def _lowest_load_words(stop: Step) -> str:
 
 
 def knee_row(knee: Knee) -> Row:
-    """As a line of `summary.csv`."""
+    """Make the row `knee`."""
     e = Estimate(knee.size, note=knee.said)
     unit = "/s" if knee.key.load == "rate" else ""
     return Row(*knee.key, knee.delivery, "knee", unit, "level", knee.n, 0, e.value, None, None, e.note)

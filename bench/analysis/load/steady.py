@@ -1,4 +1,4 @@
-"""The steady part of a load: how many finish in a second, how many are in flight, and whether that grows. Pure.
+"""Find the steady part of a load: how many finish in a second, how many are in flight, and whether that grows.
 
 A segment is one delivery of a cell under load, up to the drain. Its steady window begins when the load is up and ends
 with the last start, so that neither the filling nor the drain is in a rate:
@@ -65,12 +65,12 @@ class SteadySegment:
         return self.stop - self.start
 
     def edges(self) -> Floats:
-        """The window in parts of equal length."""
+        """Return the edges of equal parts of the window."""
         return np.linspace(self.start, self.stop, SLICES + 1)
 
 
 def segments(measured: pd.DataFrame, beside: pd.DataFrame, load: Load) -> list[SteadySegment]:
-    """The segments of an arm that have a steady window.
+    """Find the segments of an arm that have a steady window.
 
     `measured`: its offered trials; `beside`: those of the ramp and those cancelled, which were in flight too.
     """
@@ -99,7 +99,7 @@ def _segment(measured: pd.DataFrame, beside: pd.DataFrame | None, load: Load) ->
 
 
 def start_times(trials: pd.DataFrame) -> Floats:
-    """When each was really begun, in s; older runs have only the origin."""
+    """Return when each trial was really begun, in s; older runs have only the origin."""
     return _s(trials["t_call"].fillna(trials["t_origin"]))
 
 
@@ -108,12 +108,12 @@ def _s(times: pd.Series[float]) -> Floats:
 
 
 def _all_at_work(call: Floats, slots: int) -> float:
-    """When the first so many had begun; never, if there were fewer."""
+    """Return when the first `slots` trials had begun; infinity, if there were fewer."""
     return float(np.sort(call)[slots - 1]) if call.size >= slots else math.inf
 
 
 def _fill_end(intended: Floats, call: Floats, end: Floats) -> float:
-    """Until then the server was still filling up: by the first quarter, for behind a growing queue all take longer."""
+    """Return until when the server filled up: by the first quarter, for behind a growing queue all take longer."""
     first = np.argsort(call)[: max(EARLY, call.size // 4)]
     took = (end - call)[first][np.isfinite(end[first])]
     filling = float(np.quantile(took, FILLED)) if took.size else 0.0
@@ -121,7 +121,7 @@ def _fill_end(intended: Floats, call: Floats, end: Floats) -> float:
 
 
 def ended_per_second(parts: Sequence[SteadySegment], ends: Floats, weights: Floats) -> tuple[Estimate, int]:
-    """Open loop: Σ weights of what ended inside the steady windows / their length, and how many those are.
+    """Compute the rate of an open loop: Σ weights of what ended inside the steady windows / their length; and its n.
 
     The interval is that of equal parts of the windows: trials of one segment share what the server does, so they are no
     independent samples of a rate.
@@ -142,7 +142,7 @@ def ended_per_second(parts: Sequence[SteadySegment], ends: Floats, weights: Floa
 
 
 def worked_per_second(trials: pd.DataFrame, weights: Floats, slots: int, flight: float) -> tuple[Estimate, int]:
-    """Closed loop: trials in flight · Σ weights / Σ time that trials took (Little's law), and over how many trials.
+    """Compute the rate of a closed loop: in flight · Σ weights / Σ time that trials took (Little's law); and its n.
 
     As many run at a time begin and end together, so a count over a window of a few answers would depend on where its
     ends fall. The interval is that of batches of trials that ran together: as many as run at a time, in order.
@@ -157,14 +157,17 @@ def worked_per_second(trials: pd.DataFrame, weights: Floats, slots: int, flight:
 
 
 def _batches(block: NDArray[np.int64], start: Floats, slots: int) -> list[NDArray[np.intp]]:
-    """The places of trials of the same block that began after each other, at least `slots` of them in each batch."""
+    """Group trials of the same block that began after each other, at least `slots` in each batch.
+
+    Returns their places.
+    """
     order = np.lexsort((start, block))
     of_block = np.split(order, np.flatnonzero(np.diff(block[order])) + 1)
     return [part for one in of_block for part in np.array_split(one, max(1, min(SLICES, one.size // slots)))]
 
 
 def ratio(above: Floats, below: Floats) -> Estimate:
-    """Σ above / Σ below over batches in the order of time, with Student's interval on the log scale (never negative).
+    """Estimate Σ above / Σ below over batches in the order of time, with Student's interval on the log scale.
 
     Wider where batches that follow each other are alike; none from fewer than `FEWEST_BATCHES`, or where it would reach
     further than a factor of `WIDEST`.
@@ -185,7 +188,7 @@ def ratio(above: Floats, below: Floats) -> Estimate:
 
 
 def in_flight(parts: Sequence[SteadySegment]) -> tuple[Estimate, Estimate]:
-    """(mean, slope a second) of the trials in flight, over the steady windows.
+    """Estimate (mean, slope a second) of the trials in flight, over the steady windows.
 
     The mean is the integral over the window by its length. The slope is Theil-Sen's over the parts of all windows, each
     window less its own mean, with an interval that is widened where parts that follow each other are alike.
@@ -203,14 +206,14 @@ def in_flight(parts: Sequence[SteadySegment]) -> tuple[Estimate, Estimate]:
 
 
 def _means(part: SteadySegment) -> Floats:
-    """In flight during each part of the window, on average."""
+    """Compute the mean number in flight during each part of the window."""
     edges = part.edges()
     inside: Floats = np.diff(_time_before(part.call, edges) - _time_before(part.end, edges)) / np.diff(edges)
     return inside
 
 
 def _time_before(times: Floats, edges: Floats) -> Floats:
-    """Σ of how long before each edge the times lie, those after it left out."""
+    """Sum how long before each edge the times lie; later ones are left out."""
     ordered = np.sort(times)
     place = np.searchsorted(ordered, edges, side="right")
     total = np.concatenate([[0.0], np.cumsum(np.where(np.isfinite(ordered), ordered, 0.0))])
@@ -219,7 +222,7 @@ def _time_before(times: Floats, edges: Floats) -> Floats:
 
 
 def start_rates(parts: Sequence[SteadySegment]) -> tuple[float | None, float | None]:
-    """(what the schedule asked for, what was begun) a second, over the trials that were to begin in the windows.
+    """Return (starts asked for, starts made) a second, over the trials that were to begin in the windows.
 
     The time of both counts from the first of them; that of the second to the last start, where that came later.
     """
@@ -236,12 +239,12 @@ def start_rates(parts: Sequence[SteadySegment]) -> tuple[float | None, float | N
 
 
 def is_mixed(measured: pd.DataFrame) -> bool:
-    """Did both deliveries run in one segment, as in runs of older versions? Then no rate belongs to one of them."""
+    """Return True if both deliveries ran in one segment, as in older versions: then no rate belongs to one of them."""
     blocks = measured.groupby("block")["delivery"].nunique()
     return bool((blocks > 1).any())
 
 
 def rests_on(parts: Sequence[SteadySegment]) -> str:
-    """What the numbers rest on: `2 steady windows, 9.8 s in all`."""
+    """Write what the numbers rest on: `2 steady windows, 9.8 s in all`."""
     seconds = sum(part.seconds for part in parts)
     return f"{len(parts)} steady window{'' if len(parts) == 1 else 's'}, {seconds:.3g} s in all" if parts else ""

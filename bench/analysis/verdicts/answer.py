@@ -1,4 +1,4 @@
-"""The answer of the whole run in one sentence: does streaming help here, and what does it cost?"""
+"""Answer for the whole run in one sentence whether streaming helps, and what it costs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Effect(NamedTuple):
 
 
 def answer(summary: Summary, resolutions: Mapping[Way, Resolution]) -> str:
-    """What streaming buys and costs over all cells whose numbers may be believed; then what else the run tells."""
+    """Say what streaming buys and costs over all cells whose numbers may be believed; then what else the run tells."""
     cells = summary.cells
     if not cells:
         return "Nothing was measured."
@@ -74,7 +74,7 @@ def _comparison_sentence(summary: Summary, effects: Sequence[Effect]) -> str:
 
 
 def _plain(reason: str) -> str:
-    """A reason as the tables have it, in words for one who reads this sentence only."""
+    """Reword a reason of the tables for a reader of this sentence only."""
     if few := re.fullmatch(r"n=(\d+) < (\d+)", reason):
         return f"{few[1]} pair{'' if few[1] == '1' else 's'} with both answers are too few, it takes {few[2]}"
     if lost := re.fullmatch(r"NOT ENOUGH DATA: (\d+ of \d+) pairs excluded", reason):
@@ -85,7 +85,7 @@ def _plain(reason: str) -> str:
 
 
 def _first_useful_words(effects: Sequence[Effect]) -> str:
-    """How much sooner something useful is there."""
+    """Say how much sooner something useful is there."""
     early = [effect.gain for effect in effects if effect.gain and effect.seen == "more"]
     late = [negate(effect.gain) for effect in effects if effect.gain and effect.seen == "less"]
     untold = len(effects) - len(early) - len(late)
@@ -102,12 +102,12 @@ def _first_useful_words(effects: Sequence[Effect]) -> str:
 
 
 def _amount(rows: Sequence[Row], word: str) -> str:
-    """By how much: of one cell with its interval in words, of several the range."""
+    """Write the amount: of one cell with its interval in words, of several the range."""
     return f"{span(rows)} {word}" if len(rows) > 1 else f"{value(rows[0])} {word} ({ends(rows[0])})"
 
 
 def _share(rows: Sequence[Row], effects: Sequence[Effect]) -> str:
-    """In how many of several cells."""
+    """Say in how many of several cells; empty for one."""
     if len(effects) == 1:
         return ""
     rest = len(effects) - len(rows)
@@ -122,7 +122,7 @@ def _as_seen(effects: Sequence[Effect]) -> str:
 
 
 def _cell_count(effects: Sequence[Effect]) -> str:
-    """`3 modes`; where cells differ in more than the scenario they are called cells."""
+    """Write `3 modes`; where cells differ in more than the scenario they are called cells."""
     modes = len({effect.cell.key.scenario for effect in effects}) == len(effects)
     return f"{len(effects)} {'modes' if modes else 'cells'}"
 
@@ -131,7 +131,7 @@ _COSTS: Mapping[Outcome, str] = {"same": "none", "unresolved": "none", "more": "
 
 
 def _whole_answer_cost(effects: Sequence[Effect]) -> str:
-    """What it costs in time to the whole answer."""
+    """Say what streaming costs in time to the whole answer."""
     groups = {name: [e for e in effects if _COSTS.get(e.ends) == name] for name in ("none", "longer", "less")}
     longer, less = _longer(groups["longer"]), f"{_change(groups['less'])} less time"
     seen = " that this instrument could see" if any(e.ends == "unresolved" for e in effects) else ""
@@ -153,13 +153,13 @@ def _whole_answer_cost(effects: Sequence[Effect]) -> str:
 
 
 def _longer(effects: Sequence[Effect]) -> str:
-    """`3.5 % longer`, or `×12 as long`."""
+    """Write `3.5 % longer`, or `×12 as long`."""
     change = _change(effects)
     return f"{change} {'as long' if '×' in change else 'longer'}"
 
 
 def _change(effects: Sequence[Effect]) -> str:
-    """`2.0 to 3.5 %`, whatever the direction."""
+    """Write `2.0 to 3.5 %`, whatever the direction."""
     return span([_absolute(effect.overhead) for effect in effects if effect.overhead])
 
 
@@ -168,7 +168,7 @@ def _absolute(row: Row) -> Row:
 
 
 def _memory(summary: Summary, effects: Sequence[Effect]) -> Iterator[str]:
-    """The ratio of the peaks at the longest answer: of the process, or where that is missing of Python's own blocks."""
+    """Compare the peaks at the longest answer: of the process, or where that is missing of Python's own blocks."""
     for metric, which in (("memory_peak.rss", ""), ("memory_peak", ", of Python's own blocks")):
         ratios = sorted({ratio for effect in effects if (ratio := _peaks(summary, effect.cell, metric))})
         if not ratios:
@@ -188,7 +188,10 @@ def _memory(summary: Summary, effects: Sequence[Effect]) -> Iterator[str]:
 
 
 def _length(summary: Summary, effects: Sequence[Effect], metric: str) -> str:
-    """`at 8,000 tokens`: the length of the answer with these peaks; where they differ in it `at the longest answer`."""
+    """Write the length of the answer with these peaks.
+
+    `at 8,000 tokens`, or `at the longest answer` where lengths differ.
+    """
     rows = [summary.memory_row(effect.cell, "streamed", metric) for effect in effects]
     loads = {row.load.removeprefix("tokens=") for row in rows if row and row.estimate}
     tokens = loads.pop() if len(loads) == 1 else ""
@@ -196,14 +199,14 @@ def _length(summary: Summary, effects: Sequence[Effect], metric: str) -> str:
 
 
 def _peaks(summary: Summary, cell: Cell, metric: str) -> float | None:
-    """Streamed / blocking; None where one is missing."""
+    """Return the streamed peak / the blocking peak; None where one is missing."""
     peaks = [summary.memory_row(cell, delivery, metric) for delivery in ("streamed", "blocking")]
     streamed, blocking = (row.estimate if row else None for row in peaks)
     return streamed / blocking if streamed and blocking and streamed > 0 and blocking > 0 else None
 
 
 def _failures(summary: Summary, effects: Sequence[Effect]) -> Iterator[str]:
-    """How many trials failed, where the deliveries differ in that."""
+    """Say how many trials failed, where the deliveries differ in that."""
     counts = []
     for delivery in ("streamed", "blocking"):
         rows = [summary.row(effect.cell, delivery, "failures", "sum") for effect in effects]
@@ -231,7 +234,7 @@ def _overloaded_sentence(number: int) -> Iterator[str]:
 
 
 def fastest(rankings: Sequence[Ranking]) -> Iterator[str]:
-    """The fastest model or target, if one is; of several scenarios in how many."""
+    """Name the fastest model or target, if there is one; of several scenarios in how many."""
     if len(rankings) == 1:
         yield f"{rankings[0].label}: {rankings[0].sentence}."
     if len(rankings) < 2:

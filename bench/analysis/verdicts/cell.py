@@ -1,4 +1,4 @@
-"""What the numbers of a cell say: decided only where the interval decides, and the instrument can see it."""
+"""Say what the numbers of a cell show: decided only where the interval decides, and the instrument can see it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ def known_values(row: Row | None) -> Bounds | None:
 
 
 def judge_effect(row: Row | None, in_ms: Row | None, resolves: float | None, margin: float | None = None) -> Outcome:
-    """More than 0, less, or neither. `in_ms`: the same effect in ms, held against what the instrument resolves."""
+    """Judge an effect: more than 0, less, or neither.
+
+    `in_ms`: the effect in ms, held against what the instrument resolves.
+    """
     found = known_values(row)
     if found is None:
         return "missing"
@@ -42,20 +45,20 @@ def judge_effect(row: Row | None, in_ms: Row | None, resolves: float | None, mar
 
 
 def gain_of(find: Find, cell: Cell, resolution: Resolution) -> tuple[Row | None, Outcome]:
-    """How much sooner something useful is there: the row in ms, and what it says."""
+    """Return how much sooner something useful is there: the row in ms, and what it says."""
     gain = find(cell, "paired", "gain", "hl", "ms")
     return gain, judge_effect(gain, gain, resolution.gain_ms)
 
 
 def overhead_of(find: Find, cell: Cell, resolution: Resolution) -> tuple[Row | None, Outcome]:
-    """How much longer the whole answer takes: the row as a ratio, and what it says."""
+    """Return how much longer the whole answer takes: the row as a ratio, and what it says."""
     ratio = find(cell, "paired", "overhead", "hl", "ratio")
     in_ms = find(cell, "paired", "overhead", "hl", "ms")
     return ratio, judge_effect(ratio, in_ms, resolution.total_ms, MARGIN)
 
 
 def sooner(gain: Row | None, outcome: Outcome, resolves: float | None) -> str:
-    """Sentence about the first useful output."""
+    """Write the sentence about the first useful output."""
     if gain is None or outcome == "missing":
         return f"how much sooner the first useful output arrives cannot be said: {missing_reason(gain)}"
     if outcome == "more":
@@ -70,7 +73,7 @@ def sooner(gain: Row | None, outcome: Outcome, resolves: float | None) -> str:
 
 
 def finish(overhead: Row | None, outcome: Outcome, resolves: float | None) -> str:
-    """Sentence about the whole answer, from the ratio of the totals."""
+    """Write the sentence about the whole answer, from the ratio of the totals."""
     if overhead is None or outcome == "missing":
         return f"the totals cannot be compared: {missing_reason(overhead)}"
     if outcome == "same":
@@ -89,18 +92,18 @@ def _resolution_words(resolves: float | None) -> str:
 
 
 def negate(row: Row) -> Row:
-    """The same effect seen from the other side."""
+    """Return the effect seen from the other side."""
     estimate, low, high = known_values(row) or (0.0, 0.0, 0.0)
     return replace(row, estimate=-estimate, low=-high, high=-low)
 
 
 def missing_reason(row: Row | None) -> str:
-    """Why a paired number is missing."""
+    """Return why a paired number is missing."""
     return "not measured" if row is None else row.note.removeprefix("n/a ").strip("()")
 
 
 def cell_verdict(find: Find, cell: Cell, resolution: Resolution) -> str:
-    """One or two sentences for a cell."""
+    """Write one or two sentences for a cell."""
     if cell.invalid:
         return f"INVALID: {cell.invalid}; no verdict."
     if cell.unsupported:
@@ -117,7 +120,7 @@ def cell_verdict(find: Find, cell: Cell, resolution: Resolution) -> str:
 
 
 def medians_sentence(find: Find, cell: Cell) -> str:
-    """A cell without pairs has only its own numbers."""
+    """Write the medians of a cell without pairs."""
     parts = [
         f"{name} {with_interval(row)}"
         for delivery, metric, name in (

@@ -1,4 +1,4 @@
-"""The first line of every report: can this run be believed?"""
+"""Write the first line of every report: whether this run can be believed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def trust(
     machine: Sequence[str],
     further: Sequence[str] = (),
 ) -> Trust:
-    """The verdict with its reason.
+    """Judge the run, with the reason.
 
     `evidence`: what was counted; `machine`: how busy it was, where that matters; `further`: what only some will read.
     """
@@ -46,7 +46,10 @@ def trust(
 
 
 def invalid(frames: RunFrames, cells: Sequence[Cell], aa: AaCheck) -> str:
-    """Why no number of the run may be believed; empty where they may. A short run gives no verdicts to take back."""
+    """Return why no number of the run may be believed; empty where they may.
+
+    A short run gives no verdicts to take back.
+    """
     measured = [cell for cell in cells if not cell.unsupported]
     broken = [f"{cell.label}: {cell.invalid}" for cell in measured if cell.invalid]
     if broken or aa.invalid:
@@ -59,7 +62,7 @@ def invalid(frames: RunFrames, cells: Sequence[Cell], aa: AaCheck) -> str:
 def cautions(
     frames: RunFrames, cells: Sequence[Cell], aa: AaCheck, drift: Drift, machine: Sequence[str]
 ) -> Iterator[str]:
-    """What a reader must know first, in plain words; nothing where nothing is amiss."""
+    """Yield what a reader must know first, in plain words; nothing where nothing is amiss."""
     if (ended := frames.manifest.get("ended")) != "finished":
         yield f"the run is partial ({ended or 'it was killed'})"
     if late := [cell.label for cell in cells if cell.saturated]:
@@ -77,7 +80,7 @@ def cautions(
 
 
 def why_unchecked(frames: RunFrames, cells: Sequence[Cell]) -> str:
-    """Why the run did not check itself; empty where it was meant to."""
+    """Return why the run did not check itself; empty where it was meant to."""
     if "aa" in planned_phases(frames.plan):
         return f"{OF_LOADS} (--concurrency 1 beside them checks it)" if _all_loaded(cells) else ""
     if _is_short(frames):
@@ -96,13 +99,13 @@ def _is_short(frames: RunFrames) -> bool:
 
 
 def _sound(frames: RunFrames) -> str:
-    """What was found in order: only what was looked at."""
+    """Say what was found in order: only what was looked at."""
     same = "the same call measured against itself shows no difference beyond chance"
     return f"the client kept up, and {same}" if len(frames.tables["probes"]) else same
 
 
 def floor_lines(rows: Sequence[Row]) -> Iterator[str]:
-    """What the instrument itself adds, for each client and load that was calibrated."""
+    """Yield what the instrument itself adds, for each client and load that was calibrated."""
     same = (row for row in rows if (row.scenario, row.statistic, row.delivery) == (CALIBRATION, "p50", "streamed"))
     medians = [row for row in same if row.estimate is not None]
     clients = {row.client for row in medians}
@@ -119,6 +122,6 @@ def floor_lines(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _cell_names(labels: Sequence[str], cells: Sequence[Cell]) -> str:
-    """`1 of 3 cells (text)`: the names where they are few."""
+    """Write `1 of 3 cells (text)`, with the names where they are few."""
     names = f" ({', '.join(labels)})" if len(labels) <= 4 else ""
     return f"{len(labels)} of {len(cells)} cells{names}"

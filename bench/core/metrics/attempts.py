@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def _failure_rows(metric: Metric, arm: Arm) -> Iterator[Row]:
-    """How many of the offered failed, their share, and each class that occurred."""
+    """Count the offered that failed, with their share, and each class that occurred."""
     n = len(arm.trials)
     yield arm.number(metric.name, "sum", arm.failures, n)
     yield arm.share(metric.name, arm.failures, n)

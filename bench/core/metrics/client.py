@@ -20,7 +20,7 @@ SHOWN = ("p50", "p90", "p99")
 
 
 def _cpu_rows(_: Metric, cell: MeasuredCell) -> Iterator[Row]:
-    """CPU per event: of the streamed trials where each was measured alone, else of the cell's process.
+    """Make CPU per event: of the streamed trials where each was measured alone, else of the cell's process.
 
     Σ CPU / Σ events with the interval of a bootstrap over trials, and the median trial; of a process neither is known.
     """
@@ -54,14 +54,14 @@ def _process_cpu(cell: MeasuredCell) -> Iterator[Row]:
 
 
 def _read_lag_rows(metric: Metric, cell: MeasuredCell) -> Iterator[Row]:
-    """Quantiles of the read lag of the ok trials; none where no truth is known."""
+    """Make quantiles of the read lag of the ok trials; none where no truth is known."""
     mine = cell.read_lags[cell.read_lags.index.isin(cell.streamed_arm.ok.index)]
     if len(mine) and len(cell.streamed_arm.trials):
         yield from cell.streamed_arm.quantiles(metric.name, mine, cell.streamed_arm.sample_note)
 
 
 def _loop_lag_rows(metric: Metric, cell: MeasuredCell) -> Iterator[Row]:
-    """Quantiles without an interval: one pause delays several beats, so they are no independent samples."""
+    """Make quantiles without an interval: one pause delays several beats, so they are no independent samples."""
     if cell.has_probes:
         for row in cell.cell_maker.quantiles(metric.name, cell.lateness.lags, shown=SHOWN):
             note = row.note if row.estimate is None else "no interval: beats are not independent"

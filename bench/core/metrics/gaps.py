@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def _gap_rows(_: Metric, arm: Arm) -> Iterator[Row]:
-    """Gaps between deltas, and the same as ITL where a delta is a token; of the trials whose events were stored."""
+    """Make quantiles of the gaps between deltas, and of ITL where a delta is a token; of stored trials only."""
     if arm.delivery not in STREAMED:
         return
     gaps = arm.delta_gaps
@@ -30,7 +30,7 @@ def _gap_rows(_: Metric, arm: Arm) -> Iterator[Row]:
 
 
 def _piece_gap_rows(_: Metric, cell: MeasuredCell) -> Iterator[Row]:
-    """Quantiles of the time between successive pieces of a trial, of the ok trials that were stored."""
+    """Make quantiles of the time between successive pieces of a trial, of the ok trials that were stored."""
     arm = cell.streamed_arm
     if arm.trials.empty:
         return

@@ -20,7 +20,7 @@ def _since_origin(mark: str) -> Callable[[pd.DataFrame], pd.Series[float]]:
 
 
 def _first_useful(metric: Metric, arm: Arm) -> Iterator[Row]:
-    """Quantiles in which an ok trial that never gave anything useful is +∞, as a failed one."""
+    """Make quantiles in which an ok trial that never gave anything useful is +∞, as a failed one."""
     values = arm.ok_values[metric.name]
     never = arm.failures + int(values.isna().sum())
     yield from arm.quantiles(metric.name, values, arm.never_useful, infinite=never)

@@ -27,13 +27,13 @@ def _good_rows(metric: Metric, load: LoadArm) -> Iterator[Row]:
 
 
 def _limit_rows(metric: Metric, load: LoadArm) -> Iterator[Row]:
-    """The share of the offered that kept to each limit."""
+    """Make the share of the offered that kept to each limit."""
     for name, kept in load.kept_limits.items():
         yield load.arm.share(f"{metric.name}.{name}", int(kept.sum()), len(kept))
 
 
 def _goodput_rows(metric: Metric, load: LoadArm) -> Iterator[Row]:
-    """The share of the offered that kept to all limits."""
+    """Make the share of the offered that kept to all limits."""
     n, arm = len(load.arm.trials), load.arm
     held = [slo.text for slo in load.slos if slo.metric in load.kept_limits]
     other = ", ".join(slo.text for slo in load.slos if slo.metric not in load.kept_limits)
@@ -64,7 +64,7 @@ def _flight_rows(metric: Metric, load: LoadArm) -> Iterator[Row]:
 
 
 def _start_lag_rows(metric: Metric, load: LoadArm) -> Iterator[Row]:
-    """How late the first request of each trial left."""
+    """Make the quantiles of how late the first request of each trial left."""
     if load.segments is not None:
         since = "since the intended time" if load.level.open_loop else ""
         yield from load.arm.quantiles(metric.name, load.start_lags, since)

@@ -1,4 +1,4 @@
-"""What is said of a metric. Nothing here imports pandas: the measuring process reads the definitions too."""
+"""Declare a metric. Nothing here imports pandas, for the measuring process reads the definitions too."""
 
 from __future__ import annotations
 

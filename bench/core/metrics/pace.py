@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def stream_ms(trials: pd.DataFrame) -> pd.Series[float]:
-    """Time from the first token to the last; null where all of it came in one read, which has no pace."""
+    """Return the time from the first token to the last; null where all of it came in one read, which has no pace."""
     ms: pd.Series[float] = (trials["t_last_token"] - trials["t_first_token"]) / MS
     return ms.where(ms > 0)
 
@@ -34,7 +34,7 @@ def _tokens_per_s(trials: pd.DataFrame) -> pd.Series[float]:
 
 
 def _tpot_rows(metric: Metric, arm: Arm) -> Iterator[Row]:
-    """Quantiles over the ok trials, with a note where a delta is not a token."""
+    """Make quantiles over the ok trials, with a note where a delta is not a token."""
     note = "" if arm.one_token_a_delta else "approximate where tokens ≠ deltas"
     rows = quantiles(metric, arm)
     yield from (replace(row, note=row.note or note) if row.n else row for row in rows)

@@ -1,4 +1,4 @@
-"""The usual ways from the numbers of single trials to rows. A metric names one of them as its `rows`."""
+"""Make rows from the numbers of single trials in the usual ways. A metric names one of them as its `rows`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def latency(metric: Metric, arm: Arm) -> Iterator[Row]:
-    """Quantiles over all offered trials: failures are +∞, ok trials without the mark are left out."""
+    """Make quantiles over all offered trials: failures are +∞, ok trials without the mark are left out."""
     if arm.delivery not in metric.deliveries:
         return
     values = arm.ok_values[metric.name]
@@ -26,7 +26,7 @@ def latency(metric: Metric, arm: Arm) -> Iterator[Row]:
 
 
 def quantiles(metric: Metric, arm: Arm) -> Iterator[Row]:
-    """Quantiles over the ok trials that have the metric."""
+    """Make quantiles over the ok trials that have the metric."""
     if arm.delivery in metric.deliveries:
         values = arm.ok_values[metric.name].dropna()
         yield from arm.quantiles(metric.name, values) if len(values) else [arm.absent(metric.name, no_pace(arm))]
@@ -39,11 +39,11 @@ def no_pace(arm: Arm) -> str:
 
 
 def total(metric: Metric, arm: Arm) -> Iterator[Row]:
-    """Sum over the ok trials in which the number is known."""
+    """Sum the number over the ok trials in which it is known."""
     if arm.delivery in metric.deliveries:
         yield arm.sum(metric.name, arm.ok_values[metric.name])
 
 
 def total_of_all(metric: Metric, arm: Arm) -> Iterator[Row]:
-    """Sum over every trial that left a row, failed ones too."""
+    """Sum the number over every trial that left a row, failed ones too."""
     yield arm.sum(metric.name, arm.values.loc[arm.trials["t_origin"].notna(), metric.name])
