@@ -46,7 +46,7 @@ def doctor(settings: DoctorSettings, argv: Sequence[str], *, confirm: Callable[[
     if settings.sim_behind:
         asyncio.run(check_simulator(settings.sim))
     found, notes, interrupted = Examination(), list[str](), False
-    with start_simulators(chosen) as (reachable, metronome):
+    with start_simulators(chosen) as (reachable, reference):
         patients, sent = asyncio.run(admit(reachable, settings, notes))
         total = sum(question.api in patient.apis for patient in patients for question in settings.questions)
         with progress(total, "requests") as reporter:
@@ -56,7 +56,7 @@ def doctor(settings: DoctorSettings, argv: Sequence[str], *, confirm: Callable[[
                         patients,
                         settings.questions,
                         found,
-                        metronome_url=metronome,
+                        reference_url=reference,
                         deadline_s=settings.deadline,
                         seed=settings.seed,
                         step=reporter.step,
@@ -88,16 +88,16 @@ def repeat_command(argv: Sequence[str]) -> list[str]:
 
 @contextmanager
 def start_simulators(chosen: Sequence[DoctorEndpoint]) -> Iterator[tuple[Sequence[DoctorEndpoint], str]]:
-    """Start the metronome's simulator and one for the target `sim`; yield the endpoints, and the metronome's URL."""
+    """Start the simulators of `sim` and of the reference stream; yield the endpoints, and the latter's URL."""
     with ExitStack() as stack:
-        metronome = stack.enter_context(running())
+        reference = stack.enter_context(running())
         if any(one.target.simulated for one in chosen):
-            simulator = stack.enter_context(running())  # one of its own: the metronome must not hold it up
+            simulator = stack.enter_context(running())  # one of its own: the reference stream must not hold it up
             chosen = [
                 replace(one, target=replace(one.target, base_url=simulator.base_url)) if one.target.simulated else one
                 for one in chosen
             ]
-        yield chosen, metronome.base_url
+        yield chosen, reference.base_url
 
 
 async def check_simulator(simulator: str) -> None:

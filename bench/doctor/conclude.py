@@ -25,7 +25,7 @@ from bench.doctor.diagnosis import (
     group_by,
 )
 from bench.doctor.probe.examine import Examination, Patient
-from bench.doctor.probe.metronome import quantile
+from bench.doctor.probe.reference_stream import quantile
 from bench.doctor.probe.upstream import UpstreamLog, path_delays, upstream_checks
 from bench.doctor.products import server_text
 from bench.doctor.verdict.hops import difference

@@ -10,7 +10,7 @@ from bench.doctor.advice import BUFFERS, NAGLE_MS, NEAR
 from bench.doctor.conclude import EXIT_INCONCLUSIVE, EXIT_NOT, EXIT_STREAMING
 from bench.doctor.diagnosis import MEANS, Fix, Verdict
 from bench.doctor.endpoints import PING_TOKENS
-from bench.doctor.probe.metronome import BEAT_MS, ENOUGH
+from bench.doctor.probe.reference_stream import BEAT_MS, ENOUGH
 from bench.doctor.probe.upstream import LEAVES_AFTER, RETRY_AFTER_S
 from bench.doctor.products import PRODUCTS, Product
 from bench.doctor.requests import APIS, LONGEST, MODES, PATHS, ROUNDS, make_questions

@@ -87,7 +87,7 @@ def parts(folder: Path) -> Iterator[list[Part]]:
         yield found
 
 
-def examine_part(part: Part, metronome_url: str) -> tuple[list[Patient], Examination]:
+def examine_part(part: Part, reference_url: str) -> tuple[list[Patient], Examination]:
     """Do what the command does up to the last answer, in a process of its own as there."""
     settings = DoctorSettings(base_urls=[part.base_url], models=["sim-1"], api="responses", modes=list(part.expected))
     found = Examination()
@@ -98,7 +98,7 @@ def examine_part(part: Part, metronome_url: str) -> tuple[list[Patient], Examina
             patients,
             settings.questions,
             found,
-            metronome_url=metronome_url,
+            reference_url=reference_url,
             deadline_s=settings.deadline,
             seed=settings.seed,
             step=lambda _: None,
@@ -141,13 +141,13 @@ def main(rounds: int, loops: int) -> None:
         folder = Path(stack.enter_context(TemporaryDirectory()))
         found = stack.enter_context(parts(folder))
         os.environ["SSL_CERT_FILE"] = str(authority(folder / "nginx, TLS"))  # for the process that examines
-        metronome = stack.enter_context(running()).base_url
+        reference = stack.enter_context(running()).base_url
         spawned = multiprocessing.get_context("spawn")
         apart = stack.enter_context(ProcessPoolExecutor(1, mp_context=spawned))
         stack.enter_context(busy(loops))
         for number in range(1, rounds + 1):
             for part in found:
-                patients, seen = apart.submit(examine_part, part, metronome).result()
+                patients, seen = apart.submit(examine_part, part, reference).result()
                 diagnosis = conclude(patients, seen, again="", requests=0, notes=[])
                 counts.setdefault(part.name, Counter())[judge_part(part, diagnosis)] += 1
             print(f"(round {number} of {rounds})", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""Send every question to every hop in turns, one at a time, beside the metronome."""
+"""Send every question to every hop in turns, one at a time, beside the reference stream."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bench.core.errors import BenchError
 from bench.core.scenario import Api
 from bench.core.trial import Attempt
 from bench.doctor.diagnosis import Floor, Hop
-from bench.doctor.probe.metronome import Metronome, floor_of, run_metronome
+from bench.doctor.probe.reference_stream import ReferenceStream, floor_of, open_reference_stream
 from bench.doctor.probe.send import HopConnection
 from bench.doctor.probe.upstream import UpstreamLog, open_log
 from bench.doctor.requests import PATHS, Manner, Question, body_of, in_turns, new_nonce
@@ -51,15 +51,15 @@ class Examination:
     """Hops that refuse `stream_options`."""
     h2: dict[int, bool] = field(default_factory=dict)
     """True by hop with TLS that offers HTTP/2."""
-    metronome: Metronome = field(default_factory=Metronome)
+    reference: ReferenceStream = field(default_factory=ReferenceStream)
     upstream: UpstreamLog | None = None
     """What the simulator behind the hops saw, where there is one."""
     requests: int = 0
 
     @property
     def floor(self) -> Floor:
-        """The lateness of the metronome over the whole examination."""
-        return floor_of(self.metronome.late_ms())
+        """The lateness of the reference stream over the whole examination."""
+        return floor_of(self.reference.late_ms())
 
 
 async def examine(
@@ -67,7 +67,7 @@ async def examine(
     questions: Sequence[Question],
     found: Examination,
     *,
-    metronome_url: str,
+    reference_url: str,
     deadline_s: float,
     seed: int,
     step: Callable[[str], None],
@@ -83,7 +83,7 @@ async def examine(
         connections = [HopConnection(one.hop.base_url, one.key, one.headers, deadline_s) for one in patients]
         for connection in connections:
             stack.push_async_callback(connection.aclose)
-        found.metronome = await stack.enter_async_context(run_metronome(metronome_url))
+        found.reference = await stack.enter_async_context(open_reference_stream(reference_url))
         for number, patient in enumerate(patients):
             if (offers := await offers_h2(patient.hop.base_url)) is not None:
                 found.h2[number] = offers

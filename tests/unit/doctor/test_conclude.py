@@ -14,7 +14,7 @@ from bench.core.trial import Attempt
 from bench.doctor.conclude import answer, conclude, exit_code, numbers
 from bench.doctor.diagnosis import MEANS, Diagnosis, Finding, Hop, Verdict
 from bench.doctor.probe.examine import Examination, Patient
-from bench.doctor.probe.metronome import BEAT_MS, FIRST, Metronome
+from bench.doctor.probe.reference_stream import BEAT_MS, FIRST, ReferenceStream
 from bench.doctor.requests import APIS, MODES, Manner
 from bench.doctor.verdict.judge import judge
 from bench.doctor.verdict.reading import Reading
@@ -92,7 +92,7 @@ def test_some_broken_answers() -> None:
     assert answer(findings(a=[B]), "1 of 6 answers were not sound") == "No: a delivers in lumps."
 
 
-def ticks() -> Metronome:
+def ticks() -> ReferenceStream:
     """Beats on a quiet machine: each tenth is 1 ms late."""
     headers = {"content-type": "text/event-stream"}
     made = Attempt(0, 0, "", "POST", "/v1/chat/completions", 0, asked_stream=True, t_start=0, headers=headers)
@@ -101,7 +101,7 @@ def ticks() -> Metronome:
         (place * BEAT_MS * 10**6 + (10**6 if place % 10 == 0 else 0), chunk(frame(content("x"))))
         for place in range(FIRST + 400)
     ]
-    return Metronome([made])
+    return ReferenceStream([made])
 
 
 def concluded(*ways: Deliver, broken: int = 0) -> Diagnosis:
@@ -122,7 +122,7 @@ def concluded(*ways: Deliver, broken: int = 0) -> Diagnosis:
         headers = {"content-type": "text/event-stream", "server": "nginx/1.22.1"}
         readings += endpoint(rng, even(rng, 20, 0.2), way, hop=hop, headers=headers, tokens=64)
     readings = [replace(one, wrong="it ends early") if place < broken else one for place, one in enumerate(readings)]
-    found = Examination(readings=readings, metronome=ticks(), requests=len(readings))
+    found = Examination(readings=readings, reference=ticks(), requests=len(readings))
     return conclude(patients, found, again="bench doctor", requests=3, notes=["n"])
 
 

@@ -1,8 +1,8 @@
-"""A stream of known send times, read all the while by the same client on the same machine: its own lateness.
+"""The reference stream: known send times, read all the while by the same client, show how late this machine is.
 
-The embedded simulator sends an event each 10 ms. Whatever holds up this process, that one or the machine as a whole
-makes some of them late, and would make any other stream's look so. What the doctor says of an endpoint is held against
-this.
+The embedded simulator sends an event each 10 ms. Whatever holds up this process, the simulator or the machine makes
+some events late, and would make those of any other stream late too. The doctor holds what it says of an endpoint
+against this lateness.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ _PATH = "/chat/completions"
 
 
 @dataclass
-class Metronome:
-    """The streams that were read."""
+class ReferenceStream:
+    """The reference streams that were read, one after the other."""
 
     attempts: list[Attempt] = field(default_factory=list)
 
@@ -76,8 +76,8 @@ def lateness(beats: Sequence[int]) -> list[float]:
 
 
 @asynccontextmanager
-async def run_metronome(base_url: str) -> AsyncIterator[Metronome]:
-    """Run the metronome while the block runs; `base_url` is that of its simulator."""
+async def open_reference_stream(base_url: str) -> AsyncIterator[ReferenceStream]:
+    """Read the reference stream while the block runs; `base_url` is that of its simulator."""
     address = Address(base_url, DUMMY_KEY, {})
     body = {"model": "sim-1", "messages": [{"role": "user", "content": "Tick."}], "stream": True}
     call = Call(
@@ -86,26 +86,26 @@ async def run_metronome(base_url: str) -> AsyncIterator[Metronome]:
         stream=True,
         headers={},
     )
-    pool, metronome = Pool(address.server), Metronome()
+    pool, reference = Pool(address.server), ReferenceStream()
 
     def start() -> None:
         attempt = new_attempt(call)
-        metronome.attempts.append(attempt)
+        reference.attempts.append(attempt)
         request = address.request(call, attempt.client_id)
         pool.exchange(request, attempt, deadline_ns=None, cold=False, on_read=None, on_end=start_next)
 
     def start_next() -> None:
-        if running and metronome.attempts[-1].status == 200:
+        if running and reference.attempts[-1].status == 200:
             start()
 
     running = True
     start()
     try:
-        yield metronome
+        yield reference
     finally:
         running = False
         now = perf_counter_ns()
         with suppress(Exception):
             await pool.aclose()
-        for attempt in metronome.attempts:
+        for attempt in reference.attempts:
             attempt.t_end = attempt.t_end or now

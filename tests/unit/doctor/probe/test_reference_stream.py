@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bench.clients.decode.decode import CHAT_PATH
 from bench.core.trial import Attempt
 from bench.doctor.diagnosis import Floor
-from bench.doctor.probe.metronome import BEAT_MS, ENOUGH, FIRST, Metronome, floor_of, lateness
+from bench.doctor.probe.reference_stream import BEAT_MS, ENOUGH, FIRST, ReferenceStream, floor_of, lateness
 from tests.support.chat import content
 from tests.support.scripted import chunk, frame, head
 
@@ -53,7 +53,7 @@ def test_of_no_beat_nothing_is_known() -> None:
     """It is None, not 0."""
     assert floor_of([]) == Floor(n=0, p50_ms=None, p90_ms=None, most_ms=None)
     assert lateness([]) == []
-    assert Metronome().late_ms() == []
+    assert ReferenceStream().late_ms() == []
 
 
 def test_beats_of_a_stream() -> None:
@@ -68,5 +68,5 @@ def test_beats_of_a_stream() -> None:
         made.reads = [(start, head(200, {**headers, "transfer-encoding": "chunked"}))]
         made.reads += [(start + (10 * place + late[place]) * MS, one) for place, one in enumerate(frames)]
         attempts.append(made)
-    assert Metronome(attempts).late_ms() == [0, 0, 7, 0, 3] * 2
-    assert math.isclose(floor_of(Metronome(attempts).late_ms()).most_ms or 0, 7)
+    assert ReferenceStream(attempts).late_ms() == [0, 0, 7, 0, 3] * 2
+    assert math.isclose(floor_of(ReferenceStream(attempts).late_ms()).most_ms or 0, 7)
