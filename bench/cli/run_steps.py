@@ -22,9 +22,8 @@ from bench.plan.settings import Settings
 from bench.records.journal import Journal
 from bench.reports.files import ResolvedOutput, resolve_output
 from bench.reports.output import Output
-from bench.run import connect as session
 from bench.run import folder, measure
-from bench.run.preflight import endpoints as endpoint_
+from bench.run.preflight.endpoints import checked_plan
 from bench.run.stopping.ending import ending
 from bench.run.stopping.limits import stopping_for
 
@@ -67,23 +66,17 @@ def _end_on_kill() -> None:
 def _measure(
     choice: Choice, settings: Settings, output: ResolvedOutput, argv: Sequence[str], notes: Sequence[str], truth: Path
 ) -> int:
-    with endpoint_.simulator_for(choice, settings, truth) as addressed:
-        endpoints = endpoint_.check_endpoints(addressed)
-        reachable = endpoint_.without_missing(addressed, endpoints)
-        models = {name: endpoint.checked.models[0] for name, endpoint in endpoints.items()}
-        plan = reachable.plan(settings, models, lambda _: None)
+    with checked_plan(choice, settings, truth) as (plan, reachable, endpoints):
         check_named(output.options.within_run, scenario_cells(plan))
         capped = {name: endpoint.checked.length for name, endpoint in endpoints.items()}
         stopping = stopping_for(plan, reachable, settings, capped)
         run = folder.begin(
             plan,
             reachable,
+            endpoints,
             settings,
             argv=argv,
-            notes=[*notes, *endpoint_.notices_of(endpoints)],
-            sent={name: session.options_for(endpoint, settings) for name, endpoint in endpoints.items()},
-            wire={name: endpoint.checked.wire for name, endpoint in endpoints.items()},
-            redact=endpoint_.redactor(reachable),
+            notes=notes,
             baseline=output.options.within_run,
         )
         run.stopping = stopping

@@ -12,7 +12,7 @@ from bench.core.ask import Options
 from bench.core.scenario import Endpoint
 from bench.core.target import DUMMY_KEY, OPENAI, Target
 from bench.plan.plan import Plan
-from bench.plan.settings import Settings, output_tokens
+from bench.plan.settings import Settings
 from bench.run.context import DEADLINE_S, Link
 from bench.run.preflight.endpoints import CheckedTarget
 
@@ -38,7 +38,7 @@ async def open_endpoint(
         stack,
         key=endpoint.key,
         headers=endpoint.headers,
-        options=options_for(endpoint, settings),
+        options=endpoint.options(settings),
         max_retries=settings.max_retries,
         deadline_s=settings.deadline,
         direct=endpoint.target.simulated,
@@ -91,14 +91,3 @@ async def open_link(
         stack.enter_context(other)
         link = replace(link, sync_client=other, sync_tap=sync_tap)
     return link
-
-
-def options_for(endpoint: CheckedTarget, settings: Settings) -> Options:
-    """Return what every request to this endpoint asks for. The manifest stores it too."""
-    faults = {"faults": list(settings.faults)} if settings.faults else {}
-    return Options(
-        output_tokens=output_tokens(endpoint.target, settings) if endpoint.checked.length else None,
-        temperature=endpoint.checked.temperature,
-        # faults are asked for in trials only, so preflight never meets one
-        control={"profile": settings.profile, **faults} if endpoint.target.simulated else {},
-    )

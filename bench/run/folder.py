@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +13,6 @@ from time import perf_counter_ns, time_ns
 from typing import Any
 
 from bench.clients.guard import Guard
-from bench.core.ask import Options
 from bench.core.errors import BenchError
 from bench.core.metrics.registry import definitions
 from bench.core.target import Target
@@ -26,6 +25,7 @@ from bench.records.redact import redact_argv
 from bench.records.schema import SCHEMA_VERSION
 from bench.run import environment
 from bench.run.context import Tally
+from bench.run.preflight.endpoints import CheckedTarget, redactor
 from bench.run.stopping.stopping import Stopping
 from bench.simulator.truth import read_truth
 
@@ -72,20 +72,19 @@ def check_out(out: Path) -> None:
 def begin(
     plan: Plan,
     choice: Choice,
+    endpoints: Mapping[str, CheckedTarget],
     settings: Settings,
     *,
     argv: Sequence[str],
     notes: Sequence[str],
-    sent: Mapping[str, Options],
-    wire: Mapping[str, Mapping[str, Any]],
-    redact: Callable[[str], str],
     baseline: Mapping[str, str | None] | None = None,
 ) -> Run:
     """Make the run folder with its plan and manifest, before the first measured request.
 
-    By target, `sent` is what every request asks for and `wire` what preflight saw of the connection. `baseline` is the
-    target or model that the others will be compared with.
+    `baseline` is the target or model that the others will be compared with.
     """
+    redact = redactor(choice)
+    notes = [*notes, *(notice for endpoint in endpoints.values() for notice in endpoint.checked.notices)]
     folder = new_folder(settings.out)
     run = Run(folder=folder, t0=perf_counter_ns(), manifest={})
     run.manifest = {
@@ -100,7 +99,7 @@ def begin(
         "command": list(map(redact, redact_argv(argv))),
         "versions": environment.versions(),
         "environment": {**environment.machine(), **environment.project(Path.cwd())},
-        "targets": {name: dict(seen) for name, seen in wire.items()},
+        "targets": {name: dict(endpoint.checked.wire) for name, endpoint in endpoints.items()},
         "simulator": {"profile": settings.profile}
         if any(cell.simulated and cell.role == "scenario" for cell in plan.cells)
         else None,
@@ -111,7 +110,7 @@ def begin(
         "stopping": None,
         "settings": {
             **stored_values(settings, "manifest_key"),
-            "sent": {name: asdict(options) for name, options in sent.items()},
+            "sent": {name: asdict(endpoint.options(settings)) for name, endpoint in endpoints.items()},
         },
     }
     write_json(folder / PLAN, _stored_plan(plan, choice, settings))

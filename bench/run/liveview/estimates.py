@@ -37,7 +37,7 @@ def figures(cell: CellState) -> Figures:
     """Compute the figures of all trials measured so far."""
     arms: dict[str, list[TrialMessage]] = {name: [] for name in cell.deliveries}
     for one in cell.measured:
-        arms[one.seen.delivery].append(one)
+        arms[one.times.delivery].append(one)
     streamed, blocking = arms.get("streamed"), arms.get("blocking")
     return Figures(
         useful=NONE if streamed is None else quantile_ci([_useful(one) for one in streamed], 0.5),
@@ -47,24 +47,24 @@ def figures(cell: CellState) -> Figures:
 
 
 def _useful(one: TrialMessage) -> float:
-    useful = one.seen.useful
-    return useful / NS_PER_MS if one.seen.ok and useful is not None else math.inf
+    useful = one.times.useful
+    return useful / NS_PER_MS if one.times.ok and useful is not None else math.inf
 
 
 def _total(one: TrialMessage) -> float:
-    return one.seen.total / NS_PER_MS if one.seen.ok else math.inf
+    return one.times.total / NS_PER_MS if one.times.ok else math.inf
 
 
 def _sooner(streamed: Sequence[TrialMessage], blocking: Sequence[TrialMessage], *, simulated: bool) -> Estimate:
     """Estimate over the pairs that the report compares, in the order of time."""
     others = {one.pair: one for one in blocking}
     pairs = [(one, others[one.pair]) for one in streamed if one.pair in others]
-    ok = [(s, b) for s, b in pairs if s.seen.ok and b.seen.ok and s.seen.useful is not None]
+    ok = [(s, b) for s, b in pairs if s.times.ok and b.times.ok and s.times.useful is not None]
     if too_many_excluded(len(pairs) - len(ok), len(pairs)):
         return Estimate(note=f"n/a ({len(pairs) - len(ok)} of {len(pairs)} pairs excluded)")
     same = sorted(
-        ((s, b) for s, b in ok if did_same_work(s.seen, b.seen, simulated=simulated)),
-        key=lambda pair: pair[0].seen.began,
+        ((s, b) for s, b in ok if did_same_work(s.times, b.times, simulated=simulated)),
+        key=lambda pair: pair[0].times.began,
     )
     whole = _shift(same)
     return whole if all(s.block == b.block for s, b in same) else widen_by_parts(whole, _by_segment(same))

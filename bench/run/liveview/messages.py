@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.core.labels import cell_labels
 from bench.plan.plan import Cell, Plan, PlannedTrial
-from bench.run.stopping.precision import Seen, seen
+from bench.run.stopping.precision import TrialTimes, trial_times
 
 if TYPE_CHECKING:
     from bench.run.folder import Run  # the viewer has no use for what that loads
@@ -27,17 +27,17 @@ class TrialMessage(NamedTuple):
     block: int
     phase: str
     status: str
-    seen: Seen
+    times: TrialTimes
 
 
 Sent = tuple[Any, ...]
-"""A `TrialMessage` as sent: its fields, with those of `seen` in place of it."""
+"""A `TrialMessage` as sent: its fields, with those of `times` in place of it."""
 
 
 def decode_trial(sent: Sequence[Any]) -> TrialMessage:
     """Decode what `encode_trial` returned."""
     cell, pair, block, phase, status, *rest = sent
-    return TrialMessage(cell, pair, block, phase, status, Seen(*rest))
+    return TrialMessage(cell, pair, block, phase, status, TrialTimes(*rest))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +102,7 @@ def snapshot(run: Run) -> dict[str, Any]:
 
 def encode_trial(cell: Cell, planned: PlannedTrial, row: Mapping[str, Any]) -> Sent:
     """Encode an ended trial from its row of the table `trials`."""
-    one = seen(row)
+    one = trial_times(row)
     short = one.result[:HASH] if one.result else one.result
     return (cell.cell, planned.pair, planned.block, row["phase"], row["status"], *one._replace(result=short))
 

@@ -49,7 +49,7 @@ class CellState:
     def add(self, one: TrialMessage, place: int) -> None:
         """Add an ended trial; `place`: its place among all trials."""
         self.last = place
-        self.ended[one.seen.delivery] += one.phase in MEASURED
+        self.ended[one.times.delivery] += one.phase in MEASURED
         if one.phase == "measure":
             self.measured.append(one)
             self.failed += one.status != "ok"

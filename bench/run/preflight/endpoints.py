@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bench.core.ask import Options
 from bench.core.messages import say
-from bench.core.scenario import Api
 from bench.core.target import Target, expanded_headers, key_for, secrets_of
 from bench.plan.choice import Choice
-from bench.plan.settings import Settings, calibrates
+from bench.plan.plan import Plan
+from bench.plan.settings import Settings, calibrates, output_tokens
 from bench.records.redact import Redactor
 from bench.run.preflight.preflight import PreflightResult, preflight
 from bench.simulator.process import running
@@ -21,20 +22,47 @@ from bench.simulator.process import running
 
 @dataclass(frozen=True, kw_only=True)
 class CheckedTarget:
-    """A target with its address and what preflight found there."""
+    """A target that preflight has checked, with its secrets."""
 
     target: Target
     key: str
     headers: Mapping[str, str]
     checked: PreflightResult
 
+    def options(self, settings: Settings) -> Options:
+        """Return what every request to this target asks for."""
+        faults = {"faults": list(settings.faults)} if settings.faults else {}
+        return Options(
+            output_tokens=output_tokens(self.target, settings) if self.checked.length else None,
+            temperature=self.checked.temperature,
+            # faults are asked for in trials only, so preflight never meets one
+            control={"profile": settings.profile, **faults} if self.target.simulated else {},
+        )
+
 
 @contextmanager
-def simulator_for(choice: Choice, settings: Settings, truth: Path) -> Iterator[Choice]:
-    """Start the simulator if a target is `sim` or the run calibrates itself. Yield the choice with its address.
+def checked_plan(
+    choice: Choice, settings: Settings, truth: Path
+) -> Iterator[tuple[Plan, Choice, dict[str, CheckedTarget]]]:
+    """Start the simulator if the run needs it, check every target, and plan the trials.
 
-    The simulator logs its send times to `truth`, which is complete when the block has been left.
+    Yields the plan, the choice (targets have addresses and lack the APIs that preflight did not find), and the checked
+    targets by name. The simulator logs its send times to `truth`, which is complete when the block has been left.
     """
+    with _simulator(choice, settings, truth) as addressed:
+        endpoints = asyncio.run(_check_targets(addressed))
+        targets = [
+            (replace(target, lacks=[*target.lacks, *sorted(endpoints[target.name].checked.missing)]), model)
+            for target, model in addressed.targets
+        ]
+        reachable = replace(addressed, targets=targets)
+        models = {name: endpoint.checked.models[0] for name, endpoint in endpoints.items()}
+        yield reachable.plan(settings, models, lambda _: None), reachable, endpoints
+
+
+@contextmanager
+def _simulator(choice: Choice, settings: Settings, truth: Path) -> Iterator[Choice]:
+    """Start the simulator if a target is `sim` or the run calibrates itself. Yield the choice with its address."""
     if not (calibrates(settings) or any(target.simulated for target, _ in choice.targets)):
         yield choice
         return
@@ -46,39 +74,22 @@ def simulator_for(choice: Choice, settings: Settings, truth: Path) -> Iterator[C
         yield replace(choice, targets=targets, simulator=simulator.base_url)
 
 
-def check_endpoints(choice: Choice) -> dict[str, CheckedTarget]:
-    """Check every target once. Print the notices and return the checked targets by name."""
-    wanted: dict[str, tuple[Target, list[str]]] = {}
-    for target, model in choice.targets:
-        models = wanted.setdefault(target.name, (target, []))[1]
-        models += [model] if model else []
-    return asyncio.run(_check_all(wanted, {scenario.api for scenario in choice.scenarios}))
-
-
-async def _check_all(wanted: Mapping[str, tuple[Target, list[str]]], apis: set[Api]) -> dict[str, CheckedTarget]:
-    found = {}
-    for name, (target, models) in wanted.items():
+async def _check_targets(choice: Choice) -> dict[str, CheckedTarget]:
+    """Check every target once, with all of its models, and print the notices."""
+    apis = {scenario.api for scenario in choice.scenarios}
+    found: dict[str, CheckedTarget] = {}
+    for target, _ in choice.targets:
+        if target.name in found:
+            continue
+        models = [model for other, model in choice.targets if other.name == target.name and model]
         key, headers = key_for(target, os.environ), expanded_headers(target, os.environ)
         checked = await preflight(target, models, apis, key=key, headers=headers)
         for notice in checked.notices:
             say(notice)
-        found[name] = CheckedTarget(target=target, key=key, headers=headers, checked=checked)
+        found[target.name] = CheckedTarget(target=target, key=key, headers=headers, checked=checked)
     return found
-
-
-def without_missing(choice: Choice, endpoints: Mapping[str, CheckedTarget]) -> Choice:
-    """Return the choice with every API that preflight did not find added to `lacks` of its target."""
-    missing = {name: sorted(endpoint.checked.missing) for name, endpoint in endpoints.items()}
-    targets = [
-        (replace(target, lacks=[*target.lacks, *missing[target.name]]), model) for target, model in choice.targets
-    ]
-    return replace(choice, targets=targets)
 
 
 def redactor(choice: Choice) -> Redactor:
     """Return a function that hides every secret of every target in a text."""
     return Redactor(secret for target, _ in choice.targets for secret in secrets_of(target, os.environ))
-
-
-def notices_of(endpoints: Mapping[str, CheckedTarget]) -> list[str]:
-    return [notice for endpoint in endpoints.values() for notice in endpoint.checked.notices]

@@ -1,8 +1,8 @@
-"""`--precision`: is a cell measured closely enough? By the width of its intervals alone, never by what they say.
+"""Decide for `--precision` whether a cell is measured closely enough, by the width of its intervals alone.
 
 A run that looks whether a difference is significant and stops when it is, finds one in a quarter of all runs in which
 there is none. The width of an interval says nothing about where it lies, so looking at it costs almost nothing
-(tests/unit/test_stopping.py has both).
+(tests/unit/run/stopping/test_stopping.py has both).
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from bench.stats.same_work import same_work, too_many_excluded
 
 
 def next_look(pairs: int) -> int:
-    """When to look again: 30, 42, 59, 83, 117, … (1.4 times as many, rounded up)."""
+    """Return the number of pairs at which to look next: 30, 42, 59, 83, 117, … (1.4 times as many, rounded up)."""
     return -(-pairs * 7 // 5)
 
 
-class Seen(NamedTuple):
-    """What of a trial matters here. Times in ns, from its origin, and `began` from the run's start."""
+class TrialTimes(NamedTuple):
+    """The times of a trial in ns from its origin, except `began` (from the run's start), and what it answered."""
 
     began: int
     delivery: str
@@ -35,10 +35,10 @@ class Seen(NamedTuple):
     tokens: int | None
 
 
-def seen(row: Mapping[str, Any]) -> Seen:
-    """From the row of the table `trials`."""
+def trial_times(row: Mapping[str, Any]) -> TrialTimes:
+    """Read the times from a row of the table `trials`."""
     useful = row["t_first_useful"]
-    return Seen(
+    return TrialTimes(
         row["t_origin"],
         row["delivery"],
         row["status"] == "ok",
@@ -55,14 +55,14 @@ class CellWidth:
 
     simulated: bool
     deliveries: int
-    pairs: list[Sequence[Seen]] = field(default_factory=list)
+    pairs: list[Sequence[TrialTimes]] = field(default_factory=list)
     """Whole ones."""
     met: bool = False
     """Measured closely enough, at the last look."""
-    _open: dict[int, Seen] = field(default_factory=dict)
+    _open: dict[int, TrialTimes] = field(default_factory=dict)
     _look: int = FIRST_LOOK
 
-    def add(self, pair: int, trial: Seen) -> None:
+    def add(self, pair: int, trial: TrialTimes) -> None:
         """Add a measured trial of this pair that has ended."""
         trials = [trial, *([self._open.pop(pair)] if pair in self._open else [])]
         if len(trials) < self.deliveries:
@@ -115,7 +115,7 @@ class CellWidth:
         return useful, [math.log(trial.total) if trial.ok else math.inf for trial in trials]
 
 
-def did_same_work(s: Seen, b: Seen, *, simulated: bool) -> bool:
+def did_same_work(s: TrialTimes, b: TrialTimes, *, simulated: bool) -> bool:
     """Return True if both trials did the same work, by the rule of the report."""
     equal = s.result is not None and s.result == b.result
     return same_work(equal, s.tokens or 0, b.tokens or 0, simulated=simulated)

@@ -11,7 +11,7 @@ from typing import Any
 from bench.plan.budget import Budget
 from bench.plan.plan import FEWEST_AA, FEWEST_CHECKED, Cell, Phase, PlannedTrial
 from bench.run.stopping.ledger import Ledger
-from bench.run.stopping.precision import CellWidth, seen
+from bench.run.stopping.precision import CellWidth, trial_times
 
 
 @dataclass
@@ -95,7 +95,7 @@ class Stopping:
         if planned.phase != "measure" or (self.precision is None and not self.budgets):  # nobody would ask for it
             return
         width = self.widths.setdefault(cell.cell, CellWidth(cell.simulated, len(cell.deliveries)))
-        width.add(planned.pair, seen(row))
+        width.add(planned.pair, trial_times(row))
 
     @property
     def seconds(self) -> float:

@@ -24,7 +24,7 @@ from bench.plan.settings import Settings
 from bench.records.journal import Journal, journal_rows
 from bench.run.assignment import Assignment, run_here
 from bench.run.folder import Run
-from bench.run.preflight import endpoints as endpoint_
+from bench.run.preflight.endpoints import CheckedTarget, checked_plan
 from bench.run.progress import Progress
 
 Row = Mapping[str, Any]
@@ -45,11 +45,7 @@ def try_out(settings: Settings, *, confirm: Callable[[str], bool]) -> None:
     ask_before_spending(_parts(choice.plan(settings, {}, say), choice)[1], choice, settings, confirm)
     with TemporaryDirectory() as folder:
         scratch = Path(folder)
-        with endpoint_.simulator_for(choice, settings, scratch / "truth.jsonl") as addressed:
-            endpoints = endpoint_.check_endpoints(addressed)
-            reachable = endpoint_.without_missing(addressed, endpoints)
-            models = {name: endpoint.checked.models[0] for name, endpoint in endpoints.items()}
-            plan = reachable.plan(settings, models, lambda _: None)
+        with checked_plan(choice, settings, scratch / "truth.jsonl") as (plan, reachable, endpoints):
             say(headline(plan))
             run_part = partial(_run_part, choice=reachable, endpoints=endpoints, settings=settings)
             warm, shown = _parts(plan, reachable)
@@ -67,7 +63,7 @@ def try_out(settings: Settings, *, confirm: Callable[[str], bool]) -> None:
 
 
 def _run_part(
-    plan: Plan, folder: Path, choice: Choice, endpoints: Mapping[str, endpoint_.CheckedTarget], settings: Settings
+    plan: Plan, folder: Path, choice: Choice, endpoints: Mapping[str, CheckedTarget], settings: Settings
 ) -> Run:
     """Run a part of the plan and journal it in a new folder."""
     folder.mkdir()

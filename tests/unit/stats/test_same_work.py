@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bench.analysis import pairs as report
 from bench.run.stopping import precision
-from bench.run.stopping.precision import Seen
+from bench.run.stopping.precision import TrialTimes
 from bench.stats.same_work import MOST_EXCLUDED, too_many_excluded
 
 Side = tuple[str | None, int | None]
@@ -21,7 +21,9 @@ SIDES = st.tuples(st.sampled_from([None, "x", "y"]), st.none() | st.integers(0, 
 @settings(deadline=None)
 def test_the_run_looks_at_the_pairs_that_the_report_compares(sides: list[tuple[Side, Side]], simulated: bool) -> None:
     """What is looked at while the run goes on is what will be compared, whatever is missing."""
-    seen = [[Seen(0, "", ok=True, useful=1, total=1, result=of[0], tokens=of[1]) for of in pair] for pair in sides]
+    seen = [
+        [TrialTimes(0, "", ok=True, useful=1, total=1, result=of[0], tokens=of[1]) for of in pair] for pair in sides
+    ]
     frame = pd.DataFrame(
         {
             f"{column}_{side}": pd.array([pair[place][field] for pair in sides], dtype=dtype)  # type: ignore[call-overload]

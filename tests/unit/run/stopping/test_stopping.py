@@ -22,7 +22,7 @@ from bench.plan.schedule import make_plan
 from bench.plan.settings import FIRST_LOOK
 from bench.run.stopping.ending import ending
 from bench.run.stopping.ledger import Ceiling, Ledger
-from bench.run.stopping.precision import CellWidth, Seen, next_look
+from bench.run.stopping.precision import CellWidth, TrialTimes, next_look
 from bench.run.stopping.stopping import Stopping
 from bench.stats.serial_correlation import shift_in_time
 from tests.support.harness import cell_of
@@ -296,9 +296,10 @@ def test_a_look_counts_once() -> None:
     """Between two looks nothing is decided, however often it is asked: at 32 pairs, and next at 42."""
     cell = CellWidth(simulated=True, deliveries=1)
     noisy = [
-        Seen(0, "streamed", ok=True, useful=10 ** (3 + n % 3), total=5000, result="x", tokens=1) for n in range(32)
+        TrialTimes(0, "streamed", ok=True, useful=10 ** (3 + n % 3), total=5000, result="x", tokens=1)
+        for n in range(32)
     ]
-    calm = [Seen(0, "streamed", ok=True, useful=1000, total=5000, result="x", tokens=1) for _ in range(60)]
+    calm = [TrialTimes(0, "streamed", ok=True, useful=1000, total=5000, result="x", tokens=1) for _ in range(60)]
     ends = []
     for number, trial in enumerate([*noisy, *calm]):
         cell.add(number, trial)
@@ -344,7 +345,9 @@ def test_one_delivery_is_measured_by_its_medians() -> None:
     """Without pairs the interval of the median counts; failures are answers that never came."""
     cell = CellWidth(simulated=True, deliveries=1)
     for number in range(FIRST_LOOK):
-        cell.add(number, Seen(number, "streamed", ok=True, useful=1000 + number, total=5000, result="x", tokens=1))
+        cell.add(
+            number, TrialTimes(number, "streamed", ok=True, useful=1000 + number, total=5000, result="x", tokens=1)
+        )
     low, high = math.log(1000 + 9), math.log(1000 + 20)  # order statistics 10 and 21 of 30
     assert cell.half_width() == pytest.approx((high - low) / 2)
     late = [[trial._replace(ok=trial.began > 14)] for (trial,) in cell.pairs]
@@ -356,8 +359,8 @@ def stopped_at(noise: np.ndarray[Any, Any], effect: float) -> int:
     cell = CellWidth(simulated=True, deliveries=2)
     for number, (first, whole) in enumerate(noise):
         useful, total = int(1e9 * math.exp(first + effect)), int(2e9 * math.exp(whole + effect))
-        streamed = Seen(number, "streamed", ok=True, useful=useful, total=total, result="x", tokens=1)
-        blocking = Seen(number, "blocking", ok=True, useful=2 * 10**9, total=2 * 10**9, result="x", tokens=1)
+        streamed = TrialTimes(number, "streamed", ok=True, useful=useful, total=total, result="x", tokens=1)
+        blocking = TrialTimes(number, "blocking", ok=True, useful=2 * 10**9, total=2 * 10**9, result="x", tokens=1)
         cell.add(number, streamed)
         cell.add(number, blocking)
         cell.look(0.05)
