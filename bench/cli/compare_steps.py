@@ -42,18 +42,14 @@ def compare_runs(refs: Sequence[str], reports: Path, output: Output, config_file
     comparisons = [compare(summaries[0], current) for current in summaries[1:]]
     pages = [page for one in zip(folders[1:], comparisons, strict=True) for page in _write_files(*one)]
     if output.as_json:
-        sys.stdout.write(_json(comparisons))
+        values = list(map(as_value, comparisons))
+        value = values if len(values) > 1 else values[0]
+        sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n")
     codes = list(_judge_each(summaries[1:], comparisons, folders[1:], output))
     if output.open_html and pages:
         for page in pages:
             open_page(page)
     return next(code for code in SEVERITY if code in codes)
-
-
-def _json(comparisons: Sequence[Comparison]) -> str:
-    """Return the comparison as in `compare.json`; several as a list."""
-    values = list(map(as_value, comparisons))
-    return orjson.dumps(values if len(values) > 1 else values[0], option=orjson.OPT_INDENT_2).decode() + "\n"
 
 
 def _folders(refs: Sequence[str], reports: Path) -> list[Path]:

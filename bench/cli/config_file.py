@@ -63,7 +63,7 @@ def load_config(start: Path, explicit: Path | None, environ: Mapping[str, str]) 
         if table is None:
             continue
         read.append(file)
-        targets = {target.name: target for target in _targets(table.get("targets", {}), file)} | targets
+        targets = {name: _target(name, one, file) for name, one in table.get("targets", {}).items()} | targets
         run = _run_defaults(table.get("run", {}), file) | run
         gate = _gate(table.get("gate", {}), file) | gate
     return Config(tuple(targets.values()), run, tuple(read), gate)
@@ -133,10 +133,6 @@ def _gate(table: Table, file: Path) -> dict[str, Any]:
         except BenchError as error:
             raise BenchError(f"{where} fail-on: {error}") from error
     return gate
-
-
-def _targets(tables: Table, file: Path) -> list[Target]:
-    return [_target(name, table, file) for name, table in tables.items()]
 
 
 def _target(name: str, table: object, file: Path) -> Target:

@@ -16,19 +16,12 @@ from bench.plan.settings import Settings
 def settings_from(options: Mapping[str, Any]) -> Settings:
     """Make the settings of a command's options, by field, None or () where not given.
 
-    A default in bench.toml for an option that the command does not have is left out.
+    A default in bench.toml is left out where the command does not have the option, where another option rules it out,
+    and where it needs a load that nobody chose.
     """
     config = load_config(Path.cwd(), options["config_file"], os.environ)
     given = given_values(Settings, options)
     defaults = {name: value for name, value in config.run.items() if name in options}
-    _leave_out_moot(defaults, given)
-    settings = Settings(**{**defaults, **given}, arguments=options.get("arguments", ()), config=config)
-    check_load(settings)
-    return settings
-
-
-def _leave_out_moot(defaults: dict[str, Any], given: Mapping[str, Any]) -> None:
-    """Remove the defaults that `given` rules out by another choice, and those that need a load nobody chose."""
     for typed, moot in alternatives(Settings):
         if typed in given:
             defaults.pop(moot, None)
@@ -37,3 +30,6 @@ def _leave_out_moot(defaults: dict[str, Any], given: Mapping[str, Any]) -> None:
     for name, option in options_of(Settings).items():
         if not met[option.needs]:
             defaults.pop(name, None)
+    settings = Settings(**{**defaults, **given}, arguments=options.get("arguments", ()), config=config)
+    check_load(settings)
+    return settings

@@ -12,7 +12,7 @@ from bench.core.errors import BenchError
 from bench.core.messages import say
 from bench.core.params import instance
 from bench.plan.estimate import Estimate, Part, estimate
-from bench.plan.plan import Cell, Phase, Plan
+from bench.plan.plan import Phase, Plan
 
 if TYPE_CHECKING:
     from bench.core.scenario import Prompt, Scenario
@@ -99,15 +99,20 @@ def describe(plan: Plan, choice: Choice, settings: Settings) -> str:
     kinds: dict[Phase, str] = {"measure": "measured", "warmup": "warm-up", "aa": "A/A", "calibrate": "calibration"}
     counted = ", ".join(f"{phases[phase]} {kind}" for phase, kind in kinds.items() if phases[phase])
     trials = f"{plan.size} trials ({counted})" if plan.size is not None else "as many trials as fit"
-    size = f"{len(cells)} cell{'s' if len(cells) > 1 else ''} × {_upper_bound_text(settings)}{_amount(plan, settings)}"
+    most = "at most " if settings.precision is not None or settings.budgets else ""
+    size = f"{len(cells)} cell{'s' if len(cells) > 1 else ''} × {most}{_amount(plan, settings)}"
     lines = [
         headline(plan),
         f"{size}, {trials}, {', '.join(load.label for load in settings.loads)}, seed {plan.seed}",
-        *(f"  {cell.scenario:<{width}} {'+'.join(cell.deliveries):<18} {_cell_text(cell)}".rstrip() for cell in cells),
+        *(
+            f"  {cell.scenario:<{width}} {'+'.join(cell.deliveries):<18} {cell.target}/{cell.model} {cell.client} "
+            f"{cell.load} {cell.params}".rstrip()
+            for cell in cells
+        ),
         *(asked[where].line(where) for where in sorted(asked)),
         *_by_time(plan),
         *_ends_earlier(settings),
-        f"order: {', '.join(map(_step_text, islice(_order_of_work(plan), 6)))}, …",
+        f"order: {', '.join(islice(_order_of_work(plan), 6))}, …",
         f"plan {plan.hash[:12]}; nothing was sent (--dry-run)",
     ]
     return "\n".join(lines) + "\n"
@@ -135,31 +140,19 @@ def _by_time(plan: Plan) -> list[str]:
     return [f"{lasts}; how many requests fit is up to the endpoint: {guess} (a limit: --requests or --budget)"]
 
 
-def _upper_bound_text(settings: Settings) -> str:
-    return "at most " if settings.precision is not None or settings.budgets else ""
-
-
 def _ends_earlier(settings: Settings) -> list[str]:
     precision = [f"at a precision of {100 * settings.precision:g} %"] if settings.precision is not None else []
     budgets = [f"within a budget of {budget.text}" for budget in settings.budgets]
     return [f"that is the most; it ends earlier {', '.join([*precision, *budgets])}"] if precision or budgets else []
 
 
-def _cell_text(cell: Cell) -> str:
-    return f"{cell.target}/{cell.model} {cell.client} {cell.load} {cell.params}"
-
-
-def _order_of_work(plan: Plan) -> Iterator[tuple[Cell, str, str, str]]:
-    """Yield the order of the work: cell, delivery, phase, and under load the number of trials or the time."""
-    yield from ((plan.cells[trial.cell], trial.delivery, trial.phase, "") for trial in plan.trials)
+def _order_of_work(plan: Plan) -> Iterator[str]:
+    """Yield the order of the work: scenario, delivery, phase, and under load the number of trials or the time."""
+    for trial in plan.trials:
+        yield f"{plan.cells[trial.cell].scenario} {trial.delivery} ({trial.phase})"
     for segment in plan.segments:
-        size = f"{segment.count} × " if segment.seconds is None else f"{segment.seconds:g} s of "
-        yield plan.cells[segment.cell], segment.delivery, segment.phase, size
-
-
-def _step_text(kind: tuple[Cell, str, str, str]) -> str:
-    cell, delivery, phase, size = kind
-    return f"{size}{cell.scenario} {delivery} ({phase})"
+        size = f"{segment.count} ×" if segment.seconds is None else f"{segment.seconds:g} s of"
+        yield f"{size} {plan.cells[segment.cell].scenario} {segment.delivery} ({segment.phase})"
 
 
 def ask_before_spending(plan: Plan, choice: Choice, settings: Settings, confirm: Callable[[str], bool]) -> None:

@@ -19,7 +19,7 @@ Group = Literal["Target", "Workload", "How much", "Load", "Checks", "Output", ""
 
 @dataclass(frozen=True, kw_only=True)
 class Option:
-    """What is declared of an option."""
+    """The declaration of an option."""
 
     flags: tuple[str, ...]
     """As click takes them: `-t`, `--tag`; `--memory/--no-memory`."""
@@ -29,25 +29,25 @@ class Option:
     group: Group = ""
     """The heading in the help of a command; "": none."""
     repeat: bool = False
-    """May the option be given several times? The value then is a tuple."""
+    """True where the option may be given several times; the value then is a tuple."""
     finish: Callable[[Any], Any] | None = None
     """Makes the field's value of what the option was given; its BenchErrors name the option."""
     env: str | None = None
     """An environment variable that says the same."""
     toml: bool = False
-    """May the option stand in `[run]` of bench.toml, under its flag's name?"""
+    """True where the option may stand in `[run]` of bench.toml, under its flag's name."""
     needs: Literal["load", "rate", ""] = ""
     """The option means nothing without trials under load, or without open loop."""
     instead_of: str = ""
     """The field whose default gives way to this option when it is typed, and the reverse."""
     in_try: bool = False
-    """Does `bench try` take the option too?"""
+    """True where `bench try` takes the option too."""
     plan_key: str = ""
     """Key of the value in plan.json; "": not stored there."""
     manifest_key: str = ""
     """Key of the value in `settings` of manifest.json; "": not stored there."""
     to_worker: bool = False
-    """Do the workers of a run need the value?"""
+    """True where the workers of a run need the value."""
     in_effect: str = ""
     """The property that says the value in effect, where that depends on other options."""
 

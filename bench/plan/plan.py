@@ -228,7 +228,8 @@ class Plan:
     def _sequential_groups(self) -> Iterator[Group]:
         together: list[PlannedTrial] = []
         for trial in self.trials:
-            if together and (trial.block, trial.cell, trial.phase) != _place(together[0]):
+            place = (trial.block, trial.cell, trial.phase)
+            if together and place != (together[0].block, together[0].cell, together[0].phase):
                 yield self._group(together)
                 together = []
             together.append(trial)
@@ -241,10 +242,6 @@ class Plan:
             pairs.setdefault(trial.pair, []).append(trial)
         cell = self.cells[trials[0].cell]
         return Group(cell=cell, phase=trials[0].phase, load=cell.level, size=len(trials), pairs=tuple(pairs.values()))
-
-
-def _place(trial: PlannedTrial) -> tuple[int, int, Phase]:
-    return trial.block, trial.cell, trial.phase
 
 
 def _columns(kind: type[PlannedTrial | Segment], rows: Sequence[Any]) -> dict[str, list[Any]]:

@@ -79,7 +79,8 @@ def make_cells(
     """
     cells, said, reasons = list[Cell](), dict[str, None](), dict[str, None]()
     for scenario in scenarios:
-        for (target, model), client in product(choices, _clients(scenario, clients)):
+        # one with a stack of its own has no other client
+        for (target, model), client in product(choices, ["own"] if scenario.client == "own" else clients):
             if why := _target_hindrance(scenario, target, delivery) or _client_hindrance(client, scenario):
                 reasons |= {why: None}
                 said |= {f"unsupported: {scenario.name} on {target.name} ({why})": None}
@@ -92,11 +93,6 @@ def make_cells(
     if not cells:
         raise RunInvalid(f"nothing to run: no chosen scenario is supported there ({'; '.join(reasons)})")
     return cells
-
-
-def _clients(scenario: Scenario, clients: Sequence[Client]) -> Sequence[str]:
-    """Return the clients of a scenario; one with a stack of its own has no other."""
-    return ["own"] if scenario.client == "own" else clients
 
 
 def _client_hindrance(client: str, scenario: Scenario) -> str:

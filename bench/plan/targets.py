@@ -60,7 +60,8 @@ def resolve_targets(
     if base_url is not None and target_names:
         raise BenchError("--target and --base-url name two endpoints: give one of them")
     if base_url is not None:
-        chosen = [_ad_hoc(base_url)]
+        target = Target(name="", base_url=check_base_url(base_url, "--base-url"), source="--base-url")
+        chosen = [replace(target, name=target.host)]
     else:
         known = known_targets(config, plugin_targets)
         chosen = [_find_target(name, known) for name in _names(target_names, models)]
@@ -100,11 +101,6 @@ def _find_target(name: str, known: Mapping[str, Target]) -> Target:
         hint = "an address goes to --base-url" if "://" in name else "bench list shows all"
         raise unknown("target", name, known, hint=hint)
     return known[name]
-
-
-def _ad_hoc(base_url: str) -> Target:
-    target = Target(name="", base_url=check_base_url(base_url, "--base-url"), source="--base-url")
-    return replace(target, name=target.host)
 
 
 def _with_options(

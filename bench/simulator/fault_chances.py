@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import get_args
 
 from bench.core.ask import NONCE_PATTERN
+from bench.core.duration import MS, split_unit
 from bench.core.errors import BenchError, unknown
 from bench.core.script import Fault, FaultKind, Turn
 
@@ -35,7 +36,7 @@ def parse_chances(texts: Iterable[str]) -> tuple[Chance, ...]:
     """Parse the values of `--fault`, each `KIND[:VALUE]=PROBABILITY`. Raise `BenchError` for what is wrong with one.
 
     KIND is a kind of `script.Fault` or an HTTP status. VALUE is ms for `stall` and `slow_headers`, the seconds of
-    Retry-After for a status, else the share of the answer that is sent before.
+    Retry-After for a status (both may have a unit), else the share of the answer that is sent before.
     """
     chances = tuple(map(_chance, texts))
     total = math.fsum(chance.probability for chance in chances)
@@ -49,11 +50,20 @@ def _chance(text: str) -> Chance:
     kind, colon, value = what.partition(":")
     if not equals:
         raise BenchError(f"--fault {text!r}: expected KIND[:VALUE]=PROBABILITY, for instance cut=0.1 or stall:300=0.1")
-    fault = _fault(text, kind.strip(), _number(text, "value", value) if colon else None)
+    fault = _fault(text, kind.strip(), _value(text, kind.strip(), value) if colon else None)
     probability = _number(text, "probability", often)
     if not 0 <= probability <= 1:
         raise BenchError(f"--fault {text!r}: a probability is from 0 to 1")
     return Chance(fault, probability, anywhere=not colon or fault.kind in _OF_MS)
+
+
+def _value(text: str, kind: str, value: str) -> float:
+    """Parse a value; a length of time may have a unit: `300ms`, `2s`."""
+    number, unit = split_unit(value.strip())
+    if unit.lower() not in MS or not (kind in _OF_MS or kind.isdecimal()):
+        return _number(text, "value", value)
+    ms = _number(text, "value", number) * MS[unit.lower()]
+    return ms if kind in _OF_MS else ms / 1e3
 
 
 def _number(text: str, what: str, number: str) -> float:

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import pytest
-
-from bench.core.errors import BenchError
 from bench.core.slo import parse_slo
 from bench.plan.budget import parse_budget
 from bench.plan.option import options_of, stored_values, toml_options, worker_values
-from bench.plan.option_kinds import LEVELS, SECONDS, fraction, one_of, whole_number, words_of
 from bench.plan.settings import Settings
 from bench.reports.output import Output
 
@@ -78,39 +72,3 @@ def test_flags_are_there_once() -> None:
     """No two options of `bench run` have a flag in common."""
     flags = [flag for owner in (Settings, Output) for option in options_of(owner).values() for flag in option.flags]
     assert len(flags) == len(set(flags))
-
-
-@pytest.mark.parametrize(
-    ("kind", "text", "value"),
-    [
-        (whole_number(1), "7", 7),
-        (SECONDS, "2m", 120),
-        (fraction("share"), "5%", 0.05),
-        (fraction("share", one=True), "100%", 1),
-        (fraction("share", zero=True), "0", 0),
-        (one_of("a", "b"), "b", "b"),
-        (words_of("a", "b"), " b,a,b", ("b", "a")),
-        (LEVELS, "1, 8", (1, 8)),
-    ],
-)
-def test_kinds(kind: Any, text: str, value: object) -> None:
-    """Each makes a value of the text, and takes the value itself once more."""
-    assert kind.convert(text) == value
-    assert kind.convert(kind.convert(text)) == value
-
-
-@pytest.mark.parametrize(
-    ("kind", "text", "error"),
-    [
-        (whole_number(1), "0", "0 is not in the range x>=1."),
-        (whole_number(1), "1.5", "'1.5' is not a valid integer."),
-        (fraction("precision"), "1", "'1' is no precision; write for instance 5% or 0.05"),
-        (one_of("abc", "xyz"), "xyy", "unknown value 'xyy': did you mean 'xyz'?"),
-        (words_of("abc", "xyz"), "abc,q", "unknown value 'q': known: abc, xyz"),
-    ],
-)
-def test_what_a_kind_refuses(kind: Any, text: str, error: str) -> None:
-    """One line with what is wrong."""
-    with pytest.raises(BenchError) as caught:
-        kind.convert(text)
-    assert str(caught.value) == error

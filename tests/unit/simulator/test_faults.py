@@ -48,6 +48,9 @@ def types(fault: Fault) -> list[str]:
         ("slow_headers:20=0.1", Fault(kind="slow_headers", ms=20), True),
         ("429=0.1", Fault(kind="status", status=429), True),
         ("503:0.5=0.1", Fault(kind="status", status=503, retry_after_s=0.5), False),
+        ("stall:2s=0.1", Fault(kind="stall", ms=2000), True),
+        ("slow_headers:300 MS=0.1", Fault(kind="slow_headers", ms=300), True),
+        ("429:500ms=0.1", Fault(kind="status", status=429, retry_after_s=0.5), False),
     ],
 )
 def test_grammar(text: str, fault: Fault, anywhere: bool) -> None:
@@ -64,6 +67,8 @@ def test_grammar(text: str, fault: Fault, anywhere: bool) -> None:
         (["status=0.1"], "unknown fault 'status'"),
         (["cut=often"], "the probability 'often' is no number"),
         (["cut=nan"], "is no number"),
+        (["cut:2s=0.1"], "the value '2s' is no number"),
+        (["stall:2x=0.1"], "the value '2x' is no number"),
         (["cut=1.5"], "from 0 to 1"),
         (["cut:x=0.1"], "the value 'x' is no number"),
         (["cut:2=0.1"], "after: Input should be less than or equal to 1"),
