@@ -49,7 +49,7 @@ class Answer:
     message: str | None = None
     usage: Usage | None = None
     malformed: str | None = None
-    """What is wrong with the body."""
+    """Description of what is wrong with the body; None: nothing."""
     is_stream: bool = False
     """True if it was read as an event stream."""
     is_response: bool = False
@@ -214,7 +214,7 @@ class Decoder:
     def _no_object(self, value: Any) -> Meaning:
         if value is DONE:
             return Meaning("done", "[DONE]")
-        self._complain("is not a JSON object")  # unless it was said that it is no JSON
+        self._complain("is not a JSON object")  # unless it is already recorded as no JSON
         return Meaning("other", "malformed")
 
     def _value(self, data: bytes) -> Any:

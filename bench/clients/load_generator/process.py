@@ -88,7 +88,7 @@ class Shot:
         if self.interrupted:
             raise Interruption
 
-    # what the shooter says of it
+    # reports of the load generator
 
     def record_start(self, t_origin: int) -> None:
         """Record the origin: the request was started, or shed."""
@@ -96,7 +96,7 @@ class Shot:
         if self._on_fired is not None:
             try:
                 self._on_fired(t_origin)
-            except Exception as error:  # noqa: BLE001  (it is the waiting trial's affair, not the socket's)
+            except Exception as error:  # noqa: BLE001  (it belongs to the waiting trial, not to the socket)
                 _fail(self._over, error)
 
     def keep(self, message: Frame) -> None:

@@ -1,4 +1,4 @@
-"""What the stamping connections of both clients share: the attempt that they serve, its stamps, and their errors."""
+"""Keep reads and stamps in the attempt that a connection serves: the base of both clients' sockets."""
 
 from __future__ import annotations
 

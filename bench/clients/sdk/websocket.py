@@ -123,7 +123,7 @@ class TapConnection(ClientConnection):
             return
         if farewell is None:
             attempt.error = error_text(error) if error else "the connection ended without a close frame"
-        elif farewell.code not in _ORDERLY:  # what happens to the socket after a farewell is no news
+        elif farewell.code not in _ORDERLY:  # errors after a close frame do not count
             attempt.error = f"closed with {farewell.code} {farewell.reason}".rstrip()
         record_end(attempt, whole=True)
 

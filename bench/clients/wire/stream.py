@@ -179,7 +179,7 @@ async def whole_answer(exchange: Exchange, url: str) -> Any:
         raise exchange_error(attempt, request_of(attempt, url))
     if _is_compressed(attempt):
         raise unreadable(answer, response_of(attempt, url))
-    if decoder.value is None:  # the SDK gives a body that is no JSON as it is, unless it is called JSON
+    if decoder.value is None:  # the SDK gives other bodies as text, unless their type says JSON
         return _text(attempt, decoder)
     value = answer_of(decoder.value, chat=answer.chat)
     if isinstance(value, BaseModel):

@@ -30,7 +30,7 @@ class Frame:
     """One message as received."""
 
     kind: int
-    """Its meaning, which sender and receiver agree on."""
+    """Meaning of the frame, which sender and receiver agree on."""
     number: int
     """Number of the request that the message is about; 0 for none."""
     json: bytes

@@ -91,7 +91,7 @@ def main() -> int:
         try:
             sock.send(b"1")
             draw(MessageSource(sock), Console(stderr=True))
-        except Exception:  # noqa: BLE001  (no traceback in the middle of a terminal; whoever started it says the lines)
+        except Exception:  # noqa: BLE001  (no traceback in the middle of a terminal; the run prints the lines)
             return 1
     return 0
 

@@ -23,7 +23,7 @@ from bench.run.workers.lost import Loss, known_trials, lost_rows, lost_trials
 LINES = 1
 """Kind of a frame with lines of the journal; every other frame is a message."""
 GRACE_S = 10.0
-"""Workers that were told to stop may take this long to end what is in flight."""
+"""Workers that were report to stop may take this long to end what is in flight."""
 LEAD_NS = 20_000_000
 """Workers on one clock begin a segment together, this long after its gate has opened."""
 ERRORS = {one.exit_code: one for one in (BenchError, RunInvalid, NotEnough)}
@@ -128,33 +128,33 @@ class Coordinator:
             self._error = self._error or error
         self._changed.set()
 
-    def _message(self, index: int, told: Mapping[str, Any]) -> None:
-        match told["kind"]:
+    def _message(self, index: int, report: Mapping[str, Any]) -> None:
+        match report["kind"]:
             case "ready":
-                self._ready[index] = told["gate"]
-                self._seen[index] = {int(cell): reason for cell, reason in told["seen"].items()}
+                self._ready[index] = report["gate"]
+                self._seen[index] = {int(cell): reason for cell, reason in report["seen"].items()}
                 self._open()
             case "went":
                 self.uncertainty_ns = max(self.uncertainty_ns, perf_counter_ns() - self._let_go)
             case "ended":
-                self._count_trial(told)
+                self._count_trial(report)
             case "tally":
-                self._run.tally.orphans += told["orphans"]
-                for cell, line in told["unsupported"].items():
+                self._run.tally.orphans += report["orphans"]
+                for cell, line in report["unsupported"].items():
                     if int(cell) not in self._run.tally.unsupported:
                         self._run.tally.unsupported[int(cell)] = line
                         say(line)
             case "failed":
-                self._fail(ERRORS.get(told["exit_code"], BenchError)(told["error"]))
+                self._fail(ERRORS.get(report["exit_code"], BenchError)(report["error"]))
             case "done":
                 self._done.add(index)
                 self._live.discard(index)
                 self._changed.set()
 
-    def _count_trial(self, told: Mapping[str, Any]) -> None:
-        row, cell = told["row"], self._plan.cells[told["cell"]]
+    def _count_trial(self, report: Mapping[str, Any]) -> None:
+        row, cell = report["row"], self._plan.cells[report["cell"]]
         planned = PlannedTrial(
-            **{name: told[name] for name in ("trial_id", "cell", "pair", "block", "delivery", "ask")},
+            **{name: report[name] for name in ("trial_id", "cell", "pair", "block", "delivery", "ask")},
             phase=row["phase"],
             order=0,
             nonce="",
@@ -162,7 +162,7 @@ class Coordinator:
         )
         if planned.phase == "measure":
             self._run.tally.statuses[row["status"]] += 1
-        self._run.stopping.trial_ended(planned, cell, row, told["untold"])
+        self._run.stopping.trial_ended(planned, cell, row, report["untold"])
         self._reporter.trial_done(cell, planned, row)
 
     # gates

@@ -47,7 +47,7 @@ class Shard:
     label: str
     """Name of the worker in the records."""
     plan: Mapping[str, Any]
-    """As `Plan.to_json` gives it."""
+    """Result of `Plan.to_json`."""
     scenarios: Sequence[str]
     sources: Sequence[PluginSource]
     prompts: Sequence[Prompt] | None

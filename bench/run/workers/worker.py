@@ -87,9 +87,9 @@ class RemoteStopping(Stopping):
     uplink: Uplink
 
     def trial_ended(self, planned: PlannedTrial, cell: Cell, row: Mapping[str, Any], without_usage: int = 0) -> None:
-        told = {name: row[name] for name in ROW_COLUMNS}
+        columns = {name: row[name] for name in ROW_COLUMNS}
         of_plan = {name: getattr(planned, name) for name in ("trial_id", "pair", "block", "ask", "delivery")}
-        self.uplink.send(message(kind="ended", cell=cell.cell, row=told, untold=without_usage, **of_plan))
+        self.uplink.send(message(kind="ended", cell=cell.cell, row=columns, untold=without_usage, **of_plan))
 
 
 class WorkerGates:
@@ -166,7 +166,7 @@ async def serve(sock: socket.socket) -> None:
     heard.cancel()
     if not lost:
         uplink.send(message(kind="done"))
-    with suppress(ConnectionError):  # nobody listens any more
+    with suppress(ConnectionError):  # the coordinator is gone
         await writer.drain()
         writer.close()
         await writer.wait_closed()

@@ -53,15 +53,15 @@ async def connect(address: str) -> AsyncIterator[Client]:
     """Connect to the scheduler at this address. Raises `BenchError` if it cannot be reached."""
     from distributed import Client  # noqa: PLC0415  (half a second)
 
-    for name in ("distributed", "distributed.client"):  # what happens is told in our own lines
+    for name in ("distributed", "distributed.client"):  # this module prints its own lines
         logging.getLogger(name).setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", category=UserWarning, module="distributed")
     try:
         client = await Client(address, asynchronous=True, timeout=CONNECT_S, set_as_default=False)
     except (OSError, ValueError, TimeoutError, ImportError) as error:
         why = " ".join(str(error).split()) or type(error).__name__
-        said = f"--scheduler {address}: cannot be reached ({why}); is `dask scheduler` running there?"
-        raise BenchError(said) from error
+        text = f"--scheduler {address}: cannot be reached ({why}); is `dask scheduler` running there?"
+        raise BenchError(text) from error
     try:
         yield client
     finally:
