@@ -57,13 +57,7 @@ class Pool:
         attempt.t_start = perf_counter_ns()
         handle = Handle(self, request, attempt, on_read, every, on_end, keep=not cold)
         self._handles.add(handle)
-        if deadline_ns is not None:
-            handle.limit(deadline_ns)
-        connection = None if cold else self._take()
-        if connection is not None:
-            handle.use(connection)
-        else:
-            handle.open()
+        handle.start(None if cold else self._take(), deadline_ns)
         return handle
 
     async def aclose(self) -> None:
@@ -133,17 +127,19 @@ class Handle:
             self._attempt.closed_early = True
             self._give_up(None)
 
-    def limit(self, deadline_ns: int) -> None:
-        """End the exchange at this time on `perf_counter_ns`."""
-        seconds = (deadline_ns - self._attempt.t_start) / 1e9
-        late = f"ReadTimeout: not done after {seconds:.3g} s (--deadline)"
-        self._timer = asyncio.get_running_loop().call_later(max(0.0, seconds), self._give_up, late)
+    def start(self, connection: Connection | None, deadline_ns: int | None) -> None:
+        """Start the exchange on this connection, or on a new one; end it at the deadline on `perf_counter_ns`."""
+        loop = asyncio.get_running_loop()
+        if deadline_ns is not None:
+            seconds = (deadline_ns - self._attempt.t_start) / 1e9
+            late = f"ReadTimeout: not done after {seconds:.3g} s (--deadline)"
+            self._timer = loop.call_later(max(0.0, seconds), self._give_up, late)
+        if connection is None:
+            self._opening = loop.create_task(self._open())
+        else:
+            self._use(connection)
 
-    def open(self) -> None:
-        """Start the exchange on a new connection."""
-        self._opening = asyncio.get_running_loop().create_task(self._open())
-
-    def use(self, connection: Connection) -> None:
+    def _use(self, connection: Connection) -> None:
         self._connection = connection
         connection.serve(self._request, self._attempt, self._on_read, self._every, self._end)
 
@@ -157,7 +153,7 @@ class Handle:
         if self._over:  # it came in the same turn of the loop
             connection.stop()
         else:
-            self.use(connection)
+            self._use(connection)
 
     def _give_up(self, error: str | None) -> None:
         """End the exchange from this side, at its deadline or when cancelled."""

@@ -36,17 +36,6 @@ class _Shape:
     """Shape of each item of a list."""
 
 
-@dataclass(slots=True, frozen=True)
-class _Fields:
-    """The fields of a class, for making instances."""
-
-    names: frozenset[str]
-    defaults: dict[str, Any]
-    nested: tuple[tuple[str, _Shape], ...]
-    renamed: tuple[tuple[str, str], ...]
-    """(name in the JSON, name of the field) where they differ."""
-
-
 @cache
 def event_maker(*, chat: bool) -> Maker:
     """Return a function that turns an event's JSON object, which it may change, into the SDK's event."""
@@ -94,8 +83,12 @@ def _value(shape: _Shape, value: Any) -> Any:
 @cache
 def _maker(model: Any) -> Maker:
     """Return a function that does what pydantic's `model_construct` does in a hundredth of the time."""
-    fields = _fields(model)
-    names, defaults, nested, renamed = fields.names, fields.defaults, fields.nested, fields.renamed
+    fields = model.model_fields
+    names = frozenset(fields)
+    defaults = {name: None if found.is_required() else found.get_default() for name, found in fields.items()}
+    shapes = {name: _shape(found.annotation) for name, found in fields.items()}
+    nested = tuple((name, shape) for name, shape in shapes.items() if shape.first or shape.item)
+    renamed = tuple((found.alias, name) for name, found in fields.items() if found.alias not in {None, name})
     everything = set(names)  # shared: setting a field adds nothing to it
 
     def make(data: dict[str, Any]) -> Any:
@@ -120,18 +113,6 @@ def _maker(model: Any) -> Maker:
         return made
 
     return make
-
-
-@cache
-def _fields(model: type[BaseModel]) -> _Fields:
-    fields = model.model_fields
-    shapes = {name: _shape(found.annotation) for name, found in fields.items()}
-    return _Fields(
-        names=frozenset(fields),
-        defaults={name: None if found.is_required() else found.get_default() for name, found in fields.items()},
-        nested=tuple((name, shape) for name, shape in shapes.items() if shape.first or shape.item),
-        renamed=tuple((found.alias, name) for name, found in fields.items() if found.alias not in {None, name}),
-    )
 
 
 def _shape(annotation: Any) -> _Shape:
