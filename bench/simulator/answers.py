@@ -9,7 +9,6 @@ import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import orjson
 
@@ -173,7 +172,11 @@ class _Maker:
     def part_for(self, item: Item) -> AnswerPart:
         """Make the part that an item of a script describes."""
         if item.type == "function_call":
-            return self._scripted_call(item)
+            tool = _tool_named(self.request.tools, item.name)
+            if item.arguments is None:
+                return self._call(tool, item.tokens)
+            given = item.arguments if isinstance(item.arguments, str) else orjson.dumps(item.arguments).decode()
+            return AnswerPart(kind="function_call", tokens=_slices(given), name=tool.name)
         if item.text is not None:
             return AnswerPart(kind=item.type, tokens=_WORD.findall(item.text) or [""])
         if item.type == "message":
@@ -200,12 +203,6 @@ class _Maker:
             raise invalid_schema(f"response_format '{asked.name}'", error, "text.format.schema") from error
         return AnswerPart(kind="message", tokens=_slices(text))
 
-    def _scripted_call(self, item: Item) -> AnswerPart:
-        tool = _tool_named(self.request.tools, item.name)
-        if item.arguments is None:
-            return self._call(tool, item.tokens)
-        return AnswerPart(kind="function_call", tokens=_slices(_as_json(item.arguments)), name=tool.name)
-
     def _call(self, tool: FunctionTool, tokens: int | None) -> AnswerPart:
         schema = tool.parameters or {"type": "object"}
         try:
@@ -225,10 +222,6 @@ def _tool_named(tools: Sequence[FunctionTool], name: str | None) -> FunctionTool
             400, f"The script calls {wanted}, which is not in 'tools' of the request.", param="tools", code="bad_script"
         )
     return found
-
-
-def _as_json(arguments: str | dict[str, Any]) -> str:
-    return arguments if isinstance(arguments, str) else orjson.dumps(arguments).decode()
 
 
 def _slices(text: str) -> Sequence[str]:

@@ -69,12 +69,9 @@ class ConformanceStream(_Model):
 
 def load() -> Mapping[str, ConformanceStream]:
     """Load all streams by model; those of Responses first, each API's by name."""
-    streams = [_read(api, path) for api in ("responses", "chat") for path in sorted((FOLDER / api).glob("*.json"))]
-    return {stream.model: stream for stream in streams}
-
-
-def _read(api: str, path: Path) -> ConformanceStream:
-    return ConformanceStream.model_validate({**json.loads(path.read_text("utf-8")), "api": api, "name": path.stem})
+    files = [(api, path) for api in ("responses", "chat") for path in sorted((FOLDER / api).glob("*.json"))]
+    streams = [{**json.loads(path.read_text("utf-8")), "api": api, "name": path.stem} for api, path in files]
+    return {stream.model: stream for stream in map(ConformanceStream.model_validate, streams)}
 
 
 def conformance_scripts() -> Mapping[str, Sequence[Turn]]:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import get_args
 
+from pydantic import ValidationError
+
 from bench.core.ask import NONCE_PATTERN
 from bench.core.duration import MS, split_unit
 from bench.core.errors import BenchError, unknown
@@ -77,7 +79,8 @@ def _number(text: str, what: str, number: str) -> float:
 
 
 def _fault(text: str, kind: str, value: float | None) -> Fault:
-    fields = {} if value is None else {_field(kind): value}
+    field = "retry_after_s" if kind.isdecimal() else "ms" if kind in _OF_MS else "after"
+    fields = {} if value is None else {field: value}
     if kind.isdecimal():
         fields["status"] = int(kind)
         kind = "status"
@@ -87,19 +90,10 @@ def _fault(text: str, kind: str, value: float | None) -> Fault:
         raise BenchError(f"--fault {text!r}: {kind} takes no value")
     try:
         return Fault.model_validate({"kind": kind, **fields})
-    except ValueError as error:
-        name, bound = _first_problem(error)
-        raise BenchError(f"--fault {text!r}: {name}: {bound}") from error
-
-
-def _field(kind: str) -> str:
-    """Say what the value of this kind is."""
-    return "retry_after_s" if kind.isdecimal() else "ms" if kind in _OF_MS else "after"
-
-
-def _first_problem(error: ValueError) -> tuple[str, str]:
-    first = error.errors(include_url=False)[0]  # type: ignore[attr-defined]
-    return ".".join(map(str, first["loc"])), first["msg"]
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = ".".join(map(str, first["loc"]))
+        raise BenchError(f"--fault {text!r}: {name}: {first['msg']}") from error
 
 
 class Attempts:

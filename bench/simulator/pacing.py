@@ -21,17 +21,13 @@ def schedule(tokens: int, profile: Profile, factor: float, rng: random.Random) -
     """
     wait = profile.ttft_ms * factor * _jitter(profile.jitter, rng)
     due, left = wait * _NS_PER_MS, tokens
+    least, most = profile.tokens_per_event
     while left:
-        size = min(left, _event_size(profile.tokens_per_event, rng))
+        size = min(left, least if least == most else rng.randint(least, most))
         if left < tokens:
             due += size * profile.token_ms * factor * _jitter(profile.jitter, rng) * _NS_PER_MS
         left -= size
         yield size, int(due)
-
-
-def _event_size(limits: tuple[int, int], rng: random.Random) -> int:
-    least, most = limits
-    return least if least == most else rng.randint(least, most)
 
 
 def _jitter(sigma: float, rng: random.Random) -> float:

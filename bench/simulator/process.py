@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 from urllib.parse import urlsplit
 
 from bench.core.errors import BenchError
@@ -56,21 +55,16 @@ def running(
     options += [f"--fault={fault}" for fault in faults]
     options += ["--conformance"] if conformance else []
     options += [f"--keep={keep}"] if keep else []
-    with tempfile.TemporaryFile() as errors, _start(options, errors) as child:
-        line = _first_line(child)
-        if not line:
-            raise BenchError(f"the simulator did not start: {last_lines(errors, 5) or 'it said nothing'}")
-        simulator = Simulator(**json.loads(line))
-        _verify(simulator.base_url, nonce)
-        yield simulator
-
-
-@contextmanager
-def _start(options: list[str], errors: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
-    """Start the child process, and end it with the block."""
-    with spawn("bench.simulator", *options, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors) as child:
+    with (
+        tempfile.TemporaryFile() as errors,
+        spawn("bench.simulator", *options, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors) as child,
+    ):
         try:
-            yield child
+            if not (line := _first_line(child)):
+                raise BenchError(f"the simulator did not start: {last_lines(errors, 5) or 'it said nothing'}")
+            simulator = Simulator(**json.loads(line))
+            _verify(simulator.base_url, nonce)
+            yield simulator
         finally:
             end(child, patience_s=0)
 

@@ -25,7 +25,7 @@ _UNSURE = re.compile(
 
 def natural_json(schema: Mapping[str, Any], rng: random.Random) -> str:
     """Make JSON valid for the schema, of the length it happens to have. Raises `SchemaError`."""
-    return _valid(schema, lambda: _render(Sampler(schema, rng, _NATURAL_ITEMS), rng))
+    return _valid_json(schema, rng, lambda: Sampler(schema, rng, _NATURAL_ITEMS))
 
 
 def padded_json(schema: Mapping[str, Any], chars: int, rng: random.Random) -> str:
@@ -34,31 +34,29 @@ def padded_json(schema: Mapping[str, Any], chars: int, rng: random.Random) -> st
     Arrays get further items first, then strings fill what is left. Raises `SchemaError`.
     """
 
-    def make() -> str:
+    def make() -> Sampler:
         state = rng.getstate()
         sample = Sampler(schema, rng, 1)
-        if _least_length(sample) > chars:
+        if _length(sample.root) - sum(slot.chars - slot.low for slot in sample.slots) > chars:
             rng.setstate(state)
             sample = Sampler(schema, rng, 0)
         _stretch(sample.slots, chars - _grow(sample, chars))
-        return _render(sample, rng)
+        return sample
 
-    return _valid(schema, make)
+    return _valid_json(schema, rng, make)
 
 
-def _valid(schema: Mapping[str, Any], make: Callable[[], str]) -> str:
-    """Return what `make` makes; where that may be wrong as a whole, the first try that is valid."""
+def _valid_json(schema: Mapping[str, Any], rng: random.Random, make: Callable[[], Sampler]) -> str:
+    """Return the JSON of what `make` makes; where that may be wrong as a whole, of the first try that is valid."""
     try:
-        if not _UNSURE.search(orjson.dumps(schema)):
-            return make()
-        from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # noqa: PLC0415  (slow, seldom used)
-
-        validator = Draft202012Validator(schema)
-        validator.check_schema(schema)
+        unsure = _UNSURE.search(orjson.dumps(schema)) is not None
         for _ in range(_TRIES):
-            text = make()
-            if validator.is_valid(orjson.loads(text)):
-                return text
+            sample = make()
+            text = orjson.dumps(
+                sample.root, lambda slot: text_of_length(slot.chars, rng), orjson.OPT_PASSTHROUGH_DATACLASS
+            )
+            if not (unsure or sample.has_joined) or _is_valid(orjson.loads(text), schema):
+                return text.decode()
     except RecursionError as error:
         raise SchemaError("it refers to itself without an end") from error
     except SchemaError:
@@ -68,24 +66,16 @@ def _valid(schema: Mapping[str, Any], make: Callable[[], str]) -> str:
     raise SchemaError("the simulator found no value that it allows")
 
 
-def _render(sample: Sampler, rng: random.Random) -> str:
-    def text(slot: Slot) -> str:
-        return text_of_length(slot.chars, rng)
+def _is_valid(value: Any, schema: Mapping[str, Any]) -> bool:
+    from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # noqa: PLC0415  (slow, seldom used)
 
-    return orjson.dumps(sample.root, text, orjson.OPT_PASSTHROUGH_DATACLASS).decode()
+    Draft202012Validator.check_schema(schema)
+    return bool(Draft202012Validator(schema).is_valid(value))
 
 
 def _length(value: Any) -> int:
-    """Characters of its JSON text."""
-    return len(orjson.dumps(value, _stand_in, orjson.OPT_PASSTHROUGH_DATACLASS).decode())
-
-
-def _stand_in(slot: Slot) -> str:
-    return "x" * slot.chars
-
-
-def _least_length(sample: Sampler) -> int:
-    return _length(sample.root) - sum(slot.chars - slot.low for slot in sample.slots)
+    """Return the number of characters of the value's JSON text."""
+    return len(orjson.dumps(value, lambda slot: "x" * slot.chars, orjson.OPT_PASSTHROUGH_DATACLASS).decode())
 
 
 def _grow(sample: Sampler, limit: int) -> int:

@@ -35,6 +35,7 @@ _HINTS: Mapping[str, str] = {
     **dict.fromkeys(["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"], "number"),
 }
 """The type that a schema without one is about; else it is a string."""
+_REMARKS = {"title", "description", "default", "examples", "deprecated", "$schema", "$defs", "definitions"}
 _Option = TypeVar("_Option")
 
 
@@ -73,6 +74,8 @@ class Sampler:
     def __init__(self, schema: Any, rng: random.Random, first_items: int) -> None:
         self.slots: list[Slot] = []
         self.arrays: list[Growable] = []
+        self.has_joined = False
+        """Two schemas that both ask for something were put together: the value may be wrong."""
         self._schema, self._rng, self._first_items = schema, rng, first_items
         self._count = 0
         self.root = self._make(schema, 0)
@@ -120,6 +123,7 @@ class Sampler:
         parts = [_resolve(known.pop("$ref"), self._schema)] if "$ref" in known else []
         for part in [*parts, *known.pop("allOf", ())]:
             other = self._flat(part, level + 1)
+            self.has_joined = self.has_joined or bool(known.keys() - _REMARKS and other.keys() - _REMARKS)
             joined: dict[str, Any] = {}
             if "properties" in known and "properties" in other:
                 ours, theirs = known["properties"], other["properties"]

@@ -57,13 +57,14 @@ class ChatReply:
 
         The role comes at once, alone. The type of a chunk, of which the wire says nothing, is `chat.` and its kind.
         """
-        due = 0
-        yield due, *self._chunk("lifecycle", {"role": "assistant", "content": self._first_content(), "refusal": None})
+        due, content = 0, None if self._text("content") is None else ""
+        yield due, *self._chunk("lifecycle", {"role": "assistant", "content": content, "refusal": None})
         opened: set[int] = set()
         for due, place, text in self.answer.deltas(schedule):
             if place in self._calls and place not in opened:
                 opened.add(place)
-                yield due, *self._chunk("other", {"tool_calls": [self._call(place, "")]})
+                call = {"index": self._calls[place][0], **self._whole_call(place, "")}
+                yield due, *self._chunk("other", {"tool_calls": [call]})
             yield due, *self._delta(place, text)
         yield due, *self._chunk("terminal", {}, finish=self._finish_reason())
         if self._with_usage:
@@ -104,10 +105,6 @@ class ChatReply:
         kind, name = _FIELDS[self.answer.parts[place].kind]
         return self._chunk(kind, {name: text})
 
-    def _call(self, place: int, arguments: str) -> dict[str, Any]:
-        """Return a tool call as it begins in a stream."""
-        return {"index": self._calls[place][0], **self._whole_call(place, arguments)}
-
     def _whole_call(self, place: int, arguments: str) -> dict[str, Any]:
         function = {"name": self.answer.parts[place].name, "arguments": arguments}
         return {"id": self._calls[place][1], "type": "function", "function": function}
@@ -128,9 +125,6 @@ class ChatReply:
         """Return all text of the answer that goes into this field of the message; None if there is no such part."""
         texts = [part.text for part in self.answer.parts if part.kind in _FIELDS and _FIELDS[part.kind][1] == name]
         return "".join(texts) if texts else None
-
-    def _first_content(self) -> str | None:
-        return None if self._text("content") is None else ""
 
     def _finish_reason(self) -> str:
         return _FINISH.get(self.answer.end, "tool_calls" if self._calls else "stop")

@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -17,8 +16,10 @@ from pydantic import (
 
 from bench.simulator.errors import ApiError, not_supported
 from bench.simulator.profiles import MODELS
+from bench.simulator.requests.conversation import StrictModel
 from bench.simulator.requests.responses import (
     ResponsesRequest,
+    as_tools,
     check_model,
     check_schemas,
     check_tool_choice,
@@ -39,11 +40,7 @@ _UNSUPPORTED = {
 """Parameters of the API that would change the answer in a way the simulator does not know."""
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(strict=True, frozen=True)
-
-
-class _Part(_Model):
+class _Part(StrictModel):
     type: Literal["text", "refusal"]
     text: str
 
@@ -63,18 +60,18 @@ def _as_parts(content: object) -> object:
     return list(map(_as_part, content)) if isinstance(content, list) else content
 
 
-class _CallBody(_Model):
+class _CallBody(StrictModel):
     name: str
     arguments: str
 
 
-class _Call(_Model):
+class _Call(StrictModel):
     id: str
     type: Literal["function"] = "function"
     function: _CallBody
 
 
-class _Message(_Model):
+class _Message(StrictModel):
     role: Literal["system", "developer", "user", "assistant", "tool"]
     content: Annotated[list[_Part], BeforeValidator(_as_parts)] | None = None
     tool_calls: list[_Call] | None = None
@@ -103,34 +100,26 @@ class _Message(_Model):
         return [*said, *calls]
 
 
-class _Function(_Model):
+class _Function(StrictModel):
     name: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_-]{1,128}$")]
     parameters: dict[str, Any] | None = None
     description: str | None = None
     strict: bool | None = None
 
 
-class _Tool(_Model):
+class _Tool(StrictModel):
     type: Literal["function"]
     function: _Function
 
 
-def _as_tools(value: object) -> object:
-    for tool in value if isinstance(value, list) else []:
-        kind = tool.get("type") if isinstance(tool, dict) else None
-        if isinstance(kind, str) and kind != "function":
-            raise not_supported(f"tools of type {kind!r}", "tools")
-    return value
-
-
-class _Schema(_Model):
+class _Schema(StrictModel):
     name: str
     json_schema: dict[str, Any] = Field(alias="schema")
     description: str | None = None
     strict: bool | None = None
 
 
-class _Format(_Model):
+class _Format(StrictModel):
     type: Literal["text", "json_schema", "json_object"] = "text"
     json_schema: _Schema | None = None
 
@@ -141,12 +130,12 @@ class _Format(_Model):
         return self
 
 
-class _StreamOptions(_Model):
+class _StreamOptions(StrictModel):
     include_usage: bool | None = None
     include_obfuscation: bool | None = None
 
 
-class _IgnoredFields(_Model):
+class _IgnoredFields(StrictModel):
     """Parameters that are part of the API, checked no further, and without effect here."""
 
     frequency_penalty: float | None = None
@@ -182,7 +171,7 @@ class ChatRequest(_IgnoredFields):
     max_completion_tokens: int | None = Field(default=None, ge=1)
     temperature: float | None = Field(default=None, ge=0, le=2)
     top_p: float | None = Field(default=None, ge=0, le=1)
-    tools: Annotated[list[_Tool], BeforeValidator(_as_tools)] | None = None
+    tools: Annotated[list[_Tool], BeforeValidator(as_tools)] | None = None
     tool_choice: Any = "auto"
     response_format: _Format = _Format()
 

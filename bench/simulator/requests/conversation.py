@@ -11,11 +11,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Tag
 from bench.simulator.errors import not_supported
 
 
-class _Model(BaseModel):
+class StrictModel(BaseModel):
+    """A part of a request: no type is converted."""
+
     model_config = ConfigDict(strict=True, frozen=True)
 
 
-class TextPart(_Model):
+class TextPart(StrictModel):
     """A piece of text in a message or in what a function gave."""
 
     type: Literal["input_text", "output_text", "refusal"]
@@ -48,7 +50,7 @@ def _join_parts(parts: Sequence[TextPart]) -> str:
     return "".join(part.text for part in parts)
 
 
-class InputMessage(_Model):
+class InputMessage(StrictModel):
     """One message of the input."""
 
     role: Literal["user", "assistant", "system", "developer"]
@@ -65,7 +67,7 @@ class InputMessage(_Model):
         return self.role == "assistant"
 
 
-class FunctionCall(_Model):
+class FunctionCall(StrictModel):
     """A call that an earlier answer made."""
 
     by_model: ClassVar[bool] = True
@@ -80,7 +82,7 @@ class FunctionCall(_Model):
         return self.name + self.arguments
 
 
-class FunctionCallOutput(_Model):
+class FunctionCallOutput(StrictModel):
     """What the caller says that a function gave."""
 
     by_model: ClassVar[bool] = False
@@ -94,7 +96,7 @@ class FunctionCallOutput(_Model):
         return _join_parts(self.output)
 
 
-class Reasoning(_Model):
+class Reasoning(StrictModel):
     """Reasoning of an earlier answer: accepted, and passed over."""
 
     by_model: ClassVar[bool] = True

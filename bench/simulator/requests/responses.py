@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 import orjson
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -22,7 +21,7 @@ from bench.simulator.control import FIELD
 from bench.simulator.errors import ApiError, invalid_schema, not_supported
 from bench.simulator.json_schema.strict_mode import SchemaError, check_strict
 from bench.simulator.profiles import MODELS
-from bench.simulator.requests.conversation import TYPES, InputItem
+from bench.simulator.requests.conversation import TYPES, InputItem, StrictModel
 
 _UNSUPPORTED = {
     "conversation": "conversations",
@@ -33,15 +32,11 @@ _UNSUPPORTED = {
 """Parameters of the API that would change the answer in a way the simulator does not know."""
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(strict=True, frozen=True)
-
-
 def _as_items(value: object) -> object:
     return [{"role": "user", "content": value}] if isinstance(value, str) else value
 
 
-class FunctionTool(_Model):
+class FunctionTool(StrictModel):
     """A function that the answer may call."""
 
     type: Literal["function"]
@@ -51,7 +46,8 @@ class FunctionTool(_Model):
     strict: bool | None = None
 
 
-def _as_tools(value: object) -> object:
+def as_tools(value: object) -> object:
+    """Raise the 400 for a tool that is no function."""
     for tool in value if isinstance(value, list) else []:
         kind = tool.get("type") if isinstance(tool, dict) else None
         if isinstance(kind, str) and kind != "function":
@@ -59,7 +55,7 @@ def _as_tools(value: object) -> object:
     return value
 
 
-class Format(_Model):
+class Format(StrictModel):
     """`text.format`: what the text of the answer must be."""
 
     type: Literal["text", "json_schema", "json_object"] = "text"
@@ -75,16 +71,16 @@ class Format(_Model):
         return self
 
 
-class _Text(_Model):
+class _Text(StrictModel):
     format: Format = Format()
     verbosity: Literal["low", "medium", "high"] | None = None
 
 
-class _StreamOptions(_Model):
+class _StreamOptions(StrictModel):
     include_obfuscation: bool = False
 
 
-class _IgnoredFields(_Model):
+class _IgnoredFields(StrictModel):
     """Parameters that are part of the API, checked no further, and without effect here."""
 
     include: list[str] | None = None
@@ -132,7 +128,7 @@ class ResponsesRequest(_IgnoredFields):
     temperature: float | None = Field(default=None, ge=0, le=2)
     top_p: float | None = Field(default=None, ge=0, le=1)
     parallel_tool_calls: bool | None = None
-    tools: Annotated[list[FunctionTool], BeforeValidator(_as_tools)] = []
+    tools: Annotated[list[FunctionTool], BeforeValidator(as_tools)] = Field(default_factory=list)
     tool_choice: Any = "auto"
     text: _Text = _Text()
 

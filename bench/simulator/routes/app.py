@@ -8,7 +8,6 @@ import traceback
 from collections.abc import MutableMapping
 from typing import Any
 
-import orjson
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -24,7 +23,7 @@ from bench.simulator.requests.chat import parse_chat
 from bench.simulator.requests.responses import check_model, parse_request
 from bench.simulator.routes import sent as sent_api
 from bench.simulator.routes import stored as stored_api
-from bench.simulator.routes.exchange import deliver, receive
+from bench.simulator.routes.exchange import deliver, json_response, receive
 from bench.simulator.routes.websocket import over_websocket, upgrade_required
 from bench.simulator.simulation import Simulation, generate
 
@@ -57,20 +56,20 @@ def create_app(simulation: Simulation) -> Starlette:
 async def identity(request: Request) -> Response:
     """Say who listens here: a client compares the nonce with that of the simulator it started."""
     simulation: Simulation = request.app.state.simulation
-    return _json({"name": "streambench-simulator", "nonce": simulation.nonce, "version": __version__})
+    return json_response({"name": "streambench-simulator", "nonce": simulation.nonce, "version": __version__})
 
 
 async def models(request: Request) -> Response:
     """List all models."""
     simulation: Simulation = request.app.state.simulation
-    return _json({"object": "list", "data": [_model(name) for name in simulation.models]})
+    return json_response({"object": "list", "data": [_model(name) for name in simulation.models]})
 
 
 async def model(request: Request) -> Response:
     """Describe one model."""
     name = request.path_params["name"]
     check_model(name, request.app.state.simulation.models)
-    return _json(_model(name))
+    return json_response(_model(name))
 
 
 async def responses(request: Request) -> ASGIApp:
@@ -95,13 +94,9 @@ def _model(name: str) -> dict[str, Any]:
     return {"id": name, "object": "model", "created": _CREATED, "owned_by": "streambench"}
 
 
-def _json(value: object, status: int = 200) -> Response:
-    return Response(orjson.dumps(value), status, media_type="application/json")
-
-
 def _api_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)  # noqa: S101
-    return _json(error.body, error.status)
+    return json_response(error.body, error.status)
 
 
 def _http_error(request: Request, error: Exception) -> Response:
@@ -110,14 +105,16 @@ def _http_error(request: Request, error: Exception) -> Response:
     texts = {404: f"Unknown request URL: {where}.", 405: f"Not allowed to {where}."}
     codes = {404: "unknown_url", 405: "method_not_supported"}
     message = texts.get(error.status_code, error.detail)
-    response = _json(error_body(error.status_code, message, code=codes.get(error.status_code)), error.status_code)
+    response = json_response(
+        error_body(error.status_code, message, code=codes.get(error.status_code)), error.status_code
+    )
     response.headers.update(error.headers or {})
     return response
 
 
 def _server_error(_request: Request, error: Exception) -> Response:
     traceback.print_exception(error)
-    return _json(error_body(500, f"The simulator failed: {error!r}."), 500)
+    return json_response(error_body(500, f"The simulator failed: {error!r}."), 500)
 
 
 class _OwnHeaders:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 
+import orjson
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from bench.simulator.errors import ApiError
@@ -35,20 +37,24 @@ def deliver(
 
 async def receive(request: Request) -> tuple[bytes, SentResponse]:
     """Receive the body of a request, and begin the record of the response to it."""
-    body = await _read_body(request)
-    sent = SentResponse(
-        client_id=request.headers.get("x-client-request-id"),
-        server_id=request.state.request_id,
-        t_received=time.perf_counter_ns(),
-    )
-    return body, sent
-
-
-async def _read_body(request: Request) -> bytes:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > _MAX_BODY_BYTES:
             message = f"The body of your request is larger than {_MAX_BODY_BYTES} bytes."
             raise ApiError(413, message, code="request_too_large")
-    return bytes(body)
+    return bytes(body), begin_record(request)
+
+
+def begin_record(request: Request) -> SentResponse:
+    """Begin the record of the response to a request that is here."""
+    return SentResponse(
+        client_id=request.headers.get("x-client-request-id"),
+        server_id=request.state.request_id,
+        t_received=time.perf_counter_ns(),
+    )
+
+
+def json_response(value: object, status: int = 200) -> Response:
+    """Return a value as a JSON response."""
+    return Response(orjson.dumps(value), status, media_type="application/json")

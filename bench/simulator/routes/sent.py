@@ -21,6 +21,7 @@ from bench.clients.decode.sse import SseParser
 from bench.core import linux as kernel
 from bench.records.schema import TOKEN_KINDS
 from bench.simulator.errors import ApiError
+from bench.simulator.routes.exchange import json_response
 from bench.simulator.truth import SentResponse, TruthLog
 
 _CHAT = "/chat/completions"
@@ -28,7 +29,7 @@ _CHAT = "/chat/completions"
 
 async def clock(_request: Request) -> Response:
     """Tell the clock of the stamps, and which start of which machine it belongs to."""
-    return _json({"t": time.perf_counter_ns(), "boot": kernel.boot()})
+    return json_response({"t": time.perf_counter_ns(), "boot": kernel.boot()})
 
 
 async def sent_responses(request: Request) -> Response:
@@ -37,7 +38,7 @@ async def sent_responses(request: Request) -> Response:
     if not truth.keeps:
         raise ApiError(404, "This simulator keeps no send log in memory: use `bench serve`.", code="no_send_log")
     nonce = f"[{request.path_params['nonce'].strip('[] ')}]"
-    return _json({"responses": [_row(each) for each in truth.responses_to(nonce)]})
+    return json_response({"responses": [_row(each) for each in truth.responses_to(nonce)]})
 
 
 ROUTES = [Route("/bench/clock", clock), Route("/bench/sent/{nonce}", sent_responses)]
@@ -78,7 +79,3 @@ def _delta_chars(data: bytes, *, chat: bool) -> int:
         return 0
     meaning = read_chat_chunk(event) if chat else read_responses_event(event)
     return 0 if meaning.whole or meaning.kind not in TOKEN_KINDS else meaning.chars
-
-
-def _json(value: object) -> Response:
-    return Response(orjson.dumps(value), media_type="application/json")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -22,7 +21,7 @@ from bench.simulator.faults import break_stream
 from bench.simulator.replies.responses import Reply
 from bench.simulator.requests.conversation import InputItem
 from bench.simulator.requests.responses import ResponsesRequest
-from bench.simulator.routes.exchange import deliver
+from bench.simulator.routes.exchange import begin_record, deliver
 from bench.simulator.simulation import Generation, Simulation
 from bench.simulator.store.background import Background, is_last
 from bench.simulator.store.responses import FinishedResponse, Store, input_size
@@ -125,7 +124,7 @@ class View:
 
 async def retrieve(request: Request) -> ASGIApp:
     """`GET /v1/responses/{id}`: the response as it stands; with `stream=true` its events after `starting_after`."""
-    simulation, sent = _begin(request)
+    simulation, sent = request.app.state.simulation, begin_record(request)
     name = request.path_params["name"]
     if not _flag(request, "stream"):
         found = simulation.store.find(name)
@@ -140,7 +139,7 @@ async def retrieve(request: Request) -> ASGIApp:
 
 async def cancel(request: Request) -> ASGIApp:
     """`POST /v1/responses/{id}/cancel`: end a background response now; one that has ended stays as it is."""
-    simulation, sent = _begin(request)
+    simulation, sent = request.app.state.simulation, begin_record(request)
     response = simulation.store.background(request.path_params["name"], "Only background responses can be cancelled.")
     response.cancel()
     sent.stop = response.stop
@@ -149,7 +148,7 @@ async def cancel(request: Request) -> ASGIApp:
 
 async def delete(request: Request) -> ASGIApp:
     """`DELETE /v1/responses/{id}`: forget a response."""
-    simulation, sent = _begin(request)
+    simulation, sent = request.app.state.simulation, begin_record(request)
     name = request.path_params["name"]
     simulation.store.delete(name)
     gone = {"id": name, "object": "response", "deleted": True}
@@ -161,15 +160,6 @@ ROUTES = [
     Route("/v1/responses/{name}", delete, methods=["DELETE"]),
     Route("/v1/responses/{name}/cancel", cancel, methods=["POST"]),
 ]
-
-
-def _begin(request: Request) -> tuple[Simulation, SentResponse]:
-    sent = SentResponse(
-        client_id=request.headers.get("x-client-request-id"),
-        server_id=request.state.request_id,
-        t_received=time.perf_counter_ns(),
-    )
-    return request.app.state.simulation, sent
 
 
 def _flag(request: Request, name: str) -> bool:

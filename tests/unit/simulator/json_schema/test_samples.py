@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 import jsonschema  # type: ignore[import-untyped]
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydantic import AnyUrl, BaseModel, Field
 
@@ -170,6 +170,7 @@ ANY_SCHEMA = st.recursive(_LEAVES | _RARE, lambda inner: _containers(inner) | _c
 
 
 @given(ANY_SCHEMA)
+@example({"anyOf": [{"type": "array", "items": {"type": "string"}, "minItems": 1}], "items": {"type": "boolean"}})
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_never_wrong(schema: dict[str, Any]) -> None:
     """Of whatever keywords a schema is made, an answer is valid; what cannot be answered is refused, never wrong."""
