@@ -1,15 +1,17 @@
 """Runs of known truth as the claims get them, and parts of a claim."""
 
 from __future__ import annotations
+
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
 import pandas as pd
+
 from bench.analysis.build import build
 from bench.analysis.tables import RunFrames, load
 from bench.core.summary import Claim, ClaimPart, Summary
 from tests.support.synthetic import Truth, make_run
-
 
 Run = tuple[RunFrames, Summary]
 

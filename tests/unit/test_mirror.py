@@ -15,7 +15,7 @@ CALLED_BY: Mapping[str, Sequence[str]] = {
     # What these compute is looked at in a summary, which `build` makes.
     "analysis": ["unit/analysis/test_build.py"],
     "analysis/cell": ["unit/analysis/test_build.py"],
-    "analysis/claims": ["unit/analysis/claims/test_claims.py"],
+    "analysis/claims": ["unit/analysis/claims/test_parts.py"],
     "analysis/comparison": ["unit/analysis/comparison/test_runs.py", "unit/analysis/comparison/test_ranking.py"],
     "analysis/load": ["unit/analysis/load/test_steady.py"],
     "analysis/outliers": ["unit/analysis/outliers/test_outliers.py"],

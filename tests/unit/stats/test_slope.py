@@ -1,9 +1,12 @@
 """A slope of a sweep: its interval, and the p of each side."""
 
 from __future__ import annotations
+
 from itertools import permutations
+
 import numpy as np
 import pytest
+
 from bench.stats.intervals import theil_sen
 from bench.stats.slope import slope_beyond, slope_p
 

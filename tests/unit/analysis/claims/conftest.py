@@ -1,9 +1,11 @@
 """Runs that the tests of several claims read."""
 
 from __future__ import annotations
+
 import pytest
-from tests.support.synthetic import Truth
+
 from tests.support.claims import Run, run_of
+from tests.support.synthetic import Truth
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,12 @@
 """The claim on memory, on slopes of known size, for each way of consuming."""
 
 from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import replace
+
 import numpy as np
+
 from bench.analysis.claims import consuming
 from bench.core.summary import MemoryCurve, Summary
 from bench.plan.consumers import CONSUMERS, LENGTHS, NOTHING

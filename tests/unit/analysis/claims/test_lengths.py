@@ -1,12 +1,15 @@
 """The gain by the length of an answer, on runs of known truth."""
 
 from __future__ import annotations
+
 from pathlib import Path
+
 import pytest
+
 from bench.analysis.claims import sooner
 from bench.analysis.claims.lengths import true_range
-from tests.support.synthetic import Truth
 from tests.support.claims import Run, only, run_of
+from tests.support.synthetic import Truth
 
 
 def test_sooner_by_length(plain: Run) -> None:

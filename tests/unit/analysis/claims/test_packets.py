@@ -1,16 +1,18 @@
 """The claim on packets, on calibration streams of known truth."""
 
 from __future__ import annotations
+
 import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+
 import pytest
+
 from bench.analysis.claims import packets
-from bench.analysis.tables import load
 from bench.core.summary import CALIBRATION
-from tests.support.synthetic import Truth
 from tests.support.claims import Run, broken, only, part_of, run_of, with_tables
+from tests.support.synthetic import Truth
 
 
 @pytest.fixture(scope="module")

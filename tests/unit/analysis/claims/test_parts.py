@@ -1,16 +1,19 @@
 """The verdict of a claim from those of its parts, and nothing from cells that may not be believed."""
 
 from __future__ import annotations
+
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
 import pytest
+
 from bench.analysis.build import build
-from bench.analysis.claims import packets, requests, sooner, usage
+from bench.analysis.claims import requests, sooner, usage
 from bench.analysis.claims.parts import Draft, correct_parts, make_claim, overall
 from bench.core.summary import ClaimPart
+from tests.support.claims import Run, broken
 from tests.support.synthetic import make_run
-from tests.support.claims import Run, broken, only
 
 
 def draft(verdict: Any, p: float | None = None) -> Draft:

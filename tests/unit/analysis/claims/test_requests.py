@@ -1,12 +1,14 @@
 """The claim that a streamed call is one request, on runs of known truth."""
 
 from __future__ import annotations
+
 from dataclasses import replace
 from pathlib import Path
+
 import numpy as np
 import pandas as pd
+
 from bench.analysis.claims import requests
-from bench.analysis.tables import load
 from bench.core.summary import Claim
 from tests.support.claims import Run, only, run_of, with_tables
 

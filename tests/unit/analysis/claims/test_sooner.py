@@ -1,14 +1,16 @@
 """The claim that streaming brings the first useful output sooner, on runs of known truth."""
 
 from __future__ import annotations
+
 from dataclasses import replace
 from pathlib import Path
+
 import pytest
+
 from bench.analysis.claims import sooner
-from bench.analysis.tables import load
 from bench.core.summary import CALIBRATION
-from tests.support.synthetic import Truth
 from tests.support.claims import only, run_of
+from tests.support.synthetic import Truth
 
 
 @pytest.mark.parametrize(

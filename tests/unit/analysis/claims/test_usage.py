@@ -1,12 +1,15 @@
 """The claim that both deliveries count the same tokens, on runs of known truth."""
 
 from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import replace
+
 import pytest
+
 from bench.analysis.claims import usage
+from tests.support.claims import Run, part_of, run_of
 from tests.support.synthetic import Truth
-from tests.support.claims import Run, only, part_of, run_of
 
 
 @pytest.fixture(scope="module")
