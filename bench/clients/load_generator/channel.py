@@ -28,7 +28,7 @@ _PARTS = 1000
 """Buffers sent in one call; the kernel takes 1024."""
 
 
-class Kind(IntEnum):
+class FrameKind(IntEnum):
     """Kinds of frames; the first four go from the parent to the load generator."""
 
     BEGIN = 1

@@ -26,7 +26,7 @@ class Pace:
     """Closed loop: slot i begins after i/slots of it."""
 
 
-class Group:
+class RequestGroup:
     """The requests of one cell that run together. `on_end` is called once the group is closed and all have ended."""
 
     def __init__(self, pace: Pace, t_group: int, alarm: Alarm, on_end: Callable[[], None]) -> None:

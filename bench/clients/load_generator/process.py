@@ -17,7 +17,7 @@ import orjson
 
 from bench.clients.http.connection import connection_numbers
 from bench.clients.http.pool import Server
-from bench.clients.load_generator.channel import Channel, Kind
+from bench.clients.load_generator.channel import Channel, FrameKind
 from bench.clients.load_generator.group import Pace
 from bench.core.errors import BenchError
 from bench.core.processes.child import SocketChild, how_ended, last_lines
@@ -151,10 +151,10 @@ class Shooter:
     async def start(cls) -> Shooter:
         """Start the process, which ends with this one. Raises `BenchError` if it does not come up."""
         shooter = cls(SocketChild(SHOOTER))
-        shooter._expect(Kind.READY)
+        shooter._expect(FrameKind.READY)
         try:
             async with asyncio.timeout(_START_S):
-                await shooter._receive(Kind.READY)
+                await shooter._receive(FrameKind.READY)
         except (ShooterLost, TimeoutError) as error:
             await shooter.aclose()
             raise BenchError(f"the process that sends and reads did not start: {str(error) or 'no word'}") from error
@@ -183,11 +183,11 @@ class Shooter:
         load generator may need. At most `MOST_HELD` answers are held, none for longer than `LONGEST_HELD_S`.
         """
         self._held = hold
-        self._expect(Kind.BEGUN)
-        self._expect(Kind.SPENT)
+        self._expect(FrameKind.BEGUN)
+        self._expect(FrameKind.SPENT)
         self._ending = False
-        self._post(Kind.BEGIN, meta={**asdict(pace), "cell": cell})
-        self.t_group = (await self._receive(Kind.BEGUN)).meta["t_group"]
+        self._post(FrameKind.BEGIN, meta={**asdict(pace), "cell": cell})
+        self.t_group = (await self._receive(FrameKind.BEGUN)).meta["t_group"]
 
     def fire(
         self,
@@ -216,13 +216,13 @@ class Shooter:
         self._last += 1
         self._shots[self._last] = shot
         meta = {**asdict(server), "due": due, "deadline_ns": int(deadline_s * 1e9), "cold": cold}
-        self._post(Kind.FIRE, self._last, meta, request)
+        self._post(FrameKind.FIRE, self._last, meta, request)
         return shot
 
     def close(self) -> None:
         """Close the group to new requests, and release held answers."""
         if not self._ending:
-            self._post(Kind.END)
+            self._post(FrameKind.END)
             self._ending = True
         self._held = False
         self._go_on()
@@ -233,7 +233,7 @@ class Shooter:
         It may be called again if it was cancelled.
         """
         self.close()
-        spent = (await self._receive(Kind.SPENT)).meta
+        spent = (await self._receive(FrameKind.SPENT)).meta
         probes = [row for rows in self._probes for row in orjson.loads(rows)]
         self._probes.clear()
         return GroupCost(**spent, probes=probes)
@@ -245,31 +245,31 @@ class Shooter:
         """
         for shot in self._shots.values():
             shot.interrupted = True
-        self._post(Kind.CANCEL)
+        self._post(FrameKind.CANCEL)
         self.close()
 
-    def _post(self, kind: Kind, number: int = 0, meta: Any = None, data: bytes = b"") -> None:
+    def _post(self, kind: FrameKind, number: int = 0, meta: Any = None, data: bytes = b"") -> None:
         self._channel.post(encode(kind, number, meta, data=data))
 
-    def _expect(self, kind: Kind) -> None:
+    def _expect(self, kind: FrameKind) -> None:
         self._expected[kind] = asyncio.get_running_loop().create_future()
         if self._lost is not None:
             _fail(self._expected[kind], self._lost)
 
-    async def _receive(self, kind: Kind) -> Frame:
+    async def _receive(self, kind: FrameKind) -> Frame:
         """Wait for the expected frame of this kind."""
         return await asyncio.shield(self._expected[kind])
 
     def _message(self, message: Frame) -> None:
         try:
             match message.kind:
-                case Kind.READS:
+                case FrameKind.READS:
                     self._shots[message.number].keep(message)
-                case Kind.FIRED:
+                case FrameKind.FIRED:
                     self._shots[message.number].record_start(message.meta["t_origin"])
-                case Kind.DONE:
+                case FrameKind.DONE:
                     self._complete_shot(self._shots.pop(message.number), message)
-                case Kind.PROBES:
+                case FrameKind.PROBES:
                     self._probes.append(message.json)
                 case _:
                     self._expected[message.kind].set_result(message)

@@ -23,8 +23,8 @@ from typing import Any
 from bench.clients.guard import Guard
 from bench.clients.http.pool import Handle, Pool, Server
 from bench.clients.load_generator.alarm import Alarm
-from bench.clients.load_generator.channel import Channel, Kind
-from bench.clients.load_generator.group import Group, Pace
+from bench.clients.load_generator.channel import Channel, FrameKind
+from bench.clients.load_generator.group import Pace, RequestGroup
 from bench.clients.load_generator.shipping import ROOM, Sweeper
 from bench.core.processes.frames import Frame, encode
 from bench.core.trial import Attempt
@@ -76,24 +76,24 @@ class Round:
     def ship(self) -> None:
         """Send the kept reads, if there are any."""
         if self.attempt.reads:
-            self.service.post(Kind.READS, self.number, reads=self.attempt.reads)
+            self.service.post(FrameKind.READS, self.number, reads=self.attempt.reads)
             self.forget_reads()
 
     def end(self) -> None:
         """Report the end of the exchange."""
         measured = {name: getattr(self.attempt, name) for name in MEASURED}
-        self.service.post(Kind.DONE, self.number, measured, reads=self.attempt.reads)
+        self.service.post(FrameKind.DONE, self.number, measured, reads=self.attempt.reads)
         self.forget_reads()
         self.handle = None
         self.service.round_ended(self)
 
     def shed(self, t_origin: int) -> None:
         """Report that the request is not sent: too many are in flight."""
-        self.service.post(Kind.FIRED, self.number, {"t_origin": t_origin})
-        self.service.post(Kind.DONE, self.number, {"shed": True})
+        self.service.post(FrameKind.FIRED, self.number, {"t_origin": t_origin})
+        self.service.post(FrameKind.DONE, self.number, {"shed": True})
 
     def drop(self) -> None:
-        self.service.post(Kind.DONE, self.number, {"dropped": True})
+        self.service.post(FrameKind.DONE, self.number, {"dropped": True})
 
     def forget_reads(self) -> None:
         self.reads += len(self.attempt.reads)
@@ -108,14 +108,14 @@ class Service:
         self._channel = Channel(sock, self._message, self._stop)
         asyncio.get_running_loop().set_exception_handler(self._callback_failed)
         self._guard = guard
-        self._alarm, self._sweeper = Alarm(), Sweeper(lambda: self.post(Kind.PROBES, meta=guard.take()))
+        self._alarm, self._sweeper = Alarm(), Sweeper(lambda: self.post(FrameKind.PROBES, meta=guard.take()))
         self._pools: dict[Server, Pool] = {}
         self._open: dict[int, Round] = {}
-        self._group: Group | None = None
+        self._group: RequestGroup | None = None
         self._t_wall = self._t_cpu = self._reads = 0
-        self.post(Kind.READY)
+        self.post(FrameKind.READY)
 
-    def post(self, kind: Kind, number: int = 0, meta: Any = None, *, reads: Any = ()) -> None:
+    def post(self, kind: FrameKind, number: int = 0, meta: Any = None, *, reads: Any = ()) -> None:
         """Send a frame to the parent."""
         self._channel.post(encode(kind, number, meta, reads=reads))
 
@@ -128,7 +128,7 @@ class Service:
         """Record and report that a request has started."""
         self._open[planned.number] = planned
         self._sweeper.add(planned)
-        self.post(Kind.FIRED, planned.number, {"t_origin": t_origin})
+        self.post(FrameKind.FIRED, planned.number, {"t_origin": t_origin})
 
     def round_ended(self, planned: Round) -> None:
         """Record that a request has ended."""
@@ -156,13 +156,13 @@ class Service:
 
     def _message(self, message: Frame) -> None:
         match message.kind:
-            case Kind.BEGIN:
+            case FrameKind.BEGIN:
                 self._begin(message.meta)
-            case Kind.FIRE if self._group is not None:
+            case FrameKind.FIRE if self._group is not None:
                 self._group.add(self._round(message))
-            case Kind.END if self._group is not None:
+            case FrameKind.END if self._group is not None:
                 self._group.close()
-            case Kind.CANCEL:
+            case FrameKind.CANCEL:
                 self._cancel()
 
     def _round(self, message: Frame) -> Round:
@@ -178,18 +178,18 @@ class Service:
         self._reads = 0
         self._t_wall, self._t_cpu = perf_counter_ns(), process_time_ns()
         t_group = self._t_wall + (LEAD_NS if pace.slots is None else 0)
-        self._group = Group(pace, t_group, self._alarm, self._end_group)
+        self._group = RequestGroup(pace, t_group, self._alarm, self._end_group)
         self._guard.begin(meta["cell"])
         self._sweeper.start()
-        self.post(Kind.BEGUN, meta={"t_group": t_group})
+        self.post(FrameKind.BEGUN, meta={"t_group": t_group})
 
     def _end_group(self) -> None:
         """Report the end of the group and what it cost."""
         self._group = None
         self._sweeper.stop()
-        self.post(Kind.PROBES, meta=self._guard.end())
+        self.post(FrameKind.PROBES, meta=self._guard.end())
         spent = {"cpu_ns": process_time_ns() - self._t_cpu, "wall_ns": perf_counter_ns() - self._t_wall}
-        self.post(Kind.SPENT, meta={**spent, "reads": self._reads})
+        self.post(FrameKind.SPENT, meta={**spent, "reads": self._reads})
         gc.enable()
         gc.unfreeze()
 

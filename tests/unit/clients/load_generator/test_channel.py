@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bench.clients.load_generator.channel import Channel, Kind
+from bench.clients.load_generator.channel import Channel, FrameKind
 from bench.core.processes.frames import Frame, encode, unpack
 
 
@@ -35,7 +35,7 @@ def test_a_slow_reader_loses_nothing(ends: tuple[socket.socket, socket.socket]) 
 
         poster = Channel(ends[0], came.append, lambda _: None)
         for number, blob in sent:
-            poster.post(encode(Kind.READS, number, reads=[(number, blob)]))
+            poster.post(encode(FrameKind.READS, number, reads=[(number, blob)]))
         assert poster._spill.file_bytes
         reader = Channel(ends[1], receive, lambda _: closed.set())
         await asyncio.wait_for(done.wait(), 20)
