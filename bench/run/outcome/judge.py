@@ -85,7 +85,10 @@ def _body_problem(attempt: Attempt, answer: Answer) -> Outcome | None:
     if not (attempt.asked_stream or answer.chat or "/responses" in attempt.path):
         return None  # a file, an embedding: what it has to be is the scenario's affair
     if attempt.asked_stream != answer.is_stream:
-        return _wrong_kind(attempt)
+        status, asked = (
+            ("no_terminal_event", "an event stream") if attempt.asked_stream else ("malformed", "one JSON body")
+        )
+        return Outcome(status, f"asked for {asked}, got {attempt.headers.get('content-type', 'no content type')}")
     if answer.malformed:
         return Outcome("malformed", answer.malformed)
     if answer.terminal == "cancelled" and not attempt.path.endswith("/responses"):
@@ -118,13 +121,6 @@ def _no_end(attempt: Attempt, answer: Answer) -> Outcome | None:
         if attempt.path.endswith("/responses"):
             return Outcome("malformed", "the body is no Response object: it has no list `output`")
     return None
-
-
-def _wrong_kind(attempt: Attempt) -> Outcome:
-    got = attempt.headers.get("content-type", "no content type")
-    if attempt.asked_stream:
-        return Outcome("no_terminal_event", f"asked for an event stream, got {got}")
-    return Outcome("malformed", f"asked for one JSON body, got {got}")
 
 
 def _from_error(error: BaseException, final: Sequence[Exchange]) -> Outcome:

@@ -91,7 +91,8 @@ def judge(stream: ConformanceStream, taken: Sequence[RecordedTrial], allowed: fl
     gaps = _gaps(stream, whole)
     if len(gaps) != max(0, len(stream.truth.deltas_at) - 1):
         wrong.append(f"gaps: {len(gaps)}, not {max(0, len(stream.truth.deltas_at) - 1)}")
-    errors = {**{name: mark.error for name, mark in marks.items()}, "a gap": _worst(gaps)}
+    gap_errors = [gap.error for gap in gaps if gap.error is not None]
+    errors = {**{name: mark.error for name, mark in marks.items()}, "a gap": max(gap_errors, key=abs, default=None)}
     return Result(
         stream=stream,
         status=", ".join(sorted({str(one.trial["status"]) for one in taken})),
@@ -100,10 +101,6 @@ def judge(stream: ConformanceStream, taken: Sequence[RecordedTrial], allowed: fl
         wrong=wrong,
         late=[f"{name}: {error:+.1f} ms" for name, error in errors.items() if error and abs(error) > allowed],
     )
-
-
-def _worst(gaps: Sequence[Mark]) -> float | None:
-    return max((gap.error for gap in gaps if gap.error is not None), key=abs, default=None)
 
 
 def _unlike(stream: ConformanceStream, one: RecordedTrial) -> Iterator[str]:
@@ -153,16 +150,12 @@ def _gaps(stream: ConformanceStream, taken: Sequence[RecordedTrial]) -> list[Mar
     """Return the median of each gap by its index; [] if any trial has another number of gaps."""
     writes = [_write(stream, at) for at in stream.truth.deltas_at]
     true = [[(one.t_sent[later] - one.t_sent[earlier]) / MS for earlier, later in pairwise(writes)] for one in taken]
-    read = [_read_gaps(one) for one in taken]
+    # as the report computes them
+    read = [list(delta_gaps(pd.DataFrame(one.events)).ms) if one.events else [] for one in taken]
     if [*map(len, read)] != [*map(len, true)]:
         return []
     places = zip(zip(*true, strict=True), zip(*read, strict=True), strict=True)
     return [_medians(sent, seen) for sent, seen in places]
-
-
-def _read_gaps(one: RecordedTrial) -> list[float]:
-    """Return the gaps as the report computes them."""
-    return list(delta_gaps(pd.DataFrame(one.events)).ms) if one.events else []
 
 
 def _medians(true: Sequence[float | None], read: Sequence[float | None]) -> Mark:

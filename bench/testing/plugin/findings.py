@@ -51,7 +51,8 @@ def answers(scenario: Scenario, seen: Evidence) -> Iterator[tuple[str, Answer]]:
         yield "loop", _loop(scenario, seen)
     yield "closing", _disconnect(scenario, seen.closed, "closed")
     yield "cancelling", _cancelling(scenario, seen.cancelled)
-    yield "again", _repeat(seen.again)
+    verdict, text = _ends(seen.again)
+    yield "again", (verdict, f"after that {text}" if verdict == "PASS" else text)
     yield "requests", _requests(scenario, seen.orphans)
 
 
@@ -176,11 +177,6 @@ def _disconnect(scenario: Scenario, left: Disconnect, how: str) -> Answer:
             return "FAIL", f"{how} at the first piece, it had not ended after 1 s {left.error}".rstrip()
     put = "with" if is_sync(scenario) else "async with"
     return "FAIL", f"{how} at the first piece, the answer still came after 1 s: put `{put}` around the stream"
-
-
-def _repeat(trials: Sequence[Row]) -> Answer:
-    verdict, text = _ends(trials)
-    return verdict, f"after that {text}" if verdict == "PASS" else text
 
 
 def _requests(scenario: Scenario, orphans: int) -> Answer:

@@ -52,11 +52,8 @@ def files_of(name: str, *, package: bool) -> Mapping[str, str]:
     words = {"name": name, "dist": f"bench-{name.replace('_', '-')}"}
     files = {f"{name}.py": "plugin.py", f"test_{name}.py": "test_plugin.py"}
     files |= {file: file for file in IN_PACKAGE} if package else {}
-    return {file: Template(_template(template)).substitute(words) for file, template in files.items()}
-
-
-def _template(name: str) -> str:
-    return (TEMPLATES / f"{name}.txt").read_text("utf-8")
+    templates = {file: (TEMPLATES / f"{template}.txt").read_text("utf-8") for file, template in files.items()}
+    return {file: Template(template).substitute(words) for file, template in templates.items()}
 
 
 def next_steps(name: str, folder: str, written: list[Path]) -> str:
