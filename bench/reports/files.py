@@ -33,7 +33,7 @@ class Export(NamedTuple):
 
     @property
     def to_stdout(self) -> bool:
-        """True if the report is printed."""
+        """Return True if the report is printed."""
         return self.file == STDOUT
 
 

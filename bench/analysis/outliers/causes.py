@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from bench.analysis.checks.guard import LATE_MS
-from bench.analysis.outliers.context import AttemptTimes, FarTrial, OutlierContext, outlier_contexts
+from bench.analysis.outliers.context import FarTrial, OutlierAttempt, OutlierContext, outlier_contexts
 from bench.analysis.tables import RunFrames
 from bench.core.metrics.metric import MS
 
@@ -63,6 +63,6 @@ def _retries(one: OutlierContext) -> Iterator[str]:
         yield f"{number} {'retry' if number == 1 else 'retries'}{after}"
 
 
-def _connect_ms(attempt: AttemptTimes) -> float:
+def _connect_ms(attempt: OutlierAttempt) -> float:
     ready = attempt.t_connected if math.isnan(attempt.t_tls) else attempt.t_tls
     return (ready - attempt.t_connect) / MS

@@ -35,7 +35,7 @@ class FarTrial(NamedTuple):
         return self.ms - self.median
 
 
-class TrialTimes(NamedTuple):
+class OutlierTimes(NamedTuple):
     """Of `trials`; NaN where it is not known."""
 
     t_origin: float
@@ -44,7 +44,7 @@ class TrialTimes(NamedTuple):
     output_tokens: float
 
 
-class AttemptTimes(NamedTuple):
+class OutlierAttempt(NamedTuple):
     """Of `attempts`; NaN where it is not known."""
 
     attempt: float
@@ -73,8 +73,8 @@ class OutlierContext:
     """What was recorded of an outlier."""
 
     far: FarTrial
-    trial: TrialTimes
-    attempts: Sequence[AttemptTimes]
+    trial: OutlierTimes
+    attempts: Sequence[OutlierAttempt]
     """Those that had begun when it was over."""
     others: UsualTrial
     pauses: Mapping[str, float]
@@ -90,7 +90,7 @@ def outlier_contexts(frames: RunFrames, listed: Sequence[FarTrial]) -> Iterator[
     pauses = {cell: _long_pauses(frames.tables["probes"], cell) for cell, _ in arms}
     tried = _attempts(attempts, trial_ids)
     trials = frames.trials.loc[trial_ids]
-    known = (TrialTimes(*row) for row in _numbers(trials[list(TrialTimes._fields)]))
+    known = (OutlierTimes(*row) for row in _numbers(trials[list(OutlierTimes._fields)]))
     for far, trial, worker in zip(listed, known, workers(trials), strict=True):
         end = trial.t_origin + far.ms * MS
         met = _pauses_met(pauses[far.cell], worker, trial.t_origin, end)
@@ -114,12 +114,12 @@ def _median(values: pd.Series[float]) -> float:
     return float(values.dropna().astype("float64").median())
 
 
-def _attempts(attempts: pd.DataFrame, trial_ids: Sequence[int]) -> dict[int, list[AttemptTimes]]:
+def _attempts(attempts: pd.DataFrame, trial_ids: Sequence[int]) -> dict[int, list[OutlierAttempt]]:
     """Return the attempts of each trial, in order."""
     mine = attempts[attempts["trial_id"].isin(trial_ids)].sort_values(["trial_id", "request", "attempt"])
-    found: dict[int, list[AttemptTimes]] = {}
-    for trial_id, row in zip(mine["trial_id"].tolist(), _numbers(mine[list(AttemptTimes._fields)]), strict=True):
-        found.setdefault(int(trial_id), []).append(AttemptTimes(*row))
+    found: dict[int, list[OutlierAttempt]] = {}
+    for trial_id, row in zip(mine["trial_id"].tolist(), _numbers(mine[list(OutlierAttempt._fields)]), strict=True):
+        found.setdefault(int(trial_id), []).append(OutlierAttempt(*row))
     return found
 
 

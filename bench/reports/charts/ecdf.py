@@ -1,4 +1,4 @@
-"""The curve of arrival: the share of all offered trials that had something useful after a time."""
+"""Draw the curve of arrival: the share of all offered trials that had something useful after a time."""
 
 from __future__ import annotations
 

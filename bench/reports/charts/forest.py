@@ -1,4 +1,4 @@
-"""What changed against a baseline: every ratio with its interval, worst first."""
+"""Draw what changed against a baseline: every ratio with its interval, worst first."""
 
 from __future__ import annotations
 

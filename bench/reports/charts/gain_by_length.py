@@ -1,4 +1,4 @@
-"""How much sooner by the length of the answer, with what is claimed."""
+"""Draw how much sooner streaming is by the length of the answer, with what is claimed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gaps between successive deltas, as a histogram."""
+"""Draw the gaps between successive deltas, as a histogram."""
 
 from __future__ import annotations
 

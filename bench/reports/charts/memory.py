@@ -1,4 +1,4 @@
-"""Peak client memory by the length of the answer."""
+"""Draw peak client memory by the length of the answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which target or model is fastest: medians to the first useful piece, one above another."""
+"""Draw which target or model is fastest: medians to the first useful piece, one above another."""
 
 from __future__ import annotations
 

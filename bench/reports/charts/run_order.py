@@ -1,4 +1,4 @@
-"""The totals in the order of the run."""
+"""Draw how long each trial took, in the order of the run."""
 
 from __future__ import annotations
 

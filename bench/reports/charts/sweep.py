@@ -1,4 +1,4 @@
-"""Load by load: times and goodput. Open and closed loop are not comparable, so each has charts of its own."""
+"""Draw times and goodput by load. Open and closed loop are not comparable, so each has charts of its own."""
 
 from __future__ import annotations
 

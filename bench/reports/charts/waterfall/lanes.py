@@ -62,7 +62,7 @@ class TrialPair:
 
     @property
     def lanes(self) -> list[Lane]:
-        """The one or two that there are."""
+        """Return the one or two lanes that there are."""
         return [self.streamed, *([self.blocking] if self.blocking else [])]
 
 

@@ -1,4 +1,4 @@
-"""A reader who reads along while the answer comes in."""
+"""Simulate a reader who reads along while the answer comes in."""
 
 from __future__ import annotations
 

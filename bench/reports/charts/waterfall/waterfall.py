@@ -1,4 +1,4 @@
-"""How one real trial went: above what had come by when, below what the time went into."""
+"""Choose and draw how one real trial went: above what had come by when, below what the time went into."""
 
 from __future__ import annotations
 
