@@ -141,5 +141,5 @@ def fault_of(turn: Turn | None, chances: Sequence[Chance], *, seed: int, key: st
 
 
 def fault_name(fault: Fault | None) -> str | None:
-    """Its name in the log and on the command line: the kind, or the HTTP status."""
+    """Return the fault's name in the log and on the command line: the kind, or the HTTP status."""
     return None if fault is None else str(fault.status) if fault.kind == "status" else fault.kind

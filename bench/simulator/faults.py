@@ -129,7 +129,7 @@ def scripted_stream(turn: Turn, stream: bool | None, sent: SentResponse, log: Tr
 
 
 def _write(write: Write) -> Frame:
-    """One write as one frame, under the name of its first event."""
+    """Return a write as one frame, under the name of its first event."""
     text = b"".join(_sse(event, lines=write.lines) for event in write.events)
     text += write.raw.encode() + write.base64
     kinds = [str(event["type"]) for event in write.events if "type" in event]

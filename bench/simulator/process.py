@@ -45,8 +45,9 @@ def running(
 ) -> Iterator[Simulator]:
     """Run a simulator on a free loopback port, in a process of its own that ends with the block or with this process.
 
-    It has a session of its own, so Ctrl-C in the terminal reaches only the caller. Raises `BenchError`, with what the
-    child said last, when it does not come up within 30 s or when somebody else answers at its address.
+    The process has a session of its own, so Ctrl-C in the terminal reaches only the caller. Raises
+    `BenchError`, with what the child said last, when it does not come up within 30 s or when somebody else answers at
+    its address.
     """
     nonce = secrets.token_hex(16)
     options = ["--profile", profile, "--seed", str(seed), "--nonce", nonce, "--watch-stdin"]

@@ -65,11 +65,11 @@ class SentResponse:
     gone: int | None = None
     """When the client was seen to have left before the end; None: it stayed."""
     stop: Stop | None = None
-    """Of a response that can be cancelled: ends it."""
+    """What cancels the response, if it can be cancelled."""
     on_frame: Callable[[str, bytes], None] | None = None
-    """Told of each frame (its type and bytes) just before it leaves."""
+    """Called with each frame (its type and bytes) just before the frame leaves."""
     nonce: str | None = None
-    """That of the question, where responses are kept."""
+    """The nonce of the question, where responses are kept."""
     asked: ReceivedRequest | None = None
     """The request, of a response that is kept."""
     frames: list[bytes] | None = None

@@ -1,1 +1,1 @@
-"""JSON for a JSON Schema, within what OpenAI's strict mode takes; the 400 for the rest."""
+"""Make JSON for a JSON Schema, and refuse what OpenAI's strict mode refuses."""

@@ -55,7 +55,7 @@ class OutputItem:
         return {"id": self.id, "type": "message", "status": status, "content": parts, "role": "assistant"}
 
     def part(self, text: str) -> dict[str, Any]:
-        """Its part with this text."""
+        """Return the item's part with this text."""
         return {"type": "output_text", "annotations": [], "logprobs": [], "text": text}
 
     def text_fields(self, text: str) -> dict[str, Any]:
@@ -101,7 +101,7 @@ class _ReasoningSummary(OutputItem):
 
 
 class _FunctionCall(OutputItem):
-    """It has no parts, so it has no events of parts, and its deltas no place among them."""
+    """A function call has no parts: there are no events of parts, and its deltas have no place among them."""
 
     prefix = "fc"
     event = "response.function_call_arguments"

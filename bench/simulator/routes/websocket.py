@@ -77,7 +77,7 @@ class _Session:
         self._inbox.put_nowait(None)
 
     async def _answer(self, text: str | bytes) -> bool:
-        """Answer one message. Is the connection still good? If not, it ends without a farewell: it was cut."""
+        """Answer one message. Return False if the connection ends without a farewell: the answer was cut."""
         outlet = _Outlet(self._socket)
         try:
             scope, receive = self._as_post(), _inlet(post_body(text), self._gone)
@@ -134,7 +134,7 @@ class _Outlet:
         self.whole = False
         """The response was sent to its end."""
         self.ended = False
-        """It said so: its last event is one that ends an answer."""
+        """The last event was one that ends an answer."""
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
