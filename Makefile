@@ -8,11 +8,11 @@ PIP := $(PY) pip --quiet --disable-pip-version-check
 TORCH := .venv-torch
 LITELLM := .venv-litellm
 PYTHONS := $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11)
-# Three passes: tests that time nothing share the processors; those marked paced mostly wait, four at a time; those
+# Three passes: tests that time nothing share the processors; those marked paced mostly wait, three at a time; those
 # marked alone run one after the other. Where ARGS leaves a pass without a test (pytest exits with 5), the others decide.
 NONE := $(if $(ARGS),|| test $$? -eq 5)
 SHARED := --pass shared --numprocesses logical --maxprocesses 4 --dist loadfile
-PACED := --pass paced --numprocesses 4 --dist worksteal
+PACED := --pass paced --numprocesses 3 --dist worksteal
 ALONE := --pass alone
 FIT := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 

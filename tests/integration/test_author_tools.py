@@ -247,6 +247,7 @@ def test_a_new_plugin_is_green_as_written(tmp_path: Path) -> None:
     assert "my_rag.py is there already" in again.stderr
 
 
+@pytest.mark.paced
 @pytest.mark.slow
 def test_the_new_test_and_run_pass(tmp_path: Path) -> None:
     """What `bench new` wrote passes its own test, and can be run."""

@@ -166,6 +166,7 @@ def test_a_server_that_answers_nonsense(tmp_path: Path) -> None:
     assert "n/a" in done.stdout
 
 
+@pytest.mark.paced
 @pytest.mark.slow
 def test_an_endpoint_that_is_not_the_simulator(tmp_path: Path) -> None:
     """Any endpoint is measured as real: host and model in the first line, own prompts, headers and extra body sent."""
@@ -286,6 +287,7 @@ def test_a_name_that_only_resembles_latest(tmp_path: Path) -> None:
     assert invoke("run", "--dry-run", "--name", "latest-2 of mine", cwd=tmp_path).returncode == 0
 
 
+@pytest.mark.paced
 @pytest.mark.slow
 def test_the_simulator_is_measured_behind_a_proxy(tmp_path: Path) -> None:
     """A proxy that leads nowhere does not touch a run on the simulator; a header behind -yH is in no file."""

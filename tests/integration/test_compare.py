@@ -52,6 +52,7 @@ def test_a_run_is_not_compared_with_itself(folder: Path) -> None:
     assert "are the same run" in done.stderr
 
 
+@pytest.mark.paced
 @pytest.mark.slow
 def test_baselines_in_a_run_and_against_a_stored_one(tmp_path: Path) -> None:
     """Models of one run are compared pair by pair, the run with a stored one; the report is rebuilt from its folder."""
@@ -81,6 +82,7 @@ def test_a_baseline_that_is_none(tmp_path: Path) -> None:
     assert not (tmp_path / "reports").exists()
 
 
+@pytest.mark.paced
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_slowdown_of_ten_percent_is_found(tmp_path: Path) -> None:

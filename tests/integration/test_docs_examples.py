@@ -26,7 +26,7 @@ from tests.unit.test_docs import FENCE
 RUNS = "[run]\npairs = 6\nwarmup = 1\n"
 """Runs of the how-to pages are shortened by a `bench.toml`."""
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.paced]
 
 
 @pytest.fixture

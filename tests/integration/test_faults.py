@@ -293,6 +293,7 @@ def test_mistakes(settings: Settings, says: str) -> None:
     assert raised.value.exit_code == 2
 
 
+@pytest.mark.paced
 def test_the_command_line(tmp_path: Path) -> None:
     """`bench run --fault --script` measures what it asked for; the same seed meets the same faults."""
     (tmp_path / "s.json").write_text(json.dumps({"mine": {"items": [{"text": "Hello from the script."}]}}))

@@ -19,6 +19,8 @@ from tests.support.cli import invoke, only_run
 from tests.support.paths import ROOT
 from tests.support.shelf import Shelf
 
+pytestmark = pytest.mark.paced
+
 WORKFLOW = ROOT / "docs/examples/github-actions.yml"
 
 

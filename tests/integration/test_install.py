@@ -141,6 +141,7 @@ def test_every_place_lists_the_same(commands: Mapping[str, Sequence[str]], tmp_p
         assert re.search(rf"^  {name} .*\n .* built in \({name}.py\)$", listings["wheel"], re.MULTILINE)
 
 
+@pytest.mark.paced
 @pytest.mark.slow
 @pytest.mark.parametrize("place", PLACES)
 def test_every_place_can_run(commands: Mapping[str, Sequence[str]], place: str, tmp_path: Path) -> None:

@@ -167,6 +167,7 @@ def test_its_memory_is_measured() -> None:
     assert peak > 1000
 
 
+@pytest.mark.paced
 def test_the_worked_example(tmp_path: Path) -> None:
     """`bench run fastapi_chat.py` measures the app end to end, and says of the wire that it is not known."""
     (tmp_path / "bench.toml").write_text("[run]\npairs = 6\nwarmup = 1\n")

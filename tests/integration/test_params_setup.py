@@ -306,6 +306,7 @@ def plugin(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.paced
 def test_a_run_with_parameters(tmp_path: Path, plugin: Path) -> None:
     """Each value is a row, named by what differs; without a blocking counterpart the report says so, not `n/a`."""
     arguments: list[str | Path] = [

@@ -42,6 +42,7 @@ def outcomes(printed: str) -> dict[str, int]:
     return {name: int(number) for number, name in re.findall(r"(\d+) (passed|failed|skipped|error)", last)}
 
 
+@pytest.mark.paced
 @pytest.mark.slow
 def test_a_test_asserts_on_what_was_measured(tmp_path: Path) -> None:
     """One run serves several tests; what fails shows the run folder, and a number's name is checked."""
@@ -91,6 +92,7 @@ def test_a_project_with_a_package_bench_of_its_own(tmp_path: Path) -> None:
     assert "another package named bench than streambench's comes first" in done.stdout
 
 
+@pytest.mark.paced
 @pytest.mark.slow
 def test_the_endpoint_of_the_session(tmp_path: Path, endpoint: str) -> None:
     """Options or ini name the endpoint for all tests; a test that names another one has that one whole."""
@@ -108,6 +110,7 @@ def test_the_endpoint_of_the_session(tmp_path: Path, endpoint: str) -> None:
     assert outcomes(done.stdout) == {"passed": 2}, done.stdout
 
 
+@pytest.mark.paced
 @pytest.mark.slow
 def test_what_bench_refuses_is_the_line_of_the_failure(tmp_path: Path) -> None:
     """A wrong option or scenario, no ok trial, a failed condition: each ends in its line, with the run folder."""

@@ -16,6 +16,8 @@ import pytest
 from bench.records import journal as records
 from tests.support.cli import bench, environment, invoke, only_run, started
 
+pytestmark = pytest.mark.paced
+
 FILES = ("report.html", "report.md", "summary.csv", "summary.json")
 PUBLIC_FORMAT = (
     "scenario,params,api,target,model,client,load,delivery,metric,unit,statistic,n,failed,estimate,low,high,note"

@@ -19,7 +19,7 @@ from bench.reports.output import Output
 from tests.support.cli import bench, invoke, only_run
 from tests.support.scripted import Answer, json_response, scripted
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.paced]
 
 FAST = '''"""Ten tokens of text within milliseconds.
 
