@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 DEADLINE_S = 30.0
-"""Of a trial, where the user sets none."""
+"""Seconds that a trial may take, unless the user sets a deadline."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,9 +107,9 @@ class Context:
     events: float = 1.0
     """Share of the trials whose events and pieces are stored."""
     worker: str | None = None
-    """What this process is called where several measure."""
+    """The label of this process, where several measure."""
     gate: Gate | None = None
-    """Where several measure: what keeps them together."""
+    """Keeps the workers in step, where several measure."""
 
 
 class Gate(Protocol):
@@ -129,7 +129,7 @@ class Running:
     group: Group
     link: Link
     t_group: int = 0
-    """Its start: what its schedule and its ramp count from."""
+    """The start of the group, from which its schedule and its ramp count."""
     in_flight: int = 0
     events: int = 0
     out: bool = False

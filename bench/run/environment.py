@@ -22,7 +22,7 @@ from bench.core import linux as kernel
 
 PACKAGES = ("openai", "httpx2", "httpcore2", "pydantic", "pandas", "numpy", "scipy", "pyarrow", "altair")
 SERVING = ("click", "pluggy", "starlette", "uvicorn")
-"""Of the commands and the simulator."""
+"""Packages of the commands and the simulator."""
 OPTIONAL = ("uvloop", "websockets")
 """Named only where they are installed: then they are used."""
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")

@@ -96,7 +96,13 @@ def progress(
 
     Without a total the reporter says how many of the `seconds` have passed. `run_view`: what the view shows.
     """
-    view = _open_view(total, what, run_view, most=most, seconds=seconds)
+    from bench.run.liveview.feed import can_show, open_view  # noqa: PLC0415  (start-up time)
+
+    view = None
+    if can_show():
+        opening: dict[str, Any] = {"what": what, "total": total, "most": most and total is not None, "seconds": seconds}
+        opening["cells"] = run_view.cells if run_view else []
+        view = open_view(opening, run_view.look if run_view else None)
     if view is not None:
         _views.append(view)
     try:
@@ -105,15 +111,3 @@ def progress(
         if view is not None:
             _views.remove(view)
             view.close()
-
-
-def _open_view(
-    total: int | None, what: str, run_view: RunView | None, *, most: bool, seconds: float | None
-) -> Feed | None:
-    """Open a live view if stderr is a terminal that can show one."""
-    from bench.run.liveview.feed import can_show, open_view  # noqa: PLC0415  (start-up time)
-
-    if not can_show():
-        return None
-    opening = {"what": what, "total": total, "most": most and total is not None, "seconds": seconds}
-    return open_view({**opening, "cells": run_view.cells if run_view else []}, run_view.look if run_view else None)

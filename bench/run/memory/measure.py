@@ -51,9 +51,9 @@ class Job:
     plugin: Path | str
     params: str = ""
     arguments: tuple[str, ...] = ()
-    """Of the measuring process, before those that all have."""
+    """Further arguments of the measuring process."""
     seconds: float | None = None
-    """About what it takes; None: not known. Jobs that say so are not mixed with others."""
+    """How long the job takes, about; None: unknown. Jobs with and without it are not mixed in a batch."""
 
 
 def measure(
@@ -162,7 +162,7 @@ class _Process:
 
 
 NOTE = "note: "
-"""How a line on a measuring process's stderr starts that the reader of its rows should know."""
+"""Begins the lines on a measuring process's stderr that become notes of the run."""
 MODULE = "bench.run.memory.measure"
 UNREAD = {"output_tokens": None, "base_bytes": None, "peak_bytes": None, "error": None}
 """The columns that a reading fills, in part."""
@@ -199,8 +199,8 @@ def main() -> None:
 
 
 def _run(options: argparse.Namespace, rows: IO[str], deadline: float) -> None:
-    from bench.run.memory import points  # noqa: PLC0415  (the SDK: only in the measuring process)
-    from bench.run.memory.call import TOKENS_PER_EVENT, MemoryServer, read_at_most  # noqa: PLC0415
+    from bench.run.memory import points  # noqa: PLC0415  (the SDK: its import counts towards the time)
+    from bench.run.memory.call import TOKENS_PER_EVENT, MemoryServer, read_at_most  # noqa: PLC0415  (likewise)
 
     if options.read_at_most:
         read_at_most(options.read_at_most)

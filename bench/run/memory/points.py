@@ -33,7 +33,7 @@ Reading = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """One thing to measure."""
+    """One measurement: a delivery by a meter at a length, and which repetition."""
 
     delivery: Delivery
     meter: Meter

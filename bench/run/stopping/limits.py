@@ -18,7 +18,7 @@ from bench.run.stopping.stopping import Stopping
 from bench.simulator.profiles import find_profile
 
 ADDED = 500
-"""Tokens that a scenario may add to a prompt: instructions, tools, a schema. Its first answer shows how many."""
+"""Tokens that a scenario may add to a prompt (instructions, tools, a schema), until its first answer shows how many."""
 NONCE_BYTES = 24
 
 

@@ -56,7 +56,7 @@ class CellWidth:
     simulated: bool
     deliveries: int
     pairs: list[Sequence[TrialTimes]] = field(default_factory=list)
-    """Whole ones."""
+    """The pairs whose trials have all ended."""
     met: bool = False
     """Measured closely enough, at the last look."""
     _open: dict[int, TrialTimes] = field(default_factory=dict)
@@ -94,7 +94,7 @@ class CellWidth:
 
     def _estimate(self, sample: Sequence[float]) -> Estimate:
         from bench.stats.intervals import quantile_ci  # noqa: PLC0415  (only where it is asked for)
-        from bench.stats.serial_correlation import shift_in_time  # noqa: PLC0415
+        from bench.stats.serial_correlation import shift_in_time  # noqa: PLC0415  (likewise)
 
         return shift_in_time(sample) if self.deliveries > 1 else quantile_ci(sample, 0.5)
 

@@ -37,7 +37,7 @@ def calibrate(levels: Sequence[int], trials: int, *, client: str = "sdk", json: 
     with TemporaryDirectory() as name:
         runs = {level: measure_level(level, trials, Path(name) / str(level), client) for level in sorted(set(levels))}
         # analysed at the end: a process that measures loads no pandas
-        from bench.testing.calibrate.table import as_json, as_table, level_of  # noqa: PLC0415
+        from bench.testing.calibrate.table import as_json, as_table, level_of  # noqa: PLC0415  (pandas)
 
         results = [level_of(level, finish_folder(run)) for level, run in runs.items()]
     for result in results:
