@@ -17,11 +17,11 @@ from bench.core.target import Target
 from bench.plan import selection
 from bench.plan.calibration import calibration_cells
 from bench.plan.plan import Cell, Plan
-from bench.plan.prompt_files import load_prompts
-from bench.plan.prompt_lengths import Lengths
+from bench.plan.prompts.files import load_prompts
+from bench.plan.prompts.lengths import Lengths
+from bench.plan.prompts.synthetic import synthetic_prompts, with_shared_prefix
 from bench.plan.schedule import Amount, make_plan
 from bench.plan.settings import FIRST_LOOK
-from bench.plan.synthetic_prompts import synthetic_prompts, with_shared_prefix
 from bench.plan.targets import resolve_targets
 
 if TYPE_CHECKING:

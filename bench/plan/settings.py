@@ -19,7 +19,7 @@ from bench.plan.config import Config
 from bench.plan.option import amount_option, load_option, option, target_option, workload_option
 from bench.plan.option_kinds import LEVELS, PATH, SECONDS, custom_kind, fraction, one_of, whole_number, words_of
 from bench.plan.plan import FEWEST_CHECKED, ROUNDS, Client
-from bench.plan.prompt_lengths import Lengths, parse_lengths
+from bench.plan.prompts.lengths import Lengths, parse_lengths
 from bench.plan.targets import parse_extra_body
 
 if TYPE_CHECKING:

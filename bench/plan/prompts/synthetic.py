@@ -15,7 +15,7 @@ from typing import Any
 from bench.core.ask import text_of
 from bench.core.scenario import Prompt
 from bench.plan.estimate import CHARS_PER_TOKEN
-from bench.plan.prompt_lengths import Lengths
+from bench.plan.prompts.lengths import Lengths
 
 _WORDS = """
 a I as at be by do go he if in is it me my no of on or so to up us we and any are ask bad big bit box boy but buy can

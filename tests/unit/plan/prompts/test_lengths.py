@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.core.errors import BenchError
-from bench.plan.prompt_lengths import Lengths, parse_lengths
+from bench.plan.prompts.lengths import Lengths, parse_lengths
 
 
 def draws(lengths: Lengths, seed: int, number: int) -> list[int]:

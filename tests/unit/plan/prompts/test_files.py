@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.core.errors import BenchError
-from bench.plan.prompt_files import load_prompts, parse_csv, parse_jsonl
+from bench.plan.prompts.files import load_prompts, parse_csv, parse_jsonl
 
 MESSAGES = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]
 TEXT = st.text(st.characters(codec="utf-8"), min_size=1).filter(lambda text: bool(text.strip()))

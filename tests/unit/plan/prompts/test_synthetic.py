@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from bench.core.ask import NONCE_PATTERN, SHARED_END, Options, make_ask, text_of, with_nonce
 from bench.core.scenario import Prompt
 from bench.core.target import Target
-from bench.plan.prompt_lengths import parse_lengths
-from bench.plan.synthetic_prompts import INSTRUCTION, INSTRUCTION_TOKENS, WORDS, synthetic_prompts, with_shared_prefix
+from bench.plan.prompts.lengths import parse_lengths
+from bench.plan.prompts.synthetic import INSTRUCTION, INSTRUCTION_TOKENS, WORDS, synthetic_prompts, with_shared_prefix
 from bench.simulator.answers import input_tokens, random_source
 from bench.simulator.fault_chances import attempt_key
 from bench.simulator.requests.responses import parse_request

@@ -1,0 +1,1 @@
+"""Prompts from files, and made-up ones of given lengths."""
