@@ -45,6 +45,8 @@ class LoadPoint(NamedTuple):
     cell: Cell
     series: str
     row: Row
+    y: float
+    """Its estimate, which may be infinite."""
 
     @property
     def size(self) -> float:
@@ -65,7 +67,7 @@ def sweep_charts(summary: Summary) -> Iterator[tuple[str, Chart]]:
 def _ttft(summary: Summary, cells: Sequence[Cell], loop: str) -> Chart | None:
     wanted = [("streamed", "ttft", name, name) for name in QUANTILES]
     found = _numbers(summary, cells, wanted)
-    if not any(math.isfinite(at.row.estimate or 0) for at in found):
+    if not any(math.isfinite(at.y) for at in found):
         return None
     limits = [MarkLine("y", limit, f"SLO {text}", "") for text, limit in _limits(summary)]
     knees = [MarkLine("x", size, "knee", "") for name, size in _sizes(summary, cells) if name == "streamed"]
@@ -73,9 +75,9 @@ def _ttft(summary: Summary, cells: Sequence[Cell], loop: str) -> Chart | None:
         f"Time to the first token, streamed, by load ({AXES[loop]}), with 95 % intervals"
         + ("; level line: the limit" if limits else "")
         + ("; upright line: the knee, the highest load that kept to the limits." if knees else ".")
-        + (NEVER if any(math.isinf(at.row.estimate or 0) for at in found) else "")
+        + (NEVER if any(math.isinf(at.y) for at in found) else "")
     )
-    drawn = _spec(_points(found), _series(found), [*limits, *knees], loop=loop, of="time", axis=AXES[loop])
+    drawn = _spec(found, [*limits, *knees], loop, "time")
     return _chart(f"First token by {NAMES[loop]}", caption, _words(found, summary, cells), drawn, found)
 
 
@@ -92,7 +94,7 @@ def _goodput(summary: Summary, cells: Sequence[Cell], loop: str) -> Chart | None
         + (f"; up to the knee {100 * LEAST_GOOD:.0f} % and more do." if knees else ".")
     )  # fmt: skip
     marks = [MarkLine("y", LEAST_GOOD, f"{100 * LEAST_GOOD:.0f} %", ""), *knees]
-    drawn = _spec(_points(found), _series(found), marks, loop=loop, of="share", axis=AXES[loop])
+    drawn = _spec(found, marks, loop, "share")
     return _chart(f"Goodput by {NAMES[loop]}", caption, _words(found, summary, cells), drawn, found)
 
 
@@ -113,14 +115,8 @@ def _numbers(summary: Summary, cells: Sequence[Cell], wanted: Sequence[tuple[str
         for delivery, metric, statistic, series in wanted
         for cell in cells
     )
-    return [LoadPoint(cell, series, row) for cell, series, row in rows if row and row.estimate is not None]
-
-
-def _points(found: Sequence[LoadPoint]) -> list[dict[str, Any]]:
     return [
-        {"load": at.size, "y": at.row.estimate, "series": at.series, "late": bool(unfit(at.cell))}
-        | {"low": at.row.low, "high": at.row.high}
-        for at in found
+        LoadPoint(cell, series, row, row.estimate) for cell, series, row in rows if row and row.estimate is not None
     ]
 
 
@@ -157,25 +153,18 @@ def _words(found: Sequence[LoadPoint], summary: Summary, cells: Sequence[Cell]) 
     return ". ".join([*(parts or ["no load at which the client kept up"]), *(f"Knee: {text}" for text in said)]) + "."
 
 
-def _spec(
-    points: Sequence[dict[str, Any]],
-    series: Sequence[str],
-    marks: Sequence[MarkLine],
-    *,
-    loop: str,
-    of: Literal["time", "share"],
-    axis: str,
-) -> style.Spec:
-    """Return the specification. A point: load, y, low, high (any may be infinite or missing), series, late."""
-    known = [point for point in points if math.isfinite(point["y"])]
-    heights = [height for point in known for height in _heights(point)] + [m.at for m in marks if m.axis == "y"]
+def _spec(found: Sequence[LoadPoint], marks: Sequence[MarkLine], loop: str, of: Literal["time", "share"]) -> style.Spec:
+    known, series = [at for at in found if math.isfinite(at.y)], _series(found)
+    ends_of_intervals = [end for at in known for end in (at.row.low, at.row.high) if end is not None]
+    heights = [at.y for at in known] + list(filter(math.isfinite, ends_of_intervals))
+    heights += [mark.at for mark in marks if mark.axis == "y"]
     unit = style.unit_of(max(heights)) if of == "time" else style.Unit(1.0, "")
-    x, ends = _x(points, loop, axis), _ends(heights, of, unit)
+    x, ends = _x(found, loop), _ends(heights, of, unit)
     y, rule_y = (_y(field, ends, of, unit) for field in ("y", "low"))
     color = _color(series)
-    fit = [_in_unit(point, unit, ends[1]) for point in known if not point["late"]]
-    late = [_in_unit(point, unit, ends[1]) for point in known if point["late"]]
-    never = [{"load": point["load"], "series": point["series"]} for point in points if math.isinf(point["y"])]
+    fit = [_in_unit(at, unit, ends[1]) for at in known if not unfit(at.cell)]
+    late = [_in_unit(at, unit, ends[1]) for at in known if unfit(at.cell)]
+    never = [{"load": at.size, "series": at.series} for at in found if math.isinf(at.y)]
     base = style.data(fit)
     shape = style.shape_by("series", series)
     layers = [
@@ -191,15 +180,13 @@ def _spec(
     return style.finish(alt.layer(*layers))
 
 
-def _heights(point: dict[str, Any]) -> list[float]:
-    return [value for value in (point["y"], point["low"], point["high"]) if value is not None and math.isfinite(value)]
-
-
-def _in_unit(point: dict[str, Any], unit: style.Unit, top: float) -> dict[str, Any]:
+def _in_unit(at: LoadPoint, unit: style.Unit, top: float) -> dict[str, Any]:
     """Convert to the unit drawn; an interval that has both ends is kept, one without end up to the edge."""
-    names = ("y", "low", "high") if None not in (point["low"], point["high"]) else ("y",)
-    drawn = {name: round(min(top, point[name] / unit.ms), 4) for name in names}
-    return {"load": point["load"], "series": point["series"]} | drawn
+    heights = {"y": at.y}
+    if at.row.low is not None and at.row.high is not None:
+        heights |= {"low": at.row.low, "high": at.row.high}
+    drawn = {name: round(min(top, height / unit.ms), 4) for name, height in heights.items()}
+    return {"load": at.size, "series": at.series, **drawn}
 
 
 def _color(series: Sequence[str]) -> alt.Color:
@@ -208,14 +195,14 @@ def _color(series: Sequence[str]) -> alt.Color:
     return style.color_by("series", series, colors)
 
 
-def _x(points: Sequence[dict[str, Any]], loop: str, title: str) -> alt.X:
-    loads = sorted({point["load"] for point in points})
+def _x(found: Sequence[LoadPoint], loop: str) -> alt.X:
+    loads = sorted({at.size for at in found})
     axis = alt.Axis(values=loads, labelExpr="format(datum.value, ',~g')", labelOverlap=True)
     if loop == "c":
         scale = alt.Scale(type="log", base=2, domain=[loads[0] / 1.2, loads[-1] * 1.2], nice=False)
     else:
         scale = alt.Scale(domain=[0, loads[-1] * 1.08], nice=False)
-    return alt.X("load:Q", title=title, scale=scale, axis=axis)
+    return alt.X("load:Q", title=AXES[loop], scale=scale, axis=axis)
 
 
 def _ends(heights: Sequence[float], of: str, unit: style.Unit) -> tuple[float, float]:
