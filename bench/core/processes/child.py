@@ -80,6 +80,8 @@ class SocketChild:
                 self.process = spawn(module, str(its.fileno()), stderr=self.errors, pass_fds=[its.fileno()])
         except BaseException:
             self.sock.close()
+            if errors is None:
+                self.errors.close()
             raise
         self.pid = self.process.pid
 
