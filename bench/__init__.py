@@ -1,8 +1,8 @@
 """What a plugin author imports."""
 
-from bench.core.hookspecs import hookimpl
+from bench.core.plugins.hookspecs import hookimpl
+from bench.core.results.summary import Reporter, Summary
 from bench.core.scenario import Ask, Scenario
-from bench.core.summary import Reporter, Summary
 from bench.core.target import Target
 from bench.core.trial import Trial
 

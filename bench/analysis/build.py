@@ -31,10 +31,10 @@ from bench.analysis.tables import RunFrames, load
 from bench.analysis.verdicts import cell as verdicts
 from bench.analysis.verdicts.answer import answer
 from bench.analysis.verdicts.trust import floor_lines, trust
-from bench.core.labels import cell_key, cell_labels
 from bench.core.load import parse_load
-from bench.core.row import CellKey, Row
-from bench.core.summary import Cell, Ecdf, Failure, MemoryCurve, Summary
+from bench.core.results.labels import cell_key, cell_labels
+from bench.core.results.row import CellKey, Row
+from bench.core.results.summary import Cell, Ecdf, Failure, MemoryCurve, Summary
 from bench.plan.baseline import Baseline, check_named
 from bench.plan.consumers import CONSUMERS
 from bench.stats import intervals

@@ -18,12 +18,12 @@ from bench.analysis.checks.lateness import Lateness
 from bench.analysis.load.arm import LoadArm, plan_loads
 from bench.analysis.pairs import Pairs, make_pairs
 from bench.analysis.tables import RunFrames, cell_frames
-from bench.core.labels import cell_key
 from bench.core.load import parse_load
-from bench.core.metrics.client import OWN, OWN_CLIENT
-from bench.core.metrics.metric import Metric
-from bench.core.metrics.registry import BY_NAME, csv_metrics
-from bench.core.row import CellKey, Row
+from bench.core.results.labels import cell_key
+from bench.core.results.metrics.client import OWN, OWN_CLIENT
+from bench.core.results.metrics.metric import Metric
+from bench.core.results.metrics.registry import BY_NAME, csv_metrics
+from bench.core.results.row import CellKey, Row
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
-from bench.core.metrics.registry import BY_NAME
-from bench.core.row import CellKey, Row
-from bench.core.summary import MemoryCurve
+from bench.core.results.metrics.registry import BY_NAME
+from bench.core.results.row import CellKey, Row
+from bench.core.results.summary import MemoryCurve
 from bench.stats import intervals
 from bench.stats.intervals import Estimate
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from bench.analysis.cell.arm import Arm
-from bench.core.row import CellKey, Row
+from bench.core.results.row import CellKey, Row
 from bench.stats.intervals import Estimate
 from bench.stats.same_work import same_work, too_many_excluded
 from bench.stats.serial_correlation import ratio_in_time, shift_in_time, widen_by_parts

@@ -12,7 +12,7 @@ import pandas as pd
 
 from bench.analysis.columns import choose_event_trials, read_frame, read_trials, read_truth
 from bench.core.errors import BenchError
-from bench.core.row import CellKey
+from bench.core.results.row import CellKey
 from bench.records import journal as records
 from bench.records.schema import TABLES, TRIAL_STATUS
 

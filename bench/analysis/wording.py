@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bench.core.row import Row
+from bench.core.results.row import Row
 
 NA = "n/a"
 NEVER_WHOLE = ("ms", "ms/event", "bytes/token")

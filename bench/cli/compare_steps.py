@@ -15,10 +15,10 @@ from bench.analysis.build import build
 from bench.analysis.comparison.runs import compare
 from bench.cli.conditions import with_conditions
 from bench.cli.config_file import load_config
-from bench.core.comparison import Comparison
 from bench.core.errors import BenchError
-from bench.core.messages import say
-from bench.core.summary import Summary
+from bench.core.results.comparison import Comparison
+from bench.core.results.summary import Summary
+from bench.core.text.terminal import say
 from bench.gate.run_gate import run_gate
 from bench.records.find import find_run
 from bench.reports.anonymize import Aliases, hosts_stored

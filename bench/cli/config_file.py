@@ -12,7 +12,7 @@ from typing import Any
 
 from bench.core.errors import BenchError, unknown
 from bench.core.target import BUILT_IN, Price, Target, check_base_url, check_header, check_variable, is_sensitive
-from bench.core.text_file import read_text
+from bench.core.text.text_file import read_text
 from bench.plan.config import Config
 from bench.plan.option import toml_options
 from bench.plan.option_kinds import PATH
@@ -189,7 +189,7 @@ def _texts(value: object, where: str) -> Sequence[str]:
 
 
 def _capabilities(value: object, where: str) -> Sequence[str]:
-    from bench.core.plugin_checks import check_lacks  # noqa: PLC0415  (pydantic: most files have none)
+    from bench.core.plugins.checks import check_lacks  # noqa: PLC0415  (pydantic: most files have none)
 
     words = _texts(value, f"{where} lacks")
     if words:

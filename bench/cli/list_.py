@@ -13,12 +13,12 @@ import click
 from bench.cli.config_file import load_config
 from bench.cli.options import config_option, plugin_options
 from bench.core.params import field_defaults
-from bench.core.plugin_loader import Registry, load
+from bench.core.plugins.loader import Registry, load
 from bench.plan.targets import known_targets
 
 if TYPE_CHECKING:
+    from bench.core.results.summary import Reporter
     from bench.core.scenario import Scenario
-    from bench.core.summary import Reporter
 
 
 @click.command("list")

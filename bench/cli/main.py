@@ -13,7 +13,7 @@ import click
 
 import bench
 from bench.core.errors import EXIT_FAULT, EXIT_INTERRUPTED, EXIT_UNREAD, BenchError, unknown
-from bench.core.terminal import to_devnull
+from bench.core.text.terminal import to_devnull
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "run": ("bench.cli.run", "Run scenarios streamed and blocking, and report the difference."),

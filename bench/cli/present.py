@@ -13,12 +13,11 @@ from bench.analysis.build import build
 from bench.analysis.comparison.runs import compare
 from bench.cli.conditions import with_conditions
 from bench.cli.config_file import load_config
-from bench.core.comparison import Comparison
 from bench.core.errors import BenchError
-from bench.core.messages import say
-from bench.core.plugin_loader import load
-from bench.core.summary import Summary
-from bench.core.terminal import to_devnull
+from bench.core.plugins.loader import load
+from bench.core.results.comparison import Comparison
+from bench.core.results.summary import Summary
+from bench.core.text.terminal import say, to_devnull
 from bench.gate.run_gate import run_gate
 from bench.records.find import find_run
 from bench.reports.anonymize import Aliases, hosts_stored

@@ -11,8 +11,8 @@ from tempfile import TemporaryDirectory
 from bench.analysis.stopping_line import stopping_line
 from bench.cli.conditions import with_conditions
 from bench.core.errors import EXIT_INTERRUPTED, BenchError, NotEnough, RunInvalid
-from bench.core.messages import say
-from bench.core.summary import Trust
+from bench.core.results.summary import Trust
+from bench.core.text.terminal import say
 from bench.gate.check_early import check_early
 from bench.plan.baseline import check_named
 from bench.plan.choice import ANY_MODEL, Choice, choose, scenario_cells, simulator_notes

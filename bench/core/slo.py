@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.core.duration import MS, split_unit
 from bench.core.errors import BenchError, unknown
-from bench.core.option_text import OptionPart, parts
+from bench.core.text.duration import MS, split_unit
+from bench.core.text.option_text import OptionPart, parts
 
 SLO_METRICS: Mapping[str, str] = {
     "ttft": "first token (reasoning too) - origin",

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.core.errors import EXIT_INTERRUPTED, BenchError
-from bench.core.messages import say
 from bench.core.scenario import API_NAMES
 from bench.core.target import expanded_headers, key_for
+from bench.core.text.terminal import say
 from bench.doctor.diagnosis import Hop
 from bench.doctor.endpoints import DoctorEndpoint, announce, ask_before_spending, choose
 from bench.doctor.probe.examine import Examination, Patient, examine

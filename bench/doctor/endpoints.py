@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 from bench.clients.wire.errors import check_direct
 from bench.core.errors import BenchError
-from bench.core.messages import say
-from bench.core.plugin_loader import load
+from bench.core.plugins.loader import load
 from bench.core.target import FREE, Target, is_sensitive
+from bench.core.text.terminal import say
 from bench.doctor.requests import PROMPT
 from bench.doctor.settings import DoctorSettings
 from bench.plan.consent import require_consent

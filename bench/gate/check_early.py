@@ -7,9 +7,9 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from bench.core.errors import unknown
-from bench.core.messages import say
-from bench.core.metrics.metric import Metric
-from bench.core.metrics.registry import BY_NAME
+from bench.core.results.metrics.metric import Metric
+from bench.core.results.metrics.registry import BY_NAME
+from bench.core.text.terminal import say
 from bench.gate.condition import STATISTICS, Condition, parse_condition, readings
 from bench.gate.units import fits, unit_error
 from bench.records.schema import TRIAL_STATUS

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from bench.core.errors import BenchError, unknown
-from bench.core.option_text import OptionPart, parts
+from bench.core.text.option_text import OptionPart, parts
 
 STATISTICS = ("p50", "p90", "p95", "p99", "mean", "sum", "share", "slope", "hl", "rate", "level")
 Verdict = Literal["PASS", "FAIL", "UNDECIDED"]

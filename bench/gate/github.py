@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
-from bench.core.messages import say
-from bench.core.summary import Summary
+from bench.core.results.summary import Summary
+from bench.core.text.terminal import say
 from bench.gate.condition import Decision
 from bench.gate.terminal import outcome, worst_first
 from bench.reports.markdown import render_markdown, text

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from bench.analysis.wording import reason, with_interval
-from bench.core.comparison import Change, Comparison
 from bench.core.errors import BenchError
-from bench.core.row import Row
-from bench.core.summary import Summary
+from bench.core.results.comparison import Change, Comparison
+from bench.core.results.row import Row
+from bench.core.results.summary import Summary
 from bench.gate import sample_size
 from bench.gate.condition import Condition, Decision, Verdict, parse_condition
 from bench.gate.resolve import Subject, resolve

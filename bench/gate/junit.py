@@ -8,7 +8,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from bench.core.errors import BenchError
-from bench.core.summary import Summary
+from bench.core.results.summary import Summary
 from bench.gate.condition import Decision
 
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

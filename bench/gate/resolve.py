@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from bench.analysis.load.knee import unfit
-from bench.core.comparison import Change, Comparison
 from bench.core.errors import BenchError, unknown
-from bench.core.row import Row
-from bench.core.summary import Cell, Summary
+from bench.core.results.comparison import Change, Comparison
+from bench.core.results.row import Row
+from bench.core.results.summary import Cell, Summary
 from bench.gate.check_early import CLASSES, NO_BASELINE, known_metric, misspelt
 from bench.gate.condition import Condition, readings
 from bench.gate.units import fits, unit_error

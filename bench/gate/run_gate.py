@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bench.core.comparison import Comparison
-    from bench.core.summary import Summary
+    from bench.core.results.comparison import Comparison
+    from bench.core.results.summary import Summary
     from bench.reports.output import Output
 
 

@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable
 
 from bench.analysis.comparison.effects import pairs_for
-from bench.core.comparison import Change
-from bench.core.metrics.registry import metric_of
-from bench.core.row import Row
+from bench.core.results.comparison import Change
+from bench.core.results.metrics.registry import metric_of
+from bench.core.results.row import Row
 from bench.stats import mover
 from bench.stats.intervals import share_ci
 

@@ -8,7 +8,7 @@ from typing import TextIO, cast
 from rich.console import Console
 from rich.text import Text
 
-from bench.core.terminal import escape_control, to_devnull
+from bench.core.text.terminal import escape_control, to_devnull
 from bench.gate.condition import Decision
 
 STYLES = {"PASS": "green", "FAIL": "bold red", "UNDECIDED": "yellow"}

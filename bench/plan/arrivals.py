@@ -18,7 +18,7 @@ from itertools import islice
 from random import Random
 from typing import Literal
 
-from bench.core.option_text import OptionPart, parts
+from bench.core.text.option_text import OptionPart, parts
 
 Arrivals = Literal["poisson", "constant"]
 LEAST, MOST = 1e-3, 1e6

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal
 
-from bench.core.duration import MS, SECONDS
 from bench.core.errors import BenchError
+from bench.core.text.duration import MS, SECONDS
 
 Kind = Literal["time", "tokens", "money"]
 EXAMPLES = "10m, 90s or 1h; 200k-tokens or 1.5m-tokens; 2usd"

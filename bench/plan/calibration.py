@@ -16,8 +16,8 @@ from pydantic import BaseModel
 
 from bench.core.load import Load
 from bench.core.params import cell_text
+from bench.core.results.summary import CALIBRATION
 from bench.core.scenario import Ask, Scenario
-from bench.core.summary import CALIBRATION
 from bench.plan.plan import BOTH, Cell
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench.core import plugin_loader as manager
 from bench.core.errors import BenchError
-from bench.core.messages import say
 from bench.core.params import chosen_params
-from bench.core.plugin_checks import check_prompt_scripts
+from bench.core.plugins import loader as manager
+from bench.core.plugins.checks import check_prompt_scripts
 from bench.core.target import Target
+from bench.core.text.terminal import say
 from bench.plan import selection
 from bench.plan.calibration import calibration_cells
 from bench.plan.plan import Cell, Plan

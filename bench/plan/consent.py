@@ -9,8 +9,8 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from bench.core.errors import BenchError
-from bench.core.messages import say
 from bench.core.params import instance
+from bench.core.text.terminal import say
 from bench.plan.estimate import Estimate, Part, estimate
 from bench.plan.plan import Phase, Plan
 

@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench.core.duration import MS, parse_seconds
 from bench.core.errors import BenchError, unknown
-from bench.core.option_text import parts
+from bench.core.text.duration import MS, parse_seconds
+from bench.core.text.option_text import parts
 
 _NUMBER = r"\d+(\.\d*)?|\.\d+"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.core.errors import BenchError, RunInvalid, unknown
 from bench.core.load import Load
-from bench.core.plugin_loader import Registry
+from bench.core.plugins.loader import Registry
 from bench.core.scenario import API_NAMES, OTHER_API, Api, Prompt, Scenario, is_sync
 from bench.core.target import Target
 from bench.core.trial import Delivery

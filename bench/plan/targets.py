@@ -16,7 +16,7 @@ from bench.core.target import (
     check_base_url,
     check_variable,
 )
-from bench.core.text_file import read_text
+from bench.core.text.text_file import read_text
 from bench.plan.config import Config
 
 

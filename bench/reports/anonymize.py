@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
-from bench.core.summary import Summary
+from bench.core.results.summary import Summary
 from bench.records import journal as records
 
 Value = TypeVar("Value")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from bench.core.comparison import Comparison
-from bench.core.hookspecs import hookimpl
-from bench.core.summary import Reporter
+from bench.core.plugins.hookspecs import hookimpl
+from bench.core.results.comparison import Comparison
+from bench.core.results.summary import Reporter
 from bench.reports import data_files, html, markdown, pytest_benchmark
 from bench.reports.comparison import json as compare_json
 from bench.reports.comparison import markdown as compare_markdown

@@ -11,9 +11,9 @@ from typing import Any
 
 import orjson
 
-from bench.core.comparison import Comparison, Ranking
-from bench.core.row import COLUMNS
-from bench.core.summary import Cell, Summary
+from bench.core.results.comparison import Comparison, Ranking
+from bench.core.results.row import COLUMNS
+from bench.core.results.summary import Cell, Summary
 
 CHANGE = (
     *("delivery", "metric", "unit", "statistic", "better", "method", "ratio", "low", "high"),

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.core.comparison import Comparison
 from bench.core.errors import BenchError, unknown
-from bench.core.messages import say
-from bench.core.summary import Reporter, Summary
+from bench.core.results.comparison import Comparison
+from bench.core.results.summary import Reporter, Summary
+from bench.core.text.terminal import say
 from bench.records import journal as records
 from bench.records.find import find_run
 from bench.records.write import write_whole

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import Any, NamedTuple
 
-from bench.core.summary import Summary
+from bench.core.results.summary import Summary
 from bench.reports.page import numbers, parts
 from bench.reports.page.beside import rankings, run_comparisons
 from bench.reports.page.charts import LARGEST, PageChart, page_chart

@@ -6,8 +6,8 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 
-from bench.core.metrics.metric import QUANTILES
-from bench.core.summary import Cell, Failure, Summary
+from bench.core.results.metrics.metric import QUANTILES
+from bench.core.results.summary import Cell, Failure, Summary
 from bench.reports.tables import changes as words
 from bench.reports.tables import claims, recorded, sweep
 from bench.reports.tables.checks import FLOORS_CAPTION, FLOORS_HEADS, FLOORS_TITLE, checks, floors

@@ -9,8 +9,8 @@ from typing import Any
 
 import orjson
 
-from bench.core.row import Row
-from bench.core.summary import Cell, Ecdf, Summary
+from bench.core.results.row import Row
+from bench.core.results.summary import Cell, Ecdf, Summary
 from bench.reports.data_files import finite_json
 
 FORMAT = "5.1.0"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pluggy
 
-from bench.core.plugin_loader import new_manager
+from bench.core.plugins.loader import new_manager
 from bench.core.scenario import Scenario, is_sync
 from bench.core.target import Target
 from bench.plan import calibration

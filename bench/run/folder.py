@@ -14,7 +14,7 @@ from typing import Any
 
 from bench.clients.guard import Guard
 from bench.core.errors import BenchError
-from bench.core.metrics.registry import definitions
+from bench.core.results.metrics.registry import definitions
 from bench.core.target import Target
 from bench.plan.choice import Choice
 from bench.plan.option import stored_values

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from bench.plan.plan import Cell, PlannedTrial
     from bench.run.liveview.feed import Feed
     from bench.run.liveview.messages import RunView
-from bench.core.messages import _views, say
+from bench.core.text.terminal import _views, say
 
 LINE_EVERY_S = 5.0
 

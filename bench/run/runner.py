@@ -14,9 +14,9 @@ from dataclasses import replace
 from time import perf_counter_ns, process_time_ns
 from typing import Any
 
-from bench.core.messages import say
 from bench.core.params import instance
 from bench.core.scenario import Scenario
+from bench.core.text.terminal import say
 from bench.plan.plan import Cell, Group, Plan
 from bench.plan.share import WHOLE
 from bench.records.journal import Journal, columns_of

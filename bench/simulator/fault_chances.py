@@ -13,9 +13,9 @@ from typing import get_args
 from pydantic import ValidationError
 
 from bench.core.ask import NONCE_PATTERN
-from bench.core.duration import MS, split_unit
 from bench.core.errors import BenchError, unknown
 from bench.core.script import Fault, FaultKind, Turn
+from bench.core.text.duration import MS, split_unit
 
 _REMEMBERED = 20_000
 """Turns of trials whose attempts are counted; the longest unused are forgotten."""

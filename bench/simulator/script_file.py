@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from bench.core.errors import BenchError
 from bench.core.script import Turn
-from bench.core.text_file import read_text
+from bench.core.text.text_file import read_text
 
 
 def read_scripts(path: Path) -> Mapping[str, Sequence[Turn]]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.core.errors import BenchError
-from bench.core.plugin_loader import load as load_plugins
+from bench.core.plugins.loader import load as load_plugins
 from bench.core.scenario import Scenario
 from bench.testing.plugin.check import examine, logged_simulator
 from bench.testing.plugin.findings import Finding

@@ -7,7 +7,7 @@ from pathlib import Path
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench.analysis.build import build
-from bench.core.summary import Summary
+from bench.core.results.summary import Summary
 from tests.support.synthetic import make_run
 
 

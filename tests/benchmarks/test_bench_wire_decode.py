@@ -20,7 +20,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from bench.clients.decode.decode import decode
 from bench.clients.wire.events import event_maker
 from bench.clients.wire.stream import Complete, Replay, Stream
-from bench.core.plugin_loader import load
+from bench.core.plugins.loader import load
 from bench.core.trial import Attempt, Trial
 from bench.records.journal import Journal
 from bench.run.outcome.judge import judge

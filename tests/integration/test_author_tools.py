@@ -16,7 +16,7 @@ import pytest
 
 from bench import Ask, Scenario
 from bench.core.errors import BenchError
-from bench.core.plugin_loader import load as load_plugins
+from bench.core.plugins.loader import load as load_plugins
 from bench.simulator.process import Simulator
 from bench.testing import check, load
 from bench.testing.plugin.check import examine, logged_simulator

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bench.analysis.build import build
-from bench.core.summary import Outlier, Summary
+from bench.core.results.summary import Outlier, Summary
 from bench.reports.charts.built_in import chart_data
 from bench.reports.html import render_html
 from tests.support.chromium import HARMLESS, Page, chromium

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from bench.analysis.build import build
-from bench.core.row import Row
-from bench.core.summary import CALIBRATION
+from bench.core.results.row import Row
+from bench.core.results.summary import CALIBRATION
 from bench.plan.calibration import PROMPT, TARGET
 from bench.records import journal as records
 from bench.testing.calibrate.command import finish_folder, measure_level

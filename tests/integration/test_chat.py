@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from bench import Scenario, Target
 from bench.core.errors import RunInvalid
 from bench.core.load import ALONE
-from bench.core.plugin_loader import builtin_folder, load
+from bench.core.plugins.loader import builtin_folder, load
 from bench.core.scenario import Api
 from bench.plan.selection import choose_scenarios, make_cells
 from bench.records.journal import read

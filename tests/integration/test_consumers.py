@@ -7,7 +7,7 @@ import pytest
 
 from bench.analysis.claims import consuming
 from bench.analysis.memory import memory_curves
-from bench.core.summary import MemoryCurve
+from bench.core.results.summary import MemoryCurve
 from bench.plan.consumers import CONSUMERS, LENGTHS
 from bench.records.schema import TABLES
 from bench.run.memory.consumers import consumer_jobs

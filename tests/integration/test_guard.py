@@ -13,7 +13,7 @@ import pytest
 from bench.analysis.build import build
 from bench.analysis.checks.guard import busy
 from bench.analysis.tables import load
-from bench.core.summary import Summary
+from bench.core.results.summary import Summary
 from tests.support.cli import bench, only_run
 
 pytestmark = pytest.mark.alone

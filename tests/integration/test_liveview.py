@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from bench.core.messages import say
 from bench.core.processes.child import spawn
 from bench.core.processes.frames import FrameReader
+from bench.core.text.terminal import say
 from bench.plan.plan import BOTH, PlannedTrial
 from bench.records import journal as records
 from bench.run.liveview.feed import MOST_WAITING, VIEWER, Feed

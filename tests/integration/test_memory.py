@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from bench.core.plugin_loader import builtin_folder, load
+from bench.core.plugins.loader import builtin_folder, load
 from bench.core.processes.child import python
 from bench.records.schema import TABLES
 from bench.run.measure import memory_rank

@@ -18,7 +18,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from bench.clients.decode.decode import decode
-from bench.core.plugin_loader import builtin_folder, load_file
+from bench.core.plugins.loader import builtin_folder, load_file
 from tests.support.cli import environment
 from tests.support.harness import measure
 from tests.support.nullanswers import Timing, blocks, writes

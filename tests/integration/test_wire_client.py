@@ -26,7 +26,7 @@ from bench.clients.wire.client import WireClient
 from bench.clients.wire.errors import MissingFeature, NeedsLive
 from bench.core.ask import Options, make_ask, nonce_text
 from bench.core.errors import BenchError
-from bench.core.plugin_loader import load
+from bench.core.plugins.loader import load
 from bench.core.trial import Delivery, Shed, Trial, TrialLost
 from bench.run.outcome.judge import judge
 from bench.run.trial.call import consume

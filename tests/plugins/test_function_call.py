@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from bench.core.plugin_loader import builtin_folder, load_file
+from bench.core.plugins.loader import builtin_folder, load_file
 
 plugin = load_file(builtin_folder() / "function_call.py")
 WHOLE = '{"location":"Lisbon","unit":"celsius","days":1}'

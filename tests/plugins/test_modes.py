@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from openai.types.responses import Response
 
 from bench import Ask
-from bench.core.plugin_loader import builtin_folder, load_file
+from bench.core.plugins.loader import builtin_folder, load_file
 from bench.core.trial import Trial
 from tests.support import events as e
 

@@ -17,7 +17,7 @@ from openai.types.responses.response_completed_event import ResponseCompletedEve
 from openai.types.responses.response_failed_event import ResponseFailedEvent
 from openai.types.responses.response_incomplete_event import ResponseIncompleteEvent
 
-from bench.core.plugin_loader import builtin_folder, load_file
+from bench.core.plugins.loader import builtin_folder, load_file
 from tests.support import events as e
 
 NAMES = ("recovery", "error_handling", "parallel_calls", "agent_loop", "refusal")

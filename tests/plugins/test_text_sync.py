@@ -15,7 +15,7 @@ import trustme
 
 from bench import Ask, Scenario
 from bench.clients.sdk.client import sdk_client, sync_client
-from bench.core.plugin_loader import builtin_folder, load_file
+from bench.core.plugins.loader import builtin_folder, load_file
 from bench.core.scenario import fault_of
 from bench.plan.plan import BOTH
 from bench.run.memory.call import MemoryServer, measure_peak

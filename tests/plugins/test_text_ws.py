@@ -17,7 +17,7 @@ from websockets.frames import OP_CLOSE, OP_TEXT, Close, Frame
 from websockets.utils import accept_key
 
 from bench import Ask, Scenario
-from bench.core.plugin_loader import load
+from bench.core.plugins.loader import load
 from bench.simulator.process import Simulator, running
 from bench.simulator.truth import read_truth
 from tests.support import events as e

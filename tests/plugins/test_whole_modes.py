@@ -14,7 +14,7 @@ import pytest
 from pydantic import create_model
 
 from bench import Scenario
-from bench.core.plugin_loader import builtin_folder, load_file
+from bench.core.plugins.loader import builtin_folder, load_file
 from bench.core.trial import Delivery
 from bench.simulator.process import running
 from tests.support import events as e

@@ -13,7 +13,7 @@ import pytest
 from pydantic import create_model
 
 from bench import Scenario
-from bench.core.plugin_loader import builtin_folder, load_file
+from bench.core.plugins.loader import builtin_folder, load_file
 from bench.core.scenario import Prompt
 from bench.simulator.process import running
 from bench.simulator.truth import read_truth

@@ -15,7 +15,7 @@ from openai import AsyncOpenAI
 
 from bench import Ask, Scenario, Target
 from bench.core.ask import Options, make_ask, nonce_text
-from bench.core.plugin_loader import load
+from bench.core.plugins.loader import load
 from bench.simulator.process import running
 from tests.support import events as e
 from tests.support.harness import Row, measure

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench import Scenario
-from bench.core.plugin_loader import builtin_folder, load_file
+from bench.core.plugins.loader import builtin_folder, load_file
 from bench.simulator.process import running
 from tests.support import events as e
 from tests.support.harness import Measured, Row, measure

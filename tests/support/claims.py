@@ -10,7 +10,7 @@ import pandas as pd
 
 from bench.analysis.build import build
 from bench.analysis.tables import RunFrames, load
-from bench.core.summary import Claim, ClaimPart, Summary
+from bench.core.results.summary import Claim, ClaimPart, Summary
 from tests.support.synthetic import Truth, make_run
 
 Run = tuple[RunFrames, Summary]

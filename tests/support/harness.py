@@ -12,7 +12,7 @@ from typing import Any
 
 from bench.clients.load_generator.process import Shooter
 from bench.core.ask import Options
-from bench.core.plugin_loader import new_manager
+from bench.core.plugins.loader import new_manager
 from bench.core.scenario import Prompt, Scenario, is_sync
 from bench.core.target import Target
 from bench.core.trial import Delivery

@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 
 from bench.analysis.build import build
-from bench.core.summary import Summary
+from bench.core.results.summary import Summary
 from bench.reports.charts.built_in import chart_data
 from tests.support.loaded import Loaded, make_loaded
 from tests.support.synthetic import Truth, make_run

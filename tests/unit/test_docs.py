@@ -16,8 +16,8 @@ import pytest
 
 import bench
 from bench.cli.main import cli
-from bench.core import hookspecs
-from bench.core.plugin_loader import HOOKS, load
+from bench.core.plugins import hookspecs
+from bench.core.plugins.loader import HOOKS, load
 from bench.doctor.diagnosis import Verdict
 from bench.doctor.verdict import path
 from bench.doctor.verdict import properties as checks

@@ -37,7 +37,10 @@ CALLED_BY: Mapping[str, Sequence[str]] = {
     "testing/plugin": ["integration/test_author_tools.py"],
     # Definitions and words: held by the tables and texts that they become.
     "core": ["unit/core/test_params.py", "unit/core/test_slo.py", "unit/cli/test_config_file.py"],
-    "core/metrics": ["unit/core/metrics/test_registry.py", "unit/test_docs.py"],
+    "core/plugins": ["unit/core/plugins/test_loader.py"],
+    "core/results": ["unit/reports/test_reports.py"],
+    "core/text": ["unit/core/test_slo.py"],
+    "core/results/metrics": ["unit/core/results/metrics/test_registry.py", "unit/test_docs.py"],
     "doctor/reports": ["unit/doctor/reports/test_reports.py"],
     "doctor/verdict": ["unit/doctor/verdict/test_judge.py", "unit/doctor/verdict/test_judge_rates.py"],
     "gate": ["unit/gate/test_judge.py"],

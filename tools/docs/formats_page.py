@@ -12,9 +12,9 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from bench.core.comparison import Change, Comparison, Ranking, RankingEntry
-from bench.core.row import CellKey, Row
-from bench.core.summary import Cell, Claim, ClaimPart, Failure, Knee, Outlier, Trust
+from bench.core.results.comparison import Change, Comparison, Ranking, RankingEntry
+from bench.core.results.row import CellKey, Row
+from bench.core.results.summary import Cell, Claim, ClaimPart, Failure, Knee, Outlier, Trust
 from bench.reports.data_files import CHANGE
 
 Number = float | Literal["inf", "-inf"]

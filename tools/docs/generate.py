@@ -15,8 +15,8 @@ import click
 from pydantic import BaseModel
 
 from bench.cli.main import cli
-from bench.core.metrics.registry import glossary_markdown
-from bench.core.row import COLUMNS, Row
+from bench.core.results.metrics.registry import glossary_markdown
+from bench.core.results.row import COLUMNS, Row
 from bench.core.script import Fault, Item, Turn, Write
 from bench.records.schema import SCHEMA_VERSION, TABLES
 from tools.docs.config_schema import config_schema

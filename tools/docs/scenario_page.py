@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from bench.core.params import field_defaults
-from bench.core.plugin_loader import LoadedPlugin, load
+from bench.core.plugins.loader import LoadedPlugin, load
 from bench.core.scenario import API_NAMES, NEEDS, Scenario
 
 TAGS: Mapping[str, str] = {

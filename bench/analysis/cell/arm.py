@@ -12,9 +12,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bench.analysis.cell.deltas import gaps_of
-from bench.core.metrics.metric import MS, QUANTILES
-from bench.core.metrics.registry import BY_NAME, METRICS
-from bench.core.row import CellKey, Row
+from bench.core.results.metrics.metric import MS, QUANTILES
+from bench.core.results.metrics.registry import BY_NAME, METRICS
+from bench.core.results.row import CellKey, Row
 from bench.stats import intervals
 from bench.stats.bootstrap import cluster_bootstrap
 from bench.stats.intervals import Estimate

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bench.core.metrics.metric import MS
+from bench.core.results.metrics.metric import MS
 from bench.records.schema import TOKEN_KINDS
 
 DELTA_KINDS = TOKEN_KINDS - {"item"}

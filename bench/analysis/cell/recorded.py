@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pandas as pd
 
 from bench.analysis.cell.arm import Arm, floats
-from bench.core.metrics.registry import BY_NAME, FLAG
-from bench.core.row import Row
+from bench.core.results.metrics.registry import BY_NAME, FLAG
+from bench.core.results.row import Row
 
 
 def recorded_rows(arm: Arm, recorded: pd.DataFrame) -> Iterator[Row]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from bench.analysis.cell.arm import Arm, floats
-from bench.core.metrics.registry import BY_NAME, NO_DIFFERENCE
-from bench.core.row import CellKey, Row
-from bench.core.summary import Cell
+from bench.core.results.metrics.registry import BY_NAME, NO_DIFFERENCE
+from bench.core.results.row import CellKey, Row
+from bench.core.results.summary import Cell
 from bench.stats.intervals import Estimate
 from bench.stats.two_sample_shift import two_sample_shift
 

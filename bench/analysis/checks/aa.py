@@ -23,9 +23,9 @@ from bench.analysis.checks.floor import Resolution, Way, way
 from bench.analysis.pairs import Pairs, make_pairs
 from bench.analysis.tables import RunFrames, planned_phases
 from bench.analysis.wording import with_interval
-from bench.core.labels import WHOLE_RUN, cell_key, cell_labels, whole_run_key
 from bench.core.load import parse_load
-from bench.core.row import CellKey, Row
+from bench.core.results.labels import WHOLE_RUN, cell_key, cell_labels, whole_run_key
+from bench.core.results.row import CellKey, Row
 from bench.stats import intervals
 from bench.stats.hypotheses import holm, signed_rank_p
 from bench.stats.intervals import Estimate

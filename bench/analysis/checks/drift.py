@@ -14,9 +14,9 @@ from bench.analysis.cell.arm import per_trial
 from bench.analysis.pairs import Pairs
 from bench.analysis.tables import RunFrames
 from bench.analysis.wording import with_interval
-from bench.core.labels import cell_key, cell_labels, whole_run_key
-from bench.core.metrics.metric import MS
-from bench.core.row import CellKey, Row
+from bench.core.results.labels import cell_key, cell_labels, whole_run_key
+from bench.core.results.metrics.metric import MS
+from bench.core.results.row import CellKey, Row
 from bench.stats import intervals
 from bench.stats.intervals import ALPHA, Estimate
 from bench.stats.serial_correlation import widen

@@ -14,10 +14,10 @@ import pandas as pd
 from bench.analysis.cell.arm import Arm, GapSample, delta_gaps
 from bench.analysis.cell.deltas import read_lags, with_send_times
 from bench.analysis.tables import RunFrames
-from bench.core.labels import cell_key
-from bench.core.metrics.client import OWN
-from bench.core.metrics.metric import MS, QUANTILES
-from bench.core.row import CellKey, Row
+from bench.core.results.labels import cell_key
+from bench.core.results.metrics.client import OWN
+from bench.core.results.metrics.metric import MS, QUANTILES
+from bench.core.results.row import CellKey, Row
 
 Way = tuple[str, str]
 """Client and load: each is an instrument of its own."""

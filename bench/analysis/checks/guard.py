@@ -15,8 +15,8 @@ from bench.analysis.cell.arm import floats
 from bench.analysis.checks.lateness import Floats, Lateness, every_beat, lateness
 from bench.analysis.tables import RunFrames
 from bench.analysis.wording import milliseconds
-from bench.core.metrics.metric import MS
-from bench.core.row import CellKey
+from bench.core.results.metrics.metric import MS
+from bench.core.results.row import CellKey
 from bench.records.schema import BEAT_NS
 from bench.stats import intervals
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.analysis.claims import consuming, packets, requests, sooner, usage
 from bench.analysis.tables import RunFrames
-from bench.core.summary import Claim, Summary
+from bench.core.results.summary import Claim, Summary
 
 
 def claims(frames: RunFrames, summary: Summary) -> tuple[Claim, ...]:

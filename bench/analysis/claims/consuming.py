@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from bench.analysis.claims.parts import HOLDS, REFUTED, UNDECIDED, Draft, make_claim, number, untestable
-from bench.core.summary import Claim, ClaimPart, ClaimVerdict, MemoryCurve, Summary
+from bench.core.results.summary import Claim, ClaimPart, ClaimVerdict, MemoryCurve, Summary
 from bench.plan.consumers import CONSUMERS, DISCARD, LARGEST_READ, NOTHING, TOKENS_PER_EVENT
 from bench.stats import intervals
 from bench.stats.intervals import Estimate

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bench.analysis.claims.parts import unusable
 from bench.core.load import ALONE
-from bench.core.summary import Cell
+from bench.core.results.summary import Cell
 
 
 @dataclass(frozen=True)

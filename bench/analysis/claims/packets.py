@@ -14,8 +14,8 @@ from bench.analysis.cell.deltas import non_empty, with_send_times
 from bench.analysis.checks.floor import FLOORS, way
 from bench.analysis.claims.parts import HOLDS, REFUTED, UNDECIDED, Draft, make_claim, number, untestable, unusable
 from bench.analysis.tables import RunFrames
-from bench.core.metrics.metric import MS
-from bench.core.summary import Cell, Claim, ClaimPart, ClaimVerdict, Summary
+from bench.core.results.metrics.metric import MS
+from bench.core.results.summary import Cell, Claim, ClaimPart, ClaimVerdict, Summary
 from bench.plan.calibration import TOKEN_MS
 from bench.stats import intervals
 from bench.stats.slope import slope_beyond

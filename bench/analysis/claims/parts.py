@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.core.summary import Cell, Claim, ClaimPart, ClaimVerdict
+from bench.core.results.summary import Cell, Claim, ClaimPart, ClaimVerdict
 from bench.stats.hypotheses import holm_adjusted
 from bench.stats.intervals import ALPHA
 

@@ -7,7 +7,7 @@ import pandas as pd
 from bench.analysis.claims.endpoints import EndpointCells, endpoints
 from bench.analysis.claims.parts import HOLDS, REFUTED, UNDECIDED, Draft, count_text, make_claim, trial_list, untestable
 from bench.analysis.tables import RunFrames
-from bench.core.summary import Claim, ClaimPart, Summary
+from bench.core.results.summary import Claim, ClaimPart, Summary
 
 FEWEST = 10
 """Streamed trials, and blocking ones where a rate limit is read."""

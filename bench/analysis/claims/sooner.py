@@ -16,8 +16,8 @@ from bench.analysis.pairs import make_pairs
 from bench.analysis.tables import RunFrames
 from bench.analysis.verdicts.cell import gain_of
 from bench.analysis.wording import with_interval
-from bench.core.row import Row
-from bench.core.summary import Cell, Claim, ClaimPart, Summary
+from bench.core.results.row import Row
+from bench.core.results.summary import Cell, Claim, ClaimPart, Summary
 from bench.stats.hypotheses import signed_rank_p
 
 LEAST, MOST = 0.2, 0.4

@@ -21,7 +21,7 @@ from bench.analysis.claims.parts import (
     untestable,
 )
 from bench.analysis.tables import RunFrames
-from bench.core.summary import Claim, ClaimPart, ClaimVerdict, Summary
+from bench.core.results.summary import Claim, ClaimPart, ClaimVerdict, Summary
 from bench.stats.intervals import ALPHA
 
 Count = Literal["output_tokens", "input_tokens"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from bench.core.row import CellKey
-from bench.core.summary import Cell, Summary
+from bench.core.results.row import CellKey
+from bench.core.results.summary import Cell, Summary
 
 NAMES = ("target", "model")
 """What may have another name in the other run."""

@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterable
 from typing import Literal
 
-from bench.core.comparison import Change
-from bench.core.metrics.metric import QUANTILES
-from bench.core.metrics.registry import metric_of
+from bench.core.results.comparison import Change
+from bench.core.results.metrics.metric import QUANTILES
+from bench.core.results.metrics.registry import metric_of
 from bench.stats.mover import Bounds, bounds
 
 Outcome = Literal["worse", "better", "changed", "unclear", "unknown"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bench.core.load import parse_load
-from bench.core.summary import Cell, Ecdf
+from bench.core.results.summary import Cell, Ecdf
 from bench.stats.intervals import as_ratio
 from bench.stats.mover import Bounds, bounds
 from bench.stats.two_sample_shift import two_sample_shift

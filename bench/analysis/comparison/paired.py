@@ -10,10 +10,10 @@ from bench.analysis.cell.arm import per_trial
 from bench.analysis.comparison.runs import change, hindrance, make_change
 from bench.analysis.pairs import too_few_left
 from bench.analysis.tables import RunFrames
-from bench.core.comparison import Change
 from bench.core.load import parse_load
-from bench.core.row import Row
-from bench.core.summary import Cell
+from bench.core.results.comparison import Change
+from bench.core.results.row import Row
+from bench.core.results.summary import Cell
 from bench.stats.mover import bounds
 from bench.stats.same_work import SAME_TOKENS
 from bench.stats.serial_correlation import ratio_in_time, shift_in_time

@@ -11,10 +11,10 @@ from bench.analysis.comparison.paired import STATISTIC, paired_change
 from bench.analysis.tables import RunFrames
 from bench.analysis.verdicts.cell import Find
 from bench.analysis.wording import ends, value, with_interval
-from bench.core.comparison import Change, Ranking, RankingEntry
-from bench.core.labels import cell_labels
-from bench.core.row import CellKey, Row
-from bench.core.summary import Cell
+from bench.core.results.comparison import Change, Ranking, RankingEntry
+from bench.core.results.labels import cell_labels
+from bench.core.results.row import CellKey, Row
+from bench.core.results.summary import Cell
 
 RANKED = ("ttfu", "total")
 """By the first; the other is told beside it. Streamed."""

@@ -11,11 +11,11 @@ from bench.analysis.comparison.effects import worst_first
 from bench.analysis.comparison.medians import STATISTIC, shifts
 from bench.analysis.comparison.watermarks import refuse_other_kinds, run_name, watermarks
 from bench.analysis.wording import reason
-from bench.core.comparison import Change, Comparison, Side
-from bench.core.labels import WHOLE_RUN
-from bench.core.metrics.registry import metric_of
-from bench.core.row import CellKey, Row
-from bench.core.summary import CALIBRATION, Cell, Summary
+from bench.core.results.comparison import Change, Comparison, Side
+from bench.core.results.labels import WHOLE_RUN
+from bench.core.results.metrics.registry import metric_of
+from bench.core.results.row import CellKey, Row
+from bench.core.results.summary import CALIBRATION, Cell, Summary
 from bench.stats import mover
 from bench.stats.mover import Bounds, bounds
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from bench.core.errors import BenchError
-from bench.core.summary import Summary
+from bench.core.results.summary import Summary
 
 MACHINE = ("cpu_model", "cpus", "platform")
 PROGRAMS = ("python", "streambench", "openai")

@@ -8,10 +8,10 @@ from bench.analysis.comparison.effects import worst_first
 from bench.analysis.comparison.paired import PAIRED, STATISTIC, is_interleaved, paired_change
 from bench.analysis.comparison.runs import change, comparable, hindrance
 from bench.analysis.tables import RunFrames
-from bench.core.comparison import Change, Comparison, Side
-from bench.core.labels import cell_labels
-from bench.core.row import CellKey, Row
-from bench.core.summary import Cell
+from bench.core.results.comparison import Change, Comparison, Side
+from bench.core.results.labels import cell_labels
+from bench.core.results.row import CellKey, Row
+from bench.core.results.summary import Cell
 from bench.plan.baseline import Baseline
 
 FIELDS = ("target", "model")

@@ -14,9 +14,9 @@ from bench.analysis.cell.arm import Arm, Floats
 from bench.analysis.load import steady
 from bench.analysis.tables import RunFrames
 from bench.core.load import Load, parse_load
-from bench.core.metrics.metric import MS
-from bench.core.metrics.registry import BY_NAME
-from bench.core.row import Row
+from bench.core.results.metrics.metric import MS
+from bench.core.results.metrics.registry import BY_NAME
+from bench.core.results.row import Row
 from bench.core.slo import Slo, parse_slos
 from bench.stats.intervals import Estimate
 

@@ -16,9 +16,9 @@ from scipy import special
 
 from bench.analysis.wording import with_interval
 from bench.core.load import Load, parse_load
-from bench.core.metrics.registry import LEAST_GOOD as LEAST
-from bench.core.row import CellKey, Row
-from bench.core.summary import Cell, Knee
+from bench.core.results.metrics.registry import LEAST_GOOD as LEAST
+from bench.core.results.row import CellKey, Row
+from bench.core.results.summary import Cell, Knee
 from bench.stats.intervals import Estimate
 
 CONFIDENCE = 0.99

@@ -9,7 +9,7 @@ from itertools import pairwise
 from bench.analysis.checks.guard import LATE_MS
 from bench.analysis.outliers.context import FarTrial, OutlierAttempt, OutlierContext, outlier_contexts
 from bench.analysis.tables import RunFrames
-from bench.core.metrics.metric import MS
+from bench.core.results.metrics.metric import MS
 
 MATTERS = 0.1
 """What took a smaller part of the excess over the median explains nothing."""

@@ -11,7 +11,7 @@ import pandas as pd
 
 from bench.analysis.checks.guard import LATE_MS, workers
 from bench.analysis.tables import RunFrames
-from bench.core.metrics.metric import MS
+from bench.core.results.metrics.metric import MS
 
 PAUSES = ("gc_pause", "loop_lag")
 """Probes that tell for how long the client stood still."""

@@ -12,7 +12,7 @@ from bench.analysis.ids import IDS, last_ids, printable
 from bench.analysis.outliers.causes import causes
 from bench.analysis.outliers.context import FarTrial
 from bench.analysis.tables import RunFrames
-from bench.core.summary import Outlier
+from bench.core.results.summary import Outlier
 
 MOST_OUTLIERS = 50
 """Listed; a million trials have ten thousand."""

@@ -11,9 +11,9 @@ from bench.analysis.checks.floor import Resolution, Way, way
 from bench.analysis.load.knee import is_overloaded
 from bench.analysis.verdicts.cell import Find, Outcome, gain_of, missing_reason, negate, overhead_of
 from bench.analysis.wording import ends, span, value
-from bench.core.comparison import Ranking
-from bench.core.row import Row
-from bench.core.summary import Cell, Summary
+from bench.core.results.comparison import Ranking
+from bench.core.results.row import Row
+from bench.core.results.summary import Cell, Summary
 from bench.stats.same_work import MOST_EXCLUDED
 
 ALIKE = 0.1

@@ -8,8 +8,8 @@ from typing import Literal
 
 from bench.analysis.checks.floor import Resolution
 from bench.analysis.wording import milliseconds, with_interval
-from bench.core.row import Row
-from bench.core.summary import Cell
+from bench.core.results.row import Row
+from bench.core.results.summary import Cell
 from bench.stats.mover import Bounds, bounds
 
 MARGIN = 0.02

@@ -10,8 +10,8 @@ from bench.analysis.pairs import FEW_ALIKE, NONE_ALIKE
 from bench.analysis.tables import RunFrames, planned_phases
 from bench.analysis.wording import value
 from bench.core.load import parse_load
-from bench.core.row import Row
-from bench.core.summary import CALIBRATION, Cell, Trust
+from bench.core.results.row import Row
+from bench.core.results.summary import CALIBRATION, Cell, Trust
 from bench.plan.plan import FEWEST_CHECKED
 
 THIN = "NOT ENOUGH DATA"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from bench.core.terminal import escape_control
+from bench.core.text.terminal import escape_control
 from bench.doctor.diagnosis import Diagnosis
 from bench.doctor.reports import words
 from bench.doctor.reports.grouping import FindingGroup, groups

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
-from bench.core.terminal import escape_control
+from bench.core.text.terminal import escape_control
 from bench.doctor.diagnosis import ABSENT, HEALTHY, UNDECIDED, Diagnosis, Fix, Verdict
 from bench.doctor.reports import words
 from bench.doctor.reports.grouping import FindingGroup, groups, rank

@@ -13,10 +13,10 @@ import pytest
 from bench.analysis.build import build
 from bench.analysis.comparison.runs import compare
 from bench.analysis.load.knee import unfit
-from bench.core.comparison import Comparison
 from bench.core.errors import BenchError
-from bench.core.row import CellKey, Row
-from bench.core.summary import Summary
+from bench.core.results.comparison import Comparison
+from bench.core.results.row import CellKey, Row
+from bench.core.results.summary import Summary
 from bench.gate.condition import Decision
 from bench.gate.judge import judge_all
 from bench.gate.terminal import worst_first, write

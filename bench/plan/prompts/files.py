@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 from bench.core.errors import BenchError
-from bench.core.text_file import read_text
+from bench.core.text.text_file import read_text
 
 _JSON_LINES = {".jsonl", ".ndjson", ".json"}
 

@@ -12,7 +12,7 @@ from random import Random
 from typing import Literal
 
 from bench.core.errors import unknown
-from bench.core.option_text import OptionPart, parts
+from bench.core.text.option_text import OptionPart, parts
 
 MOST = 10_000_000
 """Tokens of the longest prompt that can be asked for."""

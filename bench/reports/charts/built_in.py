@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bench.analysis.tables import RunFrames
-from bench.core.summary import Cell, Summary
+from bench.core.results.summary import Cell, Summary
 from bench.reports.charts import ecdf, gain_by_length, gaps, memory, run_order
 from bench.reports.charts.chart import CellChart, Chart
 from bench.reports.charts.waterfall import waterfall

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bench.analysis.tables import RunFrames
-from bench.core.summary import Cell, Summary
+from bench.core.results.summary import Cell, Summary
 
 
 class Chart(NamedTuple):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import altair as alt
 
 from bench.analysis.wording import with_interval
-from bench.core.comparison import Change, Comparison
+from bench.core.results.comparison import Change, Comparison
 from bench.reports.charts import style
 from bench.reports.charts.chart import Chart
 from bench.reports.charts.strips import MarkKind, Strip, spec

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import altair as alt
 
-from bench.core.summary import Cell, Claim, ClaimPart, Summary
+from bench.core.results.summary import Cell, Claim, ClaimPart, Summary
 from bench.reports.charts import style
 from bench.reports.charts.chart import Chart
 

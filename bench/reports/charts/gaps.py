@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from bench.analysis.cell.deltas import gaps_of
 from bench.analysis.tables import RunFrames
-from bench.core.metrics.metric import MS
+from bench.core.results.metrics.metric import MS
+from bench.core.results.summary import Cell, Summary
 from bench.core.stalls import STALL_MIN_NS, STALL_NS, STALL_TIMES, stall_limit
-from bench.core.summary import Cell, Summary
 from bench.reports.charts import style
 from bench.reports.charts.chart import Chart
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import altair as alt
 
 from bench.analysis.wording import with_interval
-from bench.core.summary import Cell, MemoryCurve, Summary
+from bench.core.results.summary import Cell, MemoryCurve, Summary
 from bench.reports.charts import style
 from bench.reports.charts.chart import Chart
 

@@ -7,9 +7,9 @@ import math
 import altair as alt
 
 from bench.analysis.wording import with_interval
-from bench.core.comparison import Ranking, RankingEntry
-from bench.core.row import Row
-from bench.core.summary import Summary
+from bench.core.results.comparison import Ranking, RankingEntry
+from bench.core.results.row import Row
+from bench.core.results.summary import Summary
 from bench.reports.charts import style
 from bench.reports.charts.chart import Chart
 from bench.reports.charts.forest import ratio_text

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.tables import RunFrames
-from bench.core.metrics.metric import MS
-from bench.core.summary import Cell, Summary
+from bench.core.results.metrics.metric import MS
+from bench.core.results.summary import Cell, Summary
 from bench.reports.charts import style
 from bench.reports.charts.chart import Chart, offered_trials
 

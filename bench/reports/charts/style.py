@@ -10,7 +10,7 @@ import altair as alt
 from altair.utils.schemapi import debug_mode
 
 from bench.analysis.wording import milliseconds
-from bench.core.summary import Cell
+from bench.core.results.summary import Cell
 from bench.reports.charts.chart import Chart
 from bench.reports.tables.times import unfit
 

@@ -11,10 +11,10 @@ import altair as alt
 from bench.analysis.wording import with_interval
 from bench.core.errors import BenchError
 from bench.core.load import parse_load
-from bench.core.metrics.registry import LEAST_GOOD
-from bench.core.row import Row
+from bench.core.results.metrics.registry import LEAST_GOOD
+from bench.core.results.row import Row
+from bench.core.results.summary import Cell, Knee, Summary
 from bench.core.slo import parse_slo
-from bench.core.summary import Cell, Knee, Summary
 from bench.reports.charts import style
 from bench.reports.charts.chart import Chart
 from bench.reports.tables import sweep

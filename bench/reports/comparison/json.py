@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from bench.analysis.comparison.effects import outcome
-from bench.core.comparison import Change, Comparison
+from bench.core.results.comparison import Change, Comparison
 from bench.reports.data_files import finite_json
 from bench.reports.tables import changes as words
 

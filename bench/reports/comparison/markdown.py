@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bench.core.comparison import Comparison
+from bench.core.results.comparison import Comparison
 from bench.reports.markdown import text
 from bench.reports.tables import changes as words
 

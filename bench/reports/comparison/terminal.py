@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from bench.analysis.comparison.effects import outcome
 from bench.analysis.wording import value
-from bench.core.comparison import Change, Comparison
-from bench.core.terminal import escape_control
+from bench.core.results.comparison import Change, Comparison
+from bench.core.text.terminal import escape_control
 from bench.reports.tables import changes as words
 from bench.reports.tables.times import ColumnHead
 from bench.reports.terminal.columns import table

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from bench.core.comparison import Change, Comparison, Ranking
-from bench.core.summary import Summary
+from bench.core.results.comparison import Change, Comparison, Ranking
+from bench.core.results.summary import Summary
 from bench.reports.page.charts import PageChart, page_chart
 from bench.reports.page.compare import change_grid, forest
 from bench.reports.page.grid import Grid, GridField, GridHead, GridLine, number, sort_number, text

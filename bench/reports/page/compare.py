@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.analysis.comparison.effects import outcome
 from bench.analysis.wording import interval, value
-from bench.core.comparison import Change, Comparison
+from bench.core.results.comparison import Change, Comparison
 from bench.reports.page.charts import PageChart, page_chart
 from bench.reports.page.document import render_page
 from bench.reports.page.grid import Grid, GridField, GridHead, GridLine, sort_number, text

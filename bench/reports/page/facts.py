@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from bench.analysis.wording import interval, value
-from bench.core.labels import WHOLE_RUN
-from bench.core.summary import Summary
+from bench.core.results.labels import WHOLE_RUN
+from bench.core.results.summary import Summary
 
 DELIVERIES = ("streamed", "blocking")
 

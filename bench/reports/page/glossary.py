@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bench.core.metrics.registry import METRICS
-from bench.core.summary import Summary
+from bench.core.results.metrics.registry import METRICS
+from bench.core.results.summary import Summary
 from bench.reports.page.grid import Grid, plain
 
 TERMS = (

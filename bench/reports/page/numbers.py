@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from bench.analysis.wording import NA
-from bench.core.metrics.metric import QUANTILES
-from bench.core.summary import Cell, Summary
+from bench.core.results.metrics.metric import QUANTILES
+from bench.core.results.summary import Cell, Summary
 from bench.reports.page.grid import (
     Grid,
     GridField,

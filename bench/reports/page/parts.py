@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from bench.analysis.wording import milliseconds
-from bench.core.summary import Cell, Claim, Failure, Outlier, Summary
+from bench.core.results.summary import Cell, Claim, Failure, Outlier, Summary
 from bench.reports.page.charts import PageChart, fitting, page_chart
 from bench.reports.page.grid import Grid, GridField, GridHead, GridLine, delivery, sort_number, text
 from bench.reports.page.numbers import quantile_grid

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from bench.analysis.comparison.effects import in_points, outcome, pairs_for, size
 from bench.analysis.wording import NA, interval, value, with_interval
-from bench.core.comparison import Change, Comparison
-from bench.core.metrics.registry import BY_NAME
+from bench.core.results.comparison import Change, Comparison
+from bench.core.results.metrics.registry import BY_NAME
 
 LEADING = {
     ("ttft", "streamed"): "first token",

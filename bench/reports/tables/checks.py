@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bench.analysis.wording import with_interval
-from bench.core.metrics.registry import places
-from bench.core.summary import CALIBRATION, Cell, Summary
+from bench.core.results.metrics.registry import places
+from bench.core.results.summary import CALIBRATION, Cell, Summary
 from bench.reports.tables.times import DELIVERIES, Entry, entry
 
 FLOORS_TITLE = "What the instrument adds"

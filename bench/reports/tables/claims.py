@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
-from bench.core.summary import Claim, ClaimPart
+from bench.core.results.summary import Claim, ClaimPart
 
 TITLE = "What is said about streaming, put to the test"
 HEADS = ("claim", "case", "verdict", "estimate", "n", "why")

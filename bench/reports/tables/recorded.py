@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from bench.core.metrics.registry import BY_NAME, FLAG, MEMBERS
-from bench.core.row import CellKey, Row
-from bench.core.summary import Cell, Summary
+from bench.core.results.metrics.registry import BY_NAME, FLAG, MEMBERS
+from bench.core.results.row import CellKey, Row
+from bench.core.results.summary import Cell, Summary
 from bench.reports.tables.times import DELIVERIES, NONE, full_text, unfit
 
 TITLE = "What the scenarios recorded"

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from bench.analysis.wording import value, with_interval
 from bench.core.load import parse_load
-from bench.core.metrics.metric import QUANTILES, Metric, ReportPlace
-from bench.core.metrics.registry import LEAST_GOOD, NO_DIFFERENCE, places
-from bench.core.summary import Cell, Summary
+from bench.core.results.metrics.metric import QUANTILES, Metric, ReportPlace
+from bench.core.results.metrics.registry import LEAST_GOOD, NO_DIFFERENCE, places
+from bench.core.results.summary import Cell, Summary
 from bench.reports.tables.times import DELIVERIES, NONE, ColumnHead, Entry, entry, unfit
 
 TITLE = "Under load"

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from bench.analysis.wording import NA, interval, reason, value, with_interval
-from bench.core.metrics.metric import PAIRED, QUANTILES, Metric, ReportPlace
-from bench.core.metrics.registry import BY_NAME, MEMBERS, METRICS, places
-from bench.core.row import Row
-from bench.core.summary import Cell, Summary
+from bench.core.results.metrics.metric import PAIRED, QUANTILES, Metric, ReportPlace
+from bench.core.results.metrics.registry import BY_NAME, MEMBERS, METRICS, places
+from bench.core.results.row import Row
+from bench.core.results.summary import Cell, Summary
 
 NONE = "–"
 LONGEST_REASON = 16

@@ -7,7 +7,7 @@ import textwrap
 import unicodedata
 from collections.abc import Sequence
 
-from bench.core.terminal import escape_control
+from bench.core.text.terminal import escape_control
 from bench.reports.tables.times import ColumnHead
 from bench.reports.terminal.fit import TextLine
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bench.core.comparison import Comparison
-from bench.core.summary import Summary
-from bench.core.terminal import escape_control
+from bench.core.results.comparison import Comparison
+from bench.core.results.summary import Summary
+from bench.core.text.terminal import escape_control
 from bench.reports.terminal.columns import paragraph
 from bench.reports.terminal.fit import TextLine, fit
 from bench.reports.terminal.sections import sections, title

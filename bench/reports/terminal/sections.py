@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from bench.analysis.wording import NA, reason, value, with_interval
-from bench.core.row import Row
-from bench.core.summary import Cell, Failure, Summary
+from bench.core.results.row import Row
+from bench.core.results.summary import Cell, Failure, Summary
 from bench.reports.tables import changes as words
 from bench.reports.tables import claims, recorded, sweep
 from bench.reports.tables.times import LONGEST_REASON, NONE, ColumnHead, cost_deliveries, footnotes, pairs_text, unfit
@@ -15,7 +15,7 @@ from bench.reports.terminal.columns import clip, paragraph, table
 from bench.reports.terminal.fit import TextLine, TextSection
 
 if TYPE_CHECKING:
-    from bench.core.comparison import Change, Comparison
+    from bench.core.results.comparison import Change, Comparison
 
 TRUST_STYLES = {"VALID": "green", "CAUTION": "yellow", "INVALID": "red", "UNCHECKED": "bold"}
 ENDED = "ended:"

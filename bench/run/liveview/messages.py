@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bench.core.labels import cell_labels
+from bench.core.results.labels import cell_labels
 from bench.plan.plan import Cell, Plan, PlannedTrial
 from bench.run.stopping.precision import TrialTimes, trial_times
 

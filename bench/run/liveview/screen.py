@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from bench.core.terminal import escape_control
+from bench.core.text.terminal import escape_control
 from bench.run.liveview.estimates import FiguresCache
 from bench.run.liveview.state import CellState, State
 from bench.stats.intervals import Estimate

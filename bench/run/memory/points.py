@@ -22,7 +22,7 @@ from time import monotonic
 from typing import Any, NoReturn, get_args
 
 from bench.core.errors import BenchError
-from bench.core.plugin_loader import load_file
+from bench.core.plugins.loader import load_file
 from bench.core.scenario import Scenario
 from bench.core.trial import Delivery
 from bench.run.memory.call import MemoryServer, Meter, measure_peak, warm

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.core.ask import Options
-from bench.core.messages import say
 from bench.core.target import Target, expanded_headers, key_for, secrets_of
+from bench.core.text.terminal import say
 from bench.plan.choice import Choice
 from bench.plan.plan import Plan
 from bench.plan.settings import Settings, calibrates, output_tokens

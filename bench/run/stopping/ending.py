@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from bench.core.labels import cell_labels
+from bench.core.results.labels import cell_labels
 from bench.core.target import Target
 from bench.plan.plan import Plan
 from bench.run.stopping.stopping import Stopping

@@ -12,8 +12,8 @@ from time import perf_counter_ns
 from typing import Any, Protocol
 
 from bench.core.errors import BenchError, NotEnough, RunInvalid
-from bench.core.messages import say
 from bench.core.processes.frames import FrameReader, message
+from bench.core.text.terminal import say
 from bench.plan.plan import PlannedTrial
 from bench.plan.share import Share, shares
 from bench.run.assignment import Assignment

@@ -12,8 +12,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.core import plugin_loader as manager
 from bench.core.errors import BenchError
+from bench.core.plugins import loader as manager
 from bench.core.scenario import Prompt
 from bench.core.target import Target, expanded_headers, key_for
 from bench.plan.choice import Choice

@@ -13,10 +13,10 @@ from bench.analysis.checks.floor import FLOORS, Resolution, floor_rows, resoluti
 from bench.analysis.checks.guard import guard_cell
 from bench.analysis.measured_cell import MeasuredCell
 from bench.analysis.tables import load
-from bench.core.labels import cell_key
-from bench.core.metrics.client import LATENESS
-from bench.core.metrics.registry import places
-from bench.core.row import Row
+from bench.core.results.labels import cell_key
+from bench.core.results.metrics.client import LATENESS
+from bench.core.results.metrics.registry import places
+from bench.core.results.row import Row
 from bench.plan.calibration import TOKEN_MS
 from bench.run.environment import clock_step
 

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from time import perf_counter_ns
 from typing import Any, cast
 
-from bench.core.plugin_loader import builtin_folder, load_file
+from bench.core.plugins.loader import builtin_folder, load_file
 from bench.core.scenario import Scenario
 from bench.core.target import Target
 from bench.plan.plan import Cell, PlannedTrial

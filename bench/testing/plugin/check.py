@@ -13,7 +13,7 @@ import pluggy
 
 from bench.core.errors import BenchError, RunInvalid
 from bench.core.params import chosen_params, default_text
-from bench.core.plugin_loader import load, new_manager
+from bench.core.plugins.loader import load, new_manager
 from bench.core.scenario import Scenario, fault_of
 from bench.plan.selection import choose_scenarios, split_arguments
 from bench.simulator.process import Simulator, running

@@ -10,7 +10,7 @@ from pathlib import Path
 from string import Template
 
 from bench.core.errors import BenchError
-from bench.core.plugin_loader import NAME, load
+from bench.core.plugins.loader import NAME, load
 
 TEMPLATES = Path(__file__).parent / "templates"
 IN_PACKAGE = ("pyproject.toml", "README.md")

@@ -14,8 +14,8 @@ from typing import Any
 
 import pluggy
 
-from bench.core.hookspecs import hookimpl
 from bench.core.load import ALONE
+from bench.core.plugins.hookspecs import hookimpl
 from bench.core.scenario import Scenario, is_sync
 from bench.core.target import BUILT_IN, DUMMY_KEY
 from bench.core.trial import Trial

@@ -14,8 +14,8 @@ from time import perf_counter_ns
 from typing import Any
 
 from bench.core.errors import BenchError, NotEnough, RunInvalid
-from bench.core.hookspecs import hookimpl
-from bench.core.messages import say
+from bench.core.plugins.hookspecs import hookimpl
+from bench.core.text.terminal import say
 from bench.core.trial import Trial
 from bench.plan.choice import Choice, choose, simulator_notes
 from bench.plan.consent import ask_before_spending, headline

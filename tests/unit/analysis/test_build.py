@@ -17,8 +17,8 @@ from bench.analysis.pairs import did_same_work
 from bench.analysis.verdicts.answer import NOT_TRUSTED
 from bench.analysis.wording import with_interval
 from bench.core.errors import BenchError
-from bench.core.row import COLUMNS, Row
-from bench.core.summary import Summary
+from bench.core.results.row import COLUMNS, Row
+from bench.core.results.summary import Summary
 from bench.records import journal as records
 from bench.records.journal import Journal, columns_of
 from bench.reports.tables.times import footnotes

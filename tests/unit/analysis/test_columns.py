@@ -17,8 +17,8 @@ from bench.analysis.checks.lateness import every_beat, lateness
 from bench.analysis.columns import MOST_EVENTS, choose_event_trials, read_trials, read_truth
 from bench.analysis.tables import IN_FLIGHT, load
 from bench.core.errors import BenchError
-from bench.core.row import Row
-from bench.core.summary import Summary
+from bench.core.results.row import Row
+from bench.core.results.summary import Summary
 from bench.records import journal as records
 from bench.reports.markdown import render_markdown
 from bench.reports.terminal.report import render_terminal

@@ -17,7 +17,7 @@ from bench.analysis.checks.guard import busy, calibration_lines, cell_lateness, 
 from bench.analysis.checks.lateness import Lateness, every_beat, lateness
 from bench.analysis.tables import RunFrames, load
 from bench.clients.guard import Guard
-from bench.core.summary import Cell, Summary
+from bench.core.results.summary import Cell, Summary
 from tests.support.synthetic import Truth, make_run
 
 pytestmark = pytest.mark.alone

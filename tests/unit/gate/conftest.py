@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench.analysis.build import build
-from bench.core.summary import Summary
+from bench.core.results.summary import Summary
 from bench.gate import github
 from tests.support.synthetic import Truth, make_run
 

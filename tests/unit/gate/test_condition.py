@@ -139,6 +139,6 @@ def test_units_that_do_not_fit(limit: str, unit: str) -> None:
 
 def test_no_statistic_is_missing() -> None:
     """Every statistic that a row may have can be named."""
-    from bench.core.metrics.metric import QUANTILES
+    from bench.core.results.metrics.metric import QUANTILES
 
     assert set(QUANTILES) < set(STATISTICS)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 
-from bench.core.summary import Summary
+from bench.core.results.summary import Summary
 from bench.gate import github
 from bench.gate.condition import Decision
 from bench.gate.run_gate import run_gate

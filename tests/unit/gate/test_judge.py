@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from bench.analysis.build import build
 from bench.analysis.comparison.runs import compare
 from bench.core.errors import BenchError
-from bench.core.row import Row
-from bench.core.summary import Summary
+from bench.core.results.row import Row
+from bench.core.results.summary import Summary
 from bench.gate.condition import Decision, parse_condition
 from bench.gate.judge import decide, judge
 from bench.gate.sample_size import ROOM, for_share, for_width

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 
 from bench.core.errors import BenchError
-from bench.core.summary import Summary
+from bench.core.results.summary import Summary
 from bench.gate import junit
 from bench.gate.condition import Decision
 from tests.support.decisions import TEXTS, judged

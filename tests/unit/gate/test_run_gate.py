@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.core.summary import Summary
+from bench.core.results.summary import Summary
 from bench.gate.run_gate import run_gate
 from bench.reports.output import Output
 

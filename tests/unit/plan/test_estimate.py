@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.core.errors import BenchError
-from bench.core.plugin_checks import check_declared
+from bench.core.plugins.checks import check_declared
 from bench.core.scenario import Scenario
 from bench.core.target import Price
 from bench.plan.estimate import Estimate, Part, estimate, short

@@ -9,7 +9,7 @@ import pytest
 
 from bench.core.errors import BenchError
 from bench.core.load import ALONE
-from bench.core.plugin_loader import Registry, load
+from bench.core.plugins.loader import Registry, load
 from bench.core.target import Target
 from bench.plan.selection import choose_scenarios, make_cells
 from tests.support.cli import invoke

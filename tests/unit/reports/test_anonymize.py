@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.analysis.build import build
-from bench.core.summary import Summary
+from bench.core.results.summary import Summary
 from bench.reports.anonymize import NOTE, Aliases
 from bench.reports.charts.built_in import chart_data
 from bench.reports.data_files import render_csv, render_json

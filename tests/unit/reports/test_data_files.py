@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from bench.core.comparison import Ranking, RankingEntry
-from bench.core.row import COLUMNS, CellKey
-from bench.core.summary import Knee, Outlier, Summary
+from bench.core.results.comparison import Ranking, RankingEntry
+from bench.core.results.row import COLUMNS, CellKey
+from bench.core.results.summary import Knee, Outlier, Summary
 from bench.reports.data_files import render_csv, render_json
 from tests.support.paths import ROOT
 from tests.support.shelf import Shelf

@@ -8,7 +8,7 @@ import pytest
 
 from bench.analysis.build import build
 from bench.core.errors import BenchError
-from bench.core.summary import Reporter, Summary
+from bench.core.results.summary import Reporter, Summary
 from bench.records.find import find_run
 from bench.reports.builtin import register_reporters
 from bench.reports.files import check_output, write_reports

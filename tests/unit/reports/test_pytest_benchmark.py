@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pytest_benchmark.stats import Stats
 
 from bench.analysis.build import build
-from bench.core.summary import Summary
+from bench.core.results.summary import Summary
 from bench.reports.pytest_benchmark import render_pytest_benchmark, stats
 from tests.support.synthetic import Truth, make_run
 

@@ -22,8 +22,8 @@ import pytest
 
 from bench.analysis.build import build
 from bench.analysis.wording import value
-from bench.core.row import COLUMNS, Row
-from bench.core.summary import CALIBRATION, Claim, ClaimPart, Ecdf, Summary
+from bench.core.results.row import COLUMNS, Row
+from bench.core.results.summary import CALIBRATION, Claim, ClaimPart, Ecdf, Summary
 from bench.reports.builtin import register_reporters
 from bench.reports.charts.built_in import chart_data
 from bench.reports.charts.ecdf import steps

@@ -16,9 +16,9 @@ from bench.analysis.cell.arm import Arm
 from bench.analysis.measured_cell import MeasuredCell
 from bench.analysis.pairs import Pairs, make_pairs
 from bench.analysis.tables import load
-from bench.core.labels import cell_key
-from bench.core.metrics.pairs import METRICS
-from bench.core.row import CellKey, Row
+from bench.core.results.labels import cell_key
+from bench.core.results.metrics.pairs import METRICS
+from bench.core.results.row import CellKey, Row
 from bench.stats.intervals import Estimate, hodges_lehmann, log_ratio
 from bench.stats.serial_correlation import ratio_in_time, serial_correlation, shift_in_time, widen
 from tests.support.synthetic import make_run

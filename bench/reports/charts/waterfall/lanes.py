@@ -13,7 +13,7 @@ import pandas as pd
 from bench.analysis.cell.deltas import non_empty
 from bench.analysis.ids import printable
 from bench.analysis.tables import RunFrames
-from bench.core.metrics.metric import MS
+from bench.core.results.metrics.metric import MS
 from bench.records.schema import VISIBLE_KINDS
 from bench.reports.charts.waterfall.spans import AttemptStamps, Span, attempt_spans, stall_spans
 from bench.reports.charts.waterfall.typical_trials import Which

@@ -7,7 +7,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from bench.analysis.tables import RunFrames
-from bench.core.summary import Cell, Summary
+from bench.core.results.summary import Cell, Summary
 from bench.records.schema import VISIBLE_KINDS
 from bench.reports.charts import style
 from bench.reports.charts.chart import Chart, offered_trials

@@ -15,7 +15,7 @@ from bench.analysis.checks.aa import Sample, _sample, check, fewest_pairs, toget
 from bench.analysis.checks.floor import Resolution
 from bench.analysis.pairs import Pairs
 from bench.analysis.tables import load
-from bench.core.row import CellKey, Row
+from bench.core.results.row import CellKey, Row
 from bench.stats import intervals
 from tests.support.synthetic import Truth, make_run
 

@@ -25,8 +25,8 @@ from bench.analysis.checks.drift import (
 )
 from bench.analysis.pairs import Pairs, make_pairs
 from bench.analysis.tables import RunFrames, load
-from bench.core.labels import cell_key
-from bench.core.row import Row
+from bench.core.results.labels import cell_key
+from bench.core.results.row import Row
 from tests.support.synthetic import Truth, make_run
 
 RUNS = 300

@@ -15,8 +15,8 @@ from bench.analysis.tables import load
 from bench.cli.config_file import load_config
 from bench.core.errors import BenchError
 from bench.core.load import ALONE
-from bench.core.row import Row
-from bench.core.summary import CALIBRATION
+from bench.core.results.row import Row
+from bench.core.results.summary import CALIBRATION
 from bench.plan.calibration import FIRST_TOKEN_MS, PACKETS, TOKEN_MS, TOKENS, calibration_cells, control
 from bench.plan.plan import BOTH
 from bench.plan.schedule import make_plan

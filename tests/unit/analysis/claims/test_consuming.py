@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from bench.analysis.claims import consuming
-from bench.core.summary import MemoryCurve, Summary
+from bench.core.results.summary import MemoryCurve, Summary
 from bench.plan.consumers import CONSUMERS, LENGTHS, NOTHING
 from tests.support.claims import Run, only, part_of
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.analysis.claims import packets
-from bench.core.summary import CALIBRATION
+from bench.core.results.summary import CALIBRATION
 from tests.support.claims import Run, broken, only, part_of, run_of, with_tables
 from tests.support.synthetic import Truth
 

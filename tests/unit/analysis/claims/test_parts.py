@@ -11,7 +11,7 @@ import pytest
 from bench.analysis.build import build
 from bench.analysis.claims import requests, sooner, usage
 from bench.analysis.claims.parts import Draft, correct_parts, make_claim, overall
-from bench.core.summary import ClaimPart
+from bench.core.results.summary import ClaimPart
 from tests.support.claims import Run, broken
 from tests.support.synthetic import make_run
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.claims import requests
-from bench.core.summary import Claim
+from bench.core.results.summary import Claim
 from tests.support.claims import Run, only, run_of, with_tables
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.analysis.claims import sooner
-from bench.core.summary import CALIBRATION
+from bench.core.results.summary import CALIBRATION
 from tests.support.claims import only, run_of
 from tests.support.synthetic import Truth
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from bench.analysis.build import build
-from bench.core.comparison import Change, Comparison
 from bench.core.errors import BenchError
-from bench.core.row import CellKey
-from bench.core.summary import Summary
+from bench.core.results.comparison import Change, Comparison
+from bench.core.results.row import CellKey
+from bench.core.results.summary import Summary
 from bench.plan.baseline import check_named
 from bench.reports.markdown import render_markdown
 from bench.reports.tables import changes as words

@@ -15,11 +15,11 @@ from bench.analysis.build import build
 from bench.analysis.comparison.effects import outcome, pairs_for, worst_first
 from bench.analysis.comparison.runs import compare
 from bench.cli.present import compare_with_stored
-from bench.core.comparison import Change, Comparison
 from bench.core.errors import BenchError
-from bench.core.metrics.registry import METRICS, definitions
-from bench.core.row import CellKey, Row
-from bench.core.summary import Cell, Ecdf, Summary, Trust
+from bench.core.results.comparison import Change, Comparison
+from bench.core.results.metrics.registry import METRICS, definitions
+from bench.core.results.row import CellKey, Row
+from bench.core.results.summary import Cell, Ecdf, Summary, Trust
 from bench.records.find import find_run
 from bench.reports.comparison.terminal import render_terminal
 from bench.reports.files import write_comparison

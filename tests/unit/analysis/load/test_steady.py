@@ -14,8 +14,8 @@ from bench.analysis.build import build
 from bench.analysis.load import steady
 from bench.analysis.load.knee import Outcome, Step, is_overloaded, knee, lower_bound, trials_to_decide
 from bench.core.load import Load
-from bench.core.row import CellKey, Row
-from bench.core.summary import Summary
+from bench.core.results.row import CellKey, Row
+from bench.core.results.summary import Summary
 from bench.reports.data_files import render_csv, render_json
 from bench.stats.intervals import Estimate
 from bench.stats.serial_correlation import widen_by_parts

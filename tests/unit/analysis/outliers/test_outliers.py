@@ -13,7 +13,7 @@ from bench.analysis.build import build
 from bench.analysis.outliers import outliers as fences
 from bench.analysis.outliers.outliers import MILD, SEVERE, above_fence, outliers
 from bench.analysis.tables import load
-from bench.core.summary import Outlier
+from bench.core.results.summary import Outlier
 from tests.support.synthetic import Truth, make_run
 
 EVEN = Truth(stamped=True)

@@ -10,9 +10,9 @@ import pytest
 from bench.analysis.checks.floor import Resolution
 from bench.analysis.verdicts.answer import NOT_TRUSTED, answer, fastest
 from bench.analysis.verdicts.cell import cell_verdict, judge_effect
-from bench.core.comparison import Change, Ranking, RankingEntry
-from bench.core.row import CellKey, Row
-from bench.core.summary import Cell, Ecdf, Summary, Trust
+from bench.core.results.comparison import Change, Ranking, RankingEntry
+from bench.core.results.row import CellKey, Row
+from bench.core.results.summary import Cell, Ecdf, Summary, Trust
 
 Three = tuple[float, float, float]
 VALID = Trust("VALID", "all is well.", ())

@@ -14,8 +14,8 @@ from bench.analysis.checks.drift import Drift
 from bench.analysis.tables import RunFrames, load
 from bench.analysis.verdicts.answer import NOT_TRUSTED
 from bench.analysis.verdicts.trust import floor_lines, invalid, trust
-from bench.core.row import Row
-from bench.core.summary import CALIBRATION, Cell, Summary, Trust
+from bench.core.results.row import Row
+from bench.core.results.summary import CALIBRATION, Cell, Summary, Trust
 from bench.reports.tables.times import footnotes, time_entries
 from tests.support.synthetic import Truth, make_run
 

@@ -17,9 +17,9 @@ from altair.utils.schemapi import validate_jsonschema
 
 from bench.analysis.build import build
 from bench.analysis.wording import with_interval
-from bench.core.comparison import Change, Comparison, Ranking, RankingEntry, Side
-from bench.core.row import Row
-from bench.core.summary import Cell, Claim, ClaimPart, Summary
+from bench.core.results.comparison import Change, Comparison, Ranking, RankingEntry, Side
+from bench.core.results.row import Row
+from bench.core.results.summary import Cell, Claim, ClaimPart, Summary
 from bench.reports.charts import built_in as charts
 from bench.reports.charts import style
 from bench.reports.charts.chart import Chart

@@ -9,8 +9,8 @@ import pytest
 
 from bench.analysis.build import build
 from bench.analysis.wording import with_interval
-from bench.core.row import Row
-from bench.core.summary import Summary
+from bench.core.results.row import Row
+from bench.core.results.summary import Summary
 from bench.records import journal as records
 from bench.records.journal import Journal, columns_of
 from bench.reports.html import render_html

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.analysis.build import build
-from bench.core.summary import Summary
+from bench.core.results.summary import Summary
 from bench.reports.html import render_html
 from bench.reports.markdown import render_markdown
 from bench.reports.tables import sweep

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.analysis.build import build
-from bench.core.comparison import Change, Comparison, Ranking, RankingEntry, Side
-from bench.core.row import Row
-from bench.core.summary import Summary
+from bench.core.results.comparison import Change, Comparison, Ranking, RankingEntry, Side
+from bench.core.results.row import Row
+from bench.core.results.summary import Summary
 from bench.reports.tables.times import ColumnHead
 from bench.reports.terminal.columns import columns_of, paragraph, table
 from bench.reports.terminal.fit import TextLine, TextSection, fit

@@ -1,0 +1,1 @@
+"""Plugins: the hooks, loading and checking."""

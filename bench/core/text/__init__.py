@@ -1,0 +1,1 @@
+"""Text that comes from users and servers, and what is printed."""
