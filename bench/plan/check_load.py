@@ -9,7 +9,7 @@ from bench.core.load import Load
 from bench.core.slo import check_slos
 from bench.core.target import SIM
 from bench.plan import open_file_limit as fdlimit
-from bench.plan.option import default_of, options_of
+from bench.plan.option import options_of
 from bench.plan.schedule import asked_and_segment
 from bench.plan.settings import Settings
 
@@ -21,8 +21,9 @@ def check_load(settings: Settings) -> None:
     check_slos(settings.slos)
     if settings.duration is not None and settings.requests is not None:
         raise BenchError("--duration and --requests: give one of them")
+    default = Settings()
     for name, option in options_of(Settings).items():
-        given = getattr(settings, name) != default_of(Settings, name)
+        given = getattr(settings, name) != getattr(default, name)
         if given and option.needs == "load" and not settings.under_load:
             raise BenchError(
                 f"{option.flag} is for trials under load; add --concurrency 8 or --rate 5, or leave it out"

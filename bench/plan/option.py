@@ -8,7 +8,7 @@ declarations. Nothing here knows click: `bench.cli.options` wraps a `Kind` into 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Any, Literal
 
@@ -109,13 +109,7 @@ def options_of(owner: type) -> Mapping[str, Option]:
     return {one.name: one.metadata["option"] for one in fields(owner) if "option" in one.metadata}
 
 
-def default_of(owner: type, name: str) -> Any:
-    """Return the default of a dataclass's field."""
-    one: Field[Any] = owner.__dataclass_fields__[name]  # type: ignore[attr-defined]
-    return one.default if one.default is not MISSING else {}
-
-
-def value_in_effect(settings: Any, name: str) -> Any:
+def _value_in_effect(settings: Any, name: str) -> Any:
     """Return the value of an option that counts in this run."""
     return getattr(settings, options_of(type(settings))[name].in_effect or name)
 
@@ -123,12 +117,12 @@ def value_in_effect(settings: Any, name: str) -> Any:
 def stored_values(settings: Any, where: Literal["plan_key", "manifest_key"]) -> dict[str, Any]:
     """Return what plan.json or manifest.json keeps of the options, by key, as JSON values."""
     keys = ((getattr(declared, where), name) for name, declared in options_of(type(settings)).items())
-    return {key: _plain(value_in_effect(settings, name)) for key, name in keys if key}
+    return {key: _plain(_value_in_effect(settings, name)) for key, name in keys if key}
 
 
 def worker_values(settings: Any) -> dict[str, Any]:
     """Return the options that a worker needs, by field."""
-    return {name: value_in_effect(settings, name) for name, one in options_of(type(settings)).items() if one.to_worker}
+    return {name: _value_in_effect(settings, name) for name, one in options_of(type(settings)).items() if one.to_worker}
 
 
 def toml_options(owner: type) -> dict[str, tuple[str, Option]]:
