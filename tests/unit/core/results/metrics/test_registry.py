@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 
 from bench.analysis.build import build
 from bench.analysis.cell.arm import delta_gaps, per_trial
-from bench.core.results.metrics.registry import METRICS, glossary_markdown
+from bench.core.results.metrics.registry import METRICS, glossary_markdown, places
 from tests.support.synthetic import Truth, make_run
 
 TIMES = ("t_origin", "t_first_token", "t_first_visible", "t_first_useful", "t_first_event", "t_last_token", "t_end")
@@ -90,3 +92,19 @@ def test_glossary_names_every_metric_once() -> None:
     lines = [line for line in glossary_markdown().splitlines() if line.startswith("| `")]
     assert [line.split("`")[1] for line in lines] == [metric.name for metric in METRICS]
     assert all(line.count("|") == 5 for line in lines)
+
+
+def test_definitions_need_no_pandas() -> None:
+    """The measuring process reads the definitions for the manifest: that loads none of the packages of the analysis."""
+    heavy = "{'numpy', 'scipy', 'pandas', 'bench.stats'}"
+    code = f"import sys, bench.core.results.metrics.registry; print({heavy} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("table", ["times", "costs", "loads", "clients", "checks", "floors", "calibration"])
+def test_no_two_metrics_want_the_same_place(table: str) -> None:
+    """Each table of the reports has its metrics in an order that the definitions say without a tie."""
+    orders = [place.order for _, place in places(table)]
+    assert orders
+    assert orders == sorted(set(orders))
