@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.analysis.cell.arm import Arm, floats
+from bench.analysis.cell.arm import Arm, arm_trials, floats
 from bench.analysis.cell.deltas import read_lags
 from bench.analysis.cell.sdk_cost import sdk_rows
 from bench.analysis.checks import aa
@@ -23,7 +23,7 @@ from bench.analysis.comparison.ranking import rankings
 from bench.analysis.comparison.within_run import comparisons
 from bench.analysis.ids import last_ids, printable
 from bench.analysis.load.knee import GREW, is_overloaded, knee_row, knees, queue_grows
-from bench.analysis.measured_cell import MeasuredCell, arm_trials
+from bench.analysis.measured_cell import MeasuredCell
 from bench.analysis.memory import memory_curves, memory_rows
 from bench.analysis.outliers.outliers import outliers
 from bench.analysis.stopping_line import stopping_line
@@ -67,7 +67,7 @@ def build(run: Path, baseline: Baseline | None = None, chart_data: ChartData | N
     found += sdk_rows(cells, _arms_of(frames), found, int(frames.plan["seed"]))
     checked = aa.check(frames, resolutions, [cell.number for cell in cells if cell.saturated])
     drift = trend(frames, [cell.number for cell in cells if is_overloaded(cell)])
-    named = dict(zip(_numbers(frames), labels, strict=True))
+    named = dict(zip((cell["cell"] for cell in frames.cells), labels, strict=True))
     far, unlisted = outliers(frames, named)
     summary = Summary(
         manifest=frames.manifest,
@@ -88,7 +88,7 @@ def build(run: Path, baseline: Baseline | None = None, chart_data: ChartData | N
             ],
         ),
         notes=tuple(str(note) for note in frames.manifest.get("notes") or ()),
-        cells=tuple(_with_run_invalid(cell, checked.invalid) for cell in cells),
+        cells=tuple(replace(cell, invalid=cell.invalid or checked.invalid) for cell in cells),
         rows=(*found, *floors, *checked.rows, *drift.rows, *memory_numbers),
         memory=memory,
         failures=tuple(_failures(frames, named)),
@@ -122,21 +122,14 @@ def _growth_note(rows: Iterable[Row]) -> str:
     return f"{GREW}: {grew}; its times would be longer in a longer run" if grew else ""
 
 
-def _with_run_invalid(cell: Cell, reason: str) -> Cell:
-    """Mark the cell invalid for what is wrong with the whole run, unless it has a reason of its own."""
-    return replace(cell, invalid=cell.invalid or reason)
-
-
-def _numbers(frames: RunFrames) -> list[int]:
-    return [cell["cell"] for cell in frames.cells]
-
-
 def _cell(measured: MeasuredCell, label: str) -> tuple[Cell, list[Row]]:
     """Build one cell with its numbers; the verdict comes when all numbers are there."""
     cell, key, trials = measured.cell, measured.key, measured.frames.trials
     streamed, blocking = measured.streamed_arm, measured.blocking_arm
     rows = list(measured.rows())
-    unsupported = _unsupported_reason(measured.counters)
+    reasons, orphans = measured.counters["unsupported"].dropna(), int(measured.counters["orphans"].sum())
+    unsupported = printable(str(reasons.iloc[0])) if len(reasons) else ""
+    only_streamed = measured.run.plan.get("delivery") == "both" and cell.get("deliveries") == ["streamed"]
     finding = guard_cell(measured.run, measured.number, key, measured.read_lags, measured.lateness)
     checked = (measured.order.sentence, measured.connections.sentence, _growth_note(rows))
     notes = (
@@ -157,10 +150,10 @@ def _cell(measured: MeasuredCell, label: str) -> tuple[Cell, list[Row]]:
         pairs=measured.pairs.offered,
         first_useful=_ecdf(streamed, "ttfu"),
         blocking_total=_ecdf(blocking, "total"),
-        invalid=_invalid(int(measured.counters["orphans"].sum())),
+        invalid=f"{orphans} requests belonged to no trial" if orphans else "",
         verdict="",
         notes=() if unsupported else tuple(filter(None, notes)),
-        unpaired=_unpaired_reason(cell, measured.run.plan),
+        unpaired="no blocking counterpart" if only_streamed else "",
         unsupported=unsupported,
         saturated=finding.saturated,
         curves={metric: _ecdf(streamed, metric) for metric in ("ttft", "total")},
@@ -179,16 +172,6 @@ def _arms_of(frames: RunFrames) -> dict[tuple[CellKey, str], Arm]:
         for number, key in keys.items()
         for delivery in ("streamed", "blocking")
     }
-
-
-def _unpaired_reason(cell: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
-    only_streamed = plan.get("delivery") == "both" and cell.get("deliveries") == ["streamed"]
-    return "no blocking counterpart" if only_streamed else ""
-
-
-def _unsupported_reason(counters: pd.DataFrame) -> str:
-    said = counters["unsupported"].dropna()
-    return printable(str(said.iloc[0])) if len(said) else ""
 
 
 def _ecdf(arm: Arm, metric: str) -> Ecdf:
@@ -225,18 +208,13 @@ def _with_verdicts(summary: Summary, resolutions: Mapping[Way, Resolution]) -> S
         for cell in summary.cells
     )
     late = {cell.key for cell in cells if cell.saturated}
-    rows = tuple(_with_late_note(row) if row.key in late else row for row in summary.rows)
+    rows = tuple(
+        replace(row, note="; ".join(filter(None, (LATE_NOTE, row.note)))) if row.key in late else row
+        for row in summary.rows
+    )
     found = tuple(knees(summary.row, cells))
     judged = replace(summary, cells=cells, rows=(*rows, *map(knee_row, found)), knees=found)
     return replace(judged, answer=answer(judged, resolutions))
-
-
-def _with_late_note(row: Row) -> Row:
-    return replace(row, note="; ".join(filter(None, (LATE_NOTE, row.note))))
-
-
-def _invalid(orphans: int) -> str:
-    return f"{orphans} requests belonged to no trial" if orphans else ""
 
 
 def headline(manifest: Mapping[str, Any], cells: Iterable[Cell]) -> str:
@@ -265,7 +243,10 @@ def evidence(frames: RunFrames) -> Iterator[str]:
 
 def further(frames: RunFrames, cells: Sequence[Cell], lags: pd.Series[float]) -> Iterator[str]:
     """Yield what else a reader should know before believing a number."""
-    yield from _lag_line(floats(lags))
+    if (known := floats(lags)).size:
+        found = {name: intervals.quantile_ci(known, q) for name, q in (("p50", 0.5), ("p99", 0.99))}
+        shown = (f"{name} {e.note if e.value is None else f'{e.value:.2f} ms'}" for name, e in found.items())
+        yield f"read lag against the simulator's send log, {known.size} trials: {', '.join(shown)}"
     if frames.tables["memory"].empty:
         yield "no memory pass in this run: memory is n/a"
     loops = sorted({cell.key.load for cell in cells}, key=lambda label: parse_load(label).place)
@@ -277,16 +258,6 @@ def offered_line(trials: pd.DataFrame) -> str:
     counts = trials["status"].value_counts()
     classes = [f"{counts[status]} {status}" for status in sorted(set(counts.index) - {"ok"})]
     return f"{len(trials)} offered = " + " + ".join([f"{counts.get('ok', 0)} ok", *classes])
-
-
-def _lag_line(lags: Any) -> Iterator[str]:
-    if lags.size:
-        shown = ", ".join(f"{name} {_ms(intervals.quantile_ci(lags, q))}" for name, q in (("p50", 0.5), ("p99", 0.99)))
-        yield f"read lag against the simulator's send log, {lags.size} trials: {shown}"
-
-
-def _ms(estimate: intervals.Estimate) -> str:
-    return estimate.note if estimate.value is None else f"{estimate.value:.2f} ms"
 
 
 def _failures(frames: RunFrames, labels: Mapping[int, str]) -> Iterator[Failure]:

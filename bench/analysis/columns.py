@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from bench.records.schema import TABLES
 
@@ -89,20 +88,14 @@ def choose_event_trials(trials: pd.DataFrame, events: int, seed: int) -> pd.Seri
     stored = trials["stored"].fillna(value=True).astype(bool)
     if events <= MOST_EVENTS:
         return stored
-    drawn = trials.loc[stored, _GROUP].assign(size=_sizes(trials[stored])).sample(frac=1, random_state=seed)
+    longer = trials.loc[stored, ["events", "pieces"]].astype("Float64").fillna(0).max(axis=1)
+    drawn = trials.loc[stored, _GROUP].assign(size=longer.astype(float)).sample(frac=1, random_state=seed)
     groups = drawn.groupby(_GROUP)["size"]
     fits = groups.cumsum() <= MOST_EVENTS / max(1, groups.ngroups)
     return stored & fits.reindex(trials.index, fill_value=False)
 
 
 _GROUP = ["cell", "phase", "delivery"]
-
-
-def _sizes(trials: pd.DataFrame) -> NDArray[np.float64]:
-    """Count the rows of each trial in the longer of its tables."""
-    events, pieces = (trials[name].to_numpy(dtype=np.float64, na_value=0.0) for name in ("events", "pieces"))
-    sizes: NDArray[np.float64] = np.maximum(events, pieces)
-    return sizes
 
 
 def read_trials(name: str, stored: StoredTables, trials: pd.Index[int], most: int = MOST_EVENTS) -> pd.DataFrame:

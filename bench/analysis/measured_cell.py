@@ -9,8 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.analysis.cell.arm import Arm, Floats, RowMaker, floats
-from bench.analysis.cell.recorded import recorded_rows
+from bench.analysis.cell.arm import Arm, Floats, RowMaker, arm_trials, floats, recorded_rows
 from bench.analysis.checks.drift import Drift, connections, order_effect
 from bench.analysis.checks.floor import NOT_CALIBRATED, Resolution
 from bench.analysis.checks.guard import cell_lateness, cpu_share
@@ -139,11 +138,6 @@ class MeasuredCell:
     def cell_rows(self, metrics: Iterable[Metric]) -> Iterator[Row]:
         """Make the rows of these metrics that are of the cell as a whole."""
         return (row for metric in metrics if metric.cell_rows for row in metric.cell_rows(metric, self))
-
-
-def arm_trials(trials: pd.DataFrame, delivery: str) -> pd.DataFrame:
-    """Return the trials of one delivery; those that bench itself cancelled are in no figure."""
-    return trials[(trials["status"] != "cancelled") & (trials["delivery"] == delivery)]
 
 
 def _without_wire(row: Row) -> Row:

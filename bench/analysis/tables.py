@@ -164,7 +164,11 @@ def account(run: Path, starts: pd.DataFrame, rows: pd.DataFrame, plan: pd.DataFr
     _refuse_if(run, lost.difference(known.index), "was started but is not in the plan")
     _refuse_if(run, ended.index[~ended["status"].isin(TRIAL_STATUS)], "has no status that this version knows")
     cancelled = known.loc[lost].assign(status="cancelled", error=IN_FLIGHT)
-    return ended if cancelled.empty else _append(ended, cancelled).sort_index()
+    if cancelled.empty:
+        return ended
+    same = cancelled.reindex(columns=ended.columns).astype(ended.dtypes.to_dict())
+    full: pd.DataFrame = pd.concat([ended, same]).sort_index()
+    return full
 
 
 def _known_of_lost(starts: pd.DataFrame, plan: pd.DataFrame, lost: pd.Index[Any]) -> pd.DataFrame:
@@ -172,12 +176,6 @@ def _known_of_lost(starts: pd.DataFrame, plan: pd.DataFrame, lost: pd.Index[Any]
     said = starts.loc[starts["trial_id"].isin(lost) & starts["cell"].notna(), KNOWN].drop_duplicates("trial_id")
     listed = plan[plan.index.isin(lost.difference(pd.Index(said["trial_id"])))]
     return pd.concat([said.set_index("trial_id"), listed])
-
-
-def _append(ended: pd.DataFrame, cancelled: pd.DataFrame) -> pd.DataFrame:
-    """Join both, with the columns and types of the first."""
-    full = cancelled.reindex(columns=ended.columns).astype(ended.dtypes.to_dict())
-    return pd.concat([ended, full])
 
 
 def _refuse_if(run: Path, trial_ids: pd.Index[Any], what: str) -> None:

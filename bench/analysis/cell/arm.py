@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from bench.analysis.cell.deltas import gaps_of
 from bench.core.results.metrics.metric import MS, QUANTILES
-from bench.core.results.metrics.registry import BY_NAME, METRICS
+from bench.core.results.metrics.registry import BY_NAME, FLAG, METRICS
 from bench.core.results.row import CellKey, Row
 from bench.stats import intervals
 from bench.stats.bootstrap import cluster_bootstrap
@@ -169,6 +169,23 @@ def per_trial(trials: pd.DataFrame) -> pd.DataFrame:
     """Compute the metrics of each trial (rows as in `trials`), in the registry's units; null where a trial has none."""
     columns = {metric.name: metric.per_trial(trials) for metric in METRICS if metric.per_trial}
     return pd.DataFrame(columns, index=trials.index)
+
+
+def arm_trials(trials: pd.DataFrame, delivery: str) -> pd.DataFrame:
+    """Return the trials of one delivery; those that bench itself cancelled are in no figure."""
+    return trials[(trials["status"] != "cancelled") & (trials["delivery"] == delivery)]
+
+
+def recorded_rows(arm: Arm, recorded: pd.DataFrame) -> Iterator[Row]:
+    """Make the rows of what plugins recorded, under its own names: the median of each ok trial's values."""
+    mine = recorded[recorded["trial_id"].isin(arm.ok.index)]
+    for (name, unit), values in mine.fillna({"unit": ""}).groupby(["name", "unit"]):
+        each = values.groupby("trial_id")["value"].median()
+        title = f"recorded.{name}" if name in BY_NAME else str(name)
+        yield from arm.quantiles(title, each, unit=str(unit))
+        if unit == FLAG:
+            known = floats(each)
+            yield arm.share(title, int((known > 0).sum()), known.size, unit=FLAG)
 
 
 def floats(values: pd.Series[float]) -> Floats:

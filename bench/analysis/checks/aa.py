@@ -28,7 +28,6 @@ from bench.core.results.labels import WHOLE_RUN, cell_key, cell_labels, whole_ru
 from bench.core.results.row import CellKey, Row
 from bench.stats import intervals
 from bench.stats.hypotheses import holm, signed_rank_p
-from bench.stats.intervals import Estimate
 
 Floats = NDArray[np.float64]
 LEVEL = 0.001
@@ -78,7 +77,11 @@ def check(frames: RunFrames, resolutions: Mapping[Way, Resolution], late: Collec
     row = _together_row(frames, list(found.values()), "aa", together.differences)
     invalid = verdict(samples)
     return AaCheck(
-        rows=(*_cell_rows(found, samples), row, *_first_useful_row(frames)),
+        rows=(
+            *(_row(pairs.key, "aa", samples[label].differences, [pairs]) for label, pairs in found.items()),
+            row,
+            *_first_useful_row(frames),
+        ),
         invalid=invalid,
         sentence=_sentence(
             row, together, list(found.values()), list(_sees(row, _instrument_share(together), bool(invalid)))
@@ -122,23 +125,19 @@ def together_of(samples: Mapping[str, Sample]) -> Sample:
 
 def _reason(label: str, sample: Sample) -> str:
     e = intervals.as_ratio(intervals.hodges_lehmann(sample.differences, LEVEL))
+    low, high = (f"{100 * (x or 0):+.1f}" for x in (e.low, e.high))
     where = "" if label == WHOLE_RUN else f" in {label}"
     floor = _instrument_share(sample)
     explains = f"; the instrument explains {100 * floor:.2g} %" if floor else ""
     return (
         f"the same call measured against itself{where} differs by {100 * (e.value or 0):+.1f} %, which is not chance "
-        f"({_percent(e)}, 99.9 % interval, {sample.differences.size} pairs{explains})"
+        f"([{low}, {high}], 99.9 % interval, {sample.differences.size} pairs{explains})"
     )
 
 
 def _instrument_share(sample: Sample) -> float:
     """Return the largest difference that the instrument explains, as a fraction; 0 where it was not calibrated."""
     return float(np.expm1(np.median(sample.floor))) if sample.floor.size else 0.0
-
-
-def _percent(e: Estimate) -> str:
-    shown = (f"{100 * (x or 0):+.1f}" for x in (e.low, e.high))
-    return "[{}, {}]".format(*shown)
 
 
 def _pairs(frames: RunFrames, cell: Mapping[str, Any], delivery: str | None = None) -> Pairs:
@@ -171,11 +170,6 @@ def _why_none(frames: RunFrames, late: Collection[int]) -> str:
     if planned and late:
         return "the client was late"
     return "the run ended before an A/A pair did" if planned else "no A/A pairs were planned"
-
-
-def _cell_rows(found: Mapping[str, Pairs], samples: Mapping[str, Sample]) -> Iterator[Row]:
-    for label, pairs in found.items():
-        yield _row(pairs.key, "aa", samples[label].differences, [pairs])
 
 
 def _together_row(frames: RunFrames, found: Sequence[Pairs], metric: str, differences: Floats) -> Row:

@@ -71,13 +71,10 @@ def residuals(trials: pd.DataFrame) -> pd.DataFrame:
     known = (trials["status"] == "ok") & trials["t_origin"].notna() & trials["t_end"].notna()
     ok = trials.loc[known, ["cell", "delivery", "t_origin", "t_end"]].sort_values("t_origin")
     total, start = (part.to_numpy(dtype=np.float64) for part in ((ok["t_end"] - ok["t_origin"]) / MS, ok["t_origin"]))
-    table = ok[["cell", "delivery"]].assign(y=np.log(total), x=(start - start.min(initial=np.inf)) / _length(start))
+    length = (float(np.ptp(start)) if start.size else 0.0) or 1.0
+    table = ok[["cell", "delivery"]].assign(y=np.log(total), x=(start - start.min(initial=np.inf)) / length)
     table["y"] -= table.groupby(["cell", "delivery"])["y"].transform("median")
     return table
-
-
-def _length(start: Floats) -> float:
-    return float(np.ptp(start)) or 1.0 if start.size else 1.0
 
 
 def _slope(part: pd.DataFrame, seed: int, alpha: float = ALPHA) -> Estimate:
@@ -140,7 +137,8 @@ def order_effect(pairs: Pairs, seed: int, resolution_ms: float | None = None, ce
         *(*pairs.key, "paired", "order_effect", "ratio", "hl"),
         *(len(pairs.same), pairs.excluded_pairs, e.value, e.low, e.high, e.note),
     )
-    least = max(ORDER_MATTERS, _share(pairs, resolution_ms))
+    typical = float(pairs.same[["total_s", "total_b"]].median().min()) if len(pairs.same) else math.nan
+    least = max(ORDER_MATTERS, (resolution_ms or 0) / typical if typical > 0 else 0.0)
     if pairs.hindrance or not matters(_order_estimate(pairs, seed, SAID / cells), least):
         return Drift((row,))
     change = (
@@ -167,12 +165,6 @@ def crossover(second: Floats, first: Floats, alpha: float = ALPHA, seed: int = 0
     return intervals.as_ratio(replace(e, value=e.value / 2, low=e.low / 2, high=e.high / 2))
 
 
-def _share(pairs: Pairs, resolution_ms: float | None) -> float:
-    """Return the resolution as a fraction of what a trial takes."""
-    typical = float(pairs.same[["total_s", "total_b"]].median().min()) if len(pairs.same) else math.nan
-    return (resolution_ms or 0) / typical if typical > 0 else 0.0
-
-
 def connections(frames: RunFrames, cell: int, key: CellKey) -> Drift:
     """Check whether requests of this cell went partly over new connections, partly over open ones.
 
@@ -185,7 +177,7 @@ def connections(frames: RunFrames, cell: int, key: CellKey) -> Drift:
     rows = tuple(_reused_rows(firsts, key))
     if new.empty or len(new) == len(firsts):
         return Drift(rows)
-    took = _connect_ms(new)
+    took = float(((new["t_tls"].fillna(new["t_connected"]) - new["t_connect"]) / MS).dropna().astype(float).median())
     typical = float(per_trial(trials[trials["status"] == "ok"])["total"].astype("float64").median())
     if not took > CONNECT_MATTERS * typical:  # not known: not said
         return Drift(rows)
@@ -203,9 +195,3 @@ def _reused_rows(firsts: pd.DataFrame, key: CellKey) -> Iterator[Row]:
         n, reused = len(part), int(part["reused"].sum())
         e = intervals.share_ci(reused, n)
         yield Row(*key, str(delivery), "warm_share", "share", "share", n, 0, e.value, e.low, e.high, e.note)
-
-
-def _connect_ms(new: pd.DataFrame) -> float:
-    """Return the median time to open a connection, TLS included; NaN where it is not known."""
-    ready = new["t_tls"].fillna(new["t_connected"])
-    return float(((ready - new["t_connect"]) / MS).dropna().astype(float).median())

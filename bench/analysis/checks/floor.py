@@ -44,11 +44,9 @@ def floor_rows(frames: RunFrames) -> list[Row]:
 
     Of the calibration cells that have both deliveries; the others differ in their packets, to test a claim.
     """
-    return [row for cell in frames.plan["cells"] if _calibrates(cell) for row in _cell_floor_rows(frames, cell)]
-
-
-def _calibrates(cell: dict[str, object]) -> bool:
-    return cell.get("role") == "calibration" and cell.get("deliveries") == ["streamed", "blocking"]
+    both = ["streamed", "blocking"]
+    cells = [c for c in frames.plan["cells"] if c.get("role") == "calibration" and c.get("deliveries") == both]
+    return [row for cell in cells for row in _cell_floor_rows(frames, cell)]
 
 
 def _cell_floor_rows(frames: RunFrames, cell: dict[str, object]) -> Iterator[Row]:
@@ -61,7 +59,8 @@ def _cell_floor_rows(frames: RunFrames, cell: dict[str, object]) -> Iterator[Row
         return
     tables = dict(frames.tables)
     ttft = read_lags(streamed.ok, tables)
-    useful, sample = ttft + _ms(streamed.ok, "t_first_useful", "t_first_token"), streamed.sample_note
+    useful = ttft + (streamed.ok["t_first_useful"] - streamed.ok["t_first_token"]) / MS
+    sample = streamed.sample_note
     yield from streamed.quantiles("floor_ttft", ttft, sample)
     yield from streamed.quantiles("floor_ttfu", useful, sample)
     yield from _gap_rows(streamed, tables)
@@ -69,10 +68,6 @@ def _cell_floor_rows(frames: RunFrames, cell: dict[str, object]) -> Iterator[Row
     yield from blocking.quantiles("floor_total", _since_last_frame(blocking.ok, tables))
     counters = frames.tables["cells"]
     yield from _cpu_rows(streamed, counters[counters["cell"] == cell["cell"]])
-
-
-def _ms(trials: pd.DataFrame, later: str, earlier: str) -> pd.Series[float]:
-    return (trials[later] - trials[earlier]) / MS
 
 
 def _since_last_frame(trials: pd.DataFrame, tables: dict[str, pd.DataFrame]) -> pd.Series[float]:

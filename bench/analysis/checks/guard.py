@@ -112,12 +112,13 @@ def _advice(frames: RunFrames, cell: int, key: CellKey) -> str:
     """Say what helps. At one trial at a time, other cells that were in time show that the machine is not the cause."""
     if key.load != ALONE:
         return _less_load(key)
-    rest = [found for other in _other_cells(frames, cell) if (found := cell_lateness(frames, other)).lags.size]
+    others = sorted({*frames.trials["cell"].dropna(), *frames.calibration["cell"].dropna()} - {cell})
+    rest = [found for other in others if (found := cell_lateness(frames, other)).lags.size]
     if rest and not any(map(often_late, rest)):
         return f"not so in other cells, so the machine is not why: {_OWN_WORK}"
     if (share := cpu_share(frames, cell) or 0.0) > AT_WORK:
         return f"this client worked {_percent(share)} of the time: {_OWN_WORK}"
-    if _is_busy(frames):
+    if any(_busy_lines(busy(frames))):
         return "other processes kept this machine busy: use an idle one"
     return f"other processes keep this machine busy, or {_OWN_WORK}"
 
@@ -131,10 +132,6 @@ def _less_load(key: CellKey) -> str:
 
 
 _OWN_WORK = "the scenario's own code (try asyncio.to_thread), or the SDK on so fast a stream, holds the loop up"
-
-
-def _other_cells(frames: RunFrames, cell: int) -> list[int]:
-    return sorted({*frames.trials["cell"].dropna(), *frames.calibration["cell"].dropna()} - {cell})
 
 
 def _pause_note(met: Lateness) -> Iterator[str]:
@@ -180,10 +177,6 @@ def _calibration_lines(frames: RunFrames, *, alone: bool) -> Iterator[str]:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.0f} %"
-
-
-def _is_busy(frames: RunFrames) -> bool:
-    return any(_busy_lines(busy(frames)))
 
 
 def busy(frames: RunFrames) -> Mapping[str, float]:

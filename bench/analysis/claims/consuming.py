@@ -42,13 +42,9 @@ def claim_from_curves(found: Mapping[Way, MemoryCurve]) -> Claim:
         return make_claim("memory", STATEMENT, TEST, [untestable("memory", why)])
     null = _slope(curves[NOTHING, "streamed"]).value if (NOTHING, "streamed") in curves else None
     eps = max(LEAST_EPS, NULLS * abs(null or 0))
-    drafts = [_part(way, curves.get(way), eps, curves) for way in _ways()]
+    ways = [*((name, "streamed") for name in CONSUMERS if name != NOTHING), (DISCARD, "blocking")]
+    drafts = [_part(way, curves.get(way), eps, curves) for way in ways]
     return make_claim("memory", STATEMENT, TEST, drafts)
-
-
-def _ways() -> Iterator[Way]:
-    yield from ((name, "streamed") for name in CONSUMERS if name != NOTHING)
-    yield DISCARD, "blocking"
 
 
 def _slope(curve: MemoryCurve) -> Estimate:

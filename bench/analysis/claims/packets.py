@@ -15,7 +15,7 @@ from bench.analysis.checks.floor import FLOORS, way
 from bench.analysis.claims.parts import HOLDS, REFUTED, UNDECIDED, Draft, make_claim, number, untestable, unusable
 from bench.analysis.tables import RunFrames
 from bench.core.results.metrics.metric import MS
-from bench.core.results.summary import Cell, Claim, ClaimPart, ClaimVerdict, Summary
+from bench.core.results.summary import Claim, ClaimPart, ClaimVerdict, Summary
 from bench.plan.calibration import TOKEN_MS
 from bench.stats import intervals
 from bench.stats.slope import slope_beyond
@@ -42,7 +42,8 @@ def claim(frames: RunFrames, summary: Summary) -> Claim:
 
 
 def _direct_drafts(frames: RunFrames, summary: Summary) -> Iterator[Draft]:
-    sizes = {cell["cell"]: _param(cell, "tokens_per_event") for cell in frames.plan["cells"] if _is_packets(cell)}
+    streams = [cell for cell in frames.plan["cells"] if cell.get("role") == "calibration"]
+    sizes = {cell["cell"]: _param(cell, "tokens_per_event") for cell in streams}
     ok = frames.calibration[frames.calibration["status"] == "ok"]
     ok = ok[ok["cell"].isin([cell for cell, size in sizes.items() if size]) & (ok["delivery"] == "streamed")]
     if ok.empty:
@@ -60,10 +61,6 @@ def _direct_drafts(frames: RunFrames, summary: Summary) -> Iterator[Draft]:
         floor = row.estimate if row and row.estimate else 0.0
         words = [SCOPE, *filter(None, [sample_note(trials)]), *_price(trials, k)]
         yield _slope_draft(subject, delay, k.reindex(delay.index), floor, words, "tokens an event")
-
-
-def _is_packets(cell: Mapping[str, Any]) -> bool:
-    return cell.get("role") == "calibration"
 
 
 def _param(cell: Mapping[str, Any], name: str) -> float | None:
@@ -108,7 +105,8 @@ def _buffered_drafts(frames: RunFrames, summary: Summary) -> Iterator[Draft]:
     several = len({client for client, _ in ways}) > 1
     for client, load in ways:
         same = {cell.number: cell for cell in cells if way(cell.key) == (client, load)}
-        sizes = {number: _chars(cell) for number, cell in same.items() if not unusable(cell)}
+        usable = {number: cell for number, cell in same.items() if not unusable(cell)}
+        sizes = {number: _param({"params": cell.key.params}, "chars") for number, cell in usable.items()}
         known = {number: chars for number, chars in sizes.items() if chars}
         if len(set(known.values())) < 2:
             continue
@@ -120,10 +118,6 @@ def _buffered_drafts(frames: RunFrames, summary: Summary) -> Iterator[Draft]:
         said = "the client itself gathers the text: a character waits until its chunk is full"
         subject = f"chunks of buffered, {f'{client} ' if several else ''}{load}"
         yield _slope_draft(subject, delay, size, 0.0, [said], "characters a chunk")
-
-
-def _chars(cell: Cell) -> float | None:
-    return _param({"params": cell.key.params}, "chars")
 
 
 def _slope_draft(

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.analysis.cell.arm import Arm, sample_note
+from bench.analysis.cell.arm import Arm, arm_trials
 from bench.analysis.checks.floor import resolution, way
 from bench.analysis.claims.lengths import Curve, gain_curve, true_range
 from bench.analysis.claims.parts import HOLDS, REFUTED, UNDECIDED, Draft, make_claim, untestable, unusable
@@ -42,7 +42,8 @@ def _cell_draft(frames: RunFrames, summary: Summary, cell: Cell) -> Draft:
     row = summary.row(cell, "paired", "gain", "hl", "ratio")
     if row is None:
         return untestable(cell.label, cell.unpaired or "it was not measured streamed and blocking")
-    streamed, blocking = _arms(frames, cell)
+    trials = frames.trials[frames.trials["cell"] == cell.number]
+    streamed, blocking = (Arm(cell.key, name, arm_trials(trials, name)) for name in ("streamed", "blocking"))
     curve = gain_curve(streamed.ok, frames.tables["events"])
     if row.estimate is None or row.low is None or row.high is None:
         return Draft(ClaimPart(cell.label, UNDECIDED, "", row.n, row.note, curve))
@@ -54,18 +55,9 @@ def _cell_draft(frames: RunFrames, summary: Summary, cell: Cell) -> Draft:
     share = np.log(pairs.same["ttfu_s"].to_numpy(float) / pairs.same["total_b"].to_numpy(float))
     length = blocking.ok["output_tokens"].dropna().astype(float)
     tokens = f" at {length.median():.0f} tokens" if len(length) else ""
-    where = list(_shorter(curve, _overhead(summary, cell), sample_note(streamed.ok)))
+    overhead = with_interval(summary.row(cell, "paired", "overhead", "hl", "ratio"))
+    where = list(_shorter(curve, overhead, streamed.sample_note))
     return _judge_gain(cell.label, row, share, tokens, curve, where)
-
-
-def _arms(frames: RunFrames, cell: Cell) -> tuple[Arm, Arm]:
-    trials = frames.trials[(frames.trials["cell"] == cell.number) & (frames.trials["status"] != "cancelled")]
-    streamed, blocking = (trials[trials["delivery"] == name] for name in ("streamed", "blocking"))
-    return Arm(cell.key, "streamed", streamed), Arm(cell.key, "blocking", blocking)
-
-
-def _overhead(summary: Summary, cell: Cell) -> str:
-    return with_interval(summary.row(cell, "paired", "overhead", "hl", "ratio"))
 
 
 def _judge_gain(label: str, row: Row, share: NDArray[np.float64], tokens: str, curve: Curve, where: list[str]) -> Draft:

@@ -71,7 +71,9 @@ def _part(endpoint: EndpointCells, count: Count, frames: RunFrames) -> Draft:
     again = _pairs(frames.aa, endpoint, count)
     verdict, reason = _judge_counts(known, differ, again)
     words = "; ".join(filter(None, (reason, endpoint.left_out)))
-    return Draft(ClaimPart(subject, verdict, _estimate(len(differ), len(known)), len(known), words))
+    n = len(known)
+    bound = f" (fewer than {100 * (1 - ALPHA ** (1 / n)):.1f} % of all, 95 %)" if differ.empty else ""
+    return Draft(ClaimPart(subject, verdict, f"{len(differ)} of {count_text(n, 'pair')} differ{bound}", n, words))
 
 
 def _pairs(trials: pd.DataFrame, endpoint: EndpointCells, count: Count) -> pd.DataFrame:
@@ -92,11 +94,6 @@ def _cell_pairs(trials: pd.DataFrame, cell: int, count: Count) -> pd.DataFrame:
     kept = [f"{name}_{order}" for name in ("trial_id", "delivery", "tokens", "place") for order in (0, 1)]
     same = (both["requests_0"] == both["requests_1"]) & (both["result_sha256_0"] == both["result_sha256_1"])
     return both.loc[same.fillna(value=False).astype(bool), kept]
-
-
-def _estimate(differ: int, n: int) -> str:
-    bound = f" (fewer than {100 * (1 - ALPHA ** (1 / n)):.1f} % of all, 95 %)" if not differ else ""
-    return f"{differ} of {count_text(n, 'pair')} differ{bound}"
 
 
 def _judge_counts(known: pd.DataFrame, differ: pd.DataFrame, again: pd.DataFrame) -> tuple[ClaimVerdict, str]:

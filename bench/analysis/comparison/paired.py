@@ -39,7 +39,8 @@ def paired_change(frames: RunFrames, cells: tuple[Cell, Cell], rows: tuple[Row, 
         return change(one, other, label, hindered)
     both = common_asks(frames, baseline, current, other.delivery, other.metric)
     ok = both.dropna(subset=["ms_b", "ms_c"])
-    note, seed = hindered or _exclusion_note(both, ok), int(frames.plan["seed"])
+    few, seed = too_few_left(len(both) - len(ok), len(both)), int(frames.plan["seed"])
+    note = hindered or (f"n/a ({few})" if few else "" if len(both) else "n/a (no ask that both were given)")
     if note:
         return make_change(one, other, label, "paired", None, None, len(ok), note)
     b, c = _floats(ok["ms_b"]), _floats(ok["ms_c"])
@@ -68,13 +69,6 @@ def _arm_times(frames: RunFrames, cell: Cell, delivery: str, metric: str) -> pd.
 
 def _floats(values: pd.Series[float]) -> NDArray[np.float64]:
     return np.asarray(values, dtype=np.float64)
-
-
-def _exclusion_note(both: pd.DataFrame, ok: pd.DataFrame) -> str:
-    """Return why those that are left may not speak for all; empty where they may."""
-    if few := too_few_left(len(both) - len(ok), len(both)):
-        return f"n/a ({few})"
-    return "" if len(both) else "n/a (no ask that both were given)"
 
 
 def _lengths(ok: pd.DataFrame, metric: str) -> str:

@@ -53,7 +53,9 @@ def _changes(alignment: Alignment, baseline: Summary, current: Summary) -> Itera
     theirs = {_identity(row, alignment.rename(row.key)): row for row in baseline.rows if comparable(row)}
     of_baseline = {alignment.rename(cell.key): cell for cell in baseline.cells}
     of_current = {cell.key: cell for cell in current.cells}
-    condemned = _invalid_note(baseline, current)
+    sides = {"baseline": baseline, "current run": current}
+    bad = [name for name, summary in sides.items() if summary.trust.verdict == "INVALID"]
+    condemned = f"n/a (INVALID: {' and '.join(bad)})" if bad else ""
     for row in current.rows:
         other = theirs.get(_identity(row, row.key)) if comparable(row) else None
         if other is not None:
@@ -62,26 +64,15 @@ def _changes(alignment: Alignment, baseline: Summary, current: Summary) -> Itera
             yield _change(other, row, _label(row.key, of_current), hindered, *cells)
 
 
-def _invalid_note(baseline: Summary, current: Summary) -> str:
-    """Return why no number of the two may be held against each other; empty where they may."""
-    sides = {"baseline": baseline, "current run": current}
-    bad = [name for name, summary in sides.items() if summary.trust.verdict == "INVALID"]
-    return f"n/a (INVALID: {' and '.join(bad)})" if bad else ""
-
-
 def _change(baseline: Row, current: Row, label: str, hindered: str, *cells: Cell | None) -> Change:
     """Compare a median by the shift between the samples, where there are any; else by the two intervals."""
     sampled = current.statistic == STATISTIC and not hindered and not missing(baseline, current)
     if sampled and (found := shifts(cells[0], cells[1], current.delivery, current.metric)):
         arrived = min(row.n - row.failed for row in (baseline, current))
-        return make_change(baseline, current, label, "unpaired", *found, arrived, _left_out(baseline, current))
+        failed = baseline.failed + current.failed  # they have no time, and so no part in a change of samples
+        note = f"without {failed} failed {'trial' if failed == 1 else 'trials'}" if failed else ""
+        return make_change(baseline, current, label, "unpaired", *found, arrived, note)
     return change(baseline, current, label, hindered)
-
-
-def _left_out(*rows: Row) -> str:
-    """Note on failed trials: they have no time, and so no part in a change of samples."""
-    failed = sum(row.failed for row in rows)
-    return f"without {failed} failed {'trial' if failed == 1 else 'trials'}" if failed else ""
 
 
 def comparable(row: Row) -> bool:

@@ -91,9 +91,9 @@ def _segment(measured: pd.DataFrame, beside: pd.DataFrame | None, load: Load) ->
         return None
     shed = (planned["status"] == "shed").to_numpy(dtype=bool)
     intended, starts = _s(planned["t_origin"]), np.where(shed, np.nan, start_times(planned))
-    start = (
-        _fill_end(intended, call, end) if load.open_loop else max(starts[0], _all_at_work(call, load.concurrency or 1))
-    )
+    slots = load.concurrency or 1
+    full = float(np.sort(call)[slots - 1]) if call.size >= slots else math.inf  # when as many ran as were asked for
+    start = _fill_end(intended, call, end) if load.open_loop else max(starts[0], full)
     stop = float(intended[-1] if load.open_loop else np.nanmax(starts, initial=-np.inf))
     return SteadySegment(call, end, intended, starts, start, stop) if stop > start else None
 
@@ -105,11 +105,6 @@ def start_times(trials: pd.DataFrame) -> Floats:
 
 def _s(times: pd.Series[float]) -> Floats:
     return np.asarray(times.to_numpy(dtype=np.float64, na_value=np.nan) / S, dtype=np.float64)
-
-
-def _all_at_work(call: Floats, slots: int) -> float:
-    """Return when the first `slots` trials had begun; infinity, if there were fewer."""
-    return float(np.sort(call)[slots - 1]) if call.size >= slots else math.inf
 
 
 def _fill_end(intended: Floats, call: Floats, end: Floats) -> float:

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from bench.analysis.checks.floor import Resolution, Way, way
+from bench.analysis.checks.floor import NOT_CALIBRATED, Resolution, Way, way
 from bench.analysis.load.knee import is_overloaded
-from bench.analysis.verdicts.cell import Find, Outcome, gain_of, missing_reason, negate, overhead_of
+from bench.analysis.verdicts.cell import Outcome, gain_of, missing_reason, negate, overhead_of
 from bench.analysis.wording import ends, span, value
 from bench.core.results.comparison import Ranking
 from bench.core.results.row import Row
@@ -46,7 +46,12 @@ def answer(summary: Summary, resolutions: Mapping[Way, Resolution]) -> str:
         return NOT_TRUSTED
     steady = [cell for cell in usable if not is_overloaded(cell)]
     paired = [cell for cell in steady if not cell.unpaired]
-    effects = [_effect(summary.row, cell, resolutions) for cell in paired]
+    effects = []
+    for cell in paired:
+        resolution = resolutions.get(way(cell.key), NOT_CALIBRATED)
+        effects.append(
+            Effect(cell, *gain_of(summary.row, cell, resolution), *overhead_of(summary.row, cell, resolution))
+        )
     compared = any(effect.gain for effect in effects)
     first = _comparison_sentence(summary, effects) if compared else usable[0].verdict if len(usable) == 1 else NO_PAIRS
     return " ".join(
@@ -58,11 +63,6 @@ def answer(summary: Summary, resolutions: Mapping[Way, Resolution]) -> str:
             *fastest(summary.rankings),
         ]
     )
-
-
-def _effect(find: Find, cell: Cell, resolutions: Mapping[Way, Resolution]) -> Effect:
-    resolution = resolutions.get(way(cell.key), Resolution())
-    return Effect(cell, *gain_of(find, cell, resolution), *overhead_of(find, cell, resolution))
 
 
 def _comparison_sentence(summary: Summary, effects: Sequence[Effect]) -> str:
@@ -90,7 +90,9 @@ def _first_useful_words(effects: Sequence[Effect]) -> str:
     late = [negate(effect.gain) for effect in effects if effect.gain and effect.seen == "less"]
     untold = len(effects) - len(early) - len(late)
     if not early and not late:
-        return f"Streaming shows nothing useful sooner{_as_seen(effects)}"
+        small = all(effect.seen == "unresolved" for effect in effects)
+        told = ": the difference is too small for this instrument to see" if small else ", as far as this run can tell"
+        return f"Streaming shows nothing useful sooner{told}"
     if not early:
         return f"Streaming does not help: something useful comes {_amount(late, LATER)}{_share(late, effects)}"
     if not late:
@@ -114,11 +116,6 @@ def _share(rows: Sequence[Row], effects: Sequence[Effect]) -> str:
     if not rest:
         return f" in {'both' if len(rows) == 2 else f'all {len(rows)}'} {_cell_count(effects).partition(' ')[2]}"
     return f" in {len(rows)} of {_cell_count(effects)}" + (f" (in {rest} that cannot be told)" if rest else "")
-
-
-def _as_seen(effects: Sequence[Effect]) -> str:
-    small = all(effect.seen == "unresolved" for effect in effects)
-    return ": the difference is too small for this instrument to see" if small else ", as far as this run can tell"
 
 
 def _cell_count(effects: Sequence[Effect]) -> str:
@@ -160,11 +157,8 @@ def _longer(effects: Sequence[Effect]) -> str:
 
 def _change(effects: Sequence[Effect]) -> str:
     """Write `2.0 to 3.5 %`, whatever the direction."""
-    return span([_absolute(effect.overhead) for effect in effects if effect.overhead])
-
-
-def _absolute(row: Row) -> Row:
-    return row if (row.estimate or 0) >= 0 else negate(row)
+    rows = [effect.overhead for effect in effects if effect.overhead]
+    return span([row if (row.estimate or 0) >= 0 else negate(row) for row in rows])
 
 
 def _memory(summary: Summary, effects: Sequence[Effect]) -> Iterator[str]:

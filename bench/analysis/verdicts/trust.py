@@ -42,7 +42,8 @@ def trust(
         return Trust("CAUTION", f"{'; '.join(filter(None, (*doubts, unchecked)))}.", lines)
     if unchecked:
         return Trust("UNCHECKED", f"{unchecked}.", lines)
-    return Trust("VALID", f"{_sound(frames)}.", lines)
+    same = "the same call measured against itself shows no difference beyond chance"
+    return Trust("VALID", f"the client kept up, and {same}." if len(frames.tables["probes"]) else f"{same}.", lines)
 
 
 def invalid(frames: RunFrames, cells: Sequence[Cell], aa: AaCheck) -> str:
@@ -96,12 +97,6 @@ def _all_loaded(cells: Sequence[Cell]) -> bool:
 
 def _is_short(frames: RunFrames) -> bool:
     return int(frames.plan.get("pairs") or 0) < FEWEST_CHECKED
-
-
-def _sound(frames: RunFrames) -> str:
-    """Say what was found in order: only what was looked at."""
-    same = "the same call measured against itself shows no difference beyond chance"
-    return f"the client kept up, and {same}" if len(frames.tables["probes"]) else same
 
 
 def floor_lines(rows: Sequence[Row]) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bench.core.results.metrics.metric import MS, QUANTILES, STREAMED, Metric, ReportPlace
@@ -26,16 +27,13 @@ def _first_useful(metric: Metric, arm: Arm) -> Iterator[Row]:
     yield from arm.quantiles(metric.name, values, arm.never_useful, infinite=never)
 
 
+_latency = partial(Metric, unit="ms", of="offered", rows=latency, csv_order=1)
 METRICS = (
-    Metric(
+    _latency(
         "ttft",
-        "ms",
-        "First content, reasoning, refusal or tool-argument delta of any attempt - origin.",
-        of="offered",
+        formula="First content, reasoning, refusal or tool-argument delta of any attempt - origin.",
         deliveries=STREAMED,
         per_trial=_since_origin("t_first_token"),
-        rows=latency,
-        csv_order=1,
         on_wire=True,
         quantiles=1,
         compared=tuple(QUANTILES),
@@ -46,51 +44,36 @@ METRICS = (
             ReportPlace("loads", 3, "TTFT", "p99", statistic="p99"),
         ),
     ),
-    Metric(
+    _latency(
         "ttft_visible",
-        "ms",
-        "The same without reasoning: first token a user may see - origin.",
-        of="offered",
+        formula="The same without reasoning: first token a user may see - origin.",
         deliveries=STREAMED,
         per_trial=_since_origin("t_first_visible"),
-        rows=latency,
-        csv_order=1,
         on_wire=True,
         quantiles=2,
     ),
-    Metric(
+    _latency(
         "ttfu",
-        "ms",
-        "First useful piece at the caller (each scenario says what is useful) - origin. Blocking: the whole "
+        formula="First useful piece at the caller (each scenario says what is useful) - origin. Blocking: the whole "
         "parsed answer - origin. An ok answer without a useful piece is +∞.",
-        of="offered",
         per_trial=_since_origin("t_first_useful"),
         rows=_first_useful,
-        csv_order=1,
         quantiles=3,
         compared=tuple(QUANTILES),
         places=(ReportPlace("times", 1, "first useful", "streamed"),),
     ),
-    Metric(
+    _latency(
         "first_event",
-        "ms",
-        "First SSE data event of any kind - origin; pings are no events.",
-        of="offered",
+        formula="First SSE data event of any kind - origin; pings are no events.",
         deliveries=STREAMED,
         per_trial=_since_origin("t_first_event"),
-        rows=latency,
-        csv_order=1,
         on_wire=True,
         quantiles=4,
     ),
-    Metric(
+    _latency(
         "total",
-        "ms",
-        "The scenario's function was through - origin, failed attempts and back-off included.",
-        of="offered",
+        formula="The scenario's function was through - origin, failed attempts and back-off included.",
         per_trial=_since_origin("t_end"),
-        rows=latency,
-        csv_order=1,
         quantiles=5,
         compared=tuple(QUANTILES),
         places=(

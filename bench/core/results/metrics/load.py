@@ -12,10 +12,6 @@ if TYPE_CHECKING:
     from bench.core.results.row import Row
 
 
-def _requests_rows(metric: Metric, load: LoadArm) -> Iterator[Row]:
-    yield load.rate(metric.name, load.requests)
-
-
 def _tokens_rows(metric: Metric, load: LoadArm) -> Iterator[Row]:
     if load.has_tokens and not load.is_mixed:
         yield load.rate(metric.name, load.tokens)
@@ -81,7 +77,7 @@ METRICS = (
         "start.",
         better="higher",
         of="cell",
-        load_rows=_requests_rows,
+        load_rows=lambda metric, load: [load.rate(metric.name, load.requests)],
         csv_order=2,
         compared=("rate",),
         places=(ReportPlace("loads", 5, "ok", "per s", delivery="", statistic="rate"),),
