@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from bench.analysis.cell.arm import Arm, floats
+from bench.analysis.cell.arm import Arm, RowMaker, floats
 from bench.core.results.metrics.registry import BY_NAME, NO_DIFFERENCE
 from bench.core.results.row import CellKey, Row
 from bench.core.results.summary import Cell
@@ -48,7 +48,6 @@ def _shift_rows(sdk: Arm, wire: Arm, seed: int, *, late: bool) -> Iterator[Row]:
 def _cpu_row(key: CellKey, sdk: Row | None, wire: Row | None) -> Iterator[Row]:
     if sdk is None or wire is None or sdk.estimate is None or wire.estimate is None:
         return
-    unit = BY_NAME["sdk_cpu_per_event"].unit
     note = f"{1000 * sdk.estimate:.3g} - {1000 * wire.estimate:.3g} µs; no interval: of wire the whole process is known"
     difference = sdk.estimate - wire.estimate
-    yield Row(*key, "streamed", "sdk_cpu_per_event", unit, "rate", sdk.n, 0, difference, None, None, note)
+    yield RowMaker(key, "streamed").number("sdk_cpu_per_event", "rate", difference, sdk.n, note=note)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bench.analysis.cell.arm import per_trial
+from bench.analysis.cell.arm import RowMaker, per_trial
 from bench.analysis.pairs import Pairs
 from bench.analysis.tables import RunFrames
 from bench.analysis.wording import with_interval
@@ -56,7 +56,11 @@ def trend(frames: RunFrames, growing: Collection[int] = ()) -> Drift:
     seed, cells = int(frames.plan["seed"]), dict(zip(cell_labels(frames.cells), frames.cells, strict=True))
     parts = {"": (whole_run_key(frames.cells), table[~table["cell"].isin(list(growing))])}
     parts |= {label: (cell_key(cell), table[table["cell"] == cell["cell"]]) for label, cell in cells.items()}
-    rows = {label: _trend_row(key, part, seed) for label, (key, part) in parts.items()}
+    rows = {}
+    for label, (key, part) in parts.items():
+        e, deliveries = _slope(part, seed), part["delivery"].unique()
+        maker = RowMaker(key, str(deliveries[0]) if len(deliveries) == 1 else "paired")
+        rows[label] = maker.row("trend", "slope", e, len(part))
     alpha = SAID / (len(parts) if len(cells) > 1 else 1)
     steady = {label: part for label, part in parts.items() if not label or cells[label]["cell"] not in growing}
     said = [label for label, (_, part) in steady.items() if matters(_slope(part, seed, alpha), TREND_MATTERS)]
@@ -103,12 +107,6 @@ def matters(e: Estimate, least: float) -> bool:
     if e.value is None or e.low is None or e.high is None:
         return False
     return abs(e.value) > least and (e.low > 0 or e.high < 0)
-
-
-def _trend_row(key: CellKey, part: pd.DataFrame, seed: int) -> Row:
-    e, deliveries = _slope(part, seed), part["delivery"].unique()
-    delivery = str(deliveries[0]) if len(deliveries) == 1 else "paired"
-    return Row(*key, delivery, "trend", "ratio", "slope", len(part), 0, e.value, e.low, e.high, e.note)
 
 
 def _trend_sentence(rows: Mapping[str, Row], said: list[str]) -> str:
@@ -172,9 +170,15 @@ def connections(frames: RunFrames, cell: int, key: CellKey) -> Drift:
     WebSockets and own clients have none. Said where opening one takes above 1 % of the time of a whole answer.
     """
     trials = frames.trials[(frames.trials["cell"] == cell) & (frames.trials["status"] != "cancelled")]
-    firsts = _first_attempts(frames.tables["attempts"]).join(trials[["delivery"]], on="trial_id", how="inner")
+    attempts = frames.tables["attempts"]
+    first = (attempts["request"] == 0) & (attempts["attempt"] == 0) & attempts["reused"].notna()
+    over_http = attempts[first.fillna(value=False) & (attempts["method"] != "WS").fillna(value=True)]
+    firsts = over_http.join(trials[["delivery"]], on="trial_id", how="inner")
     new = firsts[~firsts["reused"].astype(bool)]
-    rows = tuple(_reused_rows(firsts, key))
+    rows = tuple(
+        RowMaker(key, str(delivery)).share("warm_share", int(part["reused"].sum()), len(part))
+        for delivery, part in firsts.groupby("delivery", sort=True)
+    )
     if new.empty or len(new) == len(firsts):
         return Drift(rows)
     took = float(((new["t_tls"].fillna(new["t_connected"]) - new["t_connect"]) / MS).dropna().astype(float).median())
@@ -183,15 +187,3 @@ def connections(frames: RunFrames, cell: int, key: CellKey) -> Drift:
         return Drift(rows)
     opened = f"{len(new)} of {len(firsts)} trials opened a new connection (median {took:.3g} ms to connect)"
     return Drift(rows, f"{opened}: cold and warm are mixed")
-
-
-def _first_attempts(attempts: pd.DataFrame) -> pd.DataFrame:
-    first = (attempts["request"] == 0) & (attempts["attempt"] == 0) & attempts["reused"].notna()
-    return attempts[first.fillna(value=False) & (attempts["method"] != "WS").fillna(value=True)]
-
-
-def _reused_rows(firsts: pd.DataFrame, key: CellKey) -> Iterator[Row]:
-    for delivery, part in firsts.groupby("delivery", sort=True):
-        n, reused = len(part), int(part["reused"].sum())
-        e = intervals.share_ci(reused, n)
-        yield Row(*key, str(delivery), "warm_share", "share", "share", n, 0, e.value, e.low, e.high, e.note)

@@ -14,6 +14,7 @@ from typing import Literal
 
 from scipy import special
 
+from bench.analysis.cell.arm import RowMaker
 from bench.analysis.wording import with_interval
 from bench.core.load import Load, parse_load
 from bench.core.results.metrics.registry import LEAST_GOOD as LEAST
@@ -185,6 +186,6 @@ def _lowest_load_words(stop: Step) -> str:
 
 def knee_row(knee: Knee) -> Row:
     """Make the row `knee`."""
-    e = Estimate(knee.size, note=knee.said)
     unit = "/s" if knee.key.load == "rate" else ""
-    return Row(*knee.key, knee.delivery, "knee", unit, "level", knee.n, 0, e.value, None, None, e.note)
+    size = Estimate(knee.size, note=knee.said)
+    return RowMaker(knee.key, knee.delivery).row("knee", "level", size, knee.n, unit)
