@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from bench.analysis.wording import NA, reason, value, with_interval
+from bench.core.results.metrics.registry import places
 from bench.core.results.row import Row
 from bench.core.results.summary import Cell, Failure, Summary
 from bench.reports.tables import changes as words
@@ -33,11 +34,7 @@ MODES = (
 )
 COSTS = (
     ColumnHead("cost", "streamed / blocking"),
-    ColumnHead("attempts", "in all"),
-    ColumnHead("back-off", "in all"),
-    ColumnHead("memory peak", "RSS"),
-    ColumnHead("memory slope", "B per token"),
-    ColumnHead("CPU", "per event"),
+    *(ColumnHead(place.top, place.bottom) for _, place in places("costs in short")),
 )
 CAPTION = "Medians of all trials (a failure is ∞), in brackets the 95 % interval; memory: apart, on sim."
 
@@ -138,18 +135,16 @@ def _cost_section(summary: Summary, width: int) -> TextSection:
 def _cost_texts(summary: Summary, cell: Cell) -> list[str]:
     """Return the cell's texts under COSTS. A cell that is unfit keeps its counts, not its times."""
     deliveries = cost_deliveries(summary, cell)
-    counted = [[summary.row(cell, of, metric, "sum") for of in deliveries] for metric in ("attempts", "backoff")]
-    memory = [[summary.memory_row(cell, of, f"memory_{what}.rss") for of in deliveries] for what in ("peak", "slope")]
-    cpu = [summary.row(cell, "streamed", "cpu_per_event", "mean")]
-    timed = [NONE, NONE] if unfit(cell) else [_side_by_side(counted[1]), _side_by_side(cpu)]
-    return [
-        cell.label,
-        _side_by_side(counted[0]),
-        timed[0],
-        _side_by_side(memory[0]),
-        _side_by_side(memory[1], unit=False),
-        timed[1],
-    ]
+    texts = [cell.label]
+    for metric, place in places("costs in short"):
+        of = [place.delivery] if place.delivery else deliveries
+        if metric.of == "memory":
+            rows = [summary.memory_row(cell, name, metric.name) for name in of]
+        else:
+            rows = [summary.row(cell, name, metric.name, place.statistic) for name in of]
+        hidden = unfit(cell) and metric.unit.startswith("ms")
+        texts.append(NONE if hidden else _side_by_side(rows, unit=place.statistic != "slope"))
+    return texts
 
 
 def _side_by_side(rows: Sequence[Row | None], *, unit: bool = True) -> str:

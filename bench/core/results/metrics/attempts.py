@@ -32,7 +32,10 @@ METRICS = (
         rows=total_of_all,
         csv_order=7,
         on_wire=True,
-        places=(ReportPlace("costs", 2, "attempts", "in all", delivery="", statistic="sum"),),
+        places=(
+            ReportPlace("costs", 2, "attempts", "in all", delivery="", statistic="sum"),
+            ReportPlace("costs in short", 1, "attempts", "in all", delivery="", statistic="sum"),
+        ),
     ),
     Metric(
         "backoff",
@@ -42,7 +45,10 @@ METRICS = (
         rows=total_of_all,
         csv_order=7,
         on_wire=True,
-        places=(ReportPlace("costs", 3, "back-off", "in all", delivery="", statistic="sum"),),
+        places=(
+            ReportPlace("costs", 3, "back-off", "in all", delivery="", statistic="sum"),
+            ReportPlace("costs in short", 2, "back-off", "in all", delivery="", statistic="sum"),
+        ),
     ),
     Metric(
         "failures",

@@ -100,6 +100,7 @@ CPU_PER_EVENT = Metric(
     compared=("mean",),
     places=(
         ReportPlace("costs", 6, "CPU", "per event", statistic="mean"),
+        ReportPlace("costs in short", 5, "CPU", "per event", statistic="mean"),
         ReportPlace("clients", 4, "CPU/event", "sdk", statistic="mean"),
         ReportPlace("clients", 5, "CPU/event", "wire", statistic="mean"),
     ),

@@ -26,6 +26,7 @@ METRICS = (
         "The same for the resident size of the process.",
         of="memory",
         compared=("p50",),
+        places=(ReportPlace("costs in short", 3, "memory peak", "RSS", delivery=""),),
     ),
     Metric(
         "memory_slope.rss",
@@ -33,6 +34,9 @@ METRICS = (
         "Theil-Sen slope of the resident size over the output length.",
         of="memory",
         compared=("slope",),
-        places=(ReportPlace("costs", 5, "RSS slope", "bytes per token", delivery="", statistic="slope"),),
+        places=(
+            ReportPlace("costs", 5, "RSS slope", "bytes per token", delivery="", statistic="slope"),
+            ReportPlace("costs in short", 4, "memory slope", "B per token", delivery="", statistic="slope"),
+        ),
     ),
 )

@@ -24,7 +24,8 @@ QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 class ReportPlace(NamedTuple):
     """Where a report shows a metric: a column of a table, or a line of a list."""
 
-    table: Literal["times", "costs", "loads", "clients", "checks", "floors", "calibration"]
+    table: Literal["times", "costs", "costs in short", "loads", "clients", "checks", "floors", "calibration"]
+    """`costs in short` is the terminal's; `calibration` is of `bench calibrate`; the others are in every report."""
     order: int
     """Ascending from left to right, or from top to bottom."""
     top: str

@@ -102,7 +102,9 @@ def test_definitions_need_no_pandas() -> None:
     assert done.stdout.strip() == "set()"
 
 
-@pytest.mark.parametrize("table", ["times", "costs", "loads", "clients", "checks", "floors", "calibration"])
+@pytest.mark.parametrize(
+    "table", ["times", "costs", "costs in short", "loads", "clients", "checks", "floors", "calibration"]
+)
 def test_no_two_metrics_want_the_same_place(table: str) -> None:
     """Each table of the reports has its metrics in an order that the definitions say without a tie."""
     orders = [place.order for _, place in places(table)]
