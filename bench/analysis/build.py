@@ -47,7 +47,7 @@ LATE_NOTE = "SATURATED: the client was late"
 
 
 def build(run: Path, baseline: Baseline | None = None, chart_data: ChartData | None = None) -> Summary:
-    """Analyse a run folder. BenchError when it is damaged or its figures do not add up.
+    """Analyse a run folder. Raises `BenchError` when it is damaged or its numbers do not add up.
 
     `baseline`: the target or model that the others are compared with, where it is another than the manifest names.
     `chart_data`: chooses what the charts of each cell are drawn from; None where no page is made of the Summary.

@@ -45,7 +45,10 @@ def _draft_by_log(endpoint: EndpointCells, frames: RunFrames) -> Draft:
         return untestable(endpoint.name, "the simulator's log is missing: the run was killed")
     trials = frames.trials
     mine = trials[trials["cell"].isin(endpoint.cells) & (trials["delivery"] == "streamed") & (trials["status"] == "ok")]
-    sent = _create_attempts(frames.tables["attempts"], mine.index)
+    attempts = frames.tables["attempts"]
+    made = attempts["method"].isna() | attempts["method"].isin(CREATING)  # older files have no method
+    sent = attempts[attempts["trial_id"].isin(mine.index) & made]
+    sent = sent[~sent["path"].fillna("").astype(str).str.endswith("/cancel")]  # to cancel asks for no answer
     answers = sent["client_id"].map(truth.groupby("client_id")["server_id"].nunique(dropna=False)).fillna(0)
     by_trial = pd.DataFrame({"trial_id": sent["trial_id"], "sent": 1, "answers": answers}).groupby("trial_id").sum()
     if by_trial.empty:
@@ -62,13 +65,6 @@ def _draft_by_log(endpoint: EndpointCells, frames: RunFrames) -> Draft:
         return Draft(ClaimPart(endpoint.name, UNDECIDED, estimate, len(by_trial), few))
     held = f"the simulator's log has one answer for each request{hidden}"
     return Draft(ClaimPart(endpoint.name, HOLDS, estimate, len(by_trial), held))
-
-
-def _create_attempts(attempts: pd.DataFrame, trials: pd.Index[int]) -> pd.DataFrame:
-    """Select the attempts that ask for an answer, not those that read or cancel one. Older files have no method."""
-    made = attempts["method"].isna() | attempts["method"].isin(CREATING)
-    mine = attempts[attempts["trial_id"].isin(trials) & made]
-    return mine[~mine["path"].fillna("").astype(str).str.endswith("/cancel")]
 
 
 def _retry_words(trials: pd.DataFrame) -> str:

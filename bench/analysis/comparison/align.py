@@ -52,9 +52,6 @@ def unmatched_cells(alignment: Alignment, baseline: Summary, current: Summary) -
     for side, cells, other in (("baseline", theirs, ours), ("current run", ours, theirs)):
         for key, cell in cells.items():
             if key not in other:
-                yield f"only in the {side}: {cell.label}{_cell_place(cell.key)}"
-
-
-def _cell_place(key: CellKey) -> str:
-    """Return what a label may leave out because it is the same all over its own run."""
-    return f" ({key.target}/{key.model}, {key.client}, {key.load})"
+                # what a label may leave out because it is the same all over its own run
+                place = f"{cell.key.target}/{cell.key.model}, {cell.key.client}, {cell.key.load}"
+                yield f"only in the {side}: {cell.label} ({place})"

@@ -37,7 +37,9 @@ def _work_of(cell: Cell) -> CellKey:
 
 def _ranking(frames: RunFrames, cells: Sequence[Cell], label: str, find: Find) -> Ranking:
     names = rival_names([cell.key for cell in cells])
-    order = sorted(range(len(cells)), key=lambda i: (_median(find, cells[i]), cells[i].number))
+    found = [find(cell, "streamed", RANKED[0], STATISTIC, "") for cell in cells]
+    medians = [math.inf if row is None or row.estimate is None else row.estimate for row in found]
+    order = sorted(range(len(cells)), key=lambda i: (medians[i], cells[i].number))
     first = cells[order[0]]
     entries = [
         RankingEntry(
@@ -45,13 +47,7 @@ def _ranking(frames: RunFrames, cells: Sequence[Cell], label: str, find: Find) -
         )
         for i in order
     ]
-    rows = [find(cells[i], "streamed", RANKED[0], STATISTIC, "") for i in order]
-    return Ranking(label, tuple(entries), sentence(entries, rows))
-
-
-def _median(find: Find, cell: Cell) -> float:
-    row = find(cell, "streamed", RANKED[0], STATISTIC, "")
-    return math.inf if row is None or row.estimate is None else row.estimate
+    return Ranking(label, tuple(entries), sentence(entries, [found[i] for i in order]))
 
 
 def _gaps_to(frames: RunFrames, first: Cell, cell: Cell, find: Find) -> Iterator[Change]:
