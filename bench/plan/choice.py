@@ -125,7 +125,7 @@ def _check_simulated(settings: Settings, targets: Sequence[Target]) -> None:
     if asked and real:
         raise BenchError(f"{asked} is for the simulator, and {real[0]} is none; use --target sim, or leave it out")
     if settings.faults:
-        from bench.simulator.fault_chances import parse_chances  # noqa: PLC0415
+        from bench.simulator.fault_injection.chances import parse_chances  # noqa: PLC0415
 
         parse_chances(settings.faults)
     if settings.script:

@@ -26,7 +26,7 @@ GUESSED_S = 5.0
 
 def estimates(plan: Plan, choice: Choice, settings: Settings) -> dict[str, Estimate]:
     """Estimate what the plan asks of each `host/model`."""
-    from bench.simulator.profiles import find_profile  # noqa: PLC0415
+    from bench.simulator.timing.profiles import find_profile  # noqa: PLC0415
 
     targets = {target.name: target for target, _ in choice.targets}
     scenarios = {scenario.name: scenario for scenario in choice.scenarios}

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from bench.core.errors import BenchError
-from bench.simulator.profiles import DEFAULT_PROFILE
 from bench.simulator.server import serve
+from bench.simulator.timing.profiles import DEFAULT_PROFILE
 
 
 def _arguments() -> argparse.Namespace:

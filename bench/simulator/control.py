@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from bench.core.errors import BenchError
 from bench.core.script import Turn
 from bench.simulator.errors import ApiError
-from bench.simulator.fault_chances import Chance, parse_chances
-from bench.simulator.profiles import Profile, find_profile
+from bench.simulator.fault_injection.chances import Chance, parse_chances
+from bench.simulator.timing.profiles import Profile, find_profile
 
 FIELD = "bench"
 _PARAM = f"metadata.{FIELD}"

@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from bench.simulator.pacing import sleep_until
+from bench.simulator.timing.pacing import sleep_until
 from bench.simulator.truth import SentResponse, TruthLog
 
 Frame = tuple[int, str, bytes]

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from bench.core.errors import BenchError
 from bench.core.processes.child import end, last_lines, spawn
-from bench.simulator.profiles import DEFAULT_PROFILE
+from bench.simulator.timing.profiles import DEFAULT_PROFILE
 
 _START_S = 30.0
 

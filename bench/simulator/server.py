@@ -19,13 +19,13 @@ import uvicorn
 
 from bench.core.errors import BenchError
 from bench.simulator.conformance_set import conformance_scripts
-from bench.simulator.fault_chances import parse_chances
+from bench.simulator.fault_injection.chances import parse_chances
 from bench.simulator.process import Simulator
-from bench.simulator.profiles import DEFAULT_PROFILE, find_profile
 from bench.simulator.routes.app import create_app
 from bench.simulator.routes.websocket import websocket_support
 from bench.simulator.script_file import read_scripts
 from bench.simulator.simulation import Simulation
+from bench.simulator.timing.profiles import DEFAULT_PROFILE, find_profile
 from bench.simulator.truth import TruthLog
 
 _KEEP_ALIVE_S = 600

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from bench.core.script import Fault, Turn
 from bench.simulator.answers import SimulatedAnswer, answer_to, cut_short, random_source
 from bench.simulator.control import Control, chances_of, profile_of, read_control
-from bench.simulator.fault_chances import Attempts, Chance, attempt_key, fault_of
-from bench.simulator.pacing import schedule
-from bench.simulator.profiles import MODELS, Profile
+from bench.simulator.fault_injection.chances import Attempts, Chance, attempt_key, fault_of
 from bench.simulator.requests.conversation import turn_of, without_ids
 from bench.simulator.requests.responses import ResponsesRequest
 from bench.simulator.store.responses import Store
+from bench.simulator.timing.pacing import schedule
+from bench.simulator.timing.profiles import MODELS, Profile
 from bench.simulator.truth import TruthLog
 
 ANY_MODEL = "*"

@@ -13,7 +13,7 @@ import orjson
 from starlette.types import Scope
 
 from bench.core.errors import BenchError
-from bench.simulator.pacing import Stop
+from bench.simulator.timing.pacing import Stop
 
 _MOST_BYTES = 64 * 1024 * 1024
 """Of the frames that are kept in memory, all responses together."""

@@ -11,10 +11,10 @@ import pytest
 
 from bench.simulator.answers import answer_to
 from bench.simulator.control import Control
-from bench.simulator.pacing import schedule
-from bench.simulator.profiles import PROFILES
 from bench.simulator.replies.responses import Reply
 from bench.simulator.requests.responses import parse_request
+from bench.simulator.timing.pacing import schedule
+from bench.simulator.timing.profiles import PROFILES
 
 TOKENS = 8000
 

@@ -23,7 +23,7 @@ from bench.doctor.verdict import path
 from bench.doctor.verdict import properties as checks
 from bench.doctor.verdict.votes import Vote
 from bench.simulator.control import Control
-from bench.simulator.profiles import MODELS, PROFILES
+from bench.simulator.timing.profiles import MODELS, PROFILES
 from tests.support.paths import ROOT
 from tools.docs import doctor_reference, generate, scenario_page
 

@@ -15,7 +15,7 @@ from bench.plan.plan import Cell, Plan
 from bench.plan.settings import Settings, output_tokens
 from bench.run.stopping.ledger import Ceiling, Ledger
 from bench.run.stopping.stopping import Stopping
-from bench.simulator.profiles import find_profile
+from bench.simulator.timing.profiles import find_profile
 
 ADDED = 500
 """Tokens that a scenario may add to a prompt (instructions, tools, a schema), until its first answer shows how many."""

@@ -15,7 +15,6 @@ from pydantic import (
 )
 
 from bench.simulator.errors import ApiError, not_supported
-from bench.simulator.profiles import MODELS
 from bench.simulator.requests.conversation import StrictModel
 from bench.simulator.requests.responses import (
     ResponsesRequest,
@@ -26,6 +25,7 @@ from bench.simulator.requests.responses import (
     json_object,
     refusal,
 )
+from bench.simulator.timing.profiles import MODELS
 
 _UNSUPPORTED = {
     "audio": "audio",

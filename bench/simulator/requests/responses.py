@@ -20,8 +20,8 @@ from pydantic_core import PydanticCustomError
 from bench.simulator.control import FIELD
 from bench.simulator.errors import ApiError, invalid_schema, not_supported
 from bench.simulator.json_schema.strict_mode import SchemaError, check_strict
-from bench.simulator.profiles import MODELS
 from bench.simulator.requests.conversation import TYPES, InputItem, StrictModel
+from bench.simulator.timing.profiles import MODELS
 
 _UNSUPPORTED = {
     "conversation": "conversations",

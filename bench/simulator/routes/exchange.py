@@ -10,8 +10,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from bench.simulator.errors import ApiError
-from bench.simulator.fault_chances import fault_name, nonce_in
-from bench.simulator.faults import Renderer, body_with, scripted_stream, stream_with
+from bench.simulator.fault_injection.broken_answers import Renderer, body_with, scripted_stream, stream_with
+from bench.simulator.fault_injection.chances import fault_name, nonce_in
 from bench.simulator.simulation import Generation
 from bench.simulator.truth import SentResponse, TruthLog
 

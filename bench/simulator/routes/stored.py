@@ -16,8 +16,8 @@ from starlette.types import ASGIApp
 from bench.core.script import Fault
 from bench.simulator.delivery import EventStream, Frame, WholeBody
 from bench.simulator.errors import ApiError
-from bench.simulator.fault_chances import fault_name
-from bench.simulator.faults import break_stream
+from bench.simulator.fault_injection.broken_answers import break_stream
+from bench.simulator.fault_injection.chances import fault_name
 from bench.simulator.replies.responses import Reply
 from bench.simulator.requests.conversation import InputItem
 from bench.simulator.requests.responses import ResponsesRequest

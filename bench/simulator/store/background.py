@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from bench.simulator.delivery import Frame
-from bench.simulator.pacing import Stop
+from bench.simulator.timing.pacing import Stop
 
 _STATES = {f"response.{state}" for state in ("created", "queued", "in_progress", "completed", "failed", "incomplete")}
 _LAST = {"response.completed", "response.failed", "response.incomplete"}

@@ -22,7 +22,7 @@ from bench.plan.plan import BOTH
 from bench.plan.schedule import make_plan
 from bench.plan.settings import Settings, calibrates
 from bench.simulator.control import Control, profile_of
-from bench.simulator.pacing import schedule
+from bench.simulator.timing.pacing import schedule
 from bench.testing.calibrate.table import Level, as_table, in_time
 from tests.support.calibrated import Late, make_calibrated
 from tests.support.harness import cell_of

@@ -16,7 +16,7 @@ from bench.core.target import Target
 from bench.plan.prompts.lengths import parse_lengths
 from bench.plan.prompts.synthetic import INSTRUCTION, INSTRUCTION_TOKENS, WORDS, synthetic_prompts, with_shared_prefix
 from bench.simulator.answers import input_tokens, random_source
-from bench.simulator.fault_chances import attempt_key
+from bench.simulator.fault_injection.chances import attempt_key
 from bench.simulator.requests.responses import parse_request
 
 NONCE, OTHER = "[0123456789abcdef]", "[fedcba9876543210]"

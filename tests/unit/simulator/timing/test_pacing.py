@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from bench.core.errors import BenchError
 from bench.simulator.control import Control, profile_of, read_control
 from bench.simulator.errors import ApiError
-from bench.simulator.pacing import schedule
-from bench.simulator.profiles import PROFILES, find_profile
+from bench.simulator.timing.pacing import schedule
+from bench.simulator.timing.profiles import PROFILES, find_profile
 
 MS = 1_000_000
 STEADY = replace(PROFILES["quick"], jitter=0.0)

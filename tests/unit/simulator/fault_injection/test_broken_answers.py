@@ -15,8 +15,8 @@ from pydantic import ValidationError
 from bench.core.errors import BenchError
 from bench.core.script import Fault, FaultKind, Turn
 from bench.simulator.answers import AnswerPart, SimulatedAnswer
-from bench.simulator.fault_chances import Attempts, attempt_key, fault_name, fault_of, parse_chances
-from bench.simulator.faults import break_stream, broken_body
+from bench.simulator.fault_injection.broken_answers import break_stream, broken_body
+from bench.simulator.fault_injection.chances import Attempts, attempt_key, fault_name, fault_of, parse_chances
 from bench.simulator.replies.responses import Reply
 from bench.simulator.requests.responses import parse_request
 from bench.simulator.script_file import read_scripts

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 
-from bench.simulator.profiles import Profile
+from bench.simulator.timing.profiles import Profile
 
 _NS_PER_MS = 1_000_000
 

@@ -1,0 +1,1 @@
+"""Let answers go wrong: which ones, and how."""

@@ -1,0 +1,1 @@
+"""Say when each frame is sent: profiles and schedules."""
