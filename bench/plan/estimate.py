@@ -1,4 +1,4 @@
-"""Estimate what a run asks of a target: requests, tokens and, where prices are known, money."""
+"""CostEstimate what a run asks of a target: requests, tokens and, where prices are known, money."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class CostEstimate:
     """Sums over all parts. None: cannot be said."""
 
     requests: int
@@ -53,10 +53,10 @@ class Estimate:
         return "under 0.01 USD" if 0 < self.cost_usd < 0.01 else f"{self.cost_usd:.2f} USD"
 
 
-def estimate(parts: Iterable[Part]) -> Estimate:
+def estimate(parts: Iterable[Part]) -> CostEstimate:
     """Add up the parts. Without a limit on the output neither its length nor the cost can be said."""
     parts = list(parts)
-    return Estimate(
+    return CostEstimate(
         requests=sum(part.trials * part.requests for part in parts),
         input_tokens=sum(part.trials * _input_tokens(part) for part in parts),
         output_tokens=_sum(map(_output_tokens, parts)),
@@ -74,13 +74,13 @@ def short(count: int) -> str:
 
 
 def _input_tokens(part: Part) -> int:
-    """Estimate the input tokens of all requests of a trial. Answers of unknown length count as nothing."""
+    """CostEstimate the input tokens of all requests of a trial. Answers of unknown length count as nothing."""
     again = part.requests * (part.requests - 1) // 2
     return part.requests * math.ceil(part.input_chars / CHARS_PER_TOKEN) + again * (part.output_tokens or 0)
 
 
 def _output_tokens(part: Part) -> int | None:
-    """Estimate the output tokens of all trials."""
+    """CostEstimate the output tokens of all trials."""
     return None if part.output_tokens is None else part.trials * part.requests * part.output_tokens
 
 

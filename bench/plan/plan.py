@@ -38,7 +38,7 @@ FEWEST_AA = 11
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cell:
+class PlannedCell:
     """One row of the report: scenario × parameters × api × target × model × client × load."""
 
     cell: int
@@ -113,7 +113,7 @@ class Segment:
 class Group:
     """Trials that run together: one pair (a warm-up: one cell's), or a segment."""
 
-    cell: Cell
+    cell: PlannedCell
     phase: Phase
     load: Load
     size: int
@@ -148,7 +148,7 @@ class Plan:
     seed: int
     pairs: int
     warmup: int
-    cells: tuple[Cell, ...]
+    cells: tuple[PlannedCell, ...]
     trials: tuple[PlannedTrial, ...]
     """Of the cells that run one trial at a time."""
     segments: tuple[Segment, ...] = ()
@@ -205,7 +205,7 @@ class Plan:
         cells = ({**cell, "deliveries": tuple(cell["deliveries"])} for cell in stored["cells"])
         return cls(
             **{name: stored[name] for name in ("seed", "pairs", "warmup", "arrivals", "ramp_s")},
-            cells=tuple(Cell(**cell) for cell in cells),
+            cells=tuple(PlannedCell(**cell) for cell in cells),
             trials=tuple(_rows(PlannedTrial, stored["trials"])),
             segments=tuple(_rows(Segment, stored["segments"])),
         )
@@ -256,7 +256,7 @@ def _rows(kind: type[_Row], columns: Mapping[str, Sequence[Any]]) -> Iterator[_R
         yield kind(**dict(zip(columns, values, strict=True)))
 
 
-def segment_trials(segment: Segment, cell: Cell, arrivals: Arrivals, ramp_s: float) -> Iterator[PlannedTrial]:
+def segment_trials(segment: Segment, cell: PlannedCell, arrivals: Arrivals, ramp_s: float) -> Iterator[PlannedTrial]:
     """Yield the trials of a segment one after the other; none is kept."""
     rate, due = cell.level.rate, None
     times = offsets(rate, arrivals, segment.seed, count=segment.count, ramp_s=ramp_s) if rate else None

@@ -11,7 +11,18 @@ from bench.core.ask import nonce_text
 from bench.core.load import Load
 from bench.core.trial import Delivery
 from bench.plan.arrivals import Arrivals
-from bench.plan.plan import ARMS, FEWEST_AA, FEWEST_CHECKED, ROUNDS, Arm, Cell, Phase, Plan, PlannedTrial, Segment
+from bench.plan.plan import (
+    ARMS,
+    FEWEST_AA,
+    FEWEST_CHECKED,
+    ROUNDS,
+    Arm,
+    Phase,
+    Plan,
+    PlannedCell,
+    PlannedTrial,
+    Segment,
+)
 
 AA_SHARE = 6
 """One A/A pair for so many pairs: with the calibration, the checks take a sixth of the run."""
@@ -36,12 +47,12 @@ class Amount:
 
 
 def make_plan(
-    cells: Sequence[Cell],
+    cells: Sequence[PlannedCell],
     *,
     pairs: int,
     warmup: int,
     seed: int,
-    calibration: Sequence[Cell] = (),
+    calibration: Sequence[PlannedCell] = (),
     aa: bool = False,
     rounds: int = ROUNDS,
     amount: Amount = Amount(),
@@ -78,34 +89,34 @@ def make_plan(
 class Checks:
     """How the run checks itself."""
 
-    cells: Sequence[Cell]
+    cells: Sequence[PlannedCell]
     """Of the calibration."""
     aa: int
     """A/A pairs of each cell that has both deliveries."""
 
     @property
-    def floors(self) -> Sequence[Cell]:
+    def floors(self) -> Sequence[PlannedCell]:
         """The cells that calibrate the instrument: one for each client and load."""
         return [cell for cell in self.cells if len(cell.deliveries) > 1]
 
     @property
-    def packets(self) -> Sequence[Cell]:
+    def packets(self) -> Sequence[PlannedCell]:
         """The cells that test the claim on packets."""
         return [cell for cell in self.cells if len(cell.deliveries) == 1]
 
 
-def aa_pairs(cells: Sequence[Cell], pairs: int) -> int:
+def aa_pairs(cells: Sequence[PlannedCell], pairs: int) -> int:
     """Count the A/A pairs of each cell: one for six pairs, more where the whole run would have too few to decide."""
     both = sum(len(cell.deliveries) > 1 for cell in cells)
     return max(ceil(pairs / AA_SHARE), ceil(FEWEST_AA / both)) if both else 0
 
 
-_Block = tuple[Phase, Cell, range]
+_Block = tuple[Phase, PlannedCell, range]
 """A cell's pairs that run together: phase, cell, numbers of the pairs within the cell (for the choice of the ask)."""
 
 
 def _sequential_blocks(
-    cells: Sequence[Cell], checks: Checks, pairs: int, warmup: int, rng: Random
+    cells: Sequence[PlannedCell], checks: Checks, pairs: int, warmup: int, rng: Random
 ) -> Iterator[list[_Block]]:
     """Yield blocks: one pair of every cell, in random order, and the calibration now and then."""
     for cell in (*cells, *checks.floors):
@@ -158,7 +169,7 @@ def _trials(blocks: Iterator[list[_Block]], rng: Random) -> Iterator[PlannedTria
                 pair += 1
 
 
-def _pair(phase: Phase, cell: Cell, number: int, rng: Random) -> Sequence[tuple[Delivery, Arm | None]]:
+def _pair(phase: Phase, cell: PlannedCell, number: int, rng: Random) -> Sequence[tuple[Delivery, Arm | None]]:
     """Return the trials of a pair in random order. Both of an A/A pair have one delivery; the deliveries take turns."""
     if phase != "aa":
         return [(delivery, None) for delivery in rng.sample(cell.deliveries, len(cell.deliveries))]
@@ -166,7 +177,7 @@ def _pair(phase: Phase, cell: Cell, number: int, rng: Random) -> Sequence[tuple[
     return [(delivery, arm) for arm in rng.sample(ARMS, len(ARMS))]
 
 
-_Part = tuple[Phase, Cell, range, float | None]
+_Part = tuple[Phase, PlannedCell, range, float | None]
 """Two segments of a cell that make pairs, before they have an order: its pairs' numbers, and for how long at most."""
 
 
@@ -174,7 +185,7 @@ _Part = tuple[Phase, Cell, range, float | None]
 class Segments:
     """The segments of the cells that run under load."""
 
-    cells: Sequence[Cell]
+    cells: Sequence[PlannedCell]
     checks: Checks
     pairs: int
     warmup: int
@@ -230,7 +241,7 @@ class Segments:
                 parts.append(("calibrate", cell, range(turn * size, (turn + 1) * size), None))
             yield from rng.sample(parts, len(parts))
 
-    def _measured_rounds(self, cell: Cell) -> Iterator[tuple[range, float | None]]:
+    def _measured_rounds(self, cell: PlannedCell) -> Iterator[tuple[range, float | None]]:
         """Yield the pairs of a cell in rounds, each at least twice the concurrent trials; by time as many as fit."""
         rate, seconds = cell.level.rate, self.amount.seconds
         if seconds is not None:
@@ -270,7 +281,7 @@ def _aa_turns(pairs: int, turns: int, least: int, rng: Random) -> dict[int, rang
     return {turn: range(i * pairs // number, (i + 1) * pairs // number) for i, turn in chosen}
 
 
-def _segment_deliveries(phase: Phase, cell: Cell, turn: int, coin: int) -> Sequence[Delivery]:
+def _segment_deliveries(phase: Phase, cell: PlannedCell, turn: int, coin: int) -> Sequence[Delivery]:
     """Return the deliveries of two segments: a coin decides which goes first, then they take turns (ABBA).
 
     A/A pairs have one segment; the deliveries take turns.

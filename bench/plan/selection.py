@@ -13,7 +13,7 @@ from bench.core.plugins.loader import Registry
 from bench.core.scenario import API_NAMES, OTHER_API, Api, Prompt, Scenario, is_sync
 from bench.core.target import Target
 from bench.core.trial import Delivery
-from bench.plan.plan import BOTH, Cell, Client
+from bench.plan.plan import BOTH, Client, PlannedCell
 
 CORE = "core"
 """The tag of the scenarios that `bench run` runs when none is named."""
@@ -72,12 +72,12 @@ def make_cells(
     prompts: Mapping[str, Sequence[Prompt]],
     params: Mapping[str, Sequence[str]],
     notice: Callable[[str], None],
-) -> list[Cell]:
+) -> list[PlannedCell]:
     """Make a cell of each scenario, parameters, (target, model), client and load that go together.
 
     What cannot be done is said once and is no failure. `params` has the texts of the cells by scenario.
     """
-    cells, said, reasons = list[Cell](), dict[str, None](), dict[str, None]()
+    cells, said, reasons = list[PlannedCell](), dict[str, None](), dict[str, None]()
     for scenario in scenarios:
         # one with a stack of its own has no other client
         for (target, model), client in product(choices, ["own"] if scenario.client == "own" else clients):
@@ -124,9 +124,9 @@ def _cell(
     load: Load,
     delivery: str,
     asks: int,
-) -> Cell:
+) -> PlannedCell:
     deliveries: tuple[Delivery, ...] = BOTH if scenario.blocking else ("streamed",)
-    return Cell(
+    return PlannedCell(
         cell=number,
         scenario=scenario.name,
         params=params,

@@ -16,7 +16,7 @@ from bench.core.ask import Options
 from bench.core.scenario import Endpoint, Prompt, Scenario, is_sync
 from bench.core.target import Target
 from bench.core.trial import Trial
-from bench.plan.plan import Cell, Group, Phase, PlannedTrial
+from bench.plan.plan import Group, Phase, PlannedCell, PlannedTrial
 from bench.plan.share import Share
 from bench.records.journal import Journal
 from bench.run.outcome.unsupported import Refusals
@@ -162,7 +162,7 @@ class Running:
         return self.ending
 
     @property
-    def cell(self) -> Cell:
+    def cell(self) -> PlannedCell:
         return self.group.cell
 
     @property

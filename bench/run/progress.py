@@ -8,7 +8,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bench.plan.plan import Cell, PlannedTrial
+    from bench.plan.plan import PlannedCell, PlannedTrial
     from bench.run.liveview.feed import Feed
     from bench.run.liveview.messages import RunView
 from bench.core.text.terminal import _views, say
@@ -19,7 +19,7 @@ LINE_EVERY_S = 5.0
 class Progress:
     """Is told by the runner how far a run is. This class shows it nowhere."""
 
-    def trial_done(self, cell: Cell, planned: PlannedTrial, row: Mapping[str, Any]) -> None:
+    def trial_done(self, cell: PlannedCell, planned: PlannedTrial, row: Mapping[str, Any]) -> None:
         """Count a trial that has ended. `row` is its row of `trials`; a worker's row has only `ROW_COLUMNS`."""
 
     def skip(self, number: int) -> None:
@@ -29,7 +29,7 @@ class Progress:
         """Take all remaining trials off the total."""
 
 
-class Reporter(Progress):
+class ProgressReporter(Progress):
     """Counts and shows finished steps: one reporter for the trials, one for the memory pass."""
 
     def __init__(
@@ -41,7 +41,7 @@ class Reporter(Progress):
         self._most = "at most " if most else ""
         self._view, self._started, self._said = view, monotonic(), monotonic()
 
-    def trial_done(self, cell: Cell, planned: PlannedTrial, row: Mapping[str, Any]) -> None:
+    def trial_done(self, cell: PlannedCell, planned: PlannedTrial, row: Mapping[str, Any]) -> None:
         failed = row["status"] != "ok" and planned.phase == "measure"  # of the warm-up no failure counts
         self.failed += failed
         if self._view is not None and self._view.alive:
@@ -91,7 +91,7 @@ class Reporter(Progress):
 @contextmanager
 def progress(
     total: int | None, what: str, *, most: bool = False, seconds: float | None = None, run_view: RunView | None = None
-) -> Iterator[Reporter]:
+) -> Iterator[ProgressReporter]:
     """Yield a reporter for `total` steps, with `most` at most that many; its view is closed at the end.
 
     Without a total the reporter says how many of the `seconds` have passed. `run_view`: what the view shows.
@@ -106,7 +106,7 @@ def progress(
     if view is not None:
         _views.append(view)
     try:
-        yield Reporter(total, what, view, most=most, seconds=seconds)
+        yield ProgressReporter(total, what, view, most=most, seconds=seconds)
     finally:
         if view is not None:
             _views.remove(view)

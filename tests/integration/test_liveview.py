@@ -24,7 +24,7 @@ from bench.plan.plan import BOTH, PlannedTrial
 from bench.records import journal as records
 from bench.run.liveview.feed import MOST_WAITING, VIEWER, Feed
 from bench.run.liveview.messages import encode_trial
-from bench.run.progress import Reporter, progress
+from bench.run.progress import ProgressReporter, progress
 from tests.support.cli import BENCH, environment, only_run
 from tests.support.harness import cell_of
 from tests.support.scenarios import TEXT
@@ -63,7 +63,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
     one.close()
 
 
-def viewer(reporter: Reporter) -> Feed:
+def viewer(reporter: ProgressReporter) -> Feed:
     """The view of a reporter that has one."""
     assert reporter._view is not None
     return reporter._view

@@ -17,7 +17,7 @@ from bench.core.scenario import Prompt, Scenario, is_sync
 from bench.core.target import Target
 from bench.core.trial import Delivery
 from bench.plan.arrivals import Arrivals
-from bench.plan.plan import BOTH, Cell, PlannedTrial
+from bench.plan.plan import BOTH, PlannedCell, PlannedTrial
 from bench.plan.schedule import Amount, make_plan
 from bench.records.journal import Journal, read
 from bench.run.connect import open_link
@@ -52,7 +52,7 @@ class Counting(Progress):
     def __init__(self, number: int | None) -> None:
         self.left, self.enough = number, asyncio.Event()
 
-    def trial_done(self, cell: Cell, planned: PlannedTrial, row: Mapping[str, Any]) -> None:  # noqa: ARG002
+    def trial_done(self, cell: PlannedCell, planned: PlannedTrial, row: Mapping[str, Any]) -> None:  # noqa: ARG002
         """One less to wait for."""
         if self.left and planned.phase == "measure":
             self.left -= 1
@@ -60,9 +60,11 @@ class Counting(Progress):
                 self.enough.set()
 
 
-def cell_of(scenario: Scenario, deliveries: Sequence[Delivery], concurrency: int, asks: int, number: int = 0) -> Cell:
+def cell_of(
+    scenario: Scenario, deliveries: Sequence[Delivery], concurrency: int, asks: int, number: int = 0
+) -> PlannedCell:
     """A cell on a target named `test`."""
-    return Cell(
+    return PlannedCell(
         cell=number,
         scenario=scenario.name,
         params="",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections import defaultdict
 from collections.abc import Iterator
 
@@ -26,8 +25,8 @@ nobody none nothing one ones other others own same so some something such that t
 whatever when where which who whole whom whose why
 """
 NO_NAME = set(f"{IRREGULAR} {PREPOSITIONS} {PRONOUNS}".split())
-NOUNS = {"embed", "feed", "need", "seed", "shed", "speed"}
-"""Words that end like a participle."""
+FIELD_WORDS = {"feed", "need", "seed", "shed", "simulated", "speed", "streamed"}
+"""Words that end like a participle: nouns, and the words of `Scenario(streamed, …)` and `Target.simulated`."""
 
 
 def definitions() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]]:
@@ -43,8 +42,7 @@ def names_nothing(name: str) -> bool:
     word = name.strip("_").lower()
     if word.startswith("of_"):
         return True
-    participle = re.fullmatch(r"[a-z]+ed", word) is not None and word not in NOUNS
-    return participle or word in NO_NAME
+    return word in NO_NAME or (word.endswith("ed") and "_" not in word and word not in FIELD_WORDS)
 
 
 def test_a_name_names_something() -> None:
@@ -53,9 +51,10 @@ def test_a_name_names_something() -> None:
 
 
 def test_a_class_name_stands_for_one_thing() -> None:
-    """No public class of bench/ is called as another one is."""
+    """No public class of bench/ is called as another one is, but for one word that users see in two places."""
     places = defaultdict(list)
     for place, node in definitions():
         if isinstance(node, ast.ClassDef) and place.startswith("bench/") and not node.name.startswith("_"):
             places[node.name].append(place)
-    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+    # a finding of `bench.testing` is public, and so is one of `bench doctor --json`
+    assert [name for name, found in places.items() if len(found) > 1] == ["Finding"]

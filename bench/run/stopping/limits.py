@@ -11,7 +11,7 @@ from bench.core.scenario import Prompt
 from bench.core.target import FREE, Target
 from bench.plan.choice import Choice
 from bench.plan.consent import requests_per_trial
-from bench.plan.plan import Cell, Plan
+from bench.plan.plan import Plan, PlannedCell
 from bench.plan.settings import Settings, output_tokens
 from bench.run.stopping.ledger import Ceiling, Ledger
 from bench.run.stopping.stopping import Stopping
@@ -74,7 +74,7 @@ def _ceilings(
 
 
 def _ceiling(
-    cell: Cell, prompt: Prompt, target: Target, choice: Choice, settings: Settings, *, limited: bool
+    cell: PlannedCell, prompt: Prompt, target: Target, choice: Choice, settings: Settings, *, limited: bool
 ) -> Ceiling:
     scenario = choice.registry.scenarios[cell.scenario][0]
     requests, length = requests_per_trial(scenario, cell.params)

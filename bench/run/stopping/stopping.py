@@ -9,7 +9,7 @@ from time import perf_counter_ns
 from typing import Any
 
 from bench.plan.budget import Budget
-from bench.plan.plan import FEWEST_AA, FEWEST_CHECKED, Cell, Phase, PlannedTrial
+from bench.plan.plan import FEWEST_AA, FEWEST_CHECKED, Phase, PlannedCell, PlannedTrial
 from bench.run.stopping.ledger import Ledger
 from bench.run.stopping.precision import CellWidth, trial_times
 
@@ -84,7 +84,9 @@ class Stopping:
         self._known[pair[0].cell] += pair[0].phase == "calibrate"
         return True
 
-    def trial_ended(self, planned: PlannedTrial, cell: Cell, row: Mapping[str, Any], without_usage: int = 0) -> None:
+    def trial_ended(
+        self, planned: PlannedTrial, cell: PlannedCell, row: Mapping[str, Any], without_usage: int = 0
+    ) -> None:
         """Count a trial that has ended; `row` is its row of the table `trials`.
 
         `without_usage`: how many of its answers may be charged but did not report their usage.

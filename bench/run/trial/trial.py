@@ -16,7 +16,7 @@ from bench.core.errors import BenchError
 from bench.core.params import instance
 from bench.core.scenario import Ask, Prompt, Scenario
 from bench.core.trial import Attempt, Deadline, Interruption, Shed, Trial, TrialLost
-from bench.plan.plan import Cell, PlannedTrial
+from bench.plan.plan import PlannedCell, PlannedTrial
 from bench.records.journal import columns_of
 from bench.run.context import Context, Running
 from bench.run.outcome.judge import Exchange, Outcome, invalid, judge, judge_own, plugin_fault
@@ -83,7 +83,7 @@ class _Start:
         self._context.journal.write({"starts": columns_of("starts", [row])})
 
 
-def _ask(planned: PlannedTrial, cell: Cell, context: Context, trial: Trial) -> Ask:
+def _ask(planned: PlannedTrial, cell: PlannedCell, context: Context, trial: Trial) -> Ask:
     link, scenario = context.links[cell.target], context.scenarios[cell.scenario]
     return make_ask(
         context.prompts[cell.scenario][planned.ask],
@@ -246,7 +246,7 @@ def _store(
     trial: Trial,
     exchanges: Sequence[Exchange],
     outcome: Outcome,
-    cell: Cell,
+    cell: PlannedCell,
     context: Context,
     progress: Progress,
 ) -> None:
@@ -271,7 +271,7 @@ def _store(
         raise BenchError(f"scenario {cell.scenario!r} failed in warm-up ({planned.delivery}): {error}")
 
 
-def planned_columns(planned: PlannedTrial, cell: Cell, prompt: Prompt) -> dict[str, Any]:
+def planned_columns(planned: PlannedTrial, cell: PlannedCell, prompt: Prompt) -> dict[str, Any]:
     """Return the columns of the table `trials` that the plan already knows."""
     names = ("trial_id", "cell", "pair", "block", "order", "phase", "arm", "delivery", "ask", "nonce")
     cell_names = ("scenario", "params", "api", "target", "model", "client", "load")

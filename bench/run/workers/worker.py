@@ -24,7 +24,7 @@ from bench.core.processes.frames import FrameReader, encode, message
 from bench.core.trial import TrialLost
 from bench.plan import open_file_limit as fdlimit
 from bench.plan.choice import Choice
-from bench.plan.plan import Cell, Group, Plan, PlannedTrial
+from bench.plan.plan import Group, Plan, PlannedCell, PlannedTrial
 from bench.plan.settings import Settings
 from bench.plan.share import WHOLE, Share
 from bench.records.journal import Journal, Rows
@@ -86,7 +86,9 @@ class RemoteStopping(Stopping):
 
     uplink: Uplink
 
-    def trial_ended(self, planned: PlannedTrial, cell: Cell, row: Mapping[str, Any], without_usage: int = 0) -> None:
+    def trial_ended(
+        self, planned: PlannedTrial, cell: PlannedCell, row: Mapping[str, Any], without_usage: int = 0
+    ) -> None:
         columns = {name: row[name] for name in ROW_COLUMNS}
         of_plan = {name: getattr(planned, name) for name in ("trial_id", "pair", "block", "ask", "delivery")}
         self.uplink.send(message(kind="ended", cell=cell.cell, row=columns, untold=without_usage, **of_plan))

@@ -21,7 +21,7 @@ from bench.records.schema import SCHEMA_VERSION
 from bench.run.assignment import run_small
 from bench.run.connect import open_link, open_shooter
 from bench.run.folder import Run, end
-from bench.run.progress import Reporter, progress
+from bench.run.progress import ProgressReporter, progress
 from bench.simulator.process import running
 
 TRUTH = "truth.jsonl"
@@ -70,7 +70,7 @@ def calibration_plan(concurrency: int, trials: int, client: str = "sdk") -> Plan
     )
 
 
-async def _run_level(plan: Plan, run: Run, base_url: str, reporter: Reporter) -> None:
+async def _run_level(plan: Plan, run: Run, base_url: str, reporter: ProgressReporter) -> None:
     target = Target(name=calibration.TARGET, base_url=base_url)
     async with AsyncExitStack() as stack:
         shooter = await open_shooter(plan, stack)

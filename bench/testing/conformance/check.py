@@ -36,7 +36,7 @@ class Mark:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Result:
+class StreamResult:
     """The result of one stream."""
 
     stream: ConformanceStream
@@ -81,7 +81,7 @@ def tolerance(read_lags: Sequence[float]) -> tuple[float | None, float]:
     return p95, min(MOST_MS, max(LEAST_MS, 3 * p95))
 
 
-def judge(stream: ConformanceStream, taken: Sequence[RecordedTrial], allowed: float) -> Result:
+def judge(stream: ConformanceStream, taken: Sequence[RecordedTrial], allowed: float) -> StreamResult:
     """Compare all trials of a stream with its truth; a time may be off by `allowed` ms."""
     wrong = list(dict.fromkeys(line for one in taken for line in _unlike(stream, one)))
     whole = [one for one in taken if len(one.t_sent) == len(stream.turn.writes)]
@@ -93,7 +93,7 @@ def judge(stream: ConformanceStream, taken: Sequence[RecordedTrial], allowed: fl
         wrong.append(f"gaps: {len(gaps)}, not {max(0, len(stream.truth.deltas_at) - 1)}")
     gap_errors = [gap.error for gap in gaps if gap.error is not None]
     errors = {**{name: mark.error for name, mark in marks.items()}, "a gap": max(gap_errors, key=abs, default=None)}
-    return Result(
+    return StreamResult(
         stream=stream,
         status=", ".join(sorted({str(one.trial["status"]) for one in taken})),
         marks=marks,

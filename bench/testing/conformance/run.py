@@ -18,13 +18,13 @@ from typing import Any, cast
 from bench.core.plugins.loader import builtin_folder, load_file
 from bench.core.scenario import Scenario
 from bench.core.target import Target
-from bench.plan.plan import Cell, PlannedTrial
+from bench.plan.plan import PlannedCell, PlannedTrial
 from bench.plan.schedule import make_plan
 from bench.records.journal import read
 from bench.run.assignment import run_small
 from bench.run.connect import open_link
 from bench.run.pacing import run_all
-from bench.run.progress import Progress, Reporter, progress
+from bench.run.progress import Progress, ProgressReporter, progress
 from bench.simulator.conformance_set import ConformanceStream
 from bench.simulator.process import running
 from bench.simulator.truth import read_truth
@@ -74,10 +74,10 @@ def conduct(
 class _Steps(Progress):
     """Progress that counts no failures: most streams fail on purpose."""
 
-    def __init__(self, reporter: Reporter) -> None:
+    def __init__(self, reporter: ProgressReporter) -> None:
         self._reporter = reporter
 
-    def trial_done(self, cell: Cell, planned: PlannedTrial, row: Row) -> None:  # noqa: ARG002
+    def trial_done(self, cell: PlannedCell, planned: PlannedTrial, row: Row) -> None:  # noqa: ARG002
         self._reporter.step(cell.model)
 
 
@@ -112,8 +112,8 @@ def _scenario(name: str) -> Scenario:
     return replace(cast("Scenario", found), prompts=("Go.",))
 
 
-def _cell(number: int, stream: ConformanceStream) -> Cell:
-    return Cell(
+def _cell(number: int, stream: ConformanceStream) -> PlannedCell:
+    return PlannedCell(
         cell=number,
         scenario=stream.scenario,
         params="",

@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench.testing.conformance.check import Mark, Result
+from bench.testing.conformance.check import Mark, StreamResult
 
 WIDTH = 100
 
@@ -21,7 +21,7 @@ WIDTH = 100
 class Conclusion:
     """All results, and how exact times are on this machine."""
 
-    results: Sequence[Result]
+    results: Sequence[StreamResult]
     repeat: int
     read_lag_p95: float | None
     """ms; null: not known"""
@@ -97,7 +97,7 @@ def as_table(conclusion: Conclusion, *, color: bool) -> str:
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
 
-def _cells(result: Result) -> list[str]:
+def _cells(result: StreamResult) -> list[str]:
     marks = [_mark(mark) for mark in result.marks.values()]
     every = [*result.marks.values(), *result.gaps]
     errors = [mark.error for mark in every if mark.error is not None]

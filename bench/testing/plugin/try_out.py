@@ -19,7 +19,7 @@ from bench.core.text.terminal import say
 from bench.core.trial import Trial
 from bench.plan.choice import Choice, choose, simulator_notes
 from bench.plan.consent import ask_before_spending, headline
-from bench.plan.plan import Cell, Plan
+from bench.plan.plan import Plan, PlannedCell
 from bench.plan.settings import Settings
 from bench.records.journal import Journal, journal_rows
 from bench.run.assignment import Assignment, run_here
@@ -131,7 +131,7 @@ def _parts(plan: Plan, choice: Choice) -> tuple[Plan, Plan]:
     return replace(plan, trials=tuple(warm)), replace(plan, trials=tuple(shown))
 
 
-def _table(cell: Cell, trials: Sequence[Row], metrics: Sequence[Row]) -> list[str]:
+def _table(cell: PlannedCell, trials: Sequence[Row], metrics: Sequence[Row]) -> list[str]:
     """Return the lines of one cell's table: a column for each delivery."""
     head = f"{cell.scenario} {cell.params}".rstrip()
     rows = [

@@ -10,7 +10,7 @@ from bench.core.errors import BenchError
 from bench.core.plugins.checks import check_declared
 from bench.core.scenario import Scenario
 from bench.core.target import Price
-from bench.plan.estimate import Estimate, Part, estimate, short
+from bench.plan.estimate import CostEstimate, Part, estimate, short
 from tests.support.cli import invoke
 
 PRICE = Price(input=0.15, output=0.6)
@@ -36,8 +36,8 @@ def test_parts_add_up() -> None:
 def test_what_is_unknown_is_not_a_number() -> None:
     """Without a limit on the output, or a price, no length and no cost are claimed, not even of the other parts."""
     known = Part(1, 4, 10, PRICE)
-    assert estimate([known, Part(2, 4, None, PRICE)]) == Estimate(3, 3, None, None)
-    assert estimate([known, Part(2, 4, 10, None)]) == Estimate(3, 3, 30, None)
+    assert estimate([known, Part(2, 4, None, PRICE)]) == CostEstimate(3, 3, None, None)
+    assert estimate([known, Part(2, 4, 10, None)]) == CostEstimate(3, 3, 30, None)
     assert estimate([Part(2, 4, None, None)]).line("t/m") == (
         "about 2 requests, 2 input and an unknown number of output tokens (no --output-tokens), cost unknown on t/m"
     )

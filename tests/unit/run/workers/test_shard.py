@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from bench.core.errors import BenchError
 from bench.core.target import Target
 from bench.plan.choice import Choice, choose
-from bench.plan.plan import Cell, Plan
+from bench.plan.plan import Plan, PlannedCell
 from bench.plan.schedule import Amount, make_plan
 from bench.plan.settings import Settings
 from bench.plan.share import Share, shares
@@ -39,8 +39,8 @@ def register_scenarios():
 NUMBERS = st.integers(1, 200)
 
 
-def cell(load: str, number: int = 0) -> Cell:
-    return Cell(
+def cell(load: str, number: int = 0) -> PlannedCell:
+    return PlannedCell(
         cell=number,
         scenario="text",
         params="",

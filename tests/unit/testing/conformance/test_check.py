@@ -11,7 +11,7 @@ import pytest
 from bench.core.errors import BenchError
 from bench.records.schema import TRIAL_STATUS
 from bench.simulator.conformance_set import ConformanceStream, choose, load
-from bench.testing.conformance.check import Result, judge, lags, tolerance
+from bench.testing.conformance.check import StreamResult, judge, lags, tolerance
 from bench.testing.conformance.run import WARM_UP, RecordedTrial
 from bench.testing.conformance.table import Conclusion, as_table
 
@@ -80,7 +80,7 @@ def event(seq: int, t_read: int) -> dict[str, Any]:
 TEXT = STREAMS["responses/text"]
 
 
-def judged(*trials: RecordedTrial, stream: ConformanceStream = TEXT) -> Result:
+def judged(*trials: RecordedTrial, stream: ConformanceStream = TEXT) -> StreamResult:
     """What is said of these trials with the widest tolerance."""
     return judge(stream, trials, 10.0)
 
@@ -122,7 +122,7 @@ def test_gaps_are_compared_one_by_one() -> None:
     assert with_events(one, one.events[1:]).wrong == ["gaps: 0, not 3"]
 
 
-def with_events(one: RecordedTrial, events: Sequence[Any]) -> Result:
+def with_events(one: RecordedTrial, events: Sequence[Any]) -> StreamResult:
     """What is said of the same trial with other events."""
     return judged(RecordedTrial(trial=one.trial, attempt=one.attempt, events=events, t_sent=one.t_sent))
 
@@ -161,7 +161,7 @@ def test_a_busy_machine_concludes_nothing(p95: float, *, busy: bool) -> None:
     assert not conclusion([judged(taken(TEXT))], p95).busy
 
 
-def conclusion(results: Sequence[Result], p95: float) -> Conclusion:
+def conclusion(results: Sequence[StreamResult], p95: float) -> Conclusion:
     """What is said of these results."""
     return Conclusion(results=results, repeat=1, read_lag_p95=p95, tolerance=tolerance([p95])[1])
 
