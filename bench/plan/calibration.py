@@ -18,7 +18,7 @@ from bench.core.load import Load
 from bench.core.params import cell_text
 from bench.core.results.summary import CALIBRATION
 from bench.core.scenario import Ask, Scenario
-from bench.plan.plan import BOTH, Cell
+from bench.plan.plan import BOTH, PlannedCell
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -82,7 +82,7 @@ def calibration_scenarios() -> list[Scenario]:
     return [Scenario(CALIBRATION, stream_text, fetch_text, prompts=(PROMPT,), params=Packets, memory=False)]
 
 
-def calibration_cells(first: int, loads: Sequence[Load], clients: Sequence[str] = ("sdk",)) -> list[Cell]:
+def calibration_cells(first: int, loads: Sequence[Load], clients: Sequence[str] = ("sdk",)) -> list[PlannedCell]:
     """Return the calibration cells of a run, numbered from `first`.
 
     Each client and load has one with a token an event, in both deliveries. The first client and load also have the
@@ -91,7 +91,7 @@ def calibration_cells(first: int, loads: Sequence[Load], clients: Sequence[str] 
     kinds = [(client, load, size) for client in clients for load in loads for size in PACKETS]
     kinds = [kind for kind in kinds if kind[2] == PACKETS[0] or kind[:2] == (clients[0], loads[0])]
     cell = partial(
-        Cell,
+        PlannedCell,
         scenario=CALIBRATION,
         api="responses",
         target=TARGET,

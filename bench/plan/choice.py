@@ -16,7 +16,7 @@ from bench.core.target import Target
 from bench.core.text.terminal import say
 from bench.plan import selection
 from bench.plan.calibration import calibration_cells
-from bench.plan.plan import Cell, Plan
+from bench.plan.plan import Plan, PlannedCell
 from bench.plan.prompts.files import load_prompts
 from bench.plan.prompts.lengths import Lengths
 from bench.plan.prompts.synthetic import synthetic_prompts, with_shared_prefix
@@ -181,6 +181,6 @@ def _made_up(settings: Settings, lengths: Lengths, seed: int) -> Sequence[Prompt
     return synthetic_prompts(lengths, number, seed, settings.shared_prefix)
 
 
-def scenario_cells(plan: Plan) -> list[Cell]:
+def scenario_cells(plan: Plan) -> list[PlannedCell]:
     """Return the cells that were asked for; the others are the run's check on itself, and free."""
     return [cell for cell in plan.cells if cell.role == "scenario"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bench.core.errors import BenchError
 from bench.core.params import instance
 from bench.core.text.terminal import say
-from bench.plan.estimate import Estimate, Part, estimate
+from bench.plan.estimate import CostEstimate, Part, estimate
 from bench.plan.plan import Phase, Plan
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ GUESSED_S = 5.0
 """What an answer is taken to last where a time ends the load: 300 tokens at 60 a second. Nobody knows before."""
 
 
-def estimates(plan: Plan, choice: Choice, settings: Settings) -> dict[str, Estimate]:
-    """Estimate what the plan asks of each `host/model`."""
+def estimates(plan: Plan, choice: Choice, settings: Settings) -> dict[str, CostEstimate]:
+    """CostEstimate what the plan asks of each `host/model`."""
     from bench.simulator.timing.profiles import find_profile  # noqa: PLC0415
 
     targets = {target.name: target for target, _ in choice.targets}

@@ -17,7 +17,7 @@ from typing import Any
 from bench.core.params import instance
 from bench.core.scenario import Scenario
 from bench.core.text.terminal import say
-from bench.plan.plan import Cell, Group, Plan
+from bench.plan.plan import Group, Plan, PlannedCell
 from bench.plan.share import WHOLE
 from bench.records.journal import Journal, columns_of
 from bench.run.context import Context, Running, Tally
@@ -51,7 +51,7 @@ async def run_plan(plan: Plan, context: Context, progress: Progress) -> None:
                 return
 
 
-def _is_unsupported(cell: Cell, context: Context) -> bool:
+def _is_unsupported(cell: PlannedCell, context: Context) -> bool:
     """Return True if the target refused all of the cell's warm-up. The first True is journalled and printed."""
     if cell.cell in context.tally.unsupported:
         return True
@@ -63,7 +63,7 @@ def _is_unsupported(cell: Cell, context: Context) -> bool:
     return bool(reason)
 
 
-def note_unsupported(cell: Cell, reason: str, tally: Tally, journal: Journal) -> str:
+def note_unsupported(cell: PlannedCell, reason: str, tally: Tally, journal: Journal) -> str:
     """Journal that none of the cell's measured trials will run. Return the line that says so."""
     line = f"unsupported: {cell.scenario} on {cell.target} ({reason})"
     tally.unsupported[cell.cell] = line

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.core.results.labels import cell_labels
-from bench.plan.plan import Cell, Plan, PlannedTrial
+from bench.plan.plan import Plan, PlannedCell, PlannedTrial
 from bench.run.stopping.precision import TrialTimes, trial_times
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def snapshot(run: Run) -> dict[str, Any]:
     }
 
 
-def encode_trial(cell: Cell, planned: PlannedTrial, row: Mapping[str, Any]) -> Sent:
+def encode_trial(cell: PlannedCell, planned: PlannedTrial, row: Mapping[str, Any]) -> Sent:
     """Encode an ended trial from its row of the table `trials`."""
     one = trial_times(row)
     short = one.result[:HASH] if one.result else one.result
