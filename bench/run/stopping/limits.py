@@ -8,10 +8,10 @@ from itertools import islice
 
 from bench.core.errors import BenchError
 from bench.core.scenario import Prompt
-from bench.core.target import FREE, Target
+from bench.core.target import FREE
 from bench.plan.choice import Choice
 from bench.plan.consent import requests_per_trial
-from bench.plan.plan import Plan, PlannedCell
+from bench.plan.plan import Plan
 from bench.plan.settings import Settings, output_tokens
 from bench.run.stopping.ledger import Ceiling, Ledger
 from bench.run.stopping.stopping import Stopping
@@ -65,27 +65,21 @@ def _ceilings(
     The simulator, which is free, counts with the profile's length; a script may exceed that length.
     """
     targets = {target.name: target for target, _ in choice.targets}
-    for cell in plan.cells:
-        if cell.role == "scenario":
-            target = targets[cell.target]
-            for ask, prompt in enumerate(choice.prompts[cell.scenario]):
-                limited = capped.get(target.name, False) or target.simulated
-                yield (cell.cell, ask), _ceiling(cell, prompt, target, choice, settings, limited=limited)
-
-
-def _ceiling(
-    cell: PlannedCell, prompt: Prompt, target: Target, choice: Choice, settings: Settings, *, limited: bool
-) -> Ceiling:
-    scenario = choice.registry.scenarios[cell.scenario][0]
-    requests, length = requests_per_trial(scenario, cell.params)
-    own = prompt.get("output_tokens") if isinstance(prompt, Mapping) else None
-    asked = length or own or output_tokens(target, settings) or find_profile(settings.profile).tokens
-    return Ceiling(
-        requests=requests,
-        input=_bytes(prompt) + NONCE_BYTES + (0 if target.simulated else ADDED),
-        output=asked if limited else 0,
-        price=FREE if target.free else target.price,
-    )
+    for cell in (cell for cell in plan.cells if cell.role == "scenario"):
+        target = targets[cell.target]
+        requests, length = requests_per_trial(choice.registry.scenarios[cell.scenario][0], cell.params)
+        usual = output_tokens(target, settings) or find_profile(settings.profile).tokens
+        for ask, prompt in enumerate(choice.prompts[cell.scenario]):
+            own = prompt.get("output_tokens") if isinstance(prompt, Mapping) else None
+            yield (
+                (cell.cell, ask),
+                Ceiling(
+                    requests=requests,
+                    input=_bytes(prompt) + NONCE_BYTES + (0 if target.simulated else ADDED),
+                    output=(length or own or usual) if target.simulated or capped.get(target.name) else 0,
+                    price=FREE if target.free else target.price,
+                ),
+            )
 
 
 def _bytes(prompt: Prompt) -> int:

@@ -54,8 +54,20 @@ async def leave_early(
     trial = Trial(trial_id, scenario.name, "streamed", link.target.name, "sim-1", "measure")
     trial.cold = scenario.connection == "cold"
     trial.t_origin = perf_counter_ns()
+    ask = make_ask(
+        scenario.prompts[0],
+        target=link.target,
+        model="sim-1",
+        nonce=nonce_text(trial_id),
+        seed=1,
+        recorder=trial,
+        options=replace(link.options, control=SLOWLY),
+        api=scenario.api,
+        params=instance(scenario, params),
+        sim=scenario.sim,
+    )
     try:
-        return await _leave_stream(scenario, link, _ask(scenario, link, params, trial), trial, truth, how)
+        return await _leave_stream(scenario, link, ask, trial, truth, how)
     finally:
         await link.release(trial)
 
@@ -115,18 +127,3 @@ async def _fate(scenario: Scenario, trial: Trial, truth: Path, began: int) -> Di
         if not in_time:
             return Disconnect(fate="ended" if asked is None and lines else "open")
         await asyncio.sleep(0.02)
-
-
-def _ask(scenario: Scenario, link: Link, params: str, trial: Trial) -> Ask:
-    return make_ask(
-        scenario.prompts[0],
-        target=link.target,
-        model="sim-1",
-        nonce=nonce_text(trial.trial_id),
-        seed=1,
-        recorder=trial,
-        options=replace(link.options, control=SLOWLY),
-        api=scenario.api,
-        params=instance(scenario, params),
-        sim=scenario.sim,
-    )
