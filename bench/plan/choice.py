@@ -21,12 +21,13 @@ from bench.plan.prompts.files import load_prompts
 from bench.plan.prompts.lengths import Lengths
 from bench.plan.prompts.synthetic import synthetic_prompts, with_shared_prefix
 from bench.plan.schedule import Amount, make_plan
-from bench.plan.settings import FIRST_LOOK
+from bench.plan.settings import FIRST_LOOK, Settings
 from bench.plan.targets import resolve_targets
+from bench.simulator.fault_injection.chances import parse_chances
+from bench.simulator.script_file import read_scripts
 
 if TYPE_CHECKING:
     from bench.core.scenario import Prompt, Scenario
-from bench.plan.settings import Settings
 
 MOST_MADE_UP = 1000
 """Prompts; with more requests they come in turn."""
@@ -124,13 +125,8 @@ def _check_simulated(settings: Settings, targets: Sequence[Target]) -> None:
     asked = "--fault" if settings.faults else "--script" if settings.script else None
     if asked and real:
         raise BenchError(f"{asked} is for the simulator, and {real[0]} is none; use --target sim, or leave it out")
-    if settings.faults:
-        from bench.simulator.fault_injection.chances import parse_chances  # noqa: PLC0415
-
-        parse_chances(settings.faults)
+    parse_chances(settings.faults)
     if settings.script:
-        from bench.simulator.script_file import read_scripts  # noqa: PLC0415
-
         read_scripts(settings.script)
 
 
@@ -153,7 +149,7 @@ def _check_wire(settings: Settings, targets: Sequence[Target]) -> None:
     """Raise BenchError where a proxy is set for a target and the client `wire`, which goes through none, is chosen."""
     if "wire" not in settings.clients:
         return
-    from bench.clients.wire.errors import check_direct  # noqa: PLC0415
+    from bench.clients.wire.errors import check_direct  # noqa: PLC0415  (it imports the SDK)
 
     for target in targets:
         if target.base_url and not target.simulated:

@@ -10,24 +10,23 @@ from typing import TYPE_CHECKING
 
 from bench.core.errors import BenchError
 from bench.core.params import instance
+from bench.core.target import FREE
 from bench.core.text.terminal import say
+from bench.plan.choice import Choice, scenario_cells
 from bench.plan.estimate import CostEstimate, Part, estimate
 from bench.plan.plan import Phase, Plan
+from bench.plan.settings import Settings, output_tokens
+from bench.simulator.timing.profiles import find_profile
 
 if TYPE_CHECKING:
     from bench.core.scenario import Prompt, Scenario
-from bench.core.target import FREE
-from bench.plan.choice import Choice, scenario_cells
-from bench.plan.settings import Settings, output_tokens
 
 GUESSED_S = 5.0
 """What an answer is taken to last where a time ends the load: 300 tokens at 60 a second. Nobody knows before."""
 
 
 def estimates(plan: Plan, choice: Choice, settings: Settings) -> dict[str, CostEstimate]:
-    """CostEstimate what the plan asks of each `host/model`."""
-    from bench.simulator.timing.profiles import find_profile  # noqa: PLC0415
-
+    """Estimate what the plan asks of each `host/model`."""
     targets = {target.name: target for target, _ in choice.targets}
     scenarios = {scenario.name: scenario for scenario in choice.scenarios}
     parts: dict[str, list[Part]] = {}
