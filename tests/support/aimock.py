@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import re
 import socket
@@ -25,9 +26,11 @@ EVENT = re.compile(rb'data: \{"type":"([^"]+)".*?\n\n', re.DOTALL)
 def install(folder: Path) -> Path:
     """The package below `folder`, from npm unless it is already there."""
     package = folder / "node_modules" / PACKAGE
-    if not package.is_dir() or json.loads((package / "package.json").read_text())["version"] != VERSION:
-        command = ["npm", "install", "--silent", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(folder)]
-        subprocess.run([*command, f"{PACKAGE}@{VERSION}"], check=True, timeout=100)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # workers of pytest-xdist share the folder
+        if not package.is_dir() or json.loads((package / "package.json").read_text())["version"] != VERSION:
+            command = ["npm", "install", "--silent", "--ignore-scripts", "--no-audit", "--no-fund"]
+            subprocess.run([*command, "--prefix", str(folder), f"{PACKAGE}@{VERSION}"], check=True, timeout=100)
     return package
 
 
