@@ -14,8 +14,8 @@ from bench.core.errors import BenchError, unknown
 from bench.core.target import BUILT_IN, Price, Target, check_base_url, check_header, check_variable, is_sensitive
 from bench.core.text.text_file import read_text
 from bench.plan.config import Config
-from bench.plan.option import toml_options
-from bench.plan.option_kinds import PATH
+from bench.plan.options.kinds import PATH
+from bench.plan.options.option import toml_options
 from bench.plan.settings import Settings
 
 Table = Mapping[str, Any]

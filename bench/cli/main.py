@@ -16,33 +16,33 @@ from bench.core.errors import EXIT_FAULT, EXIT_INTERRUPTED, EXIT_UNREAD, BenchEr
 from bench.core.text.terminal import to_devnull
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
-    "run": ("bench.cli.run", "Run scenarios streamed and blocking, and report the difference."),
-    "report": ("bench.cli.report", "Rebuild the reports of a run from its records and show the table."),
+    "run": ("run", "Run scenarios streamed and blocking, and report the difference."),
+    "report": ("report", "Rebuild the reports of a run from its records and show the table."),
     "compare": (
-        "bench.cli.compare",
+        "compare",
         "Compare stored runs with the first one: what changed, with its interval, worst first.",
     ),
     "doctor": (
-        "bench.cli.doctor",
+        "doctor",
         "Is this endpoint really streaming? If not: what holds it up, and which line to change.",
     ),
-    "list": ("bench.cli.list_", "Show scenarios, targets and reporters, and the plugin each comes from."),
-    "new": ("bench.cli.new", "Write NAME.py and test_NAME.py here: a plugin that works, and its test."),
+    "list": ("list_", "Show scenarios, targets and reporters, and the plugin each comes from."),
+    "new": ("new", "Write NAME.py and test_NAME.py here: a plugin that works, and its test."),
     "try": (
-        "bench.cli.try_",
+        "try_",
         "Run one streamed and one blocking trial, and show each piece with its time as it comes.",
     ),
-    "check": ("bench.cli.check", "Is this plugin sound? Tries its scenarios on the simulator, and says what to do."),
+    "check": ("check", "Is this plugin sound? Tries its scenarios on the simulator, and says what to do."),
     "serve": (
-        "bench.cli.serve",
+        "serve",
         "Run the simulator: an OpenAI-compatible server (Responses API) with known timing, for any client.",
     ),
     "calibrate": (
-        "bench.cli.calibrate",
+        "calibrate",
         "Show what this instrument itself adds on this machine, and how many streams at a time it can follow.",
     ),
     "conformance": (
-        "bench.cli.conformance",
+        "conformance",
         "Hold this instrument against streams of known truth, and show truth beside reading.",
     ),
 }
@@ -66,7 +66,7 @@ class Commands(click.Group):
         """Import a command; None where there is none of this name."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(COMMANDS[cmd_name][0]).command
+        command: click.Command = import_module(f"bench.cli.commands.{COMMANDS[cmd_name][0]}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

@@ -13,8 +13,8 @@ import cloup
 from click.shell_completion import CompletionItem
 
 from bench.core.errors import BenchError
-from bench.plan.option import Option, options_of
-from bench.plan.option_kinds import PATH, TOGGLE, Kind
+from bench.plan.options.kinds import PATH, TOGGLE, Kind
+from bench.plan.options.option import Option, options_of
 from bench.plan.settings import Settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.cli.config_file import load_config
-from bench.plan.check_load import check_load
-from bench.plan.option import alternatives, given_values, options_of
+from bench.plan.checks.load import check_load
+from bench.plan.options.option import alternatives, given_values, options_of
 from bench.plan.settings import Settings
 
 

@@ -14,7 +14,7 @@ from bench.core.text.terminal import say
 from bench.doctor.requests import PROMPT
 from bench.doctor.settings import DoctorSettings
 from bench.plan.consent import require_consent
-from bench.plan.estimate import Part, estimate
+from bench.plan.cost.estimate import Part, estimate
 from bench.plan.targets import resolve_targets
 
 PING_TOKENS = 16

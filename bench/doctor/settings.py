@@ -12,8 +12,8 @@ from bench.doctor.diagnosis import Mode
 from bench.doctor.probe.source import DEFAULT_SIM
 from bench.doctor.requests import APIS, LONGEST, MODES, Question, make_questions
 from bench.plan.config import Config
-from bench.plan.option import option, options_of
-from bench.plan.option_kinds import PATH, whole_number, words_of
+from bench.plan.options.kinds import PATH, whole_number, words_of
+from bench.plan.options.option import option, options_of
 from bench.plan.settings import Settings
 
 _RUN = options_of(Settings)

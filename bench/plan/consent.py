@@ -13,7 +13,7 @@ from bench.core.params import instance
 from bench.core.target import FREE
 from bench.core.text.terminal import say
 from bench.plan.choice import Choice, scenario_cells
-from bench.plan.estimate import CostEstimate, Part, estimate
+from bench.plan.cost.estimate import CostEstimate, Part, estimate
 from bench.plan.plan import Phase, Plan
 from bench.plan.settings import Settings, output_tokens
 from bench.simulator.timing.profiles import find_profile

@@ -14,10 +14,10 @@ from bench.core.load import Load
 from bench.core.slo import Slo, parse_slo
 from bench.core.target import Target, parse_header
 from bench.plan.arrivals import Arrivals, parse_rates
-from bench.plan.budget import Budget, parse_budget
 from bench.plan.config import Config
-from bench.plan.option import amount_option, load_option, option, target_option, workload_option
-from bench.plan.option_kinds import LEVELS, PATH, SECONDS, custom_kind, fraction, one_of, whole_number, words_of
+from bench.plan.cost.budget import Budget, parse_budget
+from bench.plan.options.kinds import LEVELS, PATH, SECONDS, custom_kind, fraction, one_of, whole_number, words_of
+from bench.plan.options.option import amount_option, load_option, option, target_option, workload_option
 from bench.plan.plan import FEWEST_CHECKED, ROUNDS, Client
 from bench.plan.prompts.lengths import Lengths, parse_lengths
 from bench.plan.targets import parse_extra_body
@@ -63,7 +63,7 @@ def _parse_headers(texts: Sequence[str]) -> dict[str, str]:
 class Settings:
     """Everything that the command line of `bench run` said, with its defaults.
 
-    To add an option, add a field here; `bench.plan.option` says what follows from it.
+    To add an option, add a field here; `bench.plan.options.option` says what follows from it.
     """
 
     arguments: Sequence[str] = ()

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.plan.baseline import Baseline
-from bench.plan.option import option
-from bench.plan.option_kinds import PATH
+from bench.plan.options.kinds import PATH
+from bench.plan.options.option import option
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ from bench.core.errors import BenchError
 from bench.core.results.metrics.registry import definitions
 from bench.core.target import Target
 from bench.plan.choice import Choice
-from bench.plan.option import stored_values
+from bench.plan.options.option import stored_values
 from bench.plan.plan import Plan
 from bench.plan.settings import Settings
 from bench.records.journal import MANIFEST, PLAN, Journal, columns_of, finish, read_journal, write_json

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from bench.cli.commands.run_steps import run as run_it
 from bench.cli.config_file import load_config
-from bench.cli.run_steps import run as run_it
 from bench.core.errors import BenchError
-from bench.plan.budget import parse_budget
 from bench.plan.choice import choose
+from bench.plan.cost.budget import parse_budget
 from bench.plan.settings import Settings
 from bench.records import journal as records
 from bench.reports.output import Output

@@ -6,7 +6,7 @@ from typing import Any
 
 from bench.core.scenario import Scenario
 from bench.core.target import Price
-from bench.plan.budget import parse_budget
+from bench.plan.cost.budget import parse_budget
 from bench.plan.plan import BOTH, PlannedTrial
 from bench.run.stopping.ledger import Ceiling, Ledger
 from bench.run.stopping.stopping import Stopping

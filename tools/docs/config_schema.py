@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from bench.cli.config_file import FILE, GATE, PRICE, TARGET, Types
-from bench.plan.option import toml_options
+from bench.plan.options.option import toml_options
 from bench.plan.settings import Settings
 
 JSON_TYPES = {str: "string", int: "integer", float: "number", bool: "boolean", dict: "object"}

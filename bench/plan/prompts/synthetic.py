@@ -14,7 +14,7 @@ from typing import Any
 
 from bench.core.ask import text_of
 from bench.core.scenario import Prompt
-from bench.plan.estimate import CHARS_PER_TOKEN
+from bench.plan.cost.estimate import CHARS_PER_TOKEN
 from bench.plan.prompts.lengths import Lengths
 
 _WORDS = """

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bench.core.target import Price
-from bench.plan.budget import Budget
+from bench.plan.cost.budget import Budget
 from bench.plan.plan import PlannedTrial
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from time import perf_counter_ns
 from typing import Any
 
-from bench.plan.budget import Budget
+from bench.plan.cost.budget import Budget
 from bench.plan.plan import FEWEST_AA, FEWEST_CHECKED, Phase, PlannedCell, PlannedTrial
 from bench.run.stopping.ledger import Ledger
 from bench.run.stopping.precision import CellWidth, trial_times

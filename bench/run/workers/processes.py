@@ -11,7 +11,7 @@ from typing import Self
 
 from bench.core.processes.child import SocketChild, how_ended, last_lines
 from bench.core.processes.frames import message
-from bench.plan.check_load import most_streams
+from bench.plan.checks.load import most_streams
 from bench.run.assignment import Assignment
 from bench.run.workers.coordinator import Coordinator
 from bench.run.workers.shard import Shard, make_shards

@@ -17,7 +17,7 @@ from bench.core.plugins import loader as manager
 from bench.core.scenario import Prompt
 from bench.core.target import Target, expanded_headers, key_for
 from bench.plan.choice import Choice
-from bench.plan.option import worker_values
+from bench.plan.options.option import worker_values
 from bench.run.preflight.endpoints import CheckedTarget
 from bench.run.preflight.preflight import PreflightResult
 

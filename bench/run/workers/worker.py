@@ -22,7 +22,7 @@ import orjson
 from bench.core.errors import BenchError
 from bench.core.processes.frames import FrameReader, encode, message
 from bench.core.trial import TrialLost
-from bench.plan import open_file_limit as fdlimit
+from bench.plan.checks import open_file_limit as fdlimit
 from bench.plan.choice import Choice
 from bench.plan.plan import Group, Plan, PlannedCell, PlannedTrial
 from bench.plan.settings import Settings

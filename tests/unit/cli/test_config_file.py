@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from bench.cli.config_file import load_config
 from bench.core.errors import BenchError, unknown
 from bench.core.target import BUILT_IN, DUMMY_KEY, Price, Target, expanded_headers, key_for, parse_header, secrets_of
-from bench.plan.budget import parse_budget
 from bench.plan.config import Config
+from bench.plan.cost.budget import parse_budget
 from bench.plan.targets import ResolvedTargets, parse_extra_body, resolve_targets
 from tests.support.paths import ROOT
 

@@ -14,8 +14,8 @@ from click.shell_completion import CompletionItem
 from click.testing import CliRunner
 
 from bench.cli.options import OptionType, declared_options
-from bench.plan.option import given_values, option, toml_options
-from bench.plan.option_kinds import PATH, one_of, whole_number
+from bench.plan.options.kinds import PATH, one_of, whole_number
+from bench.plan.options.option import given_values, option, toml_options
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.cli.doctor import settings_from
+from bench.cli.commands.doctor import settings_from
 from bench.core.errors import BenchError
 from bench.core.target import Price, Target
 from bench.doctor.command import repeat_command

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.core.errors import BenchError
 from bench.core.target import is_loopback, is_sensitive
-from bench.plan.check_load import most_streams
+from bench.plan.checks.load import most_streams
 from bench.plan.settings import Settings
 from bench.run.assignment import Assignment
 from bench.run.preflight.endpoints import CheckedTarget

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from bench.analysis.stopping_line import stopping_line
 from bench.core.target import Target
-from bench.plan.budget import parse_budget
+from bench.plan.cost.budget import parse_budget
 from bench.plan.plan import Plan
 from bench.plan.schedule import make_plan
 from bench.run.stopping.ending import ending

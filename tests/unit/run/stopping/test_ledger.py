@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.core.target import Price, Target
-from bench.plan.budget import parse_budget
+from bench.plan.cost.budget import parse_budget
 from bench.plan.plan import PlannedTrial
 from tests.support.stopping import PRICE, ledger, pair_of, planned, row_of
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from bench.plan.budget import parse_budget
+from bench.plan.cost.budget import parse_budget
 from bench.plan.plan import FEWEST_AA, FEWEST_CHECKED, PlannedTrial
 from bench.plan.settings import FIRST_LOOK
 from bench.run.stopping.precision import CellWidth, TrialTimes

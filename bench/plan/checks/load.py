@@ -8,8 +8,8 @@ from bench.core.errors import BenchError
 from bench.core.load import Load
 from bench.core.slo import check_slos
 from bench.core.target import SIM
-from bench.plan import open_file_limit as fdlimit
-from bench.plan.option import options_of
+from bench.plan.checks import open_file_limit as fdlimit
+from bench.plan.options.option import options_of
 from bench.plan.schedule import asked_and_segment
 from bench.plan.settings import Settings
 

@@ -11,7 +11,7 @@ import click
 import cloup
 
 from bench.cli.options import declared_options, plugin_options, runs_option
-from bench.plan.option import given_values
+from bench.plan.options.option import given_values
 from bench.reports.output import Output
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.core.errors import BenchError
-from bench.plan.budget import Budget, parse_budget
+from bench.plan.cost.budget import Budget, parse_budget
 
 
 @pytest.mark.parametrize(

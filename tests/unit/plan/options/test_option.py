@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bench.core.slo import parse_slo
-from bench.plan.budget import parse_budget
-from bench.plan.option import options_of, stored_values, toml_options, worker_values
+from bench.plan.cost.budget import parse_budget
+from bench.plan.options.option import options_of, stored_values, toml_options, worker_values
 from bench.plan.settings import Settings
 from bench.reports.output import Output
 

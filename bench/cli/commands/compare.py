@@ -11,7 +11,7 @@ import click
 import cloup
 
 from bench.cli.options import config_option, declared_options, runs_option
-from bench.plan.option import given_values
+from bench.plan.options.option import given_values
 from bench.reports.output import Output
 
 EPILOG = """\b
@@ -41,6 +41,6 @@ def command(baseline: str, runs: Sequence[str], out: Path, config_file: Path | N
     go to the folder of each run that is compared. To compare two endpoints, better measure both in one run:
     `bench run --target A --target B --baseline-target A`.
     """
-    from bench.cli.compare_steps import compare_runs  # noqa: PLC0415  (the help needs no pandas)
+    from bench.cli.commands.compare_steps import compare_runs  # noqa: PLC0415  (the help needs no pandas)
 
     sys.exit(compare_runs([baseline, *runs], out, Output(**given_values(Output, options)), config_file))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import click
 
 from bench.cli.options import OptionType
-from bench.plan.option_kinds import LEVELS
+from bench.plan.options.kinds import LEVELS
 
 EPILOG = """\b
 Examples:

@@ -10,7 +10,7 @@ from bench.core.errors import BenchError
 from bench.core.plugins.checks import check_declared
 from bench.core.scenario import Scenario
 from bench.core.target import Price
-from bench.plan.estimate import CostEstimate, Part, estimate, short
+from bench.plan.cost.estimate import CostEstimate, Part, estimate, short
 from tests.support.cli import invoke
 
 PRICE = Price(input=0.15, output=0.6)

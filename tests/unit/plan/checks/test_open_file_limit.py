@@ -9,7 +9,7 @@ from math import inf
 
 import pytest
 
-from bench.plan.open_file_limit import RESERVE, Limits, check, limits, problem
+from bench.plan.checks.open_file_limit import RESERVE, Limits, check, limits, problem
 
 FREE = Limits(soft=inf, hard=inf, open=0, ports=inf)
 
@@ -70,7 +70,7 @@ def test_limits_of_this_process() -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="no such limit")
 def test_a_process_with_a_low_limit() -> None:
     """A process with a really lowered limit is told before it opens anything, and the typed command helps."""
-    code = "from bench.plan.open_file_limit import check; check(400)"
+    code = "from bench.plan.checks.open_file_limit import check; check(400)"
     shell = ["sh", "-c", f'ulimit -Sn 256; "$0" -c "{code}" 2>&1; ulimit -n 512; "$0" -c "{code}"', sys.executable]
     ran = subprocess.run(shell, capture_output=True, text=True, check=True)
     assert "BenchError: 400 streams at a time need 4" in ran.stdout

@@ -8,9 +8,9 @@ from typing import Any
 import click
 import pytest
 
-from bench.cli.run import command as run
+from bench.cli.commands.run import command as run
+from bench.cli.commands.try_ import command as try_
 from bench.cli.settings import settings_from
-from bench.cli.try_ import command as try_
 from bench.core.errors import BenchError
 from bench.core.slo import parse_slo
 from bench.plan.choice import choose

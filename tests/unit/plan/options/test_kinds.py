@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench.core.errors import BenchError
-from bench.plan.option_kinds import LEVELS, SECONDS, Kind, fraction, one_of, whole_number, words_of
+from bench.plan.options.kinds import LEVELS, SECONDS, Kind, fraction, one_of, whole_number, words_of
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import cloup
 
 from bench.cli.options import config_option, confirm, declared_options
 from bench.cli.settings import settings_from
-from bench.plan.option import given_values
+from bench.plan.options.option import given_values
 from bench.plan.settings import Settings
 from bench.reports.output import Output
 
@@ -42,6 +42,6 @@ def command(**options: Any) -> None:
     reports/RUN-ID/ (report.html, report.md, summary.csv, Parquet) and a table to stdout.
     """
     settings, output = settings_from(options), Output(**given_values(Output, options))
-    from bench.cli.run_steps import run  # noqa: PLC0415  (the help and wrong options need no SDK)
+    from bench.cli.commands.run_steps import run  # noqa: PLC0415  (the help and wrong options need no SDK)
 
     sys.exit(run(settings, output, ["bench", *sys.argv[1:]], confirm=confirm))

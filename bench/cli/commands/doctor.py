@@ -13,7 +13,7 @@ import click
 from bench.cli.config_file import load_config
 from bench.cli.options import config_option, confirm, declared_options
 from bench.doctor.settings import DoctorSettings
-from bench.plan.option import given_values, options_of
+from bench.plan.options.option import given_values, options_of
 
 LAST = {"dry_run", "yes"}
 EPILOG = """\b

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Any, Literal
 
-from bench.plan.option_kinds import TEXT, TOGGLE, Kind
+from bench.plan.options.kinds import TEXT, TOGGLE, Kind
 
 Group = Literal["Target", "Workload", "How much", "Load", "Checks", "Output", ""]
 

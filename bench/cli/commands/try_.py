@@ -9,7 +9,7 @@ import cloup
 
 from bench.cli.options import config_option, confirm, declared_options
 from bench.cli.settings import settings_from
-from bench.plan.option import options_of
+from bench.plan.options.option import options_of
 from bench.plan.settings import Settings
 
 

@@ -1,0 +1,1 @@
+"""Check before a run that this machine can carry its load."""

@@ -1,0 +1,1 @@
+"""Declare options: one declaration for the command line, bench.toml, plan.json, workers and documentation."""
