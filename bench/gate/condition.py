@@ -22,7 +22,7 @@ DELIVERIES = ("streamed", "blocking", "paired")
 EXAMPLES = "'text.ttft:+10%' or 'ttft.p90 > 2s'"
 RELATIVE = ("%", "pp")
 """Units of a limit against the baseline: of its value, or points of a share."""
-_OPERATOR = re.compile(r"[<>]|:(?=\s*[+-][^:]*$)")
+_OPERATOR = re.compile(r"[<>]|:(?=\s*[+-][^:<>]*$)")
 _LIMIT = re.compile(r"([+-]?)(\d+(?:\.\d*)?|\.\d+)\s*(\D*)", re.ASCII)
 _LARGEST = 1e15
 

@@ -20,7 +20,7 @@ CALLED_BY: Mapping[str, Sequence[str]] = {
     "analysis/load": ["unit/analysis/load/test_steady.py"],
     "analysis/outliers": ["unit/analysis/outliers/test_outliers.py"],
     # A command is called by what is typed.
-    "cli": ["integration/test_cli.py", "integration/test_author_tools.py", "integration/test_compare.py"],
+    "cli/commands": ["integration/test_cli.py", "integration/test_author_tools.py", "integration/test_compare.py"],
     # Sockets, processes and servers are tested as such.
     "clients": ["integration/test_wire_client.py"],
     "clients/load_generator": ["integration/test_shooter.py"],

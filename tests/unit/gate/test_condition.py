@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bench.core.errors import BenchError
@@ -34,6 +34,7 @@ def conditions(draw: st.DrawFn) -> Condition:
 
 
 @given(conditions())
+@example(Condition("", ("ttft",), "a:-0", None, ">", Limit(1, "s")))
 def test_a_condition_reads_as_it_is_written(condition: Condition) -> None:
     """Whatever a condition is made of comes back from its text, the direction of a zero too."""
     again = parse_condition(str(condition))
