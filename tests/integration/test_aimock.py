@@ -20,7 +20,7 @@ import pytest
 from tests.support.aimock import Reading, aimock, install, read_bare
 from tests.support.paths import ROOT
 
-pytestmark = [pytest.mark.slow, pytest.mark.node, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.node, pytest.mark.timeout(300), pytest.mark.paced]
 
 FIRST_MS, GAP_MS = 200, 50
 """The fixtures' pace: the first event, and from one event to the next."""

@@ -25,6 +25,8 @@ from tests.support.harness import measure
 from tests.support.scenarios import TEXT
 from tests.support.scripted import RST, Request, Script, chunk, frame, head, json_response, scripted, sse
 
+pytestmark = pytest.mark.paced
+
 OK = sse(e.CREATED, 0.03, e.delta("Hel"), 0.03, [e.delta("lo "), e.delta("you")], 0.03, e.COMPLETED)
 WHOLE = json_response(e.response(output=[e.message("Hello you")], usage=e.USAGE))
 BUSY = json_response({"error": {"message": "busy"}}, 503, {"retry-after-ms": "60", "x-request-id": "srv-1"})
