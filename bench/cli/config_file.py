@@ -13,6 +13,7 @@ from typing import Any
 from bench.core.errors import BenchError, unknown
 from bench.core.target import BUILT_IN, Price, Target, check_base_url, check_header, check_variable, is_sensitive
 from bench.core.text.text_file import read_text
+from bench.gate.condition import parse_condition
 from bench.plan.config import Config
 from bench.plan.options.kinds import PATH
 from bench.plan.options.option import toml_options
@@ -121,8 +122,6 @@ def _run_defaults(table: Table, file: Path) -> dict[str, Any]:
 
 
 def _gate(table: Table, file: Path) -> dict[str, Any]:
-    from bench.gate.condition import parse_condition  # noqa: PLC0415  (most files have none)
-
     where = f"{file}: [gate]"
     gate = dict(_check(table, GATE, where))
     if "fail-on" in gate:
@@ -189,7 +188,7 @@ def _texts(value: object, where: str) -> Sequence[str]:
 
 
 def _capabilities(value: object, where: str) -> Sequence[str]:
-    from bench.core.plugins.checks import check_lacks  # noqa: PLC0415  (pydantic: most files have none)
+    from bench.core.plugins.checks import check_lacks  # noqa: PLC0415  (pydantic, which only `lacks` needs)
 
     words = _texts(value, f"{where} lacks")
     if words:

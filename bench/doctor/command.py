@@ -21,9 +21,15 @@ from bench.doctor.diagnosis import Hop
 from bench.doctor.endpoints import DoctorEndpoint, announce, ask_before_spending, choose
 from bench.doctor.probe.examine import Examination, Patient, examine
 from bench.doctor.probe.source import simulator_at
+from bench.doctor.reports.html import render_html
+from bench.doctor.reports.json import render_json
+from bench.doctor.reports.markdown import render_markdown
+from bench.doctor.reports.terminal import render_terminal
 from bench.doctor.requests import Manner
 from bench.doctor.settings import DoctorSettings
 from bench.records.redact import Redactor, redact_argv
+from bench.records.write import write_whole
+from bench.reports.files import open_page
 from bench.run.preflight.preflight import preflight
 from bench.run.progress import progress
 from bench.simulator.process import running
@@ -143,16 +149,10 @@ async def admit(
 def show(diagnosis: Diagnosis, settings: DoctorSettings) -> None:
     """Print the diagnosis in the form that was asked for, and write the page if one was."""
     if settings.form == "json":
-        from bench.doctor.reports.json import render_json  # noqa: PLC0415
-
         print(render_json(diagnosis).decode(), end="")  # noqa: T201
     elif settings.form == "markdown":
-        from bench.doctor.reports.markdown import render_markdown  # noqa: PLC0415
-
         print(render_markdown(diagnosis), end="")  # noqa: T201
     else:
-        from bench.doctor.reports.terminal import render_terminal  # noqa: PLC0415
-
         color = sys.stdout.isatty()
         width = shutil.get_terminal_size().columns if color else WIDEST
         print(render_terminal(diagnosis, width=width, color=color), end="")  # noqa: T201
@@ -161,10 +161,6 @@ def show(diagnosis: Diagnosis, settings: DoctorSettings) -> None:
 
 
 def _write_page(diagnosis: Diagnosis, settings: DoctorSettings) -> None:
-    from bench.doctor.reports.html import render_html  # noqa: PLC0415  (altair)
-    from bench.records.write import write_whole  # noqa: PLC0415
-    from bench.reports.files import open_page  # noqa: PLC0415
-
     page = settings.html or PAGE
     try:
         write_whole({page: render_html(diagnosis).encode()})

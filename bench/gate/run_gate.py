@@ -6,6 +6,9 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from bench.gate import github, junit, terminal
+from bench.gate.judge import judge_all
+
 if TYPE_CHECKING:
     from bench.core.results.comparison import Comparison
     from bench.core.results.summary import Summary
@@ -20,9 +23,6 @@ def run_gate(
     Returns 2 where a condition is about nothing that was measured; all others are told before. Call it without
     conditions too, as the step summary of GitHub has the report in any case. `conditions`: else those of `output`.
     """
-    from bench.gate import github, junit, terminal  # noqa: PLC0415  (a measuring process needs none of it)
-    from bench.gate.judge import judge_all  # noqa: PLC0415
-
     conditions = output.fail_on if conditions is None else conditions
     judged, errors = judge_all(conditions, summary, comparisons)
     stream = sys.stderr if output.as_json or any(name.endswith("=-") for name in output.exports) else sys.stdout

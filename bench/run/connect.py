@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from bench.clients.load_generator.process import Shooter
 from bench.clients.sdk.client import sdk_client, sync_client
+from bench.clients.wire.client import WireClient
 from bench.core.ask import Options
 from bench.core.scenario import Endpoint
 from bench.core.target import DUMMY_KEY, OPENAI, Target
@@ -16,16 +18,11 @@ from bench.plan.settings import Settings
 from bench.run.context import DEADLINE_S, Link
 from bench.run.preflight.endpoints import CheckedTarget
 
-if TYPE_CHECKING:
-    from bench.clients.load_generator.process import Shooter
-
 
 async def open_shooter(plan: Plan, stack: AsyncExitStack) -> Shooter | None:
     """Start the process that sends and reads for the client `wire`; None if no cell of the plan uses that client."""
     if not any(cell.client == "wire" for cell in plan.cells):
         return None
-    from bench.clients.load_generator.process import Shooter  # noqa: PLC0415  (start-up time of runs without it)
-
     return await stack.enter_async_context(await Shooter.start())
 
 
@@ -81,8 +78,6 @@ async def open_link(
         endpoint=Endpoint(base_url=base_url, api_key=key, headers=asked["headers"]),
     )
     if shooter is not None:
-        from bench.clients.wire.client import WireClient  # noqa: PLC0415  (start-up time of runs without it)
-
         wire = WireClient(base_url, shooter=shooter, deadline_s=deadline_s, **asked)
         stack.push_async_callback(wire.aclose)
         link = replace(link, wire=wire)

@@ -22,6 +22,8 @@ from bench.run.memory import consumers as consumers_
 from bench.run.memory.measure import LENGTHS, METERS, WORKERS, Job, measure
 from bench.run.preflight.endpoints import CheckedTarget
 from bench.run.progress import progress
+from bench.run.workers.dask.cluster import run_on_cluster
+from bench.run.workers.processes import run_in_processes
 
 MEMORY_SECONDS = 20.0
 
@@ -57,12 +59,8 @@ def measure_trials(
 def _carrier(settings: Settings) -> Callable[[Assignment], Coroutine[Any, Any, None]]:
     """Return the function that runs the plan: in this process, in several of this machine, or on a cluster."""
     if settings.scheduler is not None:
-        from bench.run.workers.dask.cluster import run_on_cluster  # noqa: PLC0415  (only where it is asked for)
-
         return run_on_cluster
     if settings.workers > 1:
-        from bench.run.workers.processes import run_in_processes  # noqa: PLC0415  (only where it is asked for)
-
         return run_in_processes
     return run_here
 

@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from bench.core.text.terminal import _views, say
+from bench.run.liveview.feed import Feed, can_show, open_view
+from bench.run.liveview.messages import RunView, encode_trial
+
 if TYPE_CHECKING:
     from bench.plan.plan import PlannedCell, PlannedTrial
-    from bench.run.liveview.feed import Feed
-    from bench.run.liveview.messages import RunView
-from bench.core.text.terminal import _views, say
 
 LINE_EVERY_S = 5.0
 
@@ -45,8 +46,6 @@ class ProgressReporter(Progress):
         failed = row["status"] != "ok" and planned.phase == "measure"  # of the warm-up no failure counts
         self.failed += failed
         if self._view is not None and self._view.alive:
-            from bench.run.liveview.messages import encode_trial  # noqa: PLC0415  (loaded with the view)
-
             self._view.trial(encode_trial(cell, planned, row), row["error"] if failed else None)
         self.step(cell.scenario)
 
@@ -96,8 +95,6 @@ def progress(
 
     Without a total the reporter says how many of the `seconds` have passed. `run_view`: what the view shows.
     """
-    from bench.run.liveview.feed import can_show, open_view  # noqa: PLC0415  (start-up time)
-
     view = None
     if can_show():
         opening: dict[str, Any] = {"what": what, "total": total, "most": most and total is not None, "seconds": seconds}

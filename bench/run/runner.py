@@ -14,6 +14,7 @@ from dataclasses import replace
 from time import perf_counter_ns, process_time_ns
 from typing import Any
 
+from bench.clients.load_generator.process import Pace
 from bench.core.params import instance
 from bench.core.scenario import Scenario
 from bench.core.text.terminal import say
@@ -123,8 +124,6 @@ async def _run_in_process(running: Running, units: Iterator[Unit], carry: Carry,
 
 async def _run_in_shooter(running: Running, units: Iterator[Unit], carry: Carry, context: Context) -> dict[str, int]:
     """Run a deferred group, which the load generator times. Return its CPU and wall time there, in ns."""
-    from bench.clients.load_generator.process import Pace  # noqa: PLC0415  (start-up time of runs without the client wire)
-
     group, shooter, waiting = running.group, running.shooter, running.outstanding
     assert shooter is not None  # noqa: S101  (for the type checker)
     slots = group.slots

@@ -79,7 +79,7 @@ def pairs_for(change: Change, limit: float) -> int | None:
     half = (found.high - found.low) / 2
     if not math.isfinite(half):
         return None
-    from bench.stats.intervals import minimum_n  # noqa: PLC0415  (numpy and scipy: most uses take only the words)
+    from bench.stats.intervals import minimum_n  # noqa: PLC0415  (scipy: the measuring process loads this module)
 
     q = QUANTILES.get(change.statistic)
     return max(math.ceil(change.n * (half / limit) ** 2 - 1e-9), minimum_n(q) if q else 1)

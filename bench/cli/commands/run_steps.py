@@ -26,6 +26,7 @@ from bench.run import folder, measure
 from bench.run.preflight.endpoints import checked_plan
 from bench.run.stopping.ending import ending
 from bench.run.stopping.limits import stopping_for
+from bench.run.workers.dask.cluster import with_cluster_size
 
 
 def run(settings: Settings, output: Output, argv: Sequence[str], *, confirm: Callable[[str], bool]) -> int:
@@ -35,8 +36,6 @@ def run(settings: Settings, output: Output, argv: Sequence[str], *, confirm: Cal
     check_early(output.fail_on, choice, output, delivery=settings.delivery)
     resolved = resolve_output(output, choice.registry.all_reporters, settings.out)
     if settings.scheduler is not None and not settings.dry_run:
-        from bench.run.workers.dask.cluster import with_cluster_size  # noqa: PLC0415  (only where it is asked for)
-
         settings = with_cluster_size(settings)
     notes = simulator_notes(settings)
     plan = choice.plan(settings, {}, notes.append)
@@ -97,7 +96,7 @@ def _measure(
     notes = [*run.tally.unsupported.values(), *run.notes, *missing]
     how = run.lost or ("finished" if whole else "interrupted")
     folder.end(run, journal, truth, ended=how, stopping=ended, notes=notes, sampled=settings.events < 1)
-    from bench.cli.present import show  # noqa: PLC0415  (a measuring process needs no pandas)
+    from bench.cli.present import show  # noqa: PLC0415  (pandas: not in the measuring process)
 
     try:
         shown = show(run.folder, output)

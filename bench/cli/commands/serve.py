@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from bench.plan.settings import FAULT, FAULT_HELP, SCRIPT_HELP
+from bench.simulator.gateway_configs import config_for
 
 
 @click.command("serve")
@@ -64,8 +65,6 @@ def command(
     Behind a gateway of yours:  bench serve --print-config nginx, then bench doctor --sim-behind URL
     """  # noqa: D301  (\b is click's)
     if gateway:
-        from bench.simulator.gateway_configs import config_for  # noqa: PLC0415  (nobody serves)
-
         click.echo(config_for(gateway, host, port), nl=False)
         return
     from bench.simulator.server import KEEP, serve  # noqa: PLC0415  (the help needs no server)

@@ -40,10 +40,10 @@ def messages(reads: Sequence[tuple[int, bytes]]) -> Iterator[WebSocketMessage]:
 
     Raises ValueError for bytes that are not frames.
     """
-    from websockets.client import ClientProtocol  # noqa: PLC0415  (an extra: who has a WebSocket's bytes has it)
-    from websockets.frames import DATA_OPCODES, Frame  # noqa: PLC0415
-    from websockets.protocol import OPEN  # noqa: PLC0415
-    from websockets.uri import parse_uri  # noqa: PLC0415
+    from websockets.client import ClientProtocol  # noqa: PLC0415  (an optional extra; the caller has it)
+    from websockets.frames import DATA_OPCODES, Frame  # noqa: PLC0415  (the same extra)
+    from websockets.protocol import OPEN  # noqa: PLC0415  (the same extra)
+    from websockets.uri import parse_uri  # noqa: PLC0415  (the same extra)
 
     protocol = ClientProtocol(parse_uri("ws://localhost/"), state=OPEN, max_size=None)
     parts: list[bytes] = []

@@ -240,7 +240,7 @@ def take_short_turns() -> bool:
 def loop_factory() -> Any:
     """Return uvloop's loop factory if it is installed, else None for asyncio's own."""
     try:
-        import uvloop  # noqa: PLC0415  (an extra)
+        import uvloop  # noqa: PLC0415  (an optional extra)
     except ImportError:
         return None
     return uvloop.new_event_loop

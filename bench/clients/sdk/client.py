@@ -78,7 +78,7 @@ def _client_class(tap: TapTransport, *, direct: bool) -> type[openai.AsyncOpenAI
     class Client(openai.AsyncOpenAI):
         @cached_property
         def responses(self) -> AsyncResponses:
-            from bench.clients.sdk.websocket_tap import TapResponses  # noqa: PLC0415  (websockets is an extra)
+            from bench.clients.sdk.websocket_tap import TapResponses  # noqa: PLC0415  (53 ms that only WebSocket scenarios need)
 
             return TapResponses(self, tap, direct=direct)
 

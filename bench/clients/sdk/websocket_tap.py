@@ -51,7 +51,7 @@ class _Manager(AsyncResponsesConnectionManager):
     """The SDK's manager. The first attempt starts when it is entered."""
 
     def __init__(self, session: Session, *, direct: bool, websocket_connection_options: Any, **kwargs: Any) -> None:
-        from bench.clients.sdk.websocket import TapConnection  # noqa: PLC0415  (needs the extra)
+        from bench.clients.sdk.websocket import TapConnection  # noqa: PLC0415  (needs the optional extra websockets)
 
         options = {
             "max_queue": MAX_QUEUE,

@@ -13,6 +13,8 @@ from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import BaseModel
 
 _new = object.__new__
@@ -39,9 +41,6 @@ class _Shape:
 @cache
 def event_maker(*, chat: bool) -> Maker:
     """Return a function that turns an event's JSON object, which it may change, into the SDK's event."""
-    from openai.types.chat import ChatCompletionChunk  # noqa: PLC0415  (lazy in the SDK itself)
-    from openai.types.responses import ResponseStreamEvent  # noqa: PLC0415  (lazy in the SDK itself)
-
     shape = _shape(ChatCompletionChunk if chat else ResponseStreamEvent)
     makers = {type_: _maker(model) for type_, model in shape.by_type.items()}
     other = _maker(shape.first)
@@ -63,9 +62,6 @@ def answer_of(data: Any, *, chat: bool) -> Any:
 
 @cache
 def _answer_shape(*, chat: bool) -> _Shape:
-    from openai.types.chat import ChatCompletion  # noqa: PLC0415  (lazy in the SDK itself)
-    from openai.types.responses import Response  # noqa: PLC0415  (lazy in the SDK itself)
-
     return _shape(ChatCompletion if chat else Response)
 
 

@@ -12,6 +12,8 @@ from urllib.parse import urlencode, urlsplit
 
 import orjson
 from openai import NotGiven, Omit
+from openai.resources.chat.completions import AsyncCompletions
+from openai.resources.responses import AsyncResponses
 from pydantic import BaseModel
 
 from bench import __version__
@@ -113,9 +115,6 @@ def make_call(path: str, known: frozenset[str], arguments: Mapping[str, Any]) ->
 @cache
 def arguments_of(*, chat: bool) -> frozenset[str]:
     """Return the argument names of the SDK's `create`."""
-    from openai.resources.chat.completions import AsyncCompletions  # noqa: PLC0415  (lazy in the SDK itself)
-    from openai.resources.responses import AsyncResponses  # noqa: PLC0415
-
     create = AsyncCompletions.create if chat else AsyncResponses.create
     return frozenset(inspect.signature(create).parameters) - {"self"}
 

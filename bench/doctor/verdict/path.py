@@ -91,7 +91,7 @@ def path_delay(
     hop: str, api: Api, mode: Mode, answers: Sequence[tuple[Steps, Sequence[UpstreamResponse]]], offset: Offset
 ) -> Delay:
     """Measure what the path adds to the deltas of several answers: (arrived, the simulator's responses to it) each."""
-    from bench.stats.intervals import quantile_ci  # noqa: PLC0415  (numpy, which nobody needs while measuring)
+    from bench.stats.intervals import quantile_ci  # noqa: PLC0415  (scipy: not in the measuring process)
 
     found, reasons = list[list[float]](), Counter[str]()
     for arrived, responses in answers:

@@ -66,7 +66,7 @@ def with_room(found: list[CellPart], room: int) -> list[CellPart]:
 
 def claim_cards(claims: Iterable[Claim]) -> list[ClaimCard]:
     """Make a card for each claim."""
-    from bench.reports.charts.gain_by_length import claim_charts  # noqa: PLC0415
+    from bench.reports.charts.gain_by_length import claim_charts  # noqa: PLC0415  (altair)
 
     return [ClaimCard(claim, [page_chart(chart) for chart in claim_charts(claim)]) for claim in claims]
 

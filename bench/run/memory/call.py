@@ -26,6 +26,7 @@ from bench.core.scenario import Ask, Endpoint, Scenario, is_sync
 from bench.core.target import DUMMY_KEY, SIM, Target
 from bench.core.trial import Delivery
 from bench.run.trial.call import consume
+from bench.run.trial.scenario_setup import scenario_setup
 
 Meter = Literal["tracemalloc", "rss"]
 Call = Callable[[], Awaitable[None]]
@@ -206,8 +207,6 @@ def _ask_with_setup(
     ask = _ask(scenario, tokens, endpoint)
     if scenario.setup is None:
         return nullcontext(ask)
-    from bench.run.trial.scenario_setup import scenario_setup  # noqa: PLC0415  (a process that measures memory has little in it)
-
     return scenario_setup(scenario, client, ask, SETUP_SECONDS)
 
 
@@ -277,7 +276,7 @@ def high_water() -> int:
 
 
 def _lifetime_peak() -> int:
-    import resource  # noqa: PLC0415  (not on Windows, where this point fails with that)
+    import resource  # noqa: PLC0415  (not on Windows, where only this measurement fails)
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

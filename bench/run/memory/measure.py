@@ -71,7 +71,7 @@ def measure(
     time, by its `seconds` or the longest batch before, is left out with a note, so that other jobs are whole.
     `on_progress` gets each row as it comes. No process stays behind, not even after Ctrl-C.
     """
-    from bench.simulator.process import running  # noqa: PLC0415  (the measuring process imports this module as well)
+    from bench.simulator.process import running  # noqa: PLC0415  (a process that measures memory imports this module, and stays small)
 
     deadline = monotonic() + seconds
     batches = list(_batches(jobs, workers))
@@ -199,7 +199,7 @@ def main() -> None:
 
 
 def _run(options: argparse.Namespace, rows: IO[str], deadline: float) -> None:
-    from bench.run.memory import points  # noqa: PLC0415  (the SDK: its import counts towards the time)
+    from bench.run.memory import points  # noqa: PLC0415  (the SDK: loaded after `began`, so that it counts towards the time)
     from bench.run.memory.call import TOKENS_PER_EVENT, MemoryServer, read_at_most  # noqa: PLC0415  (likewise)
 
     if options.read_at_most:

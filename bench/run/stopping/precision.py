@@ -93,8 +93,8 @@ class CellWidth:
         return max(known) if len(known) == len(halves) else None
 
     def _estimate(self, sample: Sequence[float]) -> Estimate:
-        from bench.stats.intervals import quantile_ci  # noqa: PLC0415  (only where it is asked for)
-        from bench.stats.serial_correlation import shift_in_time  # noqa: PLC0415  (likewise)
+        from bench.stats.intervals import quantile_ci  # noqa: PLC0415  (scipy, which only --precision needs)
+        from bench.stats.serial_correlation import shift_in_time  # noqa: PLC0415  (scipy, which only --precision needs)
 
         return shift_in_time(sample) if self.deliveries > 1 else quantile_ci(sample, 0.5)
 

@@ -43,7 +43,7 @@ class Stopping:
 
     def __post_init__(self) -> None:
         if self.precision is not None:
-            import bench.stats.serial_correlation  # noqa: F401, PLC0415  (now, not in the middle of a run)
+            import bench.stats.serial_correlation  # noqa: F401, PLC0415  (scipy, which only --precision needs; loaded before the run)
 
     def begin(self) -> None:
         """Start the time budget now, where other processes begin the trials."""

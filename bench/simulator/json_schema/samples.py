@@ -67,7 +67,7 @@ def _valid_json(schema: Mapping[str, Any], rng: random.Random, make: Callable[[]
 
 
 def _is_valid(value: Any, schema: Mapping[str, Any]) -> bool:
-    from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # noqa: PLC0415  (slow, seldom used)
+    from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # noqa: PLC0415  (36 ms, seldom needed)
 
     Draft202012Validator.check_schema(schema)
     return bool(Draft202012Validator(schema).is_valid(value))

@@ -57,7 +57,7 @@ def stream_bench(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathF
     if int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) > 1:
         pytest.fail(PARALLEL, pytrace=False)
     try:
-        from bench.gate.pytest.fixture import StreamBench  # noqa: PLC0415
+        from bench.gate.pytest.fixture import StreamBench  # noqa: PLC0415  (pytest loads this file in every session)
     except ModuleNotFoundError as error:
         if not "bench.gate.pytest.fixture.".startswith(f"{error.name}."):
             raise

@@ -51,7 +51,7 @@ async def _look(address: str) -> list[str]:
 @asynccontextmanager
 async def connect(address: str) -> AsyncIterator[Client]:
     """Connect to the scheduler at this address. Raises `BenchError` if it cannot be reached."""
-    from distributed import Client  # noqa: PLC0415  (half a second)
+    from distributed import Client  # noqa: PLC0415  (an optional extra, half a second)
 
     for name in ("distributed", "distributed.client"):  # this module prints its own lines
         logging.getLogger(name).setLevel(logging.CRITICAL)

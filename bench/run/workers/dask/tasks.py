@@ -124,7 +124,7 @@ async def tasks_on(client: Client, shards: Sequence[Shard], addresses: Sequence[
 
 
 async def _queue(name: str, client: Client, stack: AsyncExitStack, maxsize: int = 0) -> Queue:
-    from distributed import Queue  # noqa: PLC0415
+    from distributed import Queue  # noqa: PLC0415  (an optional extra, half a second)
 
     queue = await Queue(name, client=client, maxsize=maxsize)
     stack.callback(queue.close)
