@@ -55,14 +55,14 @@ def columns(name: str) -> list[str]:
 
 
 def read_frame(name: str, stored: StoredTables) -> pd.DataFrame:
-    """Read a whole table, a few columns at a time, so that it is never in memory in both forms."""
+    """Read a whole table, a few columns at a time, so that the table is never in memory in both forms."""
     names = columns(name)
     groups = [names[i : i + COLUMNS_AT_ONCE] for i in range(0, len(names), COLUMNS_AT_ONCE)]
     return pd.concat([to_frame(name, stored.table(name, group)) for group in groups], axis=1)
 
 
 def to_frame(name: str, table: pa.Table) -> pd.DataFrame:
-    """Convert a table: numbers are nullable, so that missing stays missing; labels are strings or categories."""
+    """Convert a table. Numbers are nullable, so a missing value stays missing; labels become strings or categories."""
     labels = {column.name for column in TABLES[name] if column.type == "label"} - CATEGORIES.get(name, frozenset())
     schema = pa.schema([field.with_type(pa.string()) if field.name in labels else field for field in table.schema])
     types = {pa.int64(): pd.Int64Dtype(), pa.float64(): pd.Float64Dtype(), pa.bool_(): pd.BooleanDtype()}
@@ -99,7 +99,7 @@ _GROUP = ["cell", "phase", "delivery"]
 
 
 def read_trials(name: str, stored: StoredTables, trials: pd.Index[int], most: int = MOST_EVENTS) -> pd.DataFrame:
-    """Read the rows of these trials; of a table of at most `most` rows all."""
+    """Read the rows of these trials, or all rows if the table has at most `most`."""
     if stored.count(name) <= most:
         return read_frame(name, stored)
     numbers = pa.array(np.asarray(trials, dtype=np.int64))
@@ -109,9 +109,8 @@ def read_trials(name: str, stored: StoredTables, trials: pd.Index[int], most: in
 def read_truth(stored: StoredTables, client_ids: pd.Series[str], most: int = MOST_EVENTS) -> pd.DataFrame:
     """Read the simulator's log of these requests.
 
-    Of others, where it is longer, only their first frame without its time.
-
-    That is enough to count answers by, and too little for a send time that would be a wrong one.
+    If the log has more than `most` rows, other requests keep only their first frame, without its time. That is enough
+    to count their answers, and cannot pass for a send time.
     """
     if stored.count("truth") <= most:
         return read_frame("truth", stored)

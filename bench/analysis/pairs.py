@@ -28,9 +28,9 @@ class Pairs:
     offered: int
     """Pairs of which both trials were offered."""
     both_ok: int
-    """Of these, both trials ok."""
+    """Pairs whose trials are both ok."""
     ok: int
-    """Of these, the streamed one with a useful piece."""
+    """Pairs of these whose streamed trial had a useful piece."""
     same: pd.DataFrame
     """Of these, both did the same work, in the order of time: ms in `ttfu_s`, `total_s` and `total_b` (s: streamed,
     b: blocking), the place in its pair in `order_s` and `order_b`, the block of the plan in `block_s` and `block_b`."""
@@ -81,7 +81,7 @@ class Pairs:
 
 
 def too_few_left(excluded: int, offered: int) -> str:
-    """Return why those that are left may not speak for all; empty where they may."""
+    """Return why the remaining pairs may not stand for all; empty if they may."""
     few = too_many_excluded(excluded, offered)
     return f"NOT ENOUGH DATA: {excluded} of {offered} pairs excluded" if few else ""
 

@@ -58,7 +58,7 @@ class RunFrames:
     manifest: Mapping[str, Any]
     plan: Mapping[str, Any]
     cells: list[Mapping[str, Any]]
-    """Of the plan, those of scenarios: the rows of the report."""
+    """Cells of the plan that measure scenarios: the rows of the report."""
     trials: pd.DataFrame
     """Offered trials of the measure phase, indexed by trial_id; without a row of their own: `cancelled`.
 

@@ -14,7 +14,7 @@ NO_CONDITION = "none"
 
 
 def with_conditions(output: Output, config: Config) -> Output:
-    """Return the options with the conditions that hold: those of `--fail-on`, or else those of the file's `[gate]`.
+    """Return the options with the conditions to decide: those of `--fail-on`, or else those of the file's `[gate]`.
 
     BenchError where one cannot be parsed.
     """

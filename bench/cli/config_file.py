@@ -108,7 +108,7 @@ def _with_place(file: Path, text: str, message: str) -> str:
 
 
 def _run_defaults(table: Table, file: Path) -> dict[str, Any]:
-    """Return the defaults of a `[run]` by field of `Settings`; relative paths count from the file."""
+    """Return the defaults in `[run]`, by field of `Settings`; relative paths start at the file's folder."""
     where, found = f"{file}: [run]", dict[str, Any]()
     for key, value in _check(table, RUN, where).items():
         name, option = toml_options(Settings)[key]

@@ -1,4 +1,4 @@
-"""How many trials run at a time, or how many begin in a second."""
+"""The load of a cell: how many trials are concurrent, or how many begin in a second."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Load:
-    """Closed loop (`concurrency` trials at a time, the next begins when one ends) or open loop (`rate` a second)."""
+    """Closed loop (`concurrency` trials, the next begins when one ends) or open loop (`rate` begin per second)."""
 
     concurrency: int | None = None
     rate: float | None = None
 
     @property
     def label(self) -> str:
-        """As cells and reports name it: `c=8`, `rate=5`."""
+        """The load as cells and reports name it: `c=8`, `rate=5`."""
         return f"rate={self.rate:g}" if self.rate is not None else f"c={self.concurrency}"
 
     @property
@@ -29,7 +29,7 @@ class Load:
 
     @property
     def sequential(self) -> bool:
-        """One trial at a time: nothing else runs while it is timed."""
+        """True if trials run one at a time: nothing else runs while a trial is timed."""
         return self.concurrency == 1
 
     @property

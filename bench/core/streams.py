@@ -305,7 +305,7 @@ class FieldReader:
         """The fields and list items that are complete so far."""
 
     def feed(self, delta: str) -> bool:
-        """Take in more text; return True when that completed a field or a list item, which is then in `fields`."""
+        """Take in more text. Return True if this text completed a field or a list item, which is then in `fields`."""
         self.text += delta.encode("utf-8", "surrogatepass")
         if '"' not in delta:
             return False

@@ -152,7 +152,7 @@ def key_for(target: Target, environ: Mapping[str, str]) -> str:
 
 
 def expanded_headers(target: Target, environ: Mapping[str, str]) -> dict[str, str]:
-    """Replace every `${VARIABLE}` in the target's headers by what it holds: to be sent, never stored."""
+    """Replace every `${VARIABLE}` in the target's headers by its value. The result is sent, never stored."""
     return {_spelling(name): _expand(name, value, target, environ) for name, value in target.headers.items()}
 
 

@@ -80,9 +80,9 @@ class Trial:
     """Client `wire`: its request is read by another process, and the scenario goes on when that is complete. `now()` is
     then the stamp of the read that completed the latest event it was given."""
     on_fired: Callable[[int], None] | None = field(default=None, repr=False)
-    """Of a deferred trial: to be called once its request has been begun, with its origin."""
+    """Deferred trial: is called with the trial's origin once its request has started."""
     on_read: Callable[[], None] | None = field(default=None, repr=False)
-    """Of a deferred trial: to be called once its answer is complete, before it is decoded."""
+    """Deferred trial: is called once the answer is complete, before the answer is decoded."""
     cold: bool = False
     """True where the trial begins without an open connection."""
     over: bool = False

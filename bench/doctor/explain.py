@@ -116,7 +116,7 @@ def _first_held(judged: Judgement) -> str:
 
 
 def _load_tool(judged: Judgement) -> str:
-    """Say what a load tool would report, which is why nobody notices."""
+    """Say what a load tool would report, and so why the delay goes unnoticed."""
     if judged.itl_ms is None or judged.gap_ms is None or judged.itl_ms > 0.5 * judged.gap_ms:
         return ""
     seen = "under 0.01 ms" if judged.itl_ms < 0.01 else _ms(judged.itl_ms)

@@ -70,7 +70,7 @@ def in_turns(questions: Sequence[Question], hops: int, seed: int) -> Iterator[tu
 
 
 def new_nonce() -> str:
-    """Return what goes in front of a prompt: no cache knows it, and the simulator's log can be asked for it."""
+    """Return a random text to put before a prompt: no cache has its answer, and the simulator's log finds it."""
     return nonce_text(random.getrandbits(64))
 
 

@@ -168,7 +168,7 @@ def _changes_of(condition: Condition, summary: Summary, comparison: Comparison) 
 def _missing_in_baseline(
     condition: Condition, summary: Summary, comparison: Comparison, chosen: Sequence[Row]
 ) -> Iterator[Subject]:
-    """Yield the same number of cells that the baseline lacks: they are not passed over as if they were fine."""
+    """Yield this metric of every cell that the baseline lacks, so that no such cell counts as passed."""
     first = chosen[0]
     sides = {(change.key.target, change.key.model) for change in comparison.changes}
     asked, _, _ = next(found for found in readings(condition.name, _scenarios(summary)) if found[1] == first.metric)

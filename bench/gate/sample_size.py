@@ -47,7 +47,7 @@ def for_change(change: Change, limit: float) -> int | None:
 
 
 def for_share(row: Row, limit: float) -> int | None:
-    """Return the trials of which the same share would lie wholly on one side of the limit, by the exact interval."""
+    """Return how many trials would put the exact interval of the same share wholly on one side of the limit."""
     share = row.estimate
     return None if share is None else _first_size(row.n, limit, lambda size: _share(share, size))
 

@@ -1,6 +1,6 @@
 """The ways of consuming an answer that the memory pass measures, and their lengths.
 
-Their scenarios are in `bench.consumers`, which takes the SDK to import.
+Their scenarios are in `bench.run.memory.consumers`, which imports the SDK.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ CONSUMERS: Mapping[str, str] = {
     CHAT: "Chat Completions: each text delta is passed on, nothing is kept",
     NOTHING: "the bytes of the stream are read and dropped",
 }
-"""The scenarios of `bench.consumers`, ways of consuming an answer: what they are. No row of the report is theirs."""
+"""By scenario of `bench.run.memory.consumers`, what it does with an answer. Reports have no row for them."""
 LENGTHS = (1000, 2000, 3000, 4000, 5000, 6000)
 TOKENS_PER_EVENT = 10
-"""So many that the consumers are measured in a few seconds."""
+"""Few enough that all consumers are measured in a few seconds."""
 LARGEST_READ = 4096
 """Bytes that asyncio asks for at once. By itself it asks for 256 KiB, and below that nothing shows in tracemalloc."""

@@ -2,7 +2,7 @@
 
 The unit is the pair: a streamed and a blocking trial of the same ask. One at a time, they are next to each other, their
 order a seeded coin, and cells are interleaved in randomised blocks (one pair of every cell a block), so that drift hits
-all alike. Under load (several at a time, or so many a second) one delivery would change what the other meets. There a
+all alike. Under load (several concurrent trials, or a rate) one delivery would change what the other meets. There a
 pair is the same place in two segments: one of each delivery, with a drain after each, with the same asks and, in open
 loop, the same arrivals. The two take turns in going first. Both trials of an A/A pair are neighbours in one segment.
 
@@ -30,7 +30,7 @@ Client = Literal["sdk", "wire"]
 BOTH: tuple[Delivery, Delivery] = ("streamed", "blocking")
 ARMS: tuple[Arm, Arm] = ("a", "b")
 ROUNDS = 2
-"""Under load every cell comes in so many rounds of segments: streamed, blocking, blocking, streamed, or the reverse."""
+"""Rounds of segments of a cell under load: streamed, blocking, blocking, streamed, or the reverse."""
 FEWEST_CHECKED = 10
 """Pairs from which on a run checks itself: with fewer, the checks would say nothing and take as long as the run."""
 FEWEST_AA = 11
@@ -62,7 +62,7 @@ class PlannedCell:
 
     @property
     def level(self) -> Load:
-        """How many of its trials run at a time, or begin in a second."""
+        """Number of concurrent trials, or of trials that begin in a second."""
         return parse_load(self.load)
 
 
@@ -82,7 +82,7 @@ class PlannedTrial:
     seed: int
     """Shared by the pair; the scenario gets it as `ask.seed`."""
     arm: Arm | None = None
-    """Of an A/A pair: `a` stands where the streamed trial would, `b` where the blocking one would."""
+    """Place in an A/A pair: `a` stands where the streamed trial would, `b` where the blocking one would."""
     due: int | None = None
     """Open loop: when it is to begin, in ns from the start of its segment."""
 
@@ -102,7 +102,7 @@ class Segment:
     first_number: int
     """Of its first pair within the cell: which prompt it starts with."""
     count: int
-    """So many trials at most."""
+    """Most trials that the segment has."""
     seconds: float | None
     """Closed loop: none is begun any more after this."""
     seed: int

@@ -25,13 +25,13 @@ from bench.plan.plan import (
 )
 
 AA_SHARE = 6
-"""One A/A pair for so many pairs: with the calibration, the checks take a sixth of the run."""
+"""One A/A pair for this many pairs: with the calibration, the checks take a sixth of the run."""
 FEWEST_CALIBRATED = 12
 """One at a time, the first calibration cell comes in every second block; in each, where that were fewer than these."""
 PACKETS_EVERY = 2
 """The other calibration cells come with every second of it: they test a claim, not the instrument."""
 CALIBRATED_S = 2
-"""Open loop: a calibration segment and the warm-up have as many trials as begin in so many seconds."""
+"""Open loop: a calibration segment and the warm-up have as many trials as begin in this many seconds."""
 UNBOUNDED = 10_000_000
 """Trials of a segment that ends by time: more than any client begins. They exist only once they are begun."""
 
@@ -41,9 +41,9 @@ class Amount:
     """How much is measured of a cell under load, in each delivery."""
 
     requests: int | None = None
-    """So many trials; left out: the pairs of the plan, and at least 4 for each of those at a time."""
+    """Number of trials; None: the pairs of the plan, and at least 4 for each concurrent trial."""
     seconds: float | None = None
-    """For so long. One of the two."""
+    """Duration in s. At most one of the two fields is set."""
 
 
 def make_plan(
@@ -255,7 +255,7 @@ class Segments:
 
 
 def asked_and_segment(load: Load, requests: int | None, pairs: int, rounds: int) -> tuple[int, int]:
-    """Return the pairs of a cell that no time ends, and those of a segment: twice the concurrent trials, or more."""
+    """Return the pairs of a cell without a time limit, and those of a segment: at least twice the concurrent trials."""
     number = requests or max(pairs, _times(load, 4))
     return number, max(_times(load, 2), ceil(number / rounds))
 

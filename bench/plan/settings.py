@@ -131,7 +131,7 @@ class Settings:
         help="Whose core scenarios run when none is named: those of Responses, or their twins of Chat Completions. "
         "[default: responses]",
     )
-    """Whose core set is run when nothing is named."""
+    """API whose core scenarios run when no scenario is named."""
     params: Sequence[str] = workload_option(
         (),
         "-P",
@@ -218,7 +218,7 @@ class Settings:
         in_effect="max_retries",
         help="Hidden retries of the SDK; all are counted. [default: 2, as in every app; 0 beside the client wire]",
     )
-    """As given; `max_retries` is what is asked of the SDK."""
+    """The option as given; `max_retries` is what the SDK gets."""
     deadline: float = workload_option(
         120.0,
         "--deadline",
@@ -239,7 +239,7 @@ class Settings:
         metavar="N",
         help="Streamed/blocking pairs of each cell; p90 needs 36, p95 72, p99 368. [default: 36]",
     )
-    """As given; `most_pairs` is what the plan has."""
+    """The option as given; `most_pairs` is what the plan gets."""
     precision: float | None = amount_option(
         None,
         "--precision",
@@ -444,7 +444,7 @@ class Settings:
 
     @property
     def loads(self) -> Sequence[Load]:
-        """The levels of load: one trial at a time where none was asked for."""
+        """The levels of load; without one in the options, one trial at a time."""
         closed = self.concurrency or (() if self.rates else (1,))
         return [*(Load(concurrency=number) for number in closed), *(Load(rate=rate) for rate in self.rates)]
 

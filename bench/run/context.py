@@ -135,11 +135,11 @@ class Running:
     out: bool = False
     """The budget is spent: no further trial begins."""
     shooter: Shooter | None = None
-    """Of a deferred group: the load generator, which sends its requests and reads the answers."""
+    """Deferred group: the load generator, which sends the requests and reads the answers."""
     outstanding: Outstanding = field(default_factory=Outstanding)
-    """Of a deferred group: its trials whose answers are not complete yet."""
+    """Deferred group: the trials whose answers are not complete yet."""
     ending: asyncio.Task[GroupCost] | None = None
-    """Of a deferred group that was aborted."""
+    """Deferred group: the task that aborts the group in the load generator; None unless it was aborted."""
 
     @property
     def is_deferred(self) -> bool:

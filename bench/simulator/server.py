@@ -57,7 +57,7 @@ def serve(
 ) -> None:
     """Serve until SIGINT, SIGTERM or, if watched, the end of stdin. `announce` is called once, when it listens.
 
-    `keep`: so many responses stay in memory, for whoever asks `/bench/sent/NONCE` what was sent when.
+    `keep`: number of responses that stay in memory, for requests of `/bench/sent/NONCE` (what was sent when).
     Raises `BenchError` for an unknown profile, an address that cannot be had, a truth file that cannot be written, a
     fault or a script that is wrong.
     Call it in the main thread: it handles the signals for the rest of the process.

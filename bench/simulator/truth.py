@@ -16,7 +16,7 @@ from bench.core.errors import BenchError
 from bench.simulator.timing.pacing import Stop
 
 _MOST_BYTES = 64 * 1024 * 1024
-"""Of the frames that are kept in memory, all responses together."""
+"""Most bytes of frames that are kept in memory, of all responses together."""
 _TELLING = {"via", "x-forwarded-for", "x-forwarded-proto", "connection", "accept-encoding", "user-agent"}
 """Headers that say what a gateway is and how it connects; no other is kept, above all no key."""
 

@@ -1,7 +1,7 @@
 """Estimate numbers from arrays with their 95 % intervals; the same seed gives the same answer.
 
-Checked by simulation in `tests/unit/test_coverage.py`; docs/statistics.md shows the figures. Only `scipy.special` is
-used: `scipy.stats` costs half a second to import.
+Checked by simulation in `tests/unit/stats/test_coverage.py`; docs/statistics.md shows the figures. Only
+`scipy.special` is used: `scipy.stats` costs half a second to import.
 """
 
 from __future__ import annotations
@@ -186,7 +186,7 @@ def clustered_quantile(values: ArrayLike, cluster: ArrayLike, q: float, alpha: f
 
     Woodruff's interval (1952): q ± t·se of the share below the estimate, read back on the ECDF; se from the residuals
     of the clusters. Simulated coverage is 93-97 % (a percentile bootstrap over clusters: 88-95 %), so it is nominal.
-    As many clusters are asked for as `quantile_ci` asks samples.
+    Needs as many clusters as `quantile_ci` needs samples.
     """
     x, owner = np.asarray(values, float), np.unique(np.asarray(cluster), return_inverse=True)[1]
     clusters, need = int(owner.max(initial=-1)) + 1, max(FEWEST_CLUSTERS, minimum_n(q, alpha))

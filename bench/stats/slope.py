@@ -14,7 +14,7 @@ from bench.stats.intervals import Estimate, kendall_variance, pairwise_slopes
 
 MOST_EXACT = 50
 Place = Literal["above", "within", "below", ""]
-"""Of an interval, seen from ±bound; empty: it reaches over an end."""
+"""Where an interval lies, seen from ±bound; empty: it reaches over an end."""
 
 
 def slope_p(x: ArrayLike, y: ArrayLike, bound: float, side: Literal["greater", "less"]) -> float:

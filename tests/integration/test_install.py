@@ -156,7 +156,7 @@ def test_every_place_can_run(commands: Mapping[str, Sequence[str]], place: str, 
 def test_the_wheel_holds_everything(wheel: Path) -> None:
     """Built-in scenarios, templates, the mark of a typed package, and beside it the pytest plugin; no tests."""
     names = set(ZipFile(wheel).namelist())
-    patterns = ("**/*.py", "reporters/templates/*", "templates/*")
+    patterns = ("**/*.py", "reports/templates/*", "testing/plugin/templates/*", "simulator/conformance_streams/*/*")
     for folder, pattern in [*(("bench", pattern) for pattern in patterns), ("plugins", "*.py")]:
         inside = Path("bench/plugins") if folder == "plugins" else Path(folder)
         found = [file for file in (ROOT / folder).glob(pattern) if file.parent.name != "beside"]

@@ -81,7 +81,7 @@ class RowMaker:
         shown: Iterable[str] = QUANTILES,
         unit: str | None = None,
     ) -> Iterator[Row]:
-        """Make the rows of the quantiles of the values that are there, and of so many that never came."""
+        """Make a row for each quantile of the known values together with `infinite` values that never came."""
         known = np.concatenate([floats(pd.Series(values)), np.full(infinite, np.inf)])
         for name in shown:
             yield self.row(metric, name, intervals.quantile_ci(known, QUANTILES[name]), known.size, unit, note)

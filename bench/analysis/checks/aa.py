@@ -31,7 +31,7 @@ from bench.stats.hypotheses import holm, signed_rank_p
 
 Floats = NDArray[np.float64]
 LEVEL = 0.001
-"""Of a false INVALID. At 0.05 a healthy run with a few cells would be condemned one time in five."""
+"""Probability of a false INVALID. At 0.05 a healthy run with a few cells would be condemned one time in five."""
 STREAMED = "streamed"
 
 
@@ -46,7 +46,7 @@ class AaCheck:
     sentence: str = ""
     """For the trust lines: the estimate with its interval, and the smallest effect that this run can see."""
     checked: bool = False
-    """Were there enough pairs to decide?"""
+    """True if there were enough pairs to decide."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ def _sample(pairs: Pairs, resolution: Resolution | None) -> Sample:
 
 
 def _independent_differences(pairs: Pairs, differences: Floats) -> Floats:
-    """Return a difference for each time that the coin was thrown: for each pair, or each two segments."""
+    """Return one difference for each random choice of order: for each pair, or for each two segments."""
     if parse_load(pairs.key.load).sequential or (pairs.same["block_s"] == pairs.same["block_b"]).all():
         return differences
     medians = pd.Series(differences).groupby(pairs.same["block_s"].to_numpy(dtype=np.int64)).median()

@@ -27,7 +27,7 @@ TREND_MATTERS = 0.05
 """A smaller change over the run is no news."""
 ORDER_MATTERS = 0.01
 CONNECT_MATTERS = 0.01
-"""Of the time to the whole answer: connections that open faster than this are no difference."""
+"""Share of the time to the whole answer: connections that open faster than this are no difference."""
 SAID = 0.01
 """What is said has a 99 % interval that excludes zero: every cell is asked, so 95 % would often be a false alarm."""
 LARGEST_TREND = 1000

@@ -22,7 +22,7 @@ from bench.core.results.row import CellKey, Row
 Way = tuple[str, str]
 """Client and load: each is an instrument of its own."""
 FLOORS = 3
-"""An effect below so many floors is below what this instrument resolves."""
+"""An effect below this many floors is too small for this instrument to resolve."""
 NOT_ALONE = "n/a (several trials at a time share the process)"
 
 
@@ -31,9 +31,9 @@ class Resolution:
     """The smallest differences that this instrument can show at one load, in ms. None: it was not calibrated."""
 
     gain_ms: float | None = None
-    """Of times to the first useful piece."""
+    """Floor of times to the first useful piece."""
     total_ms: float | None = None
-    """Of times to the whole answer."""
+    """Floor of times to the whole answer."""
 
 
 NOT_CALIBRATED = Resolution()

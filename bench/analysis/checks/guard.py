@@ -1,4 +1,4 @@
-"""Was the client in time? The cells in which it was not, and how busy the machine was, from the probes of a run.
+"""Find the cells in which the client was late, and how busy the machine was, from the probes of a run.
 
 The thresholds come from runs whose true read lag is known, event by event: docs/statistics.md, "Guard".
 """
@@ -141,7 +141,7 @@ def _pause_note(met: Lateness) -> Iterator[str]:
 
 
 def cpu_share(frames: RunFrames, cell: int) -> float | None:
-    """Return CPU time of this process per wall time while the cell's trials ran; None where none did."""
+    """Return this process's CPU time divided by wall time while the cell's trials ran; None if no trial ran."""
     counted = frames.tables["cells"][frames.tables["cells"]["cell"] == cell]
     wall = float(counted["wall_ns"].sum())
     return float(counted["cpu_ns"].sum()) / wall if wall else None

@@ -76,7 +76,10 @@ def _longest_of_a_trial(due: Floats, answered: Floats, start: Floats, end: Float
 
 
 def _range_max(values: Floats, first: NDArray[np.intp], beyond: NDArray[np.intp]) -> Floats:
-    """Return the largest of values[first:beyond], at least 0, by a table of the maxima of 2ᵏ in a row."""
+    """Return the largest of values[first:beyond] for each range, at least 0.
+
+    A table of the maxima of 2ᵏ neighbours answers each range with two look-ups.
+    """
     found, sizes = np.zeros(first.size), beyond - first
     row, width = values, 1
     while row.size:

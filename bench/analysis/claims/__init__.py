@@ -8,7 +8,7 @@ from bench.core.results.summary import Claim, Summary
 
 
 def claims(frames: RunFrames, summary: Summary) -> tuple[Claim, ...]:
-    """Judge each statement; `summary` has the run's numbers and cells, without claims and verdicts."""
+    """Judge each claim. `summary` has the run's numbers and cells, but no claims and verdicts yet."""
     return (
         sooner.claim(frames, summary),
         consuming.claim(summary),

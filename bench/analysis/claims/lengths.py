@@ -14,9 +14,9 @@ from bench.stats import intervals
 Curve = tuple[tuple[float, float, float, float], ...]
 """(output tokens, estimate, low, high), by length."""
 EACH = 32
-"""Up to so many tokens every length is a point."""
+"""Up to this many tokens every length is a point."""
 STEP = 1.15
-"""Above, each length is so much longer than the one before."""
+"""Above `EACH` tokens, each length is this much longer than the length before."""
 REACHED = 0.5
 """Lengths that fewer of the trials reach are left out: those few are not like the others."""
 

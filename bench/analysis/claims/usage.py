@@ -83,7 +83,7 @@ def _pairs(trials: pd.DataFrame, endpoint: EndpointCells, count: Count) -> pd.Da
 
 
 def _cell_pairs(trials: pd.DataFrame, cell: int, count: Count) -> pd.DataFrame:
-    """Tabulate the pairs of one cell: of a long run not all at once. `place`: in the order of the records."""
+    """Tabulate the pairs of one cell, to save memory in a long run. `place`: row number in the records."""
     ok = (trials["cell"] == cell) & (trials["status"] == "ok")
     mine = trials.loc[ok, _COLUMNS].reset_index().assign(place=np.flatnonzero(ok))
     mine["tokens"] = mine[count] - (mine["reasoning_tokens"].fillna(0) if count == "output_tokens" else 0)

@@ -51,7 +51,7 @@ def _ranking(frames: RunFrames, cells: Sequence[Cell], label: str, find: Find) -
 
 
 def _gaps_to(frames: RunFrames, first: Cell, cell: Cell, find: Find) -> Iterator[Change]:
-    """Yield the changes from the fastest cell to this one: first useful output, and the whole."""
+    """Yield the changes from the fastest cell to this one: of the first useful output, and of the whole answer."""
     for metric in RANKED:
         rows = [find(one, "streamed", metric, STATISTIC, "") for one in (first, cell)]
         if rows[0] is not None and rows[1] is not None:

@@ -59,7 +59,7 @@ def watermarks(baseline: Summary, current: Summary) -> Iterator[str]:
 
 
 def _kinds(baseline: Summary, current: Summary) -> Iterator[str]:
-    """Yield differences in where it ran: simulated or real, the host, the simulator's profile."""
+    """Yield differences in where the two runs were made: simulated or real, the host, the simulator's profile."""
     sides = [{cell.simulated for cell in summary.cells} for summary in (baseline, current)]
     if sides[0] != sides[1]:
         yield f"simulated against real: {baseline.headline}, then {current.headline}"

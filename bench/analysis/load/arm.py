@@ -25,7 +25,7 @@ WITHOUT_PAUSES = "one at a time, pauses between trials left out"
 
 
 def plan_slos(plan: Mapping[str, object]) -> tuple[Slo, ...]:
-    """Return the limits that the run was given. BenchError where the plan has something else."""
+    """Return the limits (SLOs) that the run was given. Raises BenchError if the plan has something else there."""
     texts = plan.get("slos")
     return parse_slos([str(text) for text in texts]) if isinstance(texts, list) else ()
 
@@ -38,7 +38,7 @@ def plan_loads(frames: RunFrames) -> dict[str, Load]:
 
 @dataclass(frozen=True)
 class LoadArm:
-    """An arm under load, or one that ran one at a time beside others."""
+    """An arm under load, or an arm at concurrency 1 beside others."""
 
     arm: Arm
     frames: RunFrames

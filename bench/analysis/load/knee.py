@@ -24,14 +24,14 @@ from bench.stats.intervals import Estimate
 
 CONFIDENCE = 0.99
 STARTED = 0.95
-"""Of the rate that the schedule asked for, so much must have been begun."""
+"""Share of the scheduled rate that must have been begun."""
 LEFT_OVER = 0.05
-"""Of what begins: if so much more begins than ends, the queue grows."""
+"""Share of the begun trials: if begun exceed ended trials by more, the queue grows."""
 MOST = 1_000_000
-"""Trials: with fewer than so many it must be possible to decide, or it is not said how many it takes."""
+"""Most trials that advice may ask for; if a decision would take more, no number is given."""
 NO_SLO = "n/a (no --slo)"
 GREW = "OVERLOADED"
-"""A note that begins so says that ever more trials of its cell ran at a time."""
+"""First word of a note: the number of concurrent trials of the cell kept growing."""
 Find = Callable[[Cell, str, str, str, str], Row | None]
 Outcome = Literal["passed", "failed", "open", "left out"]
 
@@ -108,7 +108,7 @@ def judge_load(find: Find, cell: Cell, delivery: str) -> Step:
 
 
 def unfit(cell: Cell) -> str:
-    """Return why nothing follows from the cell; empty where something does."""
+    """Return why no knee can be concluded from the cell; empty if one can."""
     return cell.unsupported or cell.invalid or ("SATURATED: the client was late" if cell.saturated else "")
 
 

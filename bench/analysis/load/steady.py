@@ -8,7 +8,8 @@ with the last start, so that neither the filling nor the drain is in a rate:
   for until then the server fills up; at most half of the segment.
 
 In open loop a rate is what ended inside the windows by their length. In closed loop it is Little's law: how many were
-in flight, by how long a trial took. One at a time that is one; there are no segments, and pauses are left out.
+in flight, divided by how long a trial took. At concurrency 1 the number in flight is 1; there are no segments, and
+pauses are left out.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ def run(settings: Settings, output: Output, argv: Sequence[str], *, confirm: Cal
 
 
 def _end_on_kill() -> None:
-    """Let a plain kill end the run as Ctrl-C does: with what was measured.
+    """Let SIGTERM end the run as Ctrl-C does, with a report on what was measured.
 
     In the background of a shell script SIGINT is ignored, and then neither of them would end it.
     """

@@ -77,7 +77,7 @@ class _Manager(AsyncResponsesConnectionManager):
 
 
 class Session:
-    """The attempts of one `connect()`: of its first connection, and of those that replace it."""
+    """The attempts of one `connect()`: of its first connection, and of its reconnections."""
 
     def __init__(self, log: AttemptLog, path: str) -> None:
         self._log, self._path = log, path

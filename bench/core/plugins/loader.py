@@ -39,7 +39,7 @@ class LoadedPlugin:
 
 @dataclass(frozen=True)
 class Registry:
-    """Everything the plugins brought, by name, each with the plugin it comes from. Sorted by name."""
+    """Everything that the plugins registered, with the plugin that registered it. Sorted by name."""
 
     scenarios: dict[str, tuple[Scenario, LoadedPlugin]]
     targets: dict[str, tuple[Target, LoadedPlugin]]

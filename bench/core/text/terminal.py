@@ -32,7 +32,7 @@ class Sink(Protocol):
 
 
 _views: list[Sink] = []
-"""The view that is on the terminal now: what is said meanwhile goes through it, or it would be drawn over."""
+"""The live view on the terminal now. Lines are printed through the view, which would otherwise draw over them."""
 
 
 def say(line: str) -> None:

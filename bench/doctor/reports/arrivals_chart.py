@@ -73,7 +73,7 @@ def _lines(shown: Sequence[Curve], end: float) -> Iterator[Staircase]:
 
 
 def _words(one: Curve) -> str:
-    """Describe a curve, with the numbers that decide."""
+    """Describe a curve in words, with the numbers that decide its verdict."""
     headers = "no headers" if one.headers_ms is None else f"headers after {style.time(one.headers_ms)}"
     chars, n = one.arrivals[-1][1], len(one.arrivals)
     reads = f"{chars:,} characters in {n} read{'' if n == 1 else 's'}"

@@ -69,7 +69,7 @@ def heading(group: FindingGroup) -> str:
 
 
 def brief(found: Iterable[FindingGroup], *, each: bool) -> list[tuple[Verdict, str]]:
-    """Return (verdict, line) of what needs no advice, one for each thing that is said, or for `each` mode."""
+    """Return (verdict, line) of findings that need no advice: one for each text, or with `each` one for each mode."""
     few = [
         FindingGroup(members=some)
         for group in found
@@ -90,7 +90,7 @@ def all_healthy(diagnosis: Diagnosis) -> bool:
 
 
 def advice(group: FindingGroup) -> list[Paragraph]:
-    """Return what there is to say before what to change."""
+    """Return the paragraphs that stand above a change to make: what happens, how sure that is, why, what it costs."""
     parts = (
         Paragraph(HAPPENS, _happens_texts(group)),
         Paragraph(SURE, _field_texts(group, "sure")),
@@ -120,7 +120,7 @@ def in_words(fix: Fix) -> str:
 
 
 def checks(diagnosis: Diagnosis) -> Iterator[tuple[State, str]]:
-    """Yield (state, line) of checks, bad ones first; what is said of several hops is there once, with their names."""
+    """Yield (state, line) of checks, bad ones first. A line that several hops share comes once, with their names."""
     alone = len(diagnosis.hops) == 1
     for state, template in STATES.items():
         mine = [one for one in diagnosis.checks if one.state == state]

@@ -25,7 +25,7 @@ STRAIGHT_GROWTH = 0.1
 AGREE = 0.3
 """The first pieces of one length differ from round to round by no more than this share of the growth."""
 SCATTERS = 2
-"""A call's first piece is late if it comes later than a text's by more than so many times what those scatter."""
+"""A call's first piece is late if it comes later than a text's by more than this many times their scatter."""
 MAYBE = "the first piece comes later the longer the answer is, but not by the same in every round: that may be chance"
 Rounds = Sequence[Sequence[Reading]]
 """The answers of each round, from short to long."""

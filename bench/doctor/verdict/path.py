@@ -76,9 +76,9 @@ def local_steps(response: UpstreamResponse, offset: Offset) -> Steps:
 
 
 def answer_delays(arrived: Steps, responses: Sequence[UpstreamResponse], offset: Offset) -> list[int]:
-    """Return the delays (ns) of one answer; of several responses, as after a retry, the last is what arrived.
+    """Return the delays (ns) of one answer. Of several responses, as after a retry, the last is the one that arrived.
 
-    Raises `TextMismatch` where there is nothing to hold the answer against.
+    Raises `TextMismatch` if no response can be compared with the answer.
     """
     if not responses:
         raise TextMismatch("the simulator saw no such request: is it the upstream of this gateway?")

@@ -18,7 +18,7 @@ FEWEST_DELTAS = 8
 FEWEST_IN_A_LUMP = 24
 """With fewer deltas, that all came together may be due to their number."""
 ONE_PIECE = 100
-"""Characters: so long an answer in so few deltas came in one piece."""
+"""Characters: an answer of at least this length in fewer than `LUMP` deltas came in one piece."""
 ONE_LUMP = 0.9
 """Share of the deltas in one burst with which there is nothing to be seen between."""
 OFTEN, SELDOM = 0.5, 0.25

@@ -27,7 +27,7 @@ class Limits:
 
 
 def check(streams: int, workers: int = 1, *, simulated: bool = False) -> None:
-    """Raise BenchError when this machine cannot hold `streams` connections at a time, in so many equal processes.
+    """Raise BenchError when this machine cannot hold `streams` concurrent connections, split over `workers` processes.
 
     `simulated`: the server is a process of this machine with the same limit, which holds all of them.
     """

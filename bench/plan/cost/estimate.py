@@ -20,13 +20,13 @@ class Part:
 
     trials: int
     input_chars: int
-    """Of the first request of each."""
+    """Characters that the first request of each trial sends."""
     output_tokens: int | None
-    """Of each request; None: no limit was set."""
+    """Most tokens of each answer; None: no limit was set."""
     price: Price | None
     requests: int = 1
-    """Of each trial. Each is taken to send all answers before it once more, as a conversation does: rather too much
-    than too little."""
+    """Requests of each trial. Each request is assumed to repeat all earlier answers, as a conversation does, so the
+    estimate is rather too high than too low."""
 
 
 @dataclass(frozen=True)

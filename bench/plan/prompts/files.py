@@ -143,7 +143,7 @@ def _column_in_json(line: str, key: str) -> int:
 
 
 def _skip_marks(line: str, place: int) -> int:
-    """Return the place behind the white space, commas and colons that begin at `place`."""
+    """Return the place behind the white space, commas and colons that stand at `place`."""
     found = _MARKS.match(line, place)
     return found.end() if found else place
 

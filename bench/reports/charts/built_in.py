@@ -22,7 +22,7 @@ CELL_CHARTS = (
 
 
 def cell_charts(summary: Summary, cell: Cell) -> Iterator[Chart]:
-    """Draw the charts of a cell that there are data for."""
+    """Draw those charts of a cell that have data."""
     for chart in CELL_CHARTS:
         yield from chart.draw(summary, cell)
 

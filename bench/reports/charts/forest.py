@@ -35,7 +35,7 @@ CAPTION = (
 
 
 def forest_chart(comparison: Comparison) -> Chart:
-    """Draw the first changes that have a ratio; the table also has those without, with the reason."""
+    """Draw the first changes that have a ratio. The table also lists changes without one, with the reason."""
     known = [change for change in comparison.changes if change.ratio is not None]
     drawn, without = known[:MOST_STRIPS], len(comparison.changes) - len(known)
     caption = CAPTION.format(baseline=comparison.baseline.name)

@@ -25,7 +25,7 @@ class Strip(NamedTuple):
     at: float
     low: float
     high: float
-    """In the domain of the axis: an end that is not must be cut by the caller."""
+    """Both ends are in the domain of the axis: the caller cuts ends that are not."""
     kind: str
 
 

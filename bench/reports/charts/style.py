@@ -85,7 +85,7 @@ def dash_by(field: str, names: Iterable[str]) -> alt.StrokeDash:
 
 
 def shape_by(field: str, names: Iterable[str]) -> alt.Shape:
-    """Tell the names in a field apart by shapes, for points."""
+    """Encode the names in a field as shapes of points."""
     names = list(names)
     return alt.Shape(f"{field}:N", title=None, legend=LEGEND, scale=names_to(names, SHAPES[: len(names)]))
 

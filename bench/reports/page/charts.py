@@ -26,7 +26,7 @@ class PageChart(NamedTuple):
     spec: str
     """Vega-Lite as JSON that cannot end a script element."""
     wide: bool
-    """It needs the whole width, being higher than most."""
+    """True if the chart needs the whole width, because it is higher than most."""
     height: int
     """Pixels to keep free until it is drawn."""
 

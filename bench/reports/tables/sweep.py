@@ -57,7 +57,7 @@ class Sweep(NamedTuple):
 
 
 def sweeps(summary: Summary) -> list[Sweep]:
-    """Make a table of all that ran under load, with one at a time beside it; none for a run without load."""
+    """Make a table of each scenario that ran under load, with concurrency 1 beside it; none for a run without load."""
     return [_sweep(summary, cells) for cells in under_load(summary)]
 
 

@@ -165,7 +165,7 @@ def _ranking_section(summary: Summary, width: int) -> TextSection:
 
 
 def _comparison_sections(comparisons: Sequence[Comparison], width: int) -> Iterator[TextSection]:
-    """Show what became worse by most, with what may explain the change."""
+    """Show the changes that are worse by most, with what may explain them."""
     for one in comparisons:
         how = "pair by pair" if any(change.method == "paired" for change in one.changes) else "unpaired"
         how = how if one.kind == "within" else f"two runs, {how}"

@@ -27,7 +27,7 @@ def keeps_events(trial_id: int, share: float) -> bool:
 
 
 def tokens_of(events: Iterable[Event]) -> Iterator[Event]:
-    """Yield the events that brought something of the answer.
+    """Yield the events that carry a part of the answer.
 
     A whole text (`…done`, a complete item) counts only if nothing of its kind came before it, for servers that send no
     deltas. The whole answer of the terminal event counts only if nothing visible came before it.

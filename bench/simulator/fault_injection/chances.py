@@ -112,7 +112,7 @@ class Attempts:
 
 
 def nonce_in(texts: Iterable[str]) -> str | None:
-    """Return the first nonce in front of a message, or there behind a shared prefix: 16 digits in brackets."""
+    """Return the first nonce (16 digits in brackets) that begins a message or follows its shared prefix."""
     return next((found[0].strip() for text in texts if (found := NONCE_PATTERN.search(text))), None)
 
 

@@ -47,7 +47,7 @@ def padded_json(schema: Mapping[str, Any], chars: int, rng: random.Random) -> st
 
 
 def _valid_json(schema: Mapping[str, Any], rng: random.Random, make: Callable[[], Sampler]) -> str:
-    """Return the JSON of what `make` makes; where that may be wrong as a whole, of the first try that is valid."""
+    """Return the JSON of a value from `make`; if valid parts may make an invalid whole, of the first valid try."""
     try:
         unsure = _UNSURE.search(orjson.dumps(schema)) is not None
         for _ in range(_TRIES):

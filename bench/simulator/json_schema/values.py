@@ -116,7 +116,7 @@ class Sampler:
         raise failure
 
     def _flat(self, schema: Any, level: int = 0) -> Mapping[str, Any]:
-        """Work `$ref` and `allOf` into the schema: properties and required names add up, of the rest the last wins."""
+        """Merge `$ref` and `allOf` into the schema: properties and required names add up, of others the last wins."""
         known = dict(_as_mapping(schema))
         if level > _TOO_DEEP:
             raise SchemaError("it refers to itself without an end")
@@ -167,7 +167,7 @@ class Sampler:
         raise SchemaError(f"{name!r} is not a type")
 
     def _object(self, schema: Mapping[str, Any], depth: int) -> dict[str, Any]:
-        """Make all properties; deep down only those that must be there. A map gets an entry with a made-up name."""
+        """Make an object: all properties, from depth `_DEEP` on only required ones. A map gets one made-up entry."""
         properties, required = schema.get("properties", {}), schema.get("required", ())
         others = schema.get("additionalProperties", True)
         made: dict[str, Any] = {}

@@ -90,7 +90,7 @@ class _Session:
         return outlet.ended
 
     def _as_post(self) -> Scope:
-        """Return the scope of an HTTP request. The handshake's client id names the first; later ones get a number."""
+        """Return the scope of an HTTP request. The first has the handshake's client id; later ones add a number."""
         suffix = b".%d" % self._number if self._number else b""
         headers = [
             (name, value + suffix if name == _CLIENT_ID else value) for name, value in self._socket.scope["headers"]

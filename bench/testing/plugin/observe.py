@@ -46,7 +46,7 @@ class Evidence:
     again: Sequence[Row]
     """A pair run after the streams were left, by the same client."""
     lag_ns: Sequence[int]
-    """By trial: the longest time in which the event loop did nothing else."""
+    """By trial, the longest time that the event loop was blocked."""
     closed: Disconnect
     cancelled: Disconnect
     orphans: int

@@ -54,7 +54,7 @@ def _process_cpu(cell: MeasuredCell) -> Iterator[Row]:
 
 
 def _read_lag_rows(metric: Metric, cell: MeasuredCell) -> Iterator[Row]:
-    """Make quantiles of the read lag of the ok trials; none where no truth is known."""
+    """Make the quantiles of the ok trials' read lag; no rows where true send times are unknown."""
     mine = cell.read_lags[cell.read_lags.index.isin(cell.streamed_arm.ok.index)]
     if len(mine) and len(cell.streamed_arm.trials):
         yield from cell.streamed_arm.quantiles(metric.name, mine, cell.streamed_arm.sample_note)

@@ -1,4 +1,4 @@
-"""What the instrument itself adds. The calibration gives the rows: `bench.analysis.checks.floor`."""
+"""Define the metrics of what the instrument itself adds. `bench.analysis.checks.floor` makes their rows."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def _gap_rows(_: Metric, arm: Arm) -> Iterator[Row]:
 
 
 def _piece_gap_rows(_: Metric, cell: MeasuredCell) -> Iterator[Row]:
-    """Make quantiles of the time between successive pieces of a trial, of the ok trials that were stored."""
+    """Make the quantiles of the time between successive pieces, over the ok trials whose pieces were stored."""
     arm = cell.streamed_arm
     if arm.trials.empty:
         return

@@ -47,7 +47,7 @@ MEMBERS = tuple(f"{metric.name}." for metric in METRICS if metric.members)
 NO_DIFFERENCE = "n/a (the client was late)"
 """Note of what the SDK adds, where one of the two clients was late."""
 LEAST_GOOD = 0.9
-"""Of the offered trials, so large a share must keep to every limit for a load to pass."""
+"""Share of the offered trials that must keep to every limit for a load to pass."""
 FLAG = "0 or 1"
 """The unit of a recorded no or yes: beside its quantiles it has the share of yes, as a median would hide the few."""
 

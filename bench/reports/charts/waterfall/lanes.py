@@ -49,7 +49,7 @@ class Lane:
     ticks: tuple[Tick, ...]
     """Deltas; none of a blocking trial."""
     chars: int
-    """Of the whole visible answer, where its deltas say it; else 0."""
+    """Characters of the whole visible answer if its deltas say so; else 0."""
 
 
 @dataclass(frozen=True)

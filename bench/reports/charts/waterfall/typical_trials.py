@@ -52,7 +52,7 @@ def _ids_by_total(trials: pd.DataFrame) -> NDArray[np.int64]:
 
 
 def _places(stored: NDArray[np.bool_]) -> Iterator[tuple[Which, int]]:
-    """Yield the place of each choice in the ranking; nothing where no trial was stored."""
+    """Yield (choice, place in the ranking) of the stored trial nearest to each choice; nothing without one."""
     n, kept = stored.size, np.flatnonzero(stored)
     ranks: dict[Which, int] = {"median": math.ceil(n / 2), "worst": n}
     if n >= minimum_n(0.95):

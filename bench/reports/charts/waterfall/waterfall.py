@@ -33,7 +33,7 @@ READER = (
     f"at {CHARS_A_WORD} characters a word."
 )
 LEAST_SEEN = 0.05
-"""Of the height: a reader who is below that is not drawn, being no more than a line along the axis."""
+"""Share of the height: a reader's line below this height is not drawn, as it would only follow the axis."""
 HEADS = ("delivery", "attempt", "what", "from", "to", "characters so far")
 
 
@@ -81,7 +81,7 @@ def _waterfall(pair: TrialPair, cell: Cell) -> Chart:
 
 
 def _characters_by_time(ticks: Iterable[Tick]) -> list[tuple[float, float]]:
-    """Count up the characters: (ms, characters so far)."""
+    """Return (ms, characters so far) for each tick."""
     ticks = list(ticks)
     return list(zip((tick.ms for tick in ticks), accumulate(tick.chars for tick in ticks), strict=True))
 
