@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from bench.plan.settings import FAULT, FAULT_HELP, SCRIPT_HELP
-from bench.simulator.gateway_configs import config_for
+from bench.simulator.gateway_configs import GATEWAYS, config_for
 
 
 @click.command("serve")
@@ -42,7 +42,7 @@ from bench.simulator.gateway_configs import config_for
 @click.option(
     "--print-config",
     "gateway",
-    type=click.Choice(["nginx", "litellm", "envoy"]),
+    type=click.Choice(GATEWAYS),
     help="Print a configuration of this gateway that puts it in front of this simulator, and do not serve.",
 )
 def command(
