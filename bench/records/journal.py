@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from bench.core.errors import BenchError
+from bench.core.text.text_file import read_json_lines
 from bench.records.schema import SCHEMA_VERSION, TABLES
 
 if TYPE_CHECKING:
@@ -67,15 +68,7 @@ class Journal:
 def read_journal(run: Path) -> Iterator[Rows]:
     """Yield the lines of a journal without a cut last one. Raises `BenchError` for any other unreadable line."""
     with (run / JOURNAL).open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.endswith(b"\n"):
-                return
-            try:
-                yield orjson.loads(line)
-            except orjson.JSONDecodeError as error:
-                raise BenchError(
-                    f"{run / JOURNAL}: line {number} is damaged ({error}); restore it or delete it"
-                ) from error
+        yield from read_json_lines(lines, run / JOURNAL, "restore it or delete it")
 
 
 def journal_rows(run: Path, table: str) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ import orjson
 from starlette.types import Scope
 
 from bench.core.errors import BenchError
+from bench.core.text.text_file import read_json_lines
 from bench.simulator.timing.pacing import Stop
 
 _MOST_BYTES = 64 * 1024 * 1024
@@ -157,10 +158,4 @@ def read_truth(path: Path) -> Iterator[dict[str, Any]]:
     except OSError as error:
         raise BenchError(f"{path}: cannot be read ({error.strerror}); the simulator writes it with --truth") from error
     with file as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.endswith(b"\n"):
-                return
-            try:
-                yield orjson.loads(line)
-            except orjson.JSONDecodeError as error:
-                raise BenchError(f"{path}: line {number} is damaged ({error}); run again") from error
+        yield from read_json_lines(lines, path, "run again")

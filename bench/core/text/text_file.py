@@ -1,8 +1,12 @@
-"""Read text files that users give as UTF-8, each error with its place."""
+"""Read texts and JSON lines from files; each error says where in the file."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, Any
+
+import orjson
 
 from bench.core.errors import BenchError
 
@@ -19,3 +23,17 @@ def read_text(path: Path) -> str:
         raise BenchError(f"{path}: cannot be read ({error.strerror})") from error
     except ValueError as error:  # a NUL in the name
         raise BenchError(f"{str(path)!r}: cannot be read ({error})") from error
+
+
+def read_json_lines(lines: IO[bytes], path: Path, remedy: str) -> Iterator[Any]:
+    """Yield the value of each line, without a last line that was cut.
+
+    Raises `BenchError` for any other damaged line; the error names the line of `path` and ends with the `remedy`.
+    """
+    for number, line in enumerate(lines, 1):
+        if not line.endswith(b"\n"):
+            return
+        try:
+            yield orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            raise BenchError(f"{path}: line {number} is damaged ({error}); {remedy}") from error
