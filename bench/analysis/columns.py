@@ -1,4 +1,4 @@
-"""Read Parquet into DataFrames: only columns that numbers are made of, and of many events a sample."""
+"""Read Parquet into DataFrames: only the columns that the analysis uses, and a sample if there are many events."""
 
 from __future__ import annotations
 

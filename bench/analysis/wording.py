@@ -38,7 +38,7 @@ def interval(row: Row | None) -> str:
 
 
 def reason(row: Row | None) -> str:
-    """Return why there is no estimate, without the leading n/a; empty where there is one."""
+    """Return why there is no estimate, without the leading n/a; empty if there is an estimate."""
     if row is None:
         return "not measured"
     return row.note.removeprefix("n/a ").strip("()") if row.estimate is None else ""

@@ -97,7 +97,7 @@ def with_nonce(
 
 
 def text_of(message: Mapping[str, Any]) -> str:
-    """Return the text of a message, also of one whose content comes in parts."""
+    """Return the text of a message, even if its content is a list of parts."""
     content = message["content"]
     return content if isinstance(content, str) else "".join(str(part.get("text", "")) for part in content)
 

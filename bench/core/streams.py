@@ -193,7 +193,7 @@ class CallReader:
         return self._replace(text) if starts_over else self._add(text)
 
     def _end(self, arguments: str) -> str:
-        """Return what is missing from the whole; all of it if what came before was something else."""
+        """Return the part of the whole arguments that did not come yet; all of them if other text came before."""
         before, self._has_ended = "".join(self._parts), bool(arguments)
         if arguments.startswith(before):
             return self._add(arguments[len(before) :])

@@ -114,7 +114,7 @@ class Check:
 
 @dataclass(frozen=True, kw_only=True)
 class Shift:
-    """By how many ms one is later than the other; None: the data do not carry a number, and `note` says why."""
+    """The ms by which one of two hops is later than the other. None: the data allow no number, and `note` says why."""
 
     value: float | None
     low: float | None

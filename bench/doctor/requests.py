@@ -90,7 +90,7 @@ class Manner:
 
 
 def body_of(question: Question, manner: Manner, nonce: str) -> dict[str, Any]:
-    """Return the body of a request, as this endpoint wants to be asked."""
+    """Return the body of a request, with the model and parameters that this endpoint takes."""
     responses = question.api == "responses"
     messages = [{"role": "user", "content": f"{nonce} {PROMPT}{_WHERE[question.mode]}"}]
     body: dict[str, Any] = {"model": manner.model, "input" if responses else "messages": messages}

@@ -66,7 +66,7 @@ def _table(judged: Sequence[Decision], errors: Sequence[str], *, allow_undecided
 
 
 def commands(judged: Sequence[Decision], errors: Sequence[str], *, allow_undecided: bool) -> list[str]:
-    """List workflow commands for what did not pass, worst first, ten at most."""
+    """List workflow commands for conditions that did not pass: at most ten, worst first."""
     told = [_command("error", "streambench gate", error) for error in errors]
     for one in worst_first(judged):
         if one.verdict == "FAIL" or (one.verdict == "UNDECIDED" and not allow_undecided):

@@ -26,7 +26,7 @@ GUESSED_S = 5.0
 
 
 def estimates(plan: Plan, choice: Choice, settings: Settings) -> dict[str, CostEstimate]:
-    """Estimate what the plan asks of each `host/model`."""
+    """Estimate the requests, tokens and costs of the plan for each `host/model`."""
     targets = {target.name: target for target, _ in choice.targets}
     scenarios = {scenario.name: scenario for scenario in choice.scenarios}
     parts: dict[str, list[Part]] = {}

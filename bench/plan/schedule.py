@@ -266,7 +266,7 @@ def _times(load: Load, times: int) -> int:
 
 
 def _arrivals(rate: float, seconds: float, ramp_s: float) -> int:
-    """Count the trials that begin in that time on average: the rate comes up linearly over the ramp."""
+    """Count the trials that begin in `seconds` on average; during the ramp the rate rises linearly."""
     ramp = min(ramp_s, seconds)
     return max(1, round(rate * (seconds - ramp / 2)))
 

@@ -1,4 +1,4 @@
-"""Write `report.md`, below 60 KB, which is what a pull request's comment takes."""
+"""Write `report.md` in at most 60 KB, the size that a comment on a pull request can have."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _list(title: str, texts: Iterable[str]) -> Iterator[str]:
 
 
 def _more_line(number: int, what: str, *, blank: bool = True) -> Iterator[str]:
-    """Say how many more there are elsewhere, if any."""
+    """Yield a line that says how many more there are and where; nothing if there are none."""
     if number > 0:
         yield from (f"… and {number} more{what}", *([""] if blank else []))
 

@@ -41,5 +41,5 @@ def holm_adjusted(ps: Sequence[float]) -> list[float]:
 
 
 def holm(ps: Sequence[float], alpha: float = ALPHA) -> list[bool]:
-    """Say which hypotheses are rejected, so that any is rejected falsely with probability alpha at most."""
+    """Return which hypotheses Holm's method rejects: the probability of any false rejection is at most alpha."""
     return [p <= alpha for p in holm_adjusted(ps)]

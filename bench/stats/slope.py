@@ -43,7 +43,7 @@ def _inversions(n: int) -> NDArray[np.float64]:
 
 
 def slope_beyond(x: ArrayLike, y: ArrayLike, slope: Estimate, bound: float) -> tuple[Place, float]:
-    """Say where the slope's interval lies of ±bound, empty where it straddles; and the two-sided p of that answer."""
+    """Return where the slope's interval lies, seen from ±bound, and the two-sided p of that answer."""
     if slope.low is None or slope.high is None:
         return "", 1.0
     above, below = slope_p(x, y, bound, "greater"), slope_p(x, y, -bound, "less")

@@ -17,7 +17,7 @@ DELTA_KINDS = TOKEN_KINDS - {"item"}
 
 
 def non_empty(events: pd.DataFrame) -> pd.DataFrame:
-    """Select the non-empty deltas. A `.done` event is none: it only repeats what its deltas said."""
+    """Select the non-empty deltas. A `.done` event is no delta: it only repeats the text of its deltas."""
     return events[_is_delta(events)]
 
 

@@ -20,7 +20,7 @@ class Lateness:
     """Of every trial the longest of them; 0 without a beat in it."""
 
     def share(self, limit: float) -> float:
-        """Return the share of beats later than this: as beats come evenly, the share of time. 0 without beats."""
+        """Return the share of beats later than `limit`: a share of time, as beats come evenly. 0 without beats."""
         return float(np.mean(self.lags > limit)) if self.lags.size else 0.0
 
     def paused_trials(self, limit: float) -> int:
@@ -62,7 +62,7 @@ def _longest_in_a_trial(due: Floats, answered: Floats, start: Floats, end: Float
 
 
 def _longest_of_a_trial(due: Floats, answered: Floats, start: Floats, end: Floats) -> Floats:
-    """Find each trial's longest part of any beat inside it; 0 without one."""
+    """Return for each trial the longest time that a late beat lasted inside the trial; 0 without one."""
     first, beyond = np.searchsorted(answered, start, side="right"), np.searchsorted(due, end)
     inner, outer = np.searchsorted(due, start), np.searchsorted(answered, end, side="right")
     longest = _range_max(answered - due, inner, outer)  # beats as a whole inside the trial

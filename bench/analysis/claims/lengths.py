@@ -49,7 +49,7 @@ def _delta_times(events: pd.DataFrame, trials: pd.Index[int]) -> dict[object, ND
 def _gains(deltas: NDArray[np.float64], n: int, useful: float) -> NDArray[np.float64]:
     """Compute the gain at k = 1, 2, … n tokens of one trial from when its deltas and its first useful piece came.
 
-    Before the first useful piece there is nothing to be sooner with.
+    Lengths that end before the first useful piece have no gain.
     """
     whole = deltas[np.ceil(np.arange(1, n + 1) * deltas.size / n).astype(int) - 1]
     gains: NDArray[np.float64] = 1 - useful / np.maximum(whole, useful)
@@ -68,7 +68,7 @@ def _points(gains: list[NDArray[np.float64]]) -> Iterator[tuple[float, float, fl
 
 
 def _grid(most: int) -> Iterator[int]:
-    """Yield every length first, then lengths ever wider apart; the longest is one of them."""
+    """Yield every length up to `EACH`, then lengths ever wider apart, and last the longest."""
     k = 1
     while k < most:
         yield k

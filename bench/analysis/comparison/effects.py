@@ -53,7 +53,7 @@ def outcome(change: Change) -> Outcome:
 
 
 def worst_first(changes: Iterable[Change]) -> tuple[Change, ...]:
-    """Sort changes: worse ones by how much at least, undecided ones by how much they may be worse, then the rest."""
+    """Sort changes: worse ones by their least size, undecided ones by how much worse they may be, then the rest."""
     return tuple(sorted(changes, key=_place))
 
 

@@ -160,7 +160,7 @@ def within_limit(arm: Arm, slo: Slo) -> Bools:
 
 
 def limit_values(arm: Arm, metric: str) -> pd.Series[float]:
-    """Return what of each trial is held against a limit, in ms. Of `itl` that is the mean gap of the trial."""
+    """Return the value of each trial that a limit applies to, in ms. For `itl` it is the trial's mean gap."""
     if metric != "itl":
         return arm.values[metric]
     trials, gaps = arm.trials, arm.trials["deltas"] - 1

@@ -117,7 +117,7 @@ def _fill_end(intended: Floats, call: Floats, end: Floats) -> float:
 
 
 def ended_per_second(parts: Sequence[SteadySegment], ends: Floats, weights: Floats) -> tuple[Estimate, int]:
-    """Compute the rate of an open loop: Σ weights of what ended inside the steady windows / their length; and its n.
+    """Compute the rate of an open loop (Σ weights of trials that ended in the steady windows / their length) and its n.
 
     The interval is that of equal parts of the windows: trials of one segment share what the server does, so they are no
     independent samples of a rate.

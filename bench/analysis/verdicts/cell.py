@@ -28,7 +28,7 @@ def known_values(row: Row | None) -> Bounds | None:
 def judge_effect(row: Row | None, in_ms: Row | None, resolves: float | None, margin: float | None = None) -> Outcome:
     """Judge an effect: more than 0, less, or neither.
 
-    `in_ms`: the effect in ms, held against what the instrument resolves.
+    `in_ms`: the effect in ms. An effect below `resolves`, what the instrument resolves, is not judged.
     """
     found = known_values(row)
     if found is None:

@@ -22,7 +22,7 @@ KEEPALIVE_NS = 600_000_000_000
 
 @dataclass(frozen=True)
 class Server:
-    """The server that gets the requests."""
+    """The address of the server that a pool connects to."""
 
     host: str
     port: int

@@ -191,7 +191,7 @@ class _Offers:
 
 
 class _Route(_Offers):
-    """A namespace with a `create`."""
+    """Stands for `client.responses` or `client.chat.completions`: it has their `create`."""
 
     def __init__(self, client: WireClient, place: str, path: str) -> None:
         super().__init__(place)

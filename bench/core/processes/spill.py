@@ -27,7 +27,7 @@ class Spill:
     """Bytes that are put, and taken once each, in any order."""
 
     def __init__(self, limit: int) -> None:
-        """`limit`: most bytes to keep in memory."""
+        """Keep at most `limit` bytes in memory."""
         self.limit = limit
         self.in_memory = 0
         self._file: IO[bytes] | None = None

@@ -15,7 +15,7 @@ _UNIT = re.compile(r"[^\W\d]*$")
 
 
 def split_unit(text: str) -> tuple[str, str]:
-    """Split a length of time into its number and its unit, as typed; the unit is "" where it is missing."""
+    """Split a length of time into its number and its unit, as typed; the unit is "" if the text has none."""
     start = found.start() if (found := _UNIT.search(text)) else len(text)
     return text[:start].strip(), text[start:]
 

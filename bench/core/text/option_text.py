@@ -23,7 +23,7 @@ class OptionPart:
     """The text that it is part of, as typed."""
 
     def wrong(self, what: str) -> BenchError:
-        """Make the error for this part: the option's text, the column, what is wrong and what to write instead."""
+        """Make the error for this part of an option: its text, the column, what is wrong, and what to write instead."""
         shown = self.whole if len(self.whole) <= _LONGEST else self.whole[: _LONGEST - 1] + "…"
         return BenchError(f"{shown!r}, column {self.column}: {what}")
 

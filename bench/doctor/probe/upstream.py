@@ -118,7 +118,7 @@ def _retry_headers_check(name: str, reading: Reading) -> Check:
 
 
 def _cancel_check(name: str, cancels: Sequence[Cancel], offset: Offset) -> Check:
-    """Say how long the server went on for a client that had left."""
+    """Check how long the server went on after its client had left."""
     said: list[str] = []
     state: State = "note"
     for one in cancels:

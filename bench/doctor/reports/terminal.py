@@ -99,7 +99,7 @@ def _fix(fix: Fix, width: int) -> Iterator[str]:
 
 
 def _checks(diagnosis: Diagnosis, width: int) -> Iterator[TextLine]:
-    """Write bad checks with what to do, notes, and the good ones in one line."""
+    """Write the bad checks with what to do, the notes, and one line for all good checks."""
     for state, text in words.checks(diagnosis):
         yield from _hanging(text, width, "red" if state == "bad" else "")
     yield from _text(words.good_checks(diagnosis), width)
@@ -112,7 +112,7 @@ def _hanging(text: str, width: int, style: str) -> Iterator[TextLine]:
 
 
 def _command_lines(command: str, width: int) -> Iterator[TextLine]:
-    """Write the command, which is copied, so that it is never broken."""
+    """Write the command on one line, even if longer than `width`, so that it can be copied."""
     command = escape_control(command)
     if LED + columns_of(command) <= width:
         yield TextLine(f"{words.AGAIN:{LED}}{command}")

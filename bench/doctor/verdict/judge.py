@@ -37,7 +37,7 @@ def judge(readings: Sequence[Reading], text: Judgement | None, resolution_ms: fl
 
 
 def share_nature(judged: Sequence[Judgement]) -> list[Judgement]:
-    """Give judgements of unknown nature the nature of lumps that the others of the hop show, where those agree."""
+    """Give judgements whose lumps have no known cause the cause that the hop's other judgements agree on."""
     known = {one.nature for one in judged} - {"unknown"}
     nature: Nature = known.pop() if len(known) == 1 else "unknown"
     return [replace(one, nature=nature) if one.nature == "unknown" else one for one in judged]

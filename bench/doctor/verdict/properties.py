@@ -205,6 +205,6 @@ CHECKS: Mapping[str, Callable[[HopEvidence], Said | None]] = {
 
 
 def merge_checks(found: Sequence[Check], more: Sequence[Check]) -> list[Check]:
-    """Add checks that know better: those of the same hop and name give way."""
+    """Return `found` with `more` added; a check in `more` replaces those of the same hop and name."""
     better = {(one.hop, one.name) for one in more}
     return [*(one for one in found if (one.hop, one.name) not in better), *more]

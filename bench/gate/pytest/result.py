@@ -49,7 +49,7 @@ class Result:
         return found[0]
 
     def value(self, metric: str, statistic: str = "p50", *, delivery: str = "streamed", **columns: str) -> float:
-        """Return the same as a plain number; the test fails with the reason where there is none to be believed."""
+        """Return the estimate as a plain number. The test fails with the reason if there is no valid number."""
         row = self.row(metric, statistic, delivery=delivery, **columns)
         doubt = self._doubt(row)
         if row.estimate is None or doubt:

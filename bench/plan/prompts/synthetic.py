@@ -48,9 +48,9 @@ def synthetic_prompts(lengths: Lengths, number: int, seed: int, shared_prefix: f
 
 
 def with_shared_prefix(prompts: Sequence[Prompt], share: float, seed: int) -> list[Prompt]:
-    """Put a made-up text in front of the prompts of a file, the same for all, that takes that share of the whole.
+    """Put one made-up text in front of all prompts of a file, of such a length that it makes up `share` of each.
 
-    A prompt's own length is taken as a token for four characters. One that brings a `shared_prefix` keeps it.
+    A prompt's own length is estimated at four characters a token. A prompt with a `shared_prefix` keeps its own.
     """
     common = _Common(seed)
     rows: list[dict[str, Any]] = [{"prompt": prompt} if isinstance(prompt, str) else dict(prompt) for prompt in prompts]
@@ -68,7 +68,7 @@ class _Common:
         self._words: list[str] = []
 
     def in_front_of(self, row: dict[str, Any], tokens: int) -> Prompt:
-        """Return the prompt behind the first words of the text, one for each token."""
+        """Return the prompt with the first `tokens` words of the text in front."""
         if tokens < 1:
             return row
         if tokens > len(self._words):

@@ -54,7 +54,7 @@ def steps(ecdf: Ecdf, longest: float) -> Iterator[tuple[float, float]]:
 
 
 def band(n: int) -> float:
-    """Return half the height of the band in which the true curve lies as a whole, with 95 % confidence."""
+    """Return half the height of the band that contains the whole true curve with 95 % confidence."""
     return math.sqrt(math.log(2 / ALPHA) / (2 * n))
 
 

@@ -79,7 +79,7 @@ def color_by_delivery(field: str = "delivery") -> alt.Color:
 
 
 def dash_by(field: str, names: Iterable[str]) -> alt.StrokeDash:
-    """Tell the names in a field apart by dashes, for lines."""
+    """Encode the names in a field as dashes of lines."""
     names = list(names)
     return alt.StrokeDash(f"{field}:N", title=None, legend=LEGEND, scale=names_to(names, DASHES[: len(names)]))
 

@@ -1,1 +1,1 @@
-"""Write the HTML page."""
+"""Make the parts of the HTML report."""

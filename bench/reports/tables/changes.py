@@ -202,7 +202,7 @@ def _cell_text(changes: Sequence[Change]) -> str:
 
 
 def resolution_text(comparison: Comparison, limit: float = SMALL) -> str:
-    """Say from which change on the median first token shows it, and how many pairs `limit` would take."""
+    """Say which change of the median TTFT this comparison can detect, and how many pairs `limit` would take."""
     known = [one for one in comparison.changes if lead_phrase(one) and size(one) and math.isfinite(_half(size(one)))]
     if not known:
         return "what it is able to see cannot be said: no median with an interval on both sides"

@@ -98,7 +98,7 @@ def _entries(summary: Summary, cell: Cell, delivery: str, *, shed: bool) -> Iter
 
 
 def _load_entry(summary: Summary, cell: Cell, delivery: str, metric: Metric, place: ReportPlace) -> Entry:
-    """Return the entry of a column; the unit of a rate stands in the head."""
+    """Return the text of a metric at one load; a rate has no unit here, because the column's head has it."""
     if place.delivery not in {"", delivery}:
         return Entry(NONE)
     row = summary.row(cell, delivery, metric.name, place.statistic)

@@ -270,7 +270,7 @@ def _note_sections(summary: Summary, width: int, *, brief: bool) -> Iterator[Tex
 
 
 def _notes(summary: Summary) -> list[str]:
-    """Return each note once, with the cells that it is about; what makes numbers unusable comes first."""
+    """Return each note once, with the cells it is about; notes that make numbers unusable come first."""
     cells: dict[str, list[str]] = {}
     for cell in summary.cells:
         for note in footnotes(summary, cell):

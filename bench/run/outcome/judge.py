@@ -60,7 +60,7 @@ def _is_final(attempt: Attempt, attempts: Sequence[Attempt]) -> bool:
 
 
 def _ended_unseen(attempt: Attempt, answer: Answer) -> bool:
-    """Return True if the SDK gave this answer to the scenario without an exception, and it is not still being made."""
+    """Return True if the SDK raised nothing for this answer and the server is not still making it."""
     answered = attempt.status is not None and attempt.status < 400
     return answered and attempt.error is None and answer.terminal not in {"queued", "in_progress"}
 

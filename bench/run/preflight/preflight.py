@@ -232,7 +232,7 @@ def _refused_parameter(response: httpx2.Response, body: Mapping[str, Any], api: 
 
 
 async def _is_missing(server: _Server, response: httpx2.Response, path: str) -> bool:
-    """Return True if the path does not exist. Of a 404, that is if a path that cannot exist gets the same answer."""
+    """Return True if the path does not exist. A 404 means that only if a made-up path gets the same answer."""
     if response.status_code != 404:
         return response.status_code in _NO_ROUTE
     other = "/no-such-path"

@@ -68,7 +68,7 @@ class Coordinator:
     # messages from the workers
 
     def receive(self, index: int, data: bytes) -> None:
-        """Take bytes of a worker's stream."""
+        """Handle the bytes that a worker sent."""
         try:
             for frame in self._readers[index].feed(data):
                 if frame.kind == LINES:

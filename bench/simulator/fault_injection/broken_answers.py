@@ -100,7 +100,7 @@ def _later(frames: Iterable[Frame], late: int) -> list[Frame]:
 
 
 def _last_words(fault: Fault, reply: Renderer, before: Sequence[Frame]) -> Iterator[Frame]:
-    """Return the frame that is wrong; none where the stream is only broken off."""
+    """Yield the wrong frame that ends the stream; none if the stream is only cut off."""
     due = before[-1][0] if before else 0
     if fault.kind == "malformed":
         yield due, "malformed", b'data: {"type":\n\n'

@@ -1,1 +1,1 @@
-"""Read requests in the words of an API."""
+"""Parse and check the requests of both APIs."""

@@ -77,7 +77,7 @@ class Background:
             self.stop.now()
 
     def _state(self) -> tuple[bytes, bool]:
-        """Return the latest frame that tells a state, and whether it is the last."""
+        """Return the latest frame that carries the response's state, and whether it is the last frame."""
         passed = (self.stop.at or time.perf_counter_ns()) - self.t_received
         state = b"", False
         for due, type_, frame in self.frames():

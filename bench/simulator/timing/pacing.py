@@ -52,7 +52,7 @@ class Stop:
         return self.at is not None and self.at < due
 
     async def wait(self, seconds: float) -> None:
-        """Wait for the cancellation, at most that long."""
+        """Wait for the cancellation, at most `seconds`."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._now.wait()

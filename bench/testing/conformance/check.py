@@ -104,7 +104,7 @@ def judge(stream: ConformanceStream, taken: Sequence[RecordedTrial], allowed: fl
 
 
 def _unlike(stream: ConformanceStream, one: RecordedTrial) -> Iterator[str]:
-    """Yield what must be equal in a trial and its truth, and is not."""
+    """Yield each value of a trial that differs from the truth but must be equal."""
     truth, trial = stream.truth, one.trial
     pairs: dict[str, tuple[Any, Any]] = {
         "status": (trial["status"], truth.status),

@@ -112,7 +112,7 @@ def _mark(mark: Mark) -> str:
 
 
 def _gap(gaps: Sequence[Mark]) -> str:
-    """Return the median gap, truth beside reading."""
+    """Write the median gap: the true one beside the measured one."""
     pairs = [(gap.truth, gap.reading) for gap in gaps if gap.truth is not None and gap.reading is not None]
     if not pairs:
         return "–"

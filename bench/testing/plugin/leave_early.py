@@ -34,7 +34,7 @@ class Disconnect:
     """What became of a stream that was left at its first piece.
 
     `gone`: the simulator saw the client go, `ms` after it left; `ended`: the answers had ended before; `open`: the
-    answer still came after `PROMPT_S`; `no piece`: there was none to leave at; `late`: the generator had not ended
+    answer was still sent after `PROMPT_S`; `no piece`: there was none to leave at; `late`: the generator had not ended
     after `PROMPT_S`; `went on`: the generator ignored the cancellation.
     """
 

@@ -58,7 +58,7 @@ def metric_of(name: str) -> Metric | None:
 
 
 def places(table: str) -> list[tuple[Metric, ReportPlace]]:
-    """List what a table of the reports shows, in its order."""
+    """List the metrics that a table of the reports shows, in the table's order."""
     shown = [(metric, place) for metric in METRICS for place in metric.places if place.table == table]
     return sorted(shown, key=lambda one: one[1].order)
 
