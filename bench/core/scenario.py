@@ -62,50 +62,50 @@ class Scenario:
     streamed: Streamed
     blocking: Blocking | None = None
     prompts: Sequence[Prompt] = field(default=("Tell me about streaming APIs.",), kw_only=True)
-    """Used in turn, unless the user gives prompts."""
+    """Prompts that are used in turn, unless the user gives prompts."""
     about: str = field(default="", kw_only=True)
-    """What it is, in a line, where a file has several; left out: the first line of the file's docstring."""
+    """One line that describes the scenario, for a file with several; default: the first line of the docstring."""
     api: Api = field(default="responses", kw_only=True)
     tags: Sequence[str] = field(default=(), kw_only=True)
     needs: Sequence[str] = field(default=(), kw_only=True)
     """Capabilities a target must have, in the words of `NEEDS`."""
     useful: Callable[[Any], bool] = field(default=is_useful, kw_only=True)
-    """Is this piece something a user could act on? The first one sets TTFU."""
+    """Returns True if a user could act on this piece. The first such piece sets TTFU."""
     assemble: Callable[[Sequence[Any]], Any] = field(default=join, kw_only=True)
     """All pieces → the result that `blocking` would have returned."""
     check: Callable[[Any], object] | None = field(default=None, kw_only=True)
     """Raises when the result is not a valid answer. Runs after the clock has stopped, for both deliveries."""
 
     params: type[BaseModel] | None = field(default=None, kw_only=True)
-    """What `-P NAME.key=a,b` may set; every combination is a cell of its own. All fields have defaults."""
+    """What `-P NAME.key=a,b` may set; each combination becomes a cell. All fields have defaults."""
     setup: Setup | None = field(default=None, kw_only=True)
     """`setup(client, ask)` is entered before the clock starts and left after it stopped; it gives `ask.resource`.
     Requests that it makes are no part of the trial."""
     connection: Literal["warm", "cold"] = field(default="warm", kw_only=True)
     """`cold`: every trial starts without an open connection and so pays TCP, and TLS where there is TLS."""
     client: Literal["sdk", "own"] = field(default="sdk", kw_only=True)
-    """`own`: the functions bring their own stack and get an `Endpoint` in place of an SDK client."""
+    """`own`: the functions use their own HTTP client, and get an `Endpoint` in place of an SDK client."""
     live: bool = field(default=False, kw_only=True)
-    """It acts, sleeps or leaves while the stream runs: then the client `wire` decodes each event as it is awaited. What
-    only reads is given its events, with their true times, once the answer is complete; that disturbs no measurement.
-    A scenario with a `setup` or several `requests` is live anyway."""
+    """True if the scenario acts, sleeps or leaves while the stream runs. The client `wire` then decodes each event when
+    it is awaited. Other scenarios get their events, with true times, once the answer is complete, which disturbs no
+    measurement. A scenario with a `setup` or several `requests` is live anyway."""
     sim: Sequence[Mapping[str, Any]] = field(default=(), kw_only=True)
     """What the simulator shall answer, turn by turn, in the format of docs/simulator.md, "Scripts". The last one
     repeats. A prompt mapping may have a `sim` of its own. Other targets never see it."""
     recovers: bool = field(default=False, kw_only=True)
-    """It notices by itself an answer that ends badly without raising (a failed one, a stream that just stops) and goes
-    on with another request. Without it such an answer fails the trial, whatever came after it."""
+    """True if the scenario itself notices an answer that ends badly without an exception (it failed, or its stream
+    just stops) and goes on with another request. Otherwise such an answer fails the trial, regardless of later ones."""
     requests: int | Callable[[Any], int] = field(default=1, kw_only=True)
     """About how many answers a trial asks for, or a function of its parameters: for the estimate before a run."""
     output_tokens: Callable[[Any], int] | None = field(default=None, kw_only=True)
-    """From its parameters the length that it asks of each answer itself, whatever `--output-tokens` says; for the
-    estimate too."""
+    """Returns, from the parameters, the length that the scenario itself asks of each answer, regardless of
+    `--output-tokens`. The estimate uses this length too."""
     memory: bool = field(default=True, kw_only=True)
-    """Is it part of the memory pass? Not where the length of the answer is not the scenario's subject."""
+    """True if the memory pass measures the scenario. Set False if answer length is not its subject."""
 
     @property
     def description(self) -> str:
-        """What it is, in a line."""
+        """One line that describes the scenario."""
         return self.about or self._doc.split("\n")[0]
 
     @property

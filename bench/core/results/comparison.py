@@ -13,7 +13,7 @@ class Change:
     """One number beside the same number of the baseline."""
 
     key: CellKey
-    """Of the current side's cell."""
+    """Key of the current side's cell."""
     label: str
     """The cell, short and unique in the comparison."""
     delivery: str
@@ -88,7 +88,7 @@ class Ranking:
     label: str
     """The scenario, with its parameters and load where these differ."""
     entries: tuple[RankingEntry, ...]
-    """By median time to the first useful output, fastest first; those without a number last."""
+    """Ordered by median time to the first useful output, fastest first; entries without a number are last."""
     sentence: str
     """Which is fastest, by how much, and whether that is more than chance."""
 

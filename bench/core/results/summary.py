@@ -95,7 +95,7 @@ class Claim:
     """Short and stable: `sooner`, `memory`, `usage`, `requests`, `packets`."""
     statement: str
     verdict: ClaimVerdict
-    """Of all parts: one that is refuted refutes it; else it holds only where every part does."""
+    """The verdict over all parts: one refuted part refutes the claim; otherwise it holds only if every part does."""
     test: str
     """The test and its rule, for a reader who knows statistics."""
     parts: tuple[ClaimPart, ...]
@@ -121,14 +121,14 @@ class Knee:
     """Up to which load a sweep kept to its limits, in one delivery."""
 
     key: CellKey
-    """Of its cells; `load` is `c` (closed loop) or `rate` (open loop), which have knees of their own."""
+    """Key of its cells; `load` is `c` (closed loop) or `rate` (open loop), each with its own knee."""
     delivery: str
     load: str
-    """The highest that passed, as `rate=10`; empty where none did."""
+    """The highest load that passed, as `rate=10`; empty if none did."""
     size: float | None
-    """The same as a number: trials at a time, or starts a second."""
+    """The highest load that passed as a number: concurrent trials, or starts per second."""
     said: str
-    """In words, with the reason: `rate=10; rate=20 fails: …`."""
+    """The knee in words, with the reason: `rate=10; rate=20 fails: …`."""
     n: int
     """Offered trials that the answer rests on: those of the load that ended the search."""
 
@@ -157,7 +157,7 @@ class Outlier:
     """`ttft` or `total`."""
     ms: float
     median: float
-    """Of its cell and delivery."""
+    """Median of its cell and delivery, in ms."""
     severe: bool
     """Beyond 3 interquartile ranges from the quartiles (Tukey), else beyond 1.5."""
     cause: str
@@ -174,30 +174,30 @@ class Summary:
     headline: str
     """Host, model, and whether it is SIMULATED or real."""
     answer: str
-    """One sentence: does streaming help here, and what does it cost?"""
+    """One sentence that says whether streaming helps here, and what it costs."""
     trust: Trust
     notes: tuple[str, ...]
     cells: tuple[Cell, ...]
     rows: tuple[Row, ...]
     memory: tuple[MemoryCurve, ...]
     failures: tuple[Failure, ...]
-    """The first of them; `unlisted` says how many more there were."""
+    """The first failed trials; `unlisted` says how many more there were."""
     environment: Mapping[str, str]
     """The manifest's versions and machine, flat and sorted."""
     claims: tuple[Claim, ...] = ()
     unlisted: int = 0
     """Failed trials that are not in `failures`."""
     knees: tuple[Knee, ...] = ()
-    """Of every delivery of what ran under load."""
+    """One for each delivery of each scenario that ran under load."""
     chart_data: Mapping[int, Mapping[type, Any]] = field(default_factory=dict)
-    """What the charts of each cell are drawn from: plain values by its number and by their class."""
+    """What the charts of each cell are drawn from: plain values, by the cell's number and by the class of the value."""
     outliers: tuple[Outlier, ...] = ()
     """Ok trials far from the others, the farthest first; `outliers_unlisted` says how many more there are."""
     outliers_unlisted: int = 0
     rankings: tuple[Ranking, ...] = ()
-    """Where several targets or models did the same work."""
+    """Rankings of targets or models that did the same work."""
     comparisons: tuple[Comparison, ...] = ()
-    """Of the other targets or models of this run with the one that was named as their baseline."""
+    """Comparisons of this run's other targets or models with the one that was named as the baseline."""
 
     def row(self, cell: Cell | RankingEntry, delivery: str, metric: str, statistic: str, unit: str = "") -> Row | None:
         """Return the number of a cell, or None when the run has none; `unit` where a metric comes in two."""
