@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from bench.simulator.json_schema.strict_mode import SchemaError
-from bench.simulator.json_schema.values import Sampler, Slot
+from bench.simulator.json_schema.values import Sampler, Slot, valid_values
 from bench.simulator.text import text_of_length
 
 _NATURAL_ITEMS = 2
@@ -55,7 +55,7 @@ def _valid_json(schema: Mapping[str, Any], rng: random.Random, make: Callable[[]
             text = orjson.dumps(
                 sample.root, lambda slot: text_of_length(slot.chars, rng), orjson.OPT_PASSTHROUGH_DATACLASS
             )
-            if not (unsure or sample.has_joined) or _is_valid(orjson.loads(text), schema):
+            if not (unsure or sample.has_joined) or valid_values([orjson.loads(text)], schema, schema):
                 return text.decode()
     except RecursionError as error:
         raise SchemaError("it refers to itself without an end") from error
@@ -64,13 +64,6 @@ def _valid_json(schema: Mapping[str, Any], rng: random.Random, make: Callable[[]
     except Exception as error:  # keywords that hold values of the wrong type fail anywhere
         raise SchemaError(f"it is not well-formed ({str(error).splitlines()[0]})") from error
     raise SchemaError("the simulator found no value that it allows")
-
-
-def _is_valid(value: Any, schema: Mapping[str, Any]) -> bool:
-    from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # noqa: PLC0415  (36 ms, seldom needed)
-
-    Draft202012Validator.check_schema(schema)
-    return bool(Draft202012Validator(schema).is_valid(value))
 
 
 def _length(value: Any) -> int:

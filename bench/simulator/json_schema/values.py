@@ -7,12 +7,14 @@ other keywords are passed over: `samples` looks at the whole then.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import random
 import re
 import string
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, TypeVar
@@ -35,6 +37,15 @@ _HINTS: Mapping[str, str] = {
     **dict.fromkeys(["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"], "number"),
 }
 """The type that a schema without one is about; else it is a string."""
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "object": (dict,),
+    "array": (list,),
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "null": (type(None),),
+}
 _REMARKS = {"title", "description", "default", "examples", "deprecated", "$schema", "$defs", "definitions"}
 _Option = TypeVar("_Option")
 
@@ -80,7 +91,8 @@ class Sampler:
         self._count = 0
         self.root = self._make(schema, 0)
 
-    def _make(self, schema: Any, depth: int) -> Any:
+    def _make(self, schema: Any, depth: int, taken: AbstractSet[str] = frozenset()) -> Any:
+        """Make a value; where it is one of few, its `repr` is none of `taken`."""
         if depth > _TOO_DEEP:
             raise Impossible("it refers to itself without an end")
         self._count += 1
@@ -88,20 +100,35 @@ class Sampler:
             raise SchemaError(f"it asks for more than {_TOO_MANY} values")
         known = self._flat(schema)
         depth += 2 if "$ref" in _as_mapping(schema) else 0
-        if "const" in known:
-            return known["const"]
-        if "enum" in known:
-            if not known["enum"]:
-                raise Impossible("it allows none of the values that it lists")
-            return self._rng.choice(known["enum"])
+        if "const" in known or "enum" in known:
+            return self._choose(self._listed(known), taken)
         for keyword in ("anyOf", "oneOf"):
             if keyword in known:
                 rest = {key: value for key, value in known.items() if key != keyword}
                 options = [{"allOf": [rest, option]} for option in self._in_order(known[keyword], depth)]
-                return self._first(options, lambda option: self._make(option, depth + 1))
+                return self._first(options, lambda option: self._make(option, depth + 1, taken))
         types = known.get("type") or next((kind for hint, kind in _HINTS.items() if hint in known), "string")
         names = [types] if isinstance(types, str) else sorted(types, key=lambda name: name == "null")
-        return self._first(names, lambda name: self._make_typed(name, known, depth))
+        return self._first(names, lambda name: self._make_typed(name, known, depth, taken))
+
+    def _listed(self, schema: Mapping[str, Any]) -> list[Any]:
+        """Return the values of `const` or `enum` that the other keywords allow too."""
+        values = [schema["const"]] if "const" in schema else list(schema["enum"])
+        others = schema.keys() - _REMARKS - {"const" if "const" in schema else "enum"}
+        if others == {"type"}:
+            types = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
+            values = [value for value in values if any(_has_type(value, name) for name in types)]
+        elif others:
+            values = valid_values(values, schema, self._schema)
+        if not values:
+            raise Impossible("it allows none of the values that it lists")
+        return values
+
+    def _choose(self, values: Iterable[Any], taken: AbstractSet[str]) -> Any:
+        free = [value for value in values if not taken or repr(value) not in taken]
+        if not free:
+            raise Impossible("it allows too few different values")
+        return self._rng.choice(free)
 
     def _first(self, options: Iterable[_Option], make: Callable[[_Option], Any]) -> Any:
         """Return what `make` makes of the first option that it can make anything of."""
@@ -150,7 +177,7 @@ class Sampler:
 
         return sorted(self._rng.sample(options, len(options)), key=rank)
 
-    def _make_typed(self, name: str, schema: Mapping[str, Any], depth: int) -> Any:
+    def _make_typed(self, name: str, schema: Mapping[str, Any], depth: int, taken: AbstractSet[str]) -> Any:
         match name:
             case "object":
                 return self._object(schema, depth)
@@ -159,26 +186,48 @@ class Sampler:
             case "string":
                 return self._string(schema)
             case "integer" | "number":
-                return _number(schema, self._rng, whole=name == "integer")
+                return self._choose(_numbers(schema, whole=name == "integer"), taken)
             case "boolean":
-                return self._rng.random() < 0.5
+                return self._choose((True, False), taken)
             case "null":
-                return None
+                return self._choose((None,), taken)
         raise SchemaError(f"{name!r} is not a type")
 
     def _object(self, schema: Mapping[str, Any], depth: int) -> dict[str, Any]:
-        """Make an object: all properties, from depth `_DEEP` on only required ones. A map gets one made-up entry."""
+        """Make an object: all properties, from depth `_DEEP` on only required ones. A map gets one made-up entry.
+
+        What need not be there is left out where there is no room for it, or no value.
+        """
         properties, required = schema.get("properties", {}), schema.get("required", ())
         others = schema.get("additionalProperties", True)
+        least, most = schema.get("minProperties", 0), schema.get("maxProperties", math.inf)
         made: dict[str, Any] = {}
+
+        def add(name: str, part: Any, *, needed: bool) -> None:
+            names = [[name]] if needed else [[name], []]
+            made.update(self._first(names, lambda chosen: {each: self._make(part, depth + 1) for each in chosen}))
+
+        room = most - len(set(required))
         for name in dict.fromkeys([*properties, *required]):
-            part = properties.get(name, others)
-            if name in required or (depth < _DEEP and part is not False):
-                made[name] = self._make(part, depth + 1)
+            if name in required:
+                add(name, properties.get(name, others), needed=True)
+            elif depth < _DEEP and room > 0:
+                add(name, properties[name], needed=False)
+                room -= name in made
         is_map = isinstance(others, Mapping) and bool(others) and depth < _DEEP and not made
-        for number in range(len(made), max(schema.get("minProperties", 0), int(is_map))):
-            made[f"key_{number + 1}"] = self._make(others, depth + 1)
+        wanted = max(least, min(int(is_map), most)) - len(made)
+        free = (name for name in self._names(schema) if name not in properties and name not in made)
+        for name in itertools.islice(free, max(wanted, 0)):
+            add(name, others, needed=len(made) < least)
         return made
+
+    def _names(self, schema: Mapping[str, Any]) -> Iterator[str]:
+        """Yield names for entries of a map: those that `propertyNames` lists, else made-up ones without an end."""
+        names = self._flat(schema.get("propertyNames", True))
+        if "const" in names or "enum" in names:
+            yield from (name for name in self._listed(names) if isinstance(name, str))
+        else:
+            yield from (f"key_{number}" for number in itertools.count(1))
 
     def _array(self, schema: Mapping[str, Any], depth: int) -> list[Any]:
         first, others = schema.get("prefixItems", ()), schema.get("items", True)
@@ -191,11 +240,17 @@ class Sampler:
             raise Impossible("it allows no array")
 
         def make(count: int) -> list[Any]:
-            return [self._make(first[place] if place < len(first) else others, depth + 1) for place in range(count)]
+            made: list[Any] = []
+            taken: set[str] = set()
+            for place in range(count):
+                made.append(self._make(first[place] if place < len(first) else others, depth + 1, taken))
+                if schema.get("uniqueItems"):
+                    taken.add(repr(made[-1]))
+            return made
 
         count = low if depth >= _DEEP else int(min(max(low, len(first), self._first_items), high))
         items: list[Any] = self._first(dict.fromkeys([count, low]), make)
-        if depth < _DEEP:
+        if depth < _DEEP and len(items) >= len(first):
             self.arrays.append(Growable(items, high, lambda: self._make(others, depth + 1)))
         return items
 
@@ -239,8 +294,21 @@ def _resolve(reference: object, root: Any) -> Any:
     return found
 
 
-def _number(schema: Mapping[str, Any], rng: random.Random, *, whole: bool) -> float:
-    """Make a number, near 1 where that is allowed. Raises `Impossible`."""
+def valid_values(values: Iterable[Any], schema: Any, root: Any) -> list[Any]:
+    """Return the values that are valid for `schema`, a part of `root`."""
+    from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # noqa: PLC0415  (36 ms, seldom needed)
+
+    Draft202012Validator.check_schema(schema)
+    validator = Draft202012Validator(root).evolve(schema=schema)
+    return [value for value in values if validator.is_valid(value)]
+
+
+def _has_type(value: Any, name: str) -> bool:
+    return type(value) in _TYPES.get(name, ()) or (name == "integer" and type(value) is float and value.is_integer())
+
+
+def _numbers(schema: Mapping[str, Any], *, whole: bool) -> list[float]:
+    """Return some of the numbers that are allowed, near 1 where that is. Raises `Impossible`."""
     least, most = schema.get("minimum", -math.inf), schema.get("maximum", math.inf)
     above, below = schema.get("exclusiveMinimum", -math.inf), schema.get("exclusiveMaximum", math.inf)
     low, high = max(least, above), min(most, below)
@@ -253,11 +321,11 @@ def _number(schema: Mapping[str, Any], rng: random.Random, *, whole: bool) -> fl
     # the last condition: others divide floats, where 0.3 is no multiple of 0.1
     fitting = [value for value in values if above < value < below and (value / float(step)).is_integer()]
     if fitting:
-        return rng.choice(fitting)
+        return fitting
     middle: float = (low + high) / 2
     if whole or "multipleOf" in schema or not (least <= middle <= most and above < middle < below):
         raise Impossible("it allows no number")
-    return middle
+    return [middle]
 
 
 class _Repeatable(random.Random):
