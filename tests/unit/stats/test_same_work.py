@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pandas as pd
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bench.analysis import pairs as report
 from bench.run.stopping import precision
 from bench.run.stopping.precision import TrialTimes
-from bench.stats.same_work import MOST_EXCLUDED, too_many_excluded
+from bench.stats.same_work import MOST_EXCLUDED, same_work, too_many_excluded
 
 Side = tuple[str | None, int | None]
 SIDES = st.tuples(st.sampled_from([None, "x", "y"]), st.none() | st.integers(0, 3) | st.integers(0, 5000))
@@ -33,6 +34,24 @@ def test_the_run_looks_at_the_pairs_that_the_report_compares(sides: list[tuple[S
     )
     one_by_one = [precision.did_same_work(s, b, simulated=simulated) for s, b in seen]
     assert report.did_same_work(frame, simulated=simulated).tolist() == one_by_one
+
+
+@pytest.mark.parametrize(
+    ("tokens_a", "tokens_b", "simulated", "same"),
+    [
+        (100, 98, False, True),
+        (98, 100, False, True),
+        (100, 97, False, False),
+        (97, 100, False, False),
+        (0, 0, False, False),  # a server that does not count
+        (100, 99, True, False),
+        (100, 100, True, False),
+    ],
+)
+def test_unequal_results(tokens_a: int, tokens_b: int, simulated: bool, same: bool) -> None:
+    """A model may write something else with up to 2 % more tokens, the simulator may not; equal results are enough."""
+    assert same_work(False, tokens_a, tokens_b, simulated=simulated) is same
+    assert same_work(True, tokens_a, tokens_b, simulated=simulated) is True
 
 
 def test_one_pair_of_twenty_may_be_excluded() -> None:
