@@ -16,7 +16,7 @@ SHORT = ("--output-tokens", "5", "--no-memory", "--no-self-check", "--warmup", "
 
 @pytest.fixture(scope="module")
 def folder(shelf: Shelf, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with two stored runs."""
+    """A folder with two stored runs, `after` and, in the folder `before`, `last-week`."""
     here = tmp_path_factory.mktemp("here")
     for name in ("before", "after"):
         shelf.copy(name, here / "reports")
@@ -26,7 +26,7 @@ def folder(shelf: Shelf, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 def test_compare_puts_runs_to_the_gate(folder: Path) -> None:
     """The table, the verdict and the files of the current run; the condition that failed is the exit code."""
-    done = bench("compare", "before", "after", "--fail-on", "text.ttft:+3%", cwd=folder)
+    done = bench("compare", "last-week", "after", "--fail-on", "text.ttft:+3%", cwd=folder)
     assert done.returncode == 1, done.stderr
     assert "text ttft p50 streamed" in done.stdout
     assert "FAIL" in done.stdout

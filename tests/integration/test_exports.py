@@ -15,7 +15,7 @@ from bench.core.errors import BenchError
 from bench.reports.builtin import register_reporters
 from bench.reports.files import check_output
 from bench.reports.output import Output
-from tests.support.cli import BENCH, environment, invoke
+from tests.support.cli import BENCH, bench, environment, invoke
 from tests.support.synthetic import Truth, make_run
 
 PLUGIN = """
@@ -111,7 +111,7 @@ def test_anonymize_leaves_no_host_anywhere(folder: Path) -> None:
     before = (run / "plan.json").read_bytes()
     options = ["--anonymize", "--plugin", "chat.py", "--export", "chat", "--export", "json=out.json"]
     gate = ["--fail-on", "ttft > 1s", "--allow-undecided"]
-    done = invoke("report", run, *options, *gate, cwd=folder, env={"PYTHONIOENCODING": "ascii", "HOME": str(folder)})
+    done = bench("report", run, *options, *gate, cwd=folder, env={"PYTHONIOENCODING": "ascii", "HOME": str(folder)})
     assert done.returncode == 0, done.stderr
     assert "~/reports/first/report.html" in done.stdout, "nor the home folder"
     written = [run / "report.md", run / "report.html", run / "summary.csv", run / "summary.json", run / "chat.txt"]

@@ -49,8 +49,8 @@ def plain(run: Path) -> None:
 
 
 def before(run: Path) -> None:
-    """The run that `after` is compared with."""
-    make_run(run, [Truth(noise=0.05)], seed=1, manifest={"name": "before", "created": "2026-01-02T03:04:05Z"})
+    """The run that `after` is compared with; its name is another than that of its folder."""
+    make_run(run, [Truth(noise=0.05)], seed=1, manifest={"name": "last-week", "created": "2026-01-02T03:04:05Z"})
 
 
 def after(run: Path) -> None:
@@ -65,14 +65,7 @@ def swept(run: Path) -> None:
     make_loaded(run, cells, slos=["ttft=400ms"], requests=120)
 
 
-def stopped(run: Path) -> None:
-    """A run that was interrupted: its last three trials left no result, and its records are still a journal."""
-    make_run(run, pairs=6, in_flight=3, finish=False)
-
-
-RUNS: Mapping[str, Callable[[Path], None]] = {
-    make.__name__: make for make in (example, plain, before, after, swept, stopped)
-}
+RUNS: Mapping[str, Callable[[Path], None]] = {make.__name__: make for make in (example, plain, before, after, swept)}
 
 
 class Shelf:
