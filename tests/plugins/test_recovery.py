@@ -45,7 +45,7 @@ def test_the_result_is_the_text_of_the_last_try(shown: str, parts: list[str]) ->
 
 @given(texts, st.integers(0, 40))
 def test_a_text_that_repeats_itself_is_shown_once(parts: list[str], broke_after: int) -> None:
-    """JoinScreen, a new try that brings the same text shows only what is missing; repeated, all of it comes again."""
+    """Joined, a new try that brings the same text shows only what is missing; repeated, all of it comes again."""
     new = "".join(parts)
     shown = new[:broke_after]
     assert "".join(screen("JoinScreen", shown, parts)) == new

@@ -55,7 +55,7 @@ def on_sim(folder: Path, base_url: str, scenario: Scenario, *, tokens: int = TOK
     """On the simulator; error_handling with all of its prompts, the others with one."""
     prompts = scenario.prompts if scenario.name == "error_handling" else scenario.prompts[:1]
     control = {"profile": "flood", "ttft_ms": 20, "token_ms": token_ms, "tokens": tokens, "seed": 0}
-    own_nonces = sum(scenario.name.encode())  # attempts are count_attempts by them
+    own_nonces = sum(scenario.name.encode())  # attempts are counted by them
     return on_server(folder, base_url, scenario, prompts, simulated=True, control=control, seed=own_nonces)
 
 

@@ -196,7 +196,7 @@ def sse(
     r"""A script that answers with server-sent events.
 
     A mapping is one event in one write (one HTTP chunk), a list of mappings several in one write, text and bytes are
-    written as they are (`"data: [DONE]\\n\\n"`, half an event); floats wait; CLOSE and RST cut the body there.
+    written as they are (`"data: [DONE]\n\n"`, half an event); floats wait; CLOSE and RST cut the body there.
     With `chunked=False` the body ends with the connection.
     """
     fields = {"content-type": "text/event-stream; charset=utf-8", **(headers or {})}

@@ -63,7 +63,7 @@ BUSY = "while True: pass"
 
 @dataclass(frozen=True)
 class Part:
-    """Something to be examine_part, and what is true of it."""
+    """Something to be examined, and what is true of it."""
 
     name: str
     base_url: str

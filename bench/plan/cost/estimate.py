@@ -1,4 +1,4 @@
-"""CostEstimate what a run asks of a target: requests, tokens and, where prices are known, money."""
+"""Estimate what a run asks of a target: requests, tokens and, where prices are known, money."""
 
 from __future__ import annotations
 
@@ -74,13 +74,13 @@ def short(count: int) -> str:
 
 
 def _input_tokens(part: Part) -> int:
-    """CostEstimate the input tokens of all requests of a trial. Answers of unknown length count as nothing."""
+    """Estimate the input tokens of all requests of a trial. Answers of unknown length count as nothing."""
     again = part.requests * (part.requests - 1) // 2
     return part.requests * math.ceil(part.input_chars / CHARS_PER_TOKEN) + again * (part.output_tokens or 0)
 
 
 def _output_tokens(part: Part) -> int | None:
-    """CostEstimate the output tokens of all trials."""
+    """Estimate the output tokens of all trials."""
     return None if part.output_tokens is None else part.trials * part.requests * part.output_tokens
 
 

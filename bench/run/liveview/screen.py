@@ -78,7 +78,7 @@ def _progress(state: State) -> RenderableType:
 
 
 def _clock(state: State, now: float) -> str:
-    """Return the phase, the elapsed_s time and the remaining_s time."""
+    """Return the phase, the time that has passed and the time that is left."""
     doing = PHASES.get(state.phase, state.phase) if state.cells else one_line(state.text)
     left, load = state.remaining_s(now), ""
     if state.total is None:

@@ -22,7 +22,7 @@ def chosen(tmp_path: Path, truth: Truth) -> RunOrder:
     return run_order.data(load(make_run(tmp_path / "run", [truth], pairs=9, memory=False)))[0]
 
 
-def test_the_of_the_run_is_that_of_the_clock(tmp_path: Path) -> None:
+def test_the_order_of_the_run_is_that_of_the_clock(tmp_path: Path) -> None:
     """Every offered trial once, from the run's start; a failed one has no total."""
     found = chosen(tmp_path, replace(EXACT, fail={("blocking", 1): "timeout"}))
     assert found.of == len(found.points) == 18

@@ -217,7 +217,7 @@ def test_time_ends_a_segment_of_a_lost_worker_too() -> None:
 
 
 def test_rows_of_the_lost() -> None:
-    """Each has a row with the status `lost`, and a start: the one known_trials, or when the loss was noticed."""
+    """Each has a row with the status `lost`, and a start: the journalled one, or when the loss was noticed."""
     plan = plan_of("rate=20")
     gone = loss(plan, Share(0, 2), 2)
     first = plan.segments[2].first_trial
