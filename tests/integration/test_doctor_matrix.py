@@ -291,6 +291,7 @@ def warmed(base_url: str) -> None:
 
 
 @SLOW
+@pytest.mark.alone  # the server takes both processors
 @pytest.mark.litellm
 @pytest.mark.timeout(240)
 def test_litellm(plain: str, tmp_path: Path) -> None:
@@ -305,6 +306,7 @@ def test_litellm(plain: str, tmp_path: Path) -> None:
 
 
 @SLOW
+@pytest.mark.alone  # the server takes both processors
 @pytest.mark.litellm
 def test_litellm_hides_a_missing_end(simulator: Simulator, tmp_path: Path) -> None:
     """Chat's missing end is made up by it, so that is streaming; that of Responses is seen through it."""
@@ -352,6 +354,7 @@ def test_the_simulator_itself(simulator: Simulator, tmp_path: Path) -> None:
 
 
 @SLOW
+@pytest.mark.alone  # the server takes both processors
 @pytest.mark.litellm
 def test_the_simulator_behind_litellm(simulator: Simulator, passing: str, tmp_path: Path) -> None:
     """Each event is found again, though written anew; a lost Retry-After is found; both APIs are asked as streams."""
@@ -392,6 +395,7 @@ def test_aimock(request: pytest.FixtureRequest, tmp_path: Path) -> None:
 
 
 @SLOW
+@pytest.mark.alone  # the server takes both processors
 @pytest.mark.torch
 @pytest.mark.timeout(600)
 def test_transformers(tmp_path: Path) -> None:

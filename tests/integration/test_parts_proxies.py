@@ -141,6 +141,7 @@ def gateways(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) -> 
         }
 
 
+@pytest.mark.alone  # the server takes both processors
 @pytest.mark.litellm
 @pytest.mark.slow
 @pytest.mark.parametrize("api", ["responses", "chat"])
@@ -158,6 +159,7 @@ def test_litellm_writes_each_event_anew(gateways: Mapping[str, Any], api: str) -
     assert "x-request-id" not in seen.headers
 
 
+@pytest.mark.alone  # the server takes both processors
 @pytest.mark.litellm
 @pytest.mark.slow
 @pytest.mark.parametrize("passing", [False, True])
@@ -177,6 +179,7 @@ def test_litellm_keeps_things_for_itself(gateways: Mapping[str, Any], passing: b
         assert (asked[-1].headers.get("x-client-request-id") == "mine") is passing
 
 
+@pytest.mark.alone  # the server takes both processors
 @pytest.mark.litellm
 @pytest.mark.slow
 def test_litellm_passes_a_cancel_on(tmp_path: Path) -> None:
