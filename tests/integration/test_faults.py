@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -25,6 +24,7 @@ from bench.simulator.truth import read_truth
 from tests.support.cli import bench, invoke, only_run, started
 from tests.support.harness import Measured, Row, measure
 from tests.support.scenarios import TEXT
+from tests.support.send_log import lines_of
 
 pytestmark = pytest.mark.slow
 
@@ -169,12 +169,7 @@ def client(scripted_sim: tuple[Simulator, Path]) -> Iterator[OpenAI]:
 
 def line_of(truth: Path, client_id: str) -> dict[str, Any]:
     """The log's line of a request, as soon as it is there."""
-    for _ in range(200):
-        found = [row for row in read_truth(truth) if row["client_id"] == client_id] if truth.exists() else []
-        if found:
-            return found[0]
-        time.sleep(0.02)
-    raise AssertionError(f"nothing about {client_id}")
+    return lines_of(truth, client_id)[0]
 
 
 def raw_answer(sim: Simulator, model: str, client_id: str, patience: float = 10) -> list[bytes]:
@@ -234,7 +229,7 @@ def test_faults_of_a_script_by_attempt(client: OpenAI, scripted_sim: tuple[Simul
         model="limit", input="[00000000000000aa] hi", extra_headers={"X-Client-Request-Id": "limit-1"}
     )
     assert raw.retries_taken == 2
-    rows = [row for row in read_truth(scripted_sim[1]) if row["client_id"] == "limit-1"]
+    rows = lines_of(scripted_sim[1], "limit-1", 3)
     assert [(row["attempt"], row["fault"]) for row in rows] == [(0, "429"), (1, "429"), (2, None)]
 
 

@@ -25,6 +25,7 @@ from bench.core.errors import BenchError
 from bench.simulator.process import Simulator, running
 from bench.simulator.truth import read_truth
 from tests.support.paths import ROOT
+from tests.support.send_log import lines_of
 
 pytestmark = pytest.mark.alone
 
@@ -83,12 +84,7 @@ def ask(sim: Simulator, body: bytes | dict[str, Any], method: str = "POST", path
 
 def row_of(truth: Path, client_id: str) -> dict[str, Any]:
     """The truth of one response, as soon as it is there."""
-    for _ in range(200):
-        found = [row for row in read_truth(truth) if row["client_id"] == client_id] if truth.exists() else []
-        if found:
-            return found[0]
-        time.sleep(0.02)
-    raise AssertionError(f"no truth about {client_id}")
+    return lines_of(truth, client_id)[0]
 
 
 def test_strict_helper_text(client: OpenAI) -> None:

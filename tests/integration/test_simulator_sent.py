@@ -18,7 +18,8 @@ from openai import OpenAI
 from bench.core import linux as kernel
 from bench.simulator import truth as truth_module
 from bench.simulator.process import Simulator, running
-from bench.simulator.truth import SentResponse, TruthLog, read_truth
+from bench.simulator.truth import SentResponse, TruthLog
+from tests.support.send_log import lines_of
 
 KEPT = 3
 FUNCTION: Any = {"name": "find", "parameters": {"type": "object", "properties": {"q": {}}}}
@@ -72,7 +73,7 @@ def test_what_left(sim: Simulator, client: OpenAI, truth: Path) -> None:
     asked: Any = {"model": "sim-1", "input": "[00000000000000a1] Hi", "metadata": control(tokens_per_event=3)}
     events = list(client.responses.create(**asked, stream=True, extra_headers={"X-Client-Request-Id": "a1"}))
     (row,) = sent(sim, "00000000000000a1")
-    (line,) = [line for line in read_truth(truth) if line["client_id"] == "a1"]
+    (line,) = lines_of(truth, "a1")
     assert row["type"] == [event.type for event in events]
     assert {name: row[name] for name in ("client_id", "t_received", "t_sent", "type", "bytes")} == {
         name: line[name] for name in ("client_id", "t_received", "t_sent", "type", "bytes")

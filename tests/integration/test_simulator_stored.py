@@ -14,7 +14,7 @@ import pytest
 from openai import APIConnectionError, BadRequestError, NotFoundError, OpenAI
 
 from bench.simulator.process import Simulator, running
-from bench.simulator.truth import read_truth
+from tests.support.send_log import lines_of
 
 PROMPT = "[0123456789abcdef] Tell me something."
 TTFT_MS, TOKEN_MS, TOKENS = 50, 20, 30
@@ -57,12 +57,7 @@ def named(client_id: str) -> dict[str, str]:
 
 def row_of(truth: Path, client_id: str) -> dict[str, Any]:
     """The truth of one response, as soon as it is there."""
-    for _ in range(200):
-        found = [row for row in read_truth(truth) if row["client_id"] == client_id]
-        if found:
-            return found[0]
-        time.sleep(0.02)
-    raise AssertionError(f"no truth about {client_id}")
+    return lines_of(truth, client_id)[0]
 
 
 def text_in(events: list[Any]) -> str:

@@ -19,11 +19,11 @@ from websockets.utils import accept_key
 from bench import Ask, Scenario
 from bench.core.plugins.loader import load
 from bench.simulator.process import Simulator, running
-from bench.simulator.truth import read_truth
 from tests.support import events as e
 from tests.support.harness import Measured, measure
 from tests.support.scenarios import TEXT
 from tests.support.scripted import CLOSE, RST, Request, Script, Step, head, json_response, scripted
+from tests.support.send_log import lines_of
 
 CONTROL = {"tokens": 12, "ttft_ms": 40, "token_ms": 2, "jitter": 0}
 LATE_NS = 2_000_000_000
@@ -44,7 +44,7 @@ class Sim:
 
     def sent(self, client_id: str) -> dict[str, Any]:
         """The log's line on one attempt."""
-        (line,) = [line for line in read_truth(self.log) if line["client_id"] == client_id]
+        (line,) = lines_of(self.log, client_id)
         return line
 
 
