@@ -101,7 +101,7 @@ class Sampler:
         known = self._flat(schema)
         depth += 2 if "$ref" in _as_mapping(schema) else 0
         if "const" in known or "enum" in known:
-            return self._choose(self._listed(known), taken)
+            return self._choose(self._listed_values(known), taken)
         for keyword in ("anyOf", "oneOf"):
             if keyword in known:
                 rest = {key: value for key, value in known.items() if key != keyword}
@@ -111,7 +111,7 @@ class Sampler:
         names = [types] if isinstance(types, str) else sorted(types, key=lambda name: name == "null")
         return self._first(names, lambda name: self._make_typed(name, known, depth, taken))
 
-    def _listed(self, schema: Mapping[str, Any]) -> list[Any]:
+    def _listed_values(self, schema: Mapping[str, Any]) -> list[Any]:
         """Return the values of `const` or `enum` that the other keywords allow too."""
         values = [schema["const"]] if "const" in schema else list(schema["enum"])
         others = schema.keys() - _REMARKS - {"const" if "const" in schema else "enum"}
@@ -225,7 +225,7 @@ class Sampler:
         """Yield names for entries of a map: those that `propertyNames` lists, else made-up ones without an end."""
         names = self._flat(schema.get("propertyNames", True))
         if "const" in names or "enum" in names:
-            yield from (name for name in self._listed(names) if isinstance(name, str))
+            yield from (name for name in self._listed_values(names) if isinstance(name, str))
         else:
             yield from (f"key_{number}" for number in itertools.count(1))
 
