@@ -1,4 +1,4 @@
-"""The real proxies that the doctor is tried on do what `tests/parts` says of them: a bare socket says so."""
+"""The real proxies that the doctor is tried on do what `tests/support/parts` says of them: a bare socket says so."""
 
 from __future__ import annotations
 

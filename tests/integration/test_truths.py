@@ -1,6 +1,7 @@
 """The acceptance test of the whole instrument: what is injected is found, and where nothing is, nothing is found.
 
-Each run is `bench run` on the simulator with the scenarios of tests/truths; the figures are those of its report.
+Each run is `bench run` on the simulator with the scenarios of tests/support/truths.py; the figures are those of its
+report.
 The noise of the times comes from the seed, so an interval that holds the truth once holds it again.
 """
 
@@ -22,7 +23,7 @@ from tests.support.truths import DRIFT, FAILURES, LEAK, OVERHEAD, STALL_MS
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
-PLUGIN = ROOT / "tests" / "truths" / "truths.py"
+PLUGIN = ROOT / "tests" / "support" / "truths.py"
 RESOLUTION_MS = 1.0
 """Of the simulator's timers."""
 GREW = "from the start of the run to its end"
